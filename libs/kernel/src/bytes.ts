@@ -1,0 +1,164 @@
+import { ConclaveError } from './errors.ts'
+
+/** Bytes that do not follow the layout they should have. Says where, never what they hold. */
+export class BytesMalformed extends ConclaveError {
+  readonly code = 'bytes.malformed'
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+/** The UTF-8 bytes of `text`. */
+export const utf8 = (text: string): Uint8Array => encoder.encode(text)
+
+/** The text of UTF-8 `bytes`. @throws BytesMalformed when they are not UTF-8. */
+export function utf8Text(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes)
+  } catch (cause) {
+    throw new BytesMalformed('not valid UTF-8', { cause })
+  }
+}
+
+/**
+ * Writes the compact binary form that commands, records and peer messages share: unsigned LEB128
+ * integers, and byte strings behind their length. Layouts are drawn in `docs/formats/`.
+ */
+export class ByteWriter {
+  #buffer: Uint8Array
+  #length = 0
+
+  constructor(sizeHint = 256) {
+    this.#buffer = new Uint8Array(sizeHint)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  u8(value: number): this {
+    this.#room(1)
+    this.#buffer[this.#length++] = value
+    return this
+  }
+
+  flag(value: boolean): this {
+    return this.u8(value ? 1 : 0)
+  }
+
+  /** An integer in `[0, 2^53)` as unsigned LEB128: 1 to 8 bytes. */
+  uint(value: number): this {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new BytesMalformed(`${value} is not an unsigned integer below 2^53`)
+    }
+    this.#room(8)
+    let rest = value
+    while (rest >= 0x80) {
+      this.#buffer[this.#length++] = (rest % 0x80) | 0x80
+      rest = Math.floor(rest / 0x80)
+    }
+    this.#buffer[this.#length++] = rest
+    return this
+  }
+
+  /** Bytes without their length, for what has a fixed size. */
+  raw(bytes: Uint8Array): this {
+    this.#room(bytes.length)
+    this.#buffer.set(bytes, this.#length)
+    this.#length += bytes.length
+    return this
+  }
+
+  bytes(bytes: Uint8Array): this {
+    return this.uint(bytes.length).raw(bytes)
+  }
+
+  text(text: string): this {
+    return this.bytes(utf8(text))
+  }
+
+  /** What was written, as a copy that the caller owns. */
+  take(): Uint8Array {
+    return this.#buffer.slice(0, this.#length)
+  }
+
+  #room(wanted: number): void {
+    const needed = this.#length + wanted
+    if (needed <= this.#buffer.length) return
+    const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2))
+    larger.set(this.#buffer.subarray(0, this.#length))
+    this.#buffer = larger
+  }
+}
+
+/** Reads what {@link ByteWriter} wrote. Every method throws BytesMalformed rather than read past the end. */
+export class ByteReader {
+  readonly #bytes: Uint8Array
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.#at
+  }
+
+  u8(): number {
+    const byte = this.#bytes[this.#at]
+    if (byte === undefined) throw new BytesMalformed(`ends at byte ${this.#at}`)
+    this.#at++
+    return byte
+  }
+
+  flag(): boolean {
+    const byte = this.u8()
+    if (byte > 1) throw new BytesMalformed(`byte ${this.#at - 1} is no flag`)
+    return byte === 1
+  }
+
+  uint(): number {
+    let value = 0
+    let scale = 1
+    for (let count = 0; count < 8; count++) {
+      const byte = this.u8()
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) {
+        if (!Number.isSafeInteger(value)) break
+        return value
+      }
+      scale *= 0x80
+    }
+    throw new BytesMalformed(`the integer before byte ${this.#at} is 2^53 or more`)
+  }
+
+  /** The next `length` bytes, as a copy: a view would keep a whole socket chunk or segment alive. */
+  raw(length: number): Uint8Array {
+    if (length > this.remaining) {
+      throw new BytesMalformed(`wants ${length} bytes at ${this.#at}, has ${this.remaining}`)
+    }
+    const bytes = this.#bytes.slice(this.#at, this.#at + length)
+    this.#at += length
+    return bytes
+  }
+
+  bytes(): Uint8Array {
+    return this.raw(this.uint())
+  }
+
+  text(): string {
+    return utf8Text(this.bytes())
+  }
+
+  /** @throws BytesMalformed when anything is left: trailing bytes are a sign of another layout. */
+  end(): void {
+    if (this.remaining > 0) throw new BytesMalformed(`${this.remaining} bytes too many`)
+  }
+}
+
+/** The big-endian 4-byte form of an unsigned 32-bit `value`, as frames on a socket carry it. */
+export function uint32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, value)
+  return bytes
+}

@@ -1,0 +1,6 @@
+export { BytesMalformed, ByteReader, ByteWriter, uint32, utf8, utf8Text } from './bytes.ts'
+export type { Core } from './core.ts'
+export { ConclaveError, InvariantViolated, invariant } from './errors.ts'
+export { readJsonField, writeJsonString, type JsonField } from './json-bytes.ts'
+export { uuid, uuidBytes, type Clock, type Random } from './ports.ts'
+export { Redacted, wipe, type RedactedBytes } from './redacted.ts'
