@@ -1,1 +1,7 @@
-export {}
+export {
+  AgentEvent,
+  eventFields,
+  type ConclaveEvent,
+  type EventDraft,
+  type EventType,
+} from './event.ts'

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+
+/*
+ * Everything that can be watched. An event says what its actor knows and never more: ids, paths,
+ * versions, sizes and reasons. No field of any event can hold a secret's value, so the page, the
+ * audit, the tests and the simulation may all read the same stream (design.md §2).
+ */
+
+const id = z.string().max(1024)
+const count = z.number().int().nonnegative()
+const task = { frameworkId: id, taskId: id }
+const container = { ...task, agentId: id, containerId: id }
+const secret = { path: id, version: count }
+
+/** One line for each type of event: what it is told with. */
+export const eventFields = {
+  'master.started': z.object({ masterId: id, recoveredEntries: count }),
+  'master.stopped': z.object({ masterId: id }),
+  'raft.role-changed': z.object({ masterId: id, role: id, term: count, leader: id.optional() }),
+  'raft.appended': z.object({ masterId: id, fromIndex: count, toIndex: count, term: count }),
+  'raft.committed': z.object({ masterId: id, fromIndex: count, toIndex: count, term: count }),
+  'raft.snapshot-taken': z.object({ masterId: id, index: count, sizeBytes: count }),
+  'raft.snapshot-installed': z.object({ masterId: id, index: count, sizeBytes: count }),
+
+  'auth.login': z.object({ uid: id, outcome: z.enum(['allowed', 'refused']) }),
+  'auth.refused': z.object({ uid: id.optional(), resource: id, action: id }),
+
+  'secret.sealed': z.object({ ...secret, dekId: count, sizeBytes: count, kind: id }),
+  'secret.stored': z.object({ ...secret, revision: count, change: z.enum(['created', 'updated']) }),
+  'secret.deleted': z.object({ path: id, revision: count }),
+  'secret.read': z.object({ ...secret, uid: id }),
+  'secret.requested': z.object({ ...container, path: id, purpose: id.optional() }),
+  'secret.released': z.object({ ...container, ...secret }),
+  'secret.refused': z.object({ ...container, path: id, outcome: id, why: id }),
+  'secret.resolved': z.object({
+    ...container,
+    path: id,
+    version: count.optional(),
+    sizeBytes: count.optional(),
+  }),
+  'secret.placed': z.object({
+    ...container,
+    path: id,
+    where: z.enum(['tmpfs', 'env']),
+    at: id,
+    mode: id.optional(),
+  }),
+  'secret.forgotten': z.object({
+    ...container,
+    files: count.optional(),
+    variables: count.optional(),
+  }),
+  'keyring.created': z.object({ dekId: count }),
+  'keyring.rotated': z.object({ dekId: count }),
+
+  'grant.issued': z.object({ ...task, agentId: id, path: id, version: count.nullable() }),
+  'grant.revoked': z.object({ ...task, agentId: id, path: id }),
+
+  'agent.registered': z.object({ agentId: id, hostname: id, isNew: z.boolean() }),
+  'agent.disconnected': z.object({ agentId: id }),
+  'agent.lost': z.object({ agentId: id, why: id }),
+  'framework.subscribed': z.object({ frameworkId: id, name: id, isNew: z.boolean() }),
+  'framework.disconnected': z.object({ frameworkId: id }),
+  'framework.removed': z.object({ frameworkId: id, why: id }),
+  'offer.made': z.object({ offerId: id, frameworkId: id, agentId: id }),
+  'offer.accepted': z.object({ offerId: id, frameworkId: id, agentId: id }),
+  'offer.declined': z.object({ offerId: id, frameworkId: id, agentId: id }),
+  'offer.rescinded': z.object({ offerId: id, frameworkId: id, agentId: id }),
+  'run.submitted': z.object({ runId: id, uid: id, taskId: id }),
+  'task.refused': z.object({ ...task, reason: id.optional(), why: id }),
+  'task.launched': z.object({ ...task, agentId: id }),
+  'task.status': z.object({
+    ...task,
+    agentId: id.optional(),
+    state: id,
+    source: id.optional(),
+    reason: id.optional(),
+    message: id.optional(),
+  }),
+  'container.started': z.object(container),
+  'container.ended': z.object({
+    ...container,
+    exitCode: z.number().int().optional(),
+    why: id.optional(),
+  }),
+  'events.gap': z.object({ requested: id }),
+} as const
+
+export type EventType = keyof typeof eventFields
+
+type Told<T extends EventType> = {
+  readonly type: T
+  readonly cause?: string | undefined
+} & Readonly<z.infer<(typeof eventFields)[T]>>
+
+/** An event before its log has given it an id and a time. */
+export type EventDraft = { [T in EventType]: Told<T> }[EventType]
+
+/**
+ * An event as it is streamed. `id` is `<source>:<boot>:<number>`, numbers without gaps within one
+ * boot of a source; `cause` is the id of the event that led to this one.
+ */
+export type ConclaveEvent = EventDraft & {
+  readonly id: string
+  readonly atMs: number
+  readonly source: string
+}
+
+const isEventType = (type: string): type is EventType => Object.hasOwn(eventFields, type)
+
+/** What an agent reports of itself, checked before it enters a master's stream. */
+export const AgentEvent = z
+  .looseObject({ type: z.string(), cause: id.optional(), atMs: z.number() })
+  .transform((told, context): EventDraft & { atMs: number } => {
+    const fields = isEventType(told.type) ? eventFields[told.type].safeParse(told) : undefined
+    if (fields?.success === true) {
+      const cause = told.cause === undefined ? {} : { cause: told.cause }
+      return { type: told.type, ...fields.data, ...cause, atMs: told.atMs } as EventDraft & {
+        atMs: number
+      }
+    }
+    context.addIssue({ code: 'custom', message: `not an event of type ${told.type}` })
+    return z.NEVER
+  })
