@@ -1,0 +1,21 @@
+import { z } from 'zod'
+
+/**
+ * One line of the audit: who asked for what and what was decided. It is durable before the answer
+ * leaves (design.md S3), and it has no field for a value.
+ */
+export const AuditRecord = z.object({
+  atMs: z.int().nonnegative(),
+  /** The uid, or `agent/<id>` when an agent asks for one of its tasks. */
+  principal: z.string().max(300),
+  action: z.enum(['create', 'read', 'update', 'delete', 'list', 'resolve', 'login', 'administer']),
+  /** What was asked for: a secret's path, a folder, or another resource id. */
+  path: z.string().max(1200),
+  version: z.int().positive().optional(),
+  outcome: z.enum(['allowed', 'denied', 'not-found', 'failed']),
+  frameworkId: z.string().max(255).optional(),
+  taskId: z.string().max(255).optional(),
+  agentId: z.string().max(255).optional(),
+  requestId: z.string().max(255),
+})
+export type AuditRecord = Readonly<z.infer<typeof AuditRecord>>
