@@ -1,1 +1,1 @@
-export {}
+export { MemoryFileSystem } from './memory-file-system.ts'
