@@ -1,1 +1,32 @@
-export {}
+export { AeadKey, aes256Gcm, keySizeBytes, nonceSizeBytes, tagSizeBytes } from './aead-key.ts'
+export { box, boxContext, BoxKeyPair, createBoxKeyPair, openBox, type BoxPurpose } from './box.ts'
+export { CryptographicFailure } from './cryptographic-failure.ts'
+export {
+  envelopeDekId,
+  envelopeOverheadBytes,
+  openEnvelope,
+  rewrapEnvelope,
+  sealEnvelope,
+  type EnvelopePlace,
+} from './envelope.ts'
+export { equalSecrets, fingerprint, FingerprintKey } from './fingerprint.ts'
+export { deriveKek, Kek, unwrapKey, unwrapKeyring, wrapKey, wrapKeyring } from './kek.ts'
+export { Keyring, type Dek } from './keyring.ts'
+export { hashPassword, passwordCost, verifyPassword, type PasswordCost } from './password.ts'
+export {
+  jwks,
+  parseTokenKey,
+  parseTokenPublicKey,
+  signToken,
+  verifyToken,
+  type TokenClaims,
+  type TokenJwk,
+  type TokenKey,
+  type TokenPublicKey,
+} from './token.ts'
+export {
+  createUnlockKey,
+  formatUnlockKey,
+  parseUnlockKey,
+  UnlockKeyMalformed,
+} from './unlock-key.ts'
