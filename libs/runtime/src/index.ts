@@ -1,1 +1,35 @@
-export {}
+export {
+  createAuthority,
+  createCertificateRequest,
+  issueCertificate,
+  renewalDueMs,
+  signRequest,
+  validityOf,
+  CertificateRefused,
+  type Authority,
+  type CertificateFor,
+} from './authority/authority.ts'
+export {
+  loadTlsIdentity,
+  TlsIdentityUnusable,
+  writeTlsIdentity,
+  type TlsIdentity,
+} from './authority/identity.ts'
+export {
+  authorityDigest,
+  createJoinToken,
+  formatJoinToken,
+  isSameJoinToken,
+  JoinTokenInvalid,
+  parseJoinToken,
+  pinsAuthority,
+  type JoinToken,
+} from './authority/join-token.ts'
+export { subjectOf, type Role, type Subject } from './authority/subject.ts'
+export { SystemClock } from './clock.ts'
+export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
+export { LinkListenFailed, LinkRefused, type Address } from './link-tls.ts'
+export { createLogger, silentLog, type Log, type LogLevel, type LogOptions } from './log.ts'
+export type { OnSettled, PeerAddress, PeerLinkLimits } from './peer-dial.ts'
+export { TcpPeerLink, type PeerLinkOptions } from './peer-link.ts'
+export { SystemRandom } from './random.ts'
