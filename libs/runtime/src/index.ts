@@ -1,4 +1,13 @@
 export {
+  AgentLinkClient,
+  AgentLinkServer,
+  type AgentConnection,
+  type AgentLinkClientLimits,
+  type AgentLinkClientOptions,
+  type AgentLinkServerOptions,
+  type LinkMessage,
+} from './agent-link.ts'
+export {
   createAuthority,
   createCertificateRequest,
   issueCertificate,
@@ -26,8 +35,10 @@ export {
   type JoinToken,
 } from './authority/join-token.ts'
 export { subjectOf, type Role, type Subject } from './authority/subject.ts'
+export { JsonRefused, parseJson, type JsonLimits } from './bounded-json.ts'
 export { SystemClock } from './clock.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
+export type { JsonPipeLimits } from './json-pipe.ts'
 export { LinkListenFailed, LinkRefused, type Address } from './link-tls.ts'
 export { createLogger, silentLog, type Log, type LogLevel, type LogOptions } from './log.ts'
 export type { OnSettled, PeerAddress, PeerLinkLimits } from './peer-dial.ts'

@@ -8,6 +8,7 @@ import { Backoff } from './backoff.ts'
 import { Fifo } from './fifo.ts'
 import { FrameReader, FrameWriter } from './framing.ts'
 import { dial, LinkRefused } from './link-tls.ts'
+import { Liveness } from './liveness.ts'
 import type { Log } from './log.ts'
 import {
   decodePeerFrame,
@@ -34,7 +35,7 @@ export interface PeerLinkLimits {
   readonly retryFirstMs: number
   readonly retryMaxMs: number
   readonly pingMs: number
-  /** A ping that is not answered for so long ends the connection. */
+  /** Hearing nothing for so long, in spite of pings, ends the connection. */
   readonly silenceMs: number
 }
 
@@ -69,8 +70,7 @@ export class PeerDial {
   #isUp = false
   #isClosed = false
   #retry: NodeJS.Timeout | undefined
-  #watch: NodeJS.Timeout | undefined
-  #pingSentMs: number | undefined
+  #liveness: Liveness | undefined
   #why = ''
 
   readonly #small = new Fifo<Uint8Array>()
@@ -158,7 +158,7 @@ export class PeerDial {
     this.#isClosed = true
     if (this.#retry !== undefined) clearTimeout(this.#retry)
     if (this.#toldUnreachable !== undefined) clearImmediate(this.#toldUnreachable)
-    if (this.#watch !== undefined) clearInterval(this.#watch)
+    this.#liveness?.stop()
     this.#retry = undefined
   }
 
@@ -246,13 +246,24 @@ export class PeerDial {
     const writer = new FrameWriter(socket, () => this.#pump())
     this.#socket = socket
     this.#writer = writer
-    this.#pingSentMs = performance.now()
-    this.#watch = setInterval(() => this.#watchOver(socket), this.#limits.pingMs)
+    const liveness = new Liveness({
+      everyMs: this.#limits.pingMs,
+      silenceMs: this.#limits.silenceMs,
+      onTurn: () => {
+        if (this.#isUp) writer.write(...encodePeerFrame({ kind: 'ping' }))
+      },
+      onSilent: () => {
+        this.#why = 'silent'
+        socket.destroy()
+      },
+    })
+    this.#liveness = liveness
     socket.on('secureConnect', () => {
       writer.write(...encodePeerFrame({ kind: 'hello', ...this.#self }))
       writer.flush()
     })
     socket.on('data', (chunk: Buffer) => {
+      liveness.heard()
       try {
         for (const frame of reader.push(chunk)) this.#receive(frame)
       } catch (error) {
@@ -271,13 +282,11 @@ export class PeerDial {
     const frame = decodePeerFrame(bytes)
     if (frame.kind === 'welcome') {
       this.#up(frame)
-    } else if (frame.kind === 'pong') {
-      this.#pingSentMs = undefined
     } else if (frame.kind === 'delivered') {
       const large = this.#unconfirmed.get(frame.stream)
       this.#unconfirmed.delete(frame.stream)
       if (large !== undefined) this.#settle(large, true)
-    } else {
+    } else if (frame.kind !== 'pong') {
       throw new LinkRefused(`a peer that was dialled says ${frame.kind}`)
     }
   }
@@ -289,21 +298,10 @@ export class PeerDial {
       greeting.nodeId === this.#peer
     if (!isExpected) throw new LinkRefused('its greeting is of another version, cluster or node')
     this.#isUp = true
-    this.#pingSentMs = undefined
     this.#why = ''
     this.#backoff.reset()
     this.#log.info({ peer: this.#address.id }, 'connected to a peer')
     this.#pump()
-  }
-
-  #watchOver(socket: TLSSocket): void {
-    if (this.#pingSentMs === undefined) {
-      this.#pingSentMs = performance.now()
-      this.#writer?.write(...encodePeerFrame({ kind: 'ping' }))
-    } else if (performance.now() - this.#pingSentMs > this.#limits.silenceMs) {
-      this.#why = 'silent'
-      socket.destroy()
-    }
   }
 
   #down(): void {
@@ -311,7 +309,7 @@ export class PeerDial {
     this.#socket = undefined
     this.#writer = undefined
     this.#isUp = false
-    if (this.#watch !== undefined) clearInterval(this.#watch)
+    this.#liveness?.stop()
     const lost = [...this.#unconfirmed.values(), ...this.#large.takeAll()]
     this.#unconfirmed.clear()
     this.#largeBytes = 0

@@ -8,6 +8,7 @@ import { subjectOf } from './authority/subject.ts'
 import { FrameReader, FrameWriter } from './framing.ts'
 import { Gather } from './gather.ts'
 import { LinkListener, LinkRefused, type Address } from './link-tls.ts'
+import { Liveness } from './liveness.ts'
 import { silentLog, type Log } from './log.ts'
 import { PeerDial, type OnSettled, type PeerAddress, type PeerLinkLimits } from './peer-dial.ts'
 import {
@@ -217,8 +218,7 @@ class Caller {
   readonly #writer: FrameWriter
   readonly #limits: PeerLinkLimits
   readonly #told: CallerTold
-  readonly #watch: NodeJS.Timeout
-  #heardMs = performance.now()
+  readonly #liveness: Liveness
   #large: { readonly stream: number; readonly gather: Gather } | undefined
   #from: NodeId | undefined
 
@@ -227,11 +227,14 @@ class Caller {
     this.#told = told
     this.#writer = new FrameWriter(socket)
     const reader = new FrameReader(frameBytesMax)
-    this.#watch = setInterval(() => {
-      if (performance.now() - this.#heardMs > limits.silenceMs) socket.destroy()
-    }, limits.pingMs)
+    this.#liveness = new Liveness({
+      everyMs: limits.pingMs,
+      silenceMs: limits.silenceMs,
+      onTurn: () => undefined,
+      onSilent: () => socket.destroy(),
+    })
     socket.on('data', (chunk: Buffer) => {
-      this.#heardMs = performance.now()
+      this.#liveness.heard()
       try {
         for (const frame of reader.push(chunk)) {
           if (socket.destroyed) return
@@ -252,7 +255,7 @@ class Caller {
   }
 
   stop(): void {
-    clearInterval(this.#watch)
+    this.#liveness.stop()
   }
 
   #receive(frame: PeerFrame): void {
