@@ -1,0 +1,35 @@
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { type CorpusFile, rewriteScript, runCorpus } from './testing/index.ts'
+
+const histories = fileURLToPath(new URL('../testdata', import.meta.url))
+const foreign = process.env['ETCD_RAFT_CORPUS']
+const isUpdating = process.env['UPDATE'] === '1'
+
+const read = (directory: string): CorpusFile[] =>
+  readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.txt'))
+    .sort()
+    .map((path) => ({ path, text: readFileSync(join(directory, path), 'utf8') }))
+
+describe('RF14: our own histories', () => {
+  test.each(read(histories))('$path reads as it was written down', ({ path, text }) => {
+    if (isUpdating) writeFileSync(join(histories, path), rewriteScript(text))
+
+    expect(
+      runCorpus([{ path, text: isUpdating ? rewriteScript(text) : text }]).differences,
+    ).toEqual([])
+  })
+})
+
+// Data files of etcd-io/raft, which live outside of this repository.
+describe.skipIf(foreign === undefined)('the data-driven tests of etcd-io/raft', () => {
+  test('agree in every directive, log lines included', () => {
+    const report = runCorpus(read(foreign ?? ''))
+
+    expect(report.differences).toEqual([])
+    expect(report).toMatchObject({ fileCount: 41, agreeCount: 41, directiveCount: 743 })
+  })
+})

@@ -1,0 +1,101 @@
+import { ConfChangeRunner } from './conf-change-runner.ts'
+import { type Directive, parseScript, renderScript } from './directive.ts'
+import { InteractionRunner } from './interaction-runner.ts'
+import { runQuorumDirective } from './quorum-runner.ts'
+
+export interface CorpusFile {
+  readonly path: string
+  readonly text: string
+}
+
+export interface Difference {
+  readonly path: string
+  readonly line: number
+  readonly command: string
+  readonly expected: string
+  readonly actual: string
+}
+
+export interface CorpusReport {
+  readonly fileCount: number
+  /** Files without any difference. */
+  readonly agreeCount: number
+  readonly directiveCount: number
+  readonly differences: readonly Difference[]
+}
+
+export interface CorpusOptions {
+  /** Compares behaviour alone, not what is logged about it. */
+  readonly ignoreLogLines?: boolean
+}
+
+/** Runs data-driven tests of the three kinds, and says where they and this core disagree. */
+export function runCorpus(
+  files: readonly CorpusFile[],
+  { ignoreLogLines = false }: CorpusOptions = {},
+): CorpusReport {
+  const normalize = ignoreLogLines ? withoutLogLines : withoutLastNewline
+  const differences: Difference[] = []
+  let directiveCount = 0
+  for (const { path, text } of files) {
+    const handle = runnerFor()
+    for (const directive of parseScript(text).directives) {
+      directiveCount++
+      const actual = normalize(attempt(handle, directive))
+      const expected = normalize(directive.expected)
+      if (actual === expected) continue
+      const { line, command } = directive
+      differences.push({ path, line, command, expected, actual })
+    }
+  }
+  const disagreeing = new Set(differences.map(({ path }) => path))
+  const agreeCount = files.length - disagreeing.size
+  return { fileCount: files.length, agreeCount, directiveCount, differences }
+}
+
+/** The same script with what this core prints, to be read line by line before it is believed. */
+export function rewriteScript(text: string): string {
+  const script = parseScript(text)
+  const handle = runnerFor()
+  return renderScript(
+    script,
+    script.directives.map((directive) => attempt(handle, directive)),
+  )
+}
+
+/** Each file starts from nothing. The commands of the three kinds do not overlap. */
+function runnerFor(): (directive: Directive) => string {
+  const confChange = new ConfChangeRunner()
+  const interaction = new InteractionRunner()
+  return (directive) => {
+    switch (directive.command) {
+      case 'simple':
+      case 'enter-joint':
+      case 'leave-joint':
+        return confChange.handle(directive)
+      case 'committed':
+      case 'vote':
+        return runQuorumDirective(directive)
+      default:
+        return interaction.handle(directive)
+    }
+  }
+}
+
+/** What breaks is a difference like any other, so that one bug does not hide the rest. */
+function attempt(handle: (directive: Directive) => string, directive: Directive): string {
+  try {
+    return handle(directive)
+  } catch (error) {
+    return `threw ${String(error)}`
+  }
+}
+
+const withoutLastNewline = (text: string): string => text.replace(/\n$/, '')
+
+const withoutLogLines = (text: string): string => {
+  const kept = text
+    .split('\n')
+    .filter((line) => !/^ *(DEBUG|INFO|WARN|ERROR|FATAL) /.test(line) && line.trim() !== 'ok')
+  return withoutLastNewline(kept.join('\n'))
+}
