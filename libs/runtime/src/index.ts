@@ -35,8 +35,33 @@ export {
   type JoinToken,
 } from './authority/join-token.ts'
 export { subjectOf, type Role, type Subject } from './authority/subject.ts'
+export {
+  AuditBroken,
+  AuditLog,
+  AuditUnavailable,
+  openAuditLog,
+  verifyAuditLog,
+  type AuditBreak,
+  type AuditDisk,
+  type AuditHead,
+  type AuditVerdict,
+} from './audit-log.ts'
 export { JsonRefused, parseJson, type JsonLimits } from './bounded-json.ts'
 export { SystemClock } from './clock.ts'
+export {
+  ConfigInvalid,
+  flagOf,
+  loadConfig,
+  secretSetting,
+  setting,
+  variableOf,
+  type Config,
+  type ConfigProblem,
+  type SecretSetting,
+  type Setting,
+  type Sources,
+} from './config.ts'
+export { MicroBatch, Ticker, type Timers } from './drive.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
 export type { JsonPipeLimits } from './json-pipe.ts'
 export { LinkListenFailed, LinkRefused, type Address } from './link-tls.ts'

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Writable } from 'node:stream'
 
 import { ConclaveError } from '@conclave/kernel'
@@ -74,11 +73,6 @@ export function createLogger(options: LogOptions = {}): Logger {
   )
 }
 
-/** Resolves when what was logged has left this process's buffers. */
-export async function flushed(stream: Writable): Promise<void> {
-  if (stream.writableNeedDrain) await once(stream, 'drain')
-}
-
 interface Sink {
   write(line: string): unknown
 }
@@ -95,7 +89,7 @@ function sinkOf(to: NonNullable<LogOptions['to']>): Sink {
  * begins an escape sequence), and line and direction marks make one line look like two. Written as
  * `\uXXXX` they are the same JSON.
  */
-const harmful = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
+const harmful = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 const harmlessInto =
   (sink: Sink) =>
