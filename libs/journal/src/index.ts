@@ -1,1 +1,20 @@
-export {}
+export type { Batch } from './continuity.ts'
+export type { Disk, DiskFile, DiskLock } from './disk.ts'
+export {
+  JournalClosed,
+  JournalCorrupt,
+  JournalFailed,
+  JournalForeign,
+  JournalLocked,
+  JournalUndecryptable,
+} from './errors.ts'
+export type { JournalEvent } from './event.ts'
+export {
+  openJournal,
+  segmentSizeBytesDefault,
+  type Journal,
+  type JournalKey,
+  type JournalOptions,
+} from './journal.ts'
+export { NodeDisk } from './node-disk.ts'
+export type { Recovered } from './recovery.ts'

@@ -36,3 +36,70 @@ export {
   secretSizeBytesMax,
   SecretVersion,
 } from './secret.ts'
+
+export { CommandInfo, Environment, EnvironmentVariable, Uri } from './mesos/command.ts'
+export {
+  ContainerInfo,
+  DockerImage,
+  DockerInfo,
+  Image,
+  NetworkInfo,
+  Volume,
+  VolumeSource,
+} from './mesos/container.ts'
+export { ContainerId, containerIdProblem, Id, idProblem } from './mesos/id.ts'
+export { Labels } from './mesos/labels.ts'
+export {
+  asciiJson,
+  CallMalformed,
+  mapParts,
+  parse,
+  parseOurs,
+  partsIn,
+  schemaOf,
+  toJson,
+  type JsonObject,
+  type Message,
+} from './mesos/message.ts'
+export { Filters, Offer, Operation } from './mesos/offer.ts'
+export { masterCallProblem, MasterCall, parseMasterCall } from './mesos/operator.ts'
+export {
+  Address as MesosAddress,
+  AgentInfo,
+  FrameworkInfo,
+  hasCapability,
+  MasterInfo,
+  rolesOf,
+  type FrameworkCapability,
+} from './mesos/participants.ts'
+export { Attribute, Items, Ranges, Resource, Scalar } from './mesos/resource.ts'
+export { encodeEvent, parseCall, parseEvent, SchedulerCall, SchedulerEvent } from './mesos/scheduler.ts'
+export {
+  dropSecretValues,
+  sealSecrets,
+  SealedValue,
+  Secret,
+  SecretReference,
+  SecretValue,
+  wipeSecrets,
+} from './mesos/secret.ts'
+export {
+  CheckInfo,
+  DurationInfo,
+  ExecutorInfo,
+  HealthCheck,
+  KillPolicy,
+  Task,
+  TaskGroupInfo,
+  TaskInfo,
+  TaskSpec,
+} from './mesos/task-info.ts'
+export {
+  ContainerStatus,
+  isTerminal,
+  taskReasons,
+  TaskState,
+  TaskStatus,
+  type TaskReason,
+} from './mesos/task-status.ts'
+export { FromAgent, Resolution, ToAgent } from './agent-protocol.ts'

@@ -1,0 +1,255 @@
+import { join } from 'node:path'
+import { BytesMalformed, ByteReader } from '@conclave/kernel'
+import type { Entry, HardState, Snapshot } from '@conclave/raft'
+import { Continuity } from './continuity.ts'
+import type { Disk } from './disk.ts'
+import { JournalCorrupt } from './errors.ts'
+import type { JournalEvent } from './event.ts'
+import { readBatches, readMarker, type Marker } from './record-body.ts'
+import { recordTypes } from './record.ts'
+import {
+  readRecords,
+  readSegmentHeader,
+  segmentSeq,
+  type JournalKeys,
+  type KeptSegment,
+  type Owner,
+  type SegmentEnd,
+} from './segment.ts'
+import { isSnapshotName, readSnapshot, snapshotName, type SnapshotFile } from './snapshot-file.ts'
+
+/** What recovery found on the disk. */
+export interface Recovered {
+  readonly hardState?: HardState
+  readonly snapshot?: Snapshot
+  readonly entries: readonly Entry[]
+}
+
+/** All that the journal needs to go on behind what was recovered. */
+export interface RecoveredLog {
+  readonly recovered: Recovered
+  readonly continuity: Continuity
+  readonly segments: readonly KeptSegment[]
+  readonly lastSeq: number
+  readonly lastCrc: number
+  readonly snapshotFile: SnapshotFile | undefined
+}
+
+export interface RecoveryOptions {
+  readonly disk: Disk
+  readonly directory: string
+  readonly owner: Owner
+  readonly keys: JournalKeys
+  readonly onEvent: (event: JournalEvent) => void
+}
+
+interface ReadSegment extends KeptSegment {
+  readonly bytes: Uint8Array
+  readonly end: SegmentEnd
+}
+
+/**
+ * Reads the whole journal, and then, only if all of it is in order, tidies the directory: the tail
+ * that a crash tore is copied aside and cut, files that never became part of the journal are removed.
+ *
+ * @throws JournalCorrupt, JournalForeign or JournalUndecryptable, having changed nothing
+ */
+export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
+  const names = [...(await o.disk.list(o.directory))].sort()
+  const log = new LogReader()
+  const segments = await readSegments(o, names, log)
+  const chosen = await chooseSnapshot(o, names, log, segments[0])
+  const recovered = settle(log, chosen?.snapshot)
+  await endLastSegment(o, segments.at(-1))
+  await removeLeftovers(o, names, chosen?.file.name)
+  return {
+    recovered,
+    continuity: log.continuity,
+    segments: segments.map(({ name, seq, keyId, lastIndex }) => ({ name, seq, keyId, lastIndex })),
+    lastSeq: segments.at(-1)?.seq ?? 0,
+    lastCrc: segments.at(-1)?.end.crc ?? 0,
+    snapshotFile: chosen?.file,
+  }
+}
+
+/** Plays records back, and knows afterwards what the log says. */
+class LogReader {
+  readonly continuity = new Continuity()
+  entries: Entry[] = []
+  readonly markers: Marker[] = []
+  /** Whether a snapshot took the place of the log, so that its beginning is of no use any more. */
+  wasReplaced = false
+
+  /** Answers with the highest index in the record. @throws BytesMalformed for what may not stand here */
+  read(type: number, body: Uint8Array): number {
+    const reader = new ByteReader(body)
+    if (type === recordTypes.batch) return this.#readBatches(reader)
+    if (type === recordTypes.marker) this.#readMarker(reader)
+    return 0
+  }
+
+  #readBatches(reader: ByteReader): number {
+    let last = 0
+    for (const batch of readBatches(reader)) {
+      const objection = this.continuity.accept(batch)
+      if (objection !== undefined) throw new BytesMalformed(objection)
+      const [first] = batch.entries
+      if (first === undefined) continue
+      const start = this.entries[0]?.index ?? first.index
+      this.entries.length = Math.max(0, first.index - start)
+      for (const entry of batch.entries) this.entries.push(entry)
+      last = Math.max(last, this.continuity.lastIndex)
+    }
+    reader.end()
+    return last
+  }
+
+  #readMarker(reader: ByteReader): void {
+    const marker = readMarker(reader)
+    reader.end()
+    this.markers.push(marker)
+    if (this.continuity.snapshot(marker.index, marker.term) === 'kept') return
+    this.entries = []
+    this.wasReplaced = true
+  }
+}
+
+async function readSegments(
+  o: RecoveryOptions,
+  names: readonly string[],
+  log: LogReader,
+): Promise<readonly ReadSegment[]> {
+  const found = names.filter((name) => segmentSeq(name) !== undefined)
+  const segments: ReadSegment[] = []
+  for (const name of found) {
+    const previous = segments.at(-1)
+    const bytes = await o.disk.read(join(o.directory, name))
+    const segment = readSegmentHeader(name, bytes, o.owner, o.keys)
+    if (previous !== undefined) checkFollows(previous, segment)
+    let lastIndex = 0
+    const end = readRecords(segment, bytes, (type, body, offset) => {
+      try {
+        lastIndex = Math.max(lastIndex, log.read(type, body))
+      } catch (error) {
+        if (error instanceof BytesMalformed) throw new JournalCorrupt(name, offset, error.message)
+        throw error
+      }
+    })
+    segments.push({ name, seq: segment.seq, keyId: segment.keyId, lastIndex, bytes, end })
+  }
+  return segments
+}
+
+function checkFollows(
+  previous: ReadSegment,
+  next: { readonly name: string; readonly seq: number; readonly previousCrc: number },
+): void {
+  if (next.seq !== previous.seq + 1) {
+    throw new JournalCorrupt(next.name, 16, `segment ${next.seq} follows segment ${previous.seq}`)
+  }
+  if (previous.end.isTorn || next.previousCrc !== previous.end.crc) {
+    const why = 'records are missing before the next segment'
+    throw new JournalCorrupt(previous.name, previous.end.offset, why)
+  }
+}
+
+/** The newest snapshot that the log speaks of and that is whole, if the log goes on from there. */
+async function chooseSnapshot(
+  o: RecoveryOptions,
+  names: readonly string[],
+  log: LogReader,
+  first: ReadSegment | undefined,
+): Promise<{ snapshot: Snapshot; file: SnapshotFile } | undefined> {
+  let damage: JournalCorrupt | undefined
+  for (const marker of log.markers.toReversed()) {
+    if (marker.index < (log.continuity.base ?? 0)) break
+    const name = snapshotName(marker)
+    try {
+      if (!names.includes(name)) throw new JournalCorrupt(name, 0, 'the file is missing')
+      const bytes = await o.disk.read(join(o.directory, name))
+      const { snapshot, keyId } = readSnapshot({ ...o, name, bytes, marker })
+      if (damage !== undefined) report(o, damage)
+      return { snapshot, file: { name, keyId, index: marker.index } }
+    } catch (error) {
+      if (!(error instanceof JournalCorrupt)) throw error
+      damage ??= error
+    }
+  }
+  // The first segment of all still holds every entry since the member was born.
+  const isWhole = first === undefined || (first.seq === 1 && !log.wasReplaced)
+  if (!isWhole) {
+    throw damage ?? new JournalCorrupt(first.name, 0, 'the log begins in the middle')
+  }
+  if (damage !== undefined) report(o, damage)
+  return undefined
+}
+
+function report(o: RecoveryOptions, damage: JournalCorrupt): void {
+  o.onEvent({ type: 'snapshot-unreadable', file: damage.file, why: damage.message })
+}
+
+function settle(log: LogReader, snapshot: Snapshot | undefined): Recovered {
+  const index = snapshot?.meta.index ?? 0
+  const entries = log.entries.filter((entry) => entry.index > index)
+  const hardState = liftTo(log.continuity.hardState, snapshot)
+  return {
+    ...(hardState === undefined ? {} : { hardState }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+    entries,
+  }
+}
+
+/**
+ * A snapshot is committed, and of a term that the member must have seen: a crash between saving one
+ * that came from the leader and the next hard state must not make it forget that. Nobody was voted
+ * for in a term that was never written.
+ */
+function liftTo(
+  hardState: HardState | undefined,
+  snapshot: Snapshot | undefined,
+): HardState | undefined {
+  if (snapshot === undefined) return hardState
+  const { index, term } = snapshot.meta
+  if (hardState === undefined || hardState.term < term) return { term, vote: 0, commit: index }
+  return { ...hardState, commit: Math.max(hardState.commit, index) }
+}
+
+/** The segment will not be written again (docs/formats/journal.md): its unused part is given back. */
+async function endLastSegment(o: RecoveryOptions, last: ReadSegment | undefined): Promise<void> {
+  if (last === undefined || last.end.offset === last.bytes.length) return
+  const { offset } = last.end
+  if (last.end.isTorn) await copyAside(o, last)
+  const file = await o.disk.open(join(o.directory, last.name))
+  await file.truncate(offset)
+  await file.sync()
+  await file.close()
+}
+
+async function copyAside(o: RecoveryOptions, { name, bytes, end }: ReadSegment): Promise<void> {
+  const torn = bytes.subarray(end.offset)
+  const copy = `${name}.torn`
+  const path = join(o.directory, copy)
+  if ((await o.disk.list(o.directory)).includes(copy)) await o.disk.unlink(path)
+  const file = await o.disk.create(path)
+  await file.write(torn, 0)
+  await file.sync()
+  await file.close()
+  await o.disk.syncDirectory(o.directory)
+  const sizeBytes = torn.length
+  o.onEvent({ type: 'torn-tail-cut', file: name, offset: end.offset, sizeBytes, copy })
+}
+
+/** Half-made files, and snapshots that the chosen one stands for or that no marker made part of the log. */
+async function removeLeftovers(
+  o: RecoveryOptions,
+  names: readonly string[],
+  snapshotFile: string | undefined,
+): Promise<void> {
+  const leftovers = names.filter(
+    (name) => name.endsWith('.tmp') || (isSnapshotName(name) && name !== snapshotFile),
+  )
+  if (leftovers.length === 0) return
+  for (const name of leftovers) await o.disk.unlink(join(o.directory, name))
+  await o.disk.syncDirectory(o.directory)
+  o.onEvent({ type: 'files-removed', files: leftovers })
+}

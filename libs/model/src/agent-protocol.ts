@@ -1,0 +1,158 @@
+import { z } from 'zod'
+import { schemaOf } from './mesos/message.ts'
+import { AgentInfo } from './mesos/participants.ts'
+import { Secret } from './mesos/secret.ts'
+import { TaskInfo } from './mesos/task-info.ts'
+import { TaskStatus } from './mesos/task-status.ts'
+
+/*
+ * What agents and the leading master say to each other, over one mutually authenticated connection
+ * that keeps order. Who the agent is stands in its certificate, never in a message. Values travel in
+ * boxes to a key pair that the agent draws for one container and forgets after one answer.
+ */
+
+const id = z.string().min(1).max(255)
+const requestId = z.string().min(1).max(64)
+const task = { frameworkId: id, taskId: id }
+/** Up to 64 KiB of a stream at a time. */
+const chunk = z.base64().max(90_000)
+
+const Registered = z.object({
+  type: z.literal('register'),
+  /** The id of an earlier registration, kept in the agent's directory. */
+  agentId: id.optional(),
+  /** Without an id: the master gives it. */
+  info: schemaOf(AgentInfo),
+  /** How containers are run: `memory` or `linux`. */
+  runtime: z.string().max(32),
+  /** All that this agent still runs: what a master knows beyond it is lost, what it does not know is killed. */
+  tasks: z.array(z.object({ ...task, containerId: id })).readonly(),
+})
+
+/** One status; sent again, with the same uuid, until it is acknowledged. One at a time for each task. */
+const StatusUpdate = z.object({
+  type: z.literal('status-update'),
+  frameworkId: id,
+  status: schemaOf(TaskStatus),
+})
+
+/** Asks for every secret of one container at once: all of them or none will be delivered. */
+const ResolveRequest = z.object({
+  type: z.literal('resolve'),
+  requestId,
+  ...task,
+  containerId: id,
+  /** base64 of a one-time X25519 key, 32 bytes, drawn for this container. */
+  publicKey: z.base64(),
+  secrets: z
+    .array(
+      z.object({
+        secret: schemaOf(Secret),
+        /** What for, in events: `env DB_PASSWORD` or `volume keys/keystore`. */
+        purpose: z.string().max(4200),
+      }),
+    )
+    .readonly(),
+})
+
+const AgentEvents = z.object({
+  type: z.literal('events'),
+  /** Each is checked with {@link AgentEvent} before it enters the master's stream. */
+  events: z.array(z.unknown()).readonly(),
+})
+
+const SessionOutput = z.object({
+  type: z.literal('session-output'),
+  sessionId: requestId,
+  stream: z.enum(['stdout', 'stderr']),
+  data: chunk,
+})
+
+const SessionEnd = z.object({
+  type: z.literal('session-end'),
+  sessionId: requestId,
+  /** Of an exec; of logs, the task's own exit code once it is known. */
+  exitCode: z.int().optional(),
+  error: z.string().max(1024).optional(),
+})
+
+/** What an agent says. */
+export const FromAgent = z.discriminatedUnion('type', [
+  Registered,
+  StatusUpdate,
+  ResolveRequest,
+  AgentEvents,
+  SessionOutput,
+  SessionEnd,
+])
+export type FromAgent = z.infer<typeof FromAgent>
+
+/** The answer to one secret of a {@link ResolveRequest}, in the order they were asked for. */
+export const Resolution = z.discriminatedUnion('outcome', [
+  z.object({
+    outcome: z.literal('value'),
+    /** The path and version that the box's context names (`boxContext` of crypto). */
+    path: z.string(),
+    version: z.int().nonnegative(),
+    sizeBytes: z.int().nonnegative(),
+    /** base64 of the box. */
+    box: z.base64(),
+  }),
+  z.object({
+    outcome: z.enum(['denied', 'not-found', 'invalid', 'unavailable']),
+    why: z.string().max(2048),
+  }),
+])
+export type Resolution = z.infer<typeof Resolution>
+
+const sessionId = { sessionId: requestId }
+
+/** What a master says. */
+export const ToAgent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('registered'), agentId: id, heartbeatSeconds: z.number() }),
+  z.object({
+    type: z.literal('not-leader'),
+    leader: z.object({ host: z.string(), port: z.int() }).optional(),
+  }),
+  /** This agent id is over (removed, or gone too long): end every container, register anew. */
+  z.object({ type: z.literal('shutdown'), why: z.string() }),
+  /** Inline values in `task` are sealed: they, too, have to be resolved. */
+  z.object({
+    type: z.literal('launch'),
+    frameworkId: id,
+    containerId: id,
+    task: schemaOf(TaskInfo),
+  }),
+  z.object({
+    type: z.literal('kill'),
+    ...task,
+    /** How long SIGTERM is given before SIGKILL. */
+    graceMs: z.int().nonnegative(),
+    /** Whether the framework wants to hear of TASK_KILLING. */
+    tellKilling: z.boolean(),
+  }),
+  z.object({ type: z.literal('status-acknowledged'), ...task, uuid: z.base64() }),
+  z.object({
+    type: z.literal('resolved'),
+    requestId,
+    resolutions: z.array(Resolution).readonly(),
+  }),
+  z.object({
+    type: z.literal('open-logs'),
+    ...sessionId,
+    ...task,
+    follow: z.boolean(),
+  }),
+  z.object({
+    type: z.literal('open-exec'),
+    ...sessionId,
+    ...task,
+    argv: z.array(z.string()).min(1).readonly(),
+    env: z.record(z.string(), z.string()),
+  }),
+  z.object({ type: z.literal('session-input'), ...sessionId, data: chunk }),
+  z.object({ type: z.literal('session-input-end'), ...sessionId }),
+  z.object({ type: z.literal('session-signal'), ...sessionId, signal: z.string().max(16) }),
+  z.object({ type: z.literal('session-close'), ...sessionId }),
+])
+export type ToAgent = z.infer<typeof ToAgent>

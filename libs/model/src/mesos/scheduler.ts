@@ -1,0 +1,173 @@
+import { Id } from './id.ts'
+import {
+  asciiJson,
+  bytes,
+  double,
+  enumeration,
+  int,
+  message,
+  optional,
+  parse,
+  repeated,
+  required,
+  text,
+  toJson,
+  type Infer,
+} from './message.ts'
+import { Filters, Offer, Operation } from './offer.ts'
+import { FrameworkInfo, MasterInfo } from './participants.ts'
+import { Resource } from './resource.ts'
+import { KillPolicy } from './task-info.ts'
+import { TaskStatus } from './task-status.ts'
+
+/*
+ * The scheduler API: what frameworks say to the master and hear from it. Source: mesos.md §5.
+ */
+
+const inverse = message('Call.InverseOffers', {
+  inverse_offer_ids: repeated(Id),
+  filters: optional(Filters),
+})
+
+export const SchedulerCall = message('scheduler.Call', {
+  framework_id: optional(Id),
+  type: optional(
+    enumeration(
+      'UNKNOWN',
+      'SUBSCRIBE',
+      'TEARDOWN',
+      'ACCEPT',
+      'DECLINE',
+      'ACCEPT_INVERSE_OFFERS',
+      'DECLINE_INVERSE_OFFERS',
+      'REVIVE',
+      'KILL',
+      'SHUTDOWN',
+      'ACKNOWLEDGE',
+      'ACKNOWLEDGE_OPERATION_STATUS',
+      'RECONCILE',
+      'RECONCILE_OPERATIONS',
+      'MESSAGE',
+      'REQUEST',
+      'SUPPRESS',
+      'UPDATE_FRAMEWORK',
+    ),
+  ),
+  subscribe: optional(
+    message('Call.Subscribe', {
+      framework_info: required(FrameworkInfo),
+      suppressed_roles: repeated(text),
+    }),
+  ),
+  accept: optional(
+    message('Call.Accept', {
+      offer_ids: repeated(Id),
+      operations: repeated(Operation),
+      filters: optional(Filters),
+    }),
+  ),
+  decline: optional(
+    message('Call.Decline', { offer_ids: repeated(Id), filters: optional(Filters) }),
+  ),
+  accept_inverse_offers: optional(inverse),
+  decline_inverse_offers: optional(inverse),
+  revive: optional(message('Call.Revive', { roles: repeated(text) })),
+  kill: optional(
+    message('Call.Kill', {
+      task_id: required(Id),
+      agent_id: optional(Id),
+      kill_policy: optional(KillPolicy),
+    }),
+  ),
+  shutdown: optional(
+    message('Call.Shutdown', { executor_id: required(Id), agent_id: required(Id) }),
+  ),
+  acknowledge: optional(
+    message('Call.Acknowledge', {
+      agent_id: required(Id),
+      task_id: required(Id),
+      uuid: required(bytes),
+    }),
+  ),
+  acknowledge_operation_status: optional(message('Call.AcknowledgeOperationStatus', {})),
+  reconcile: optional(
+    message('Call.Reconcile', {
+      tasks: repeated(
+        message('Call.Reconcile.Task', { task_id: required(Id), agent_id: optional(Id) }),
+      ),
+    }),
+  ),
+  reconcile_operations: optional(message('Call.ReconcileOperations', {})),
+  message: optional(
+    message('Call.Message', {
+      agent_id: required(Id),
+      executor_id: required(Id),
+      data: required(bytes),
+    }),
+  ),
+  request: optional(
+    message('Call.Request', {
+      requests: repeated(
+        message('Request', { agent_id: optional(Id), resources: repeated(Resource) }),
+      ),
+    }),
+  ),
+  suppress: optional(message('Call.Suppress', { roles: repeated(text) })),
+  update_framework: optional(
+    message('Call.UpdateFramework', {
+      framework_info: required(FrameworkInfo),
+      suppressed_roles: repeated(text),
+    }),
+  ),
+})
+export type SchedulerCall = Infer<typeof SchedulerCall>
+
+/** @throws CallMalformed with the `<reason>` of `Failed to convert JSON into Call protobuf: <reason>` */
+export const parseCall = (json: unknown): SchedulerCall => parse(SchedulerCall, json)
+
+export const SchedulerEvent = message('scheduler.Event', {
+  type: required(
+    enumeration(
+      'SUBSCRIBED',
+      'OFFERS',
+      'RESCIND',
+      'UPDATE',
+      'MESSAGE',
+      'FAILURE',
+      'ERROR',
+      'HEARTBEAT',
+    ),
+  ),
+  subscribed: optional(
+    message('Event.Subscribed', {
+      framework_id: required(Id),
+      heartbeat_interval_seconds: optional(double),
+      master_info: optional(MasterInfo),
+    }),
+  ),
+  offers: optional(message('Event.Offers', { offers: repeated(Offer) })),
+  rescind: optional(message('Event.Rescind', { offer_id: required(Id) })),
+  update: optional(message('Event.Update', { status: required(TaskStatus) })),
+  message: optional(
+    message('Event.Message', {
+      agent_id: required(Id),
+      executor_id: required(Id),
+      data: required(bytes),
+    }),
+  ),
+  failure: optional(
+    message('Event.Failure', {
+      agent_id: optional(Id),
+      executor_id: optional(Id),
+      status: optional(int),
+    }),
+  ),
+  error: optional(message('Event.Error', { message: required(text) })),
+})
+export type SchedulerEvent = Infer<typeof SchedulerEvent>
+
+/** One record's payload: compact ASCII JSON. The face puts the length before it. */
+export const encodeEvent = (event: SchedulerEvent): string =>
+  asciiJson(toJson(SchedulerEvent, event))
+
+export const parseEvent = (json: unknown): SchedulerEvent => parse(SchedulerEvent, json)

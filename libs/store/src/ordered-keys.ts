@@ -1,0 +1,99 @@
+import { compareKeys } from './key-order.ts'
+
+const chunkLengthMax = 512
+const chunkLengthMin = 64
+
+interface Keyed {
+  readonly key: string
+}
+
+/**
+ * Items in the order of their keys: sorted chunks in a sorted array, which is a B-tree of two levels.
+ * A chunk is small enough for an insert to move few items, and at a million keys the array of
+ * chunks still has only a few thousand places.
+ *
+ * Invariants: 1. no chunk is empty; 2. keys rise strictly within and across chunks.
+ */
+export class OrderedKeys<Item extends Keyed> {
+  readonly #chunks: Item[][] = []
+
+  /** @param sorted items whose keys rise strictly */
+  static of<Item extends Keyed>(sorted: readonly Item[]): OrderedKeys<Item> {
+    const keys = new OrderedKeys<Item>()
+    const step = chunkLengthMax / 2
+    for (let at = 0; at < sorted.length; at += step) keys.#chunks.push(sorted.slice(at, at + step))
+    return keys
+  }
+
+  /** Adds an item whose key is not among them yet. */
+  insert(item: Item): void {
+    const chunkIndex = this.#chunkIndex(item.key)
+    const chunk = this.#chunks[chunkIndex]
+    if (chunk === undefined) {
+      this.#chunks.push([item])
+      return
+    }
+    chunk.splice(lowerBound(chunk, item.key), 0, item)
+    if (chunk.length > chunkLengthMax) {
+      this.#chunks.splice(chunkIndex + 1, 0, chunk.splice(chunkLengthMax / 2))
+    }
+  }
+
+  delete(key: string): void {
+    const chunkIndex = this.#chunkIndex(key)
+    const chunk = this.#chunks[chunkIndex]
+    const at = chunk === undefined ? 0 : lowerBound(chunk, key)
+    if (chunk?.[at]?.key !== key) return
+
+    chunk.splice(at, 1)
+    if (chunk.length === 0) {
+      this.#chunks.splice(chunkIndex, 1)
+      return
+    }
+    const next = this.#chunks[chunkIndex + 1]
+    if (chunk.length < chunkLengthMin && next !== undefined && next.length < chunkLengthMax / 2) {
+      chunk.push(...next)
+      this.#chunks.splice(chunkIndex + 1, 1)
+    }
+  }
+
+  /** Visits the items from the first key that is not below `start`, until `visit` answers false. */
+  scan(start: string, visit: (item: Item) => boolean): void {
+    let chunkIndex = this.#chunkIndex(start)
+    const first = this.#chunks[chunkIndex]
+    let at = first === undefined ? 0 : lowerBound(first, start)
+    for (; chunkIndex < this.#chunks.length; chunkIndex++, at = 0) {
+      const chunk = this.#chunks[chunkIndex] ?? []
+      for (; at < chunk.length; at++) {
+        const item = chunk[at]
+        if (item !== undefined && !visit(item)) return
+      }
+    }
+  }
+
+  /** The chunk that holds `key`, or would: the last one that does not begin above it. */
+  #chunkIndex(key: string): number {
+    let low = 0
+    let high = this.#chunks.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const first = this.#chunks[middle]?.[0]
+      if (first !== undefined && compareKeys(first.key, key) <= 0) low = middle + 1
+      else high = middle
+    }
+    return Math.max(0, low - 1)
+  }
+}
+
+/** The first place in `chunk` whose key is not below `key`. */
+function lowerBound(chunk: readonly Keyed[], key: string): number {
+  let low = 0
+  let high = chunk.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const item = chunk[middle]
+    if (item !== undefined && compareKeys(item.key, key) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
