@@ -1,0 +1,600 @@
+import { ByteWriter, invariant, type Clock, type Random } from '@conclave/kernel'
+import type { EventDraft } from '@conclave/model'
+import {
+  decodeConfChange,
+  foundingSnapshot,
+  MemoryStorage,
+  none,
+  RaftError,
+  RawNode,
+  waitsForDisk,
+  type Entry,
+  type HardState,
+  type Message,
+  type NodeId,
+  type Ready,
+  type Snapshot,
+} from '@conclave/raft'
+import {
+  checkTxn,
+  encodeCommand,
+  type ApplyResult,
+  type StoreMachine,
+  type Txn,
+} from '@conclave/store'
+import { OutcomeUnknown, Unavailable } from './master/errors.ts'
+import type { Recovered } from './ports.ts'
+
+/** What one turn wants done, in this order: send `early`, make durable, send `late`, then `advance`. */
+export interface ReplicaWork {
+  /** Messages that promise nothing about this member's disk and so may leave before it is written. */
+  readonly early: readonly Message[]
+  /** A snapshot from the leader, to be saved before `batch`. */
+  readonly install: Snapshot | undefined
+  readonly batch: { readonly hardState?: HardState; readonly entries: readonly Entry[] } | undefined
+  readonly late: readonly Message[]
+}
+
+export interface ReplicaOptions {
+  readonly nodeId: NodeId
+  readonly masterId: string
+  /** All voters of a new cluster; a recovered one knows its members from its snapshot and log. */
+  readonly bootstrap: { readonly voters: readonly NodeId[] }
+  readonly recovered: Recovered
+  readonly store: StoreMachine
+  readonly random: Random
+  readonly clock: Clock
+  /** Distinguishes this run from earlier ones of the same member, in the ids of client sessions. */
+  readonly boot: string
+  readonly emit: (draft: EventDraft) => void
+  /** Called when there may be work: the driver then asks for {@link Replica.takeWork}. */
+  readonly wake: () => void
+  readonly limits?: Partial<ReplicaLimits>
+}
+
+export interface ReplicaLimits {
+  readonly electionTicks: number
+  readonly heartbeatTicks: number
+  /** How long a proposal or a read waits before its caller is told. */
+  readonly deadlineTicks: number
+  /**
+   * Proposals under way; more wait for their turn. The store remembers a bounded number of sessions,
+   * and all masters together must not have more at once, or a resend could be taken for a new one.
+   */
+  readonly proposalsMax: number
+  /** How long a snapshot may be on its way to a peer before it is taken for lost, and sent again. */
+  readonly snapshotSendTicks: number
+  /** A snapshot is taken after this many applied entries … */
+  readonly snapshotEntries: number
+  /** … or after this many bytes of them. */
+  readonly snapshotBytes: number
+  /** Entries kept behind a snapshot, so that a slow follower need not fetch it. */
+  readonly trailingEntries: number
+}
+
+export const defaultReplicaLimits: ReplicaLimits = {
+  electionTicks: 10,
+  heartbeatTicks: 1,
+  deadlineTicks: 400,
+  proposalsMax: 1024,
+  snapshotSendTicks: 300,
+  snapshotEntries: 10_000,
+  snapshotBytes: 64 * 1024 * 1024,
+  trailingEntries: 1_000,
+}
+
+export type Role = 'leader' | 'follower' | 'candidate'
+
+/** One client of the store, with one command under way at a time. */
+interface Session {
+  readonly client: string
+  sequence: number
+}
+
+interface Waiter {
+  readonly txn: Txn
+  readonly deadline: number
+  readonly resolve: (result: ApplyResult) => void
+  readonly reject: (error: Error) => void
+}
+
+interface Proposal {
+  readonly session: Session
+  readonly data: Uint8Array
+  readonly deadline: number
+  /** Tick at which it was last handed to Raft; undefined while Raft would not take it. */
+  sentAt: number | undefined
+  wasEverSent: boolean
+  readonly resolve: (result: ApplyResult) => void
+  readonly reject: (error: Error) => void
+}
+
+interface PendingRead {
+  readonly deadline: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * One member of the group and its copy of the state: Raft on one side, the store's machine on the
+ * other. It is told ticks, messages and durability, and says what to send and to write. Callers get
+ * promises, which settle only inside {@link takeWork}, {@link advance} and {@link tick}.
+ */
+export class Replica {
+  readonly #options: ReplicaOptions
+  readonly #limits: ReplicaLimits
+  readonly #storage: MemoryStorage
+  readonly #node: RawNode
+  readonly #store: StoreMachine
+  /** The one used last is used next, so that few are ever needed. */
+  readonly #freeSessions: Session[] = []
+  #sessionCount = 0
+  /** By client and sequence number. */
+  readonly #proposals = new Map<string, Proposal>()
+  readonly #waiters: Waiter[] = []
+  #ticks = 0
+
+  #waitingReads: PendingRead[] = []
+  /** The one read round under way, which later callers may not join: it began before they asked. */
+  #readRound: { context: Uint8Array; readers: PendingRead[]; sentAt: number } | undefined
+  #readCounter = 0
+  #confirmedReads: { index: number; readers: PendingRead[] }[] = []
+
+  #ready: Ready | undefined
+  #stableIndex: number
+  #applied: number
+  #appliedSinceSnapshot = { entries: 0, bytes: 0 }
+  #isSnapshotDue = false
+  #snapshotTakenAt = Number.NEGATIVE_INFINITY
+  /** When a snapshot left for a peer that has not answered since. */
+  readonly #snapshotsSent = new Map<NodeId, number>()
+  #role: Role = 'follower'
+  #term = 0
+  #leader: NodeId = none
+  readonly #roleListeners = new Set<() => void>()
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options
+    this.#limits = { ...defaultReplicaLimits, ...options.limits }
+    this.#store = options.store
+    this.#storage = new MemoryStorage()
+
+    const { recovered, bootstrap } = options
+    // Every member of a new cluster begins with the same snapshot: an empty store and the voters.
+    const base = recovered.snapshot ?? foundingSnapshot(bootstrap.voters, this.#store.snapshot())
+    if (recovered.snapshot !== undefined) this.#store.restore(recovered.snapshot.data)
+    this.#storage.applySnapshot(base)
+    this.#storage.append(recovered.entries)
+    this.#storage.setHardState(
+      recovered.hardState ?? { term: base.meta.term, vote: none, commit: base.meta.index },
+    )
+    this.#stableIndex = this.#storage.lastIndex()
+    this.#applied = base.meta.index
+    this.#node = new RawNode({
+      id: options.nodeId,
+      electionTick: this.#limits.electionTicks,
+      heartbeatTick: this.#limits.heartbeatTicks,
+      storage: this.#storage,
+      applied: base.meta.index,
+      maxSizePerMsg: 1024 * 1024,
+      maxCommittedSizePerReady: 64 * 1024 * 1024,
+      maxUncommittedEntriesSize: 256 * 1024 * 1024,
+      maxInflightMsgs: 256,
+      maxInflightBytes: 64 * 1024 * 1024,
+      random: options.random,
+    })
+    this.#noteRole()
+  }
+
+  get role(): Role {
+    return this.#role
+  }
+
+  get term(): number {
+    return this.#term
+  }
+
+  get leader(): NodeId {
+    return this.#leader
+  }
+
+  get appliedIndex(): number {
+    return this.#applied
+  }
+
+  get commitIndex(): number {
+    return this.#node.basicStatus().hardState.commit
+  }
+
+  /** Calls `listener` after each change of role, term or leader. */
+  onRole(listener: () => void): void {
+    this.#roleListeners.add(listener)
+  }
+
+  // ── told ──────────────────────────────────────────────────────────────────────────────────────
+
+  tick(): void {
+    this.#ticks++
+    this.#node.tick()
+    this.#tickProposals()
+    this.#tickReads()
+    for (const [peer, sentAt] of this.#snapshotsSent) {
+      if (this.#ticks - sentAt >= this.#limits.snapshotSendTicks) this.#snapshotIsLost(peer)
+    }
+    this.#options.wake()
+  }
+
+  receive(message: Message): void {
+    if (message.type === 'MsgAppResp') this.#snapshotsSent.delete(message.from)
+    // A message from a stranger or an earlier life is Raft's to refuse; it changes nothing here.
+    this.#node.step(message)
+    this.#options.wake()
+  }
+
+  /** The link to this peer broke: what was on its way is probably lost. */
+  unreachable(peer: NodeId): void {
+    this.#node.reportUnreachable(peer)
+    if (this.#snapshotsSent.has(peer)) this.#snapshotIsLost(peer)
+    this.#options.wake()
+  }
+
+  // ── asked ─────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Puts a transaction into the log and answers with what it did once it was applied here.
+   *
+   * @throws TxnInvalid when every replica would refuse it
+   * @throws Unavailable when nobody could be found to take it, so nothing happened
+   * @throws OutcomeUnknown when it was sent but no answer came in time
+   */
+  propose(txn: Txn): Promise<ApplyResult> {
+    return new Promise((resolve, reject) => {
+      checkTxn(txn, this.#store.limits)
+      const deadline = this.#ticks + this.#limits.deadlineTicks
+      this.#waiters.push({ txn, deadline, resolve, reject })
+      this.#startProposals()
+      this.#options.wake()
+    })
+  }
+
+  /** Resolves once everything acknowledged before the call is applied here (ReadIndex). @throws Unavailable */
+  linearize(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waitingReads.push({
+        deadline: this.#ticks + this.#limits.deadlineTicks,
+        resolve,
+        reject,
+      })
+      this.#options.wake()
+    })
+  }
+
+  transferLeadership(to: NodeId): void {
+    this.#node.transferLeader(to)
+    this.#options.wake()
+  }
+
+  // ── driven ────────────────────────────────────────────────────────────────────────────────────
+
+  /** The next piece of work, or undefined when there is none or the last one is not yet advanced. */
+  takeWork(): ReplicaWork | undefined {
+    if (this.#ready !== undefined) return undefined
+    this.#startReadRound()
+    if (!this.#node.hasReady()) return undefined
+
+    const ready = this.#node.ready()
+    this.#ready = ready
+    this.#noteRole()
+    this.#confirmReads(ready)
+    // What is committed and already on this disk need not wait for the next write.
+    const stableIndex = Math.min(this.#stableIndex, (ready.entries[0]?.index ?? Infinity) - 1)
+    this.#apply(ready.committedEntries.filter(({ index }) => index <= stableIndex))
+
+    for (const { type, to } of ready.messages) {
+      if (type === 'MsgSnap') this.#snapshotsSent.set(to, this.#ticks)
+    }
+    // A commit index alone may be lost, so it waits for the next batch.
+    const batch = ready.mustSync
+      ? { entries: ready.entries, ...(ready.hardState && { hardState: ready.hardState }) }
+      : undefined
+    return {
+      early: ready.messages.filter(({ type }) => !waitsForDisk(type)),
+      install: ready.snapshot,
+      batch,
+      late: ready.messages.filter(({ type }) => waitsForDisk(type)),
+    }
+  }
+
+  /** What {@link takeWork} asked for is durable and sent. */
+  advance(): void {
+    const ready = this.#ready
+    invariant(ready !== undefined, 'advance follows takeWork')
+    if (ready.snapshot !== undefined) this.#install(ready.snapshot)
+    if (ready.entries.length > 0) {
+      this.#storage.append(ready.entries)
+      this.#emitRange('raft.appended', ready.entries)
+    }
+    if (ready.hardState !== undefined) this.#storage.setHardState(ready.hardState)
+    this.#stableIndex = this.#storage.lastIndex()
+    this.#apply(ready.committedEntries.filter(({ index }) => index > this.#applied))
+    this.#ready = undefined
+    this.#node.advance()
+    this.#noteRole()
+    this.#releaseReads()
+  }
+
+  /**
+   * A snapshot that should now be saved: enough was applied since the last one, or a peer needs a
+   * newer one than there is. {@link compact} follows the saving.
+   */
+  takeSnapshot(): Snapshot | undefined {
+    if (this.#ready !== undefined) return undefined
+    // Once per election timeout, because a peer that wants one takes it only at its next answer.
+    const isWanted =
+      this.#node.wantsSnapshot() &&
+      this.#ticks - this.#snapshotTakenAt >= this.#limits.electionTicks
+    if (!this.#isSnapshotDue && !isWanted) return undefined
+    this.#forgetSnapshotDue()
+    this.#snapshotTakenAt = this.#ticks
+    const snapshot = this.#storage.createSnapshot(
+      this.#applied,
+      this.#node.status().config,
+      this.#store.snapshot(),
+    )
+    // Nothing was applied since the last one.
+    if (snapshot instanceof RaftError) return undefined
+    this.#options.emit({
+      type: 'raft.snapshot-taken',
+      masterId: this.#options.masterId,
+      index: snapshot.meta.index,
+      sizeBytes: snapshot.data.length,
+    })
+    return snapshot
+  }
+
+  /** The snapshot up to `index` is durable: older entries may go, but for a tail. */
+  compact(index: number): void {
+    const to = index - this.#limits.trailingEntries
+    if (to >= this.#storage.firstIndex()) this.#storage.compact(to)
+  }
+
+  /** Tells every caller that still waits, when the process stops. */
+  close(): void {
+    const error = new Unavailable('this master is stopping')
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
+    for (const [key, proposal] of this.#proposals) this.#giveUp(key, proposal)
+    const reads = [...this.#waitingReads, ...(this.#readRound?.readers ?? [])]
+    for (const { readers } of this.#confirmedReads) reads.push(...readers)
+    this.#waitingReads = []
+    this.#readRound = undefined
+    this.#confirmedReads = []
+    for (const read of reads) read.reject(error)
+  }
+
+  // ── inside ────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes sessions for as many waiters as there may be proposals under way. */
+  #startProposals(): void {
+    while (this.#proposals.size < this.#limits.proposalsMax) {
+      const waiter = this.#waiters.shift()
+      if (waiter === undefined) return
+      const { txn, deadline, resolve, reject } = waiter
+      const session = this.#freeSessions.pop() ?? this.#newSession()
+      session.sequence++
+      const data = encodeCommand(
+        {
+          ...txn,
+          session: { client: session.client, seq: session.sequence },
+          nowMs: this.#options.clock.nowMs(),
+        },
+        this.#store.limits,
+      )
+      const sent = { sentAt: undefined, wasEverSent: false }
+      const proposal: Proposal = { session, data, deadline, ...sent, resolve, reject }
+      this.#proposals.set(proposalKey(session.client, session.sequence), proposal)
+      this.#send(proposal)
+    }
+  }
+
+  #newSession(): Session {
+    return { client: `${this.#options.boot}/${this.#sessionCount++}`, sequence: 0 }
+  }
+
+  #send(proposal: Proposal): void {
+    // Dropped for want of a leader, or of room: the next tick tries again until the deadline.
+    const isDropped = this.#node.propose(proposal.data) !== undefined
+    proposal.sentAt = isDropped ? undefined : this.#ticks
+    proposal.wasEverSent ||= !isDropped
+  }
+
+  #tickProposals(): void {
+    for (const [key, proposal] of this.#proposals) {
+      if (this.#ticks >= proposal.deadline) {
+        this.#giveUp(key, proposal)
+      } else if (proposal.sentAt === undefined || this.#mayBeLost(proposal.sentAt)) {
+        // Sent twice it is applied once: the store remembers the session's last sequence number.
+        this.#send(proposal)
+      }
+    }
+    // All wait equally long, so the first in the queue is the first to have waited too long.
+    while (this.#waiters[0] !== undefined && this.#waiters[0].deadline <= this.#ticks) {
+      this.#waiters.shift()?.reject(new Unavailable('too many changes wait; nothing was changed'))
+    }
+    this.#startProposals()
+  }
+
+  /** What a leader has put into its own log stays there as long as it leads. */
+  #mayBeLost(sentAt: number): boolean {
+    return this.#role !== 'leader' && this.#isLost(sentAt)
+  }
+
+  /** Two election timeouts without an answer: whoever should have answered is gone. */
+  #isLost(sentAt: number): boolean {
+    return this.#ticks - sentAt >= 2 * this.#limits.electionTicks
+  }
+
+  #giveUp(key: string, proposal: Proposal): void {
+    this.#proposals.delete(key)
+    // Its session is not used again: the entry may still be applied one day.
+    proposal.reject(
+      proposal.wasEverSent
+        ? new OutcomeUnknown('the log did not answer in time; the change may or may not happen')
+        : new Unavailable('no leader could be reached; nothing was changed'),
+    )
+  }
+
+  #snapshotIsLost(peer: NodeId): void {
+    this.#snapshotsSent.delete(peer)
+    this.#node.reportSnapshot(peer, false)
+  }
+
+  #tickReads(): void {
+    if (this.#readRound !== undefined && this.#isLost(this.#readRound.sentAt))
+      this.#breakReadRound()
+    const isExpired = ({ deadline }: PendingRead): boolean => this.#ticks >= deadline
+    const expired = this.#waitingReads.filter(isExpired)
+    if (expired.length > 0) this.#waitingReads = this.#waitingReads.filter((it) => !isExpired(it))
+    for (const confirmed of this.#confirmedReads) {
+      const late = confirmed.readers.filter(isExpired)
+      if (late.length === 0) continue
+      confirmed.readers = confirmed.readers.filter((it) => !isExpired(it))
+      expired.push(...late)
+    }
+    for (const read of expired) read.reject(new Unavailable('no quorum confirmed the read in time'))
+  }
+
+  #breakReadRound(): void {
+    if (this.#readRound === undefined) return
+    this.#waitingReads.unshift(...this.#readRound.readers)
+    this.#readRound = undefined
+  }
+
+  #startReadRound(): void {
+    if (this.#readRound !== undefined || this.#waitingReads.length === 0) return
+    if (this.#leader === none) return
+    // The boot too: an answer to an earlier run of this member may still be on its way, and what was
+    // committed then is too old for whoever asks now.
+    const context = new ByteWriter(64)
+      .uint(this.#options.nodeId)
+      .text(this.#options.boot)
+      .uint(this.#readCounter++)
+      .take()
+    this.#readRound = { context, readers: this.#waitingReads, sentAt: this.#ticks }
+    this.#waitingReads = []
+    this.#node.readIndex(context)
+  }
+
+  #confirmReads(ready: Ready): void {
+    for (const { index, context } of ready.readStates) {
+      const round = this.#readRound
+      if (round === undefined || !sameBytes(round.context, context)) continue
+      this.#readRound = undefined
+      this.#confirmedReads.push({ index, readers: round.readers })
+    }
+    this.#releaseReads()
+  }
+
+  #releaseReads(): void {
+    while (
+      this.#confirmedReads[0] !== undefined &&
+      this.#confirmedReads[0].index <= this.#applied
+    ) {
+      for (const reader of this.#confirmedReads.shift()?.readers ?? []) reader.resolve()
+    }
+  }
+
+  #install(snapshot: Snapshot): void {
+    this.#storage.applySnapshot(snapshot)
+    this.#store.restore(snapshot.data)
+    this.#applied = snapshot.meta.index
+    this.#forgetSnapshotDue()
+    this.#options.emit({
+      type: 'raft.snapshot-installed',
+      masterId: this.#options.masterId,
+      index: snapshot.meta.index,
+      sizeBytes: snapshot.data.length,
+    })
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    if (entries.length === 0) return
+    for (const entry of entries) {
+      invariant(entry.index === this.#applied + 1, 'entries are applied one after the other')
+      this.#applied = entry.index
+      this.#appliedSinceSnapshot.entries++
+      this.#appliedSinceSnapshot.bytes += entry.data.length
+      if (entry.type !== 'EntryNormal') {
+        this.#node.applyConfChange(decodeConfChange(entry.data))
+      } else if (entry.data.length > 0) {
+        this.#settle(this.#store.apply(entry.data))
+      }
+    }
+    this.#emitRange('raft.committed', entries)
+    this.#startProposals()
+    this.#isSnapshotDue ||=
+      this.#appliedSinceSnapshot.entries >= this.#limits.snapshotEntries ||
+      this.#appliedSinceSnapshot.bytes >= this.#limits.snapshotBytes
+    this.#releaseReads()
+  }
+
+  #forgetSnapshotDue(): void {
+    this.#isSnapshotDue = false
+    this.#appliedSinceSnapshot = { entries: 0, bytes: 0 }
+  }
+
+  #settle(result: ApplyResult): void {
+    if (result.session === undefined) return
+    const { client, seq } = result.session
+    const key = proposalKey(client, seq)
+    const proposal = this.#proposals.get(key)
+    if (proposal === undefined) return
+    this.#proposals.delete(key)
+    this.#freeSessions.push(proposal.session)
+    proposal.resolve(result)
+  }
+
+  #noteRole(): void {
+    const { softState, hardState } = this.#node.basicStatus()
+    const role = roles[softState.state]
+    if (role === this.#role && hardState.term === this.#term && softState.lead === this.#leader) {
+      return
+    }
+    const isNews = softState.lead !== this.#leader || hardState.term !== this.#term
+    const hasNewLeader = softState.lead !== none && isNews
+    this.#role = role
+    this.#term = hardState.term
+    this.#leader = softState.lead
+    if (hasNewLeader) {
+      // Whoever led before may have dropped what it was handed.
+      for (const proposal of this.#proposals.values()) this.#send(proposal)
+      this.#breakReadRound()
+    }
+    for (const listener of this.#roleListeners) listener()
+  }
+
+  #emitRange(type: 'raft.appended' | 'raft.committed', entries: readonly Entry[]): void {
+    const first = entries[0]
+    const last = entries.at(-1)
+    if (first === undefined || last === undefined) return
+    this.#options.emit({
+      type,
+      masterId: this.#options.masterId,
+      fromIndex: first.index,
+      toIndex: last.index,
+      term: last.term,
+    })
+  }
+}
+
+const roles = {
+  StateFollower: 'follower',
+  StateCandidate: 'candidate',
+  StatePreCandidate: 'candidate',
+  StateLeader: 'leader',
+} as const
+
+const proposalKey = (client: string, sequence: number): string => `${client}#${sequence}`
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index])
+}

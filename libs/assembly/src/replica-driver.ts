@@ -1,0 +1,98 @@
+import type { Journal, Replica, ReplicaWork } from '@conclave/actors'
+import type { Message, NodeId, Snapshot } from '@conclave/raft'
+
+export interface ReplicaDriverOptions {
+  readonly replica: Replica
+  readonly journal: Journal
+  readonly send: (to: NodeId, message: Message) => void
+  /** The disk failed: whatever this member thought durable may not be, so it must stop at once. */
+  readonly onFatal: (error: unknown) => void
+}
+
+/**
+ * Carries out what a replica decides: no judgement, only order. All that arrives during one turn of
+ * the event loop or one fsync becomes a single batch, which is what makes many writers cheap.
+ */
+export class ReplicaDriver {
+  readonly #options: ReplicaDriverOptions
+  #isScheduled = false
+  #isRunning = false
+  #isStopped = false
+  #running: Promise<void> = Promise.resolve()
+  #savingSnapshot: Promise<void> | undefined
+
+  constructor(options: ReplicaDriverOptions) {
+    this.#options = options
+  }
+
+  readonly wake = (): void => {
+    if (this.#isScheduled || this.#isRunning || this.#isStopped) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#running = this.#run()
+    })
+  }
+
+  /** Nothing is sent, and no write begins, after this; resolves when those under way have ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#running
+    await this.#savingSnapshot
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning || this.#isStopped) return
+    this.#isRunning = true
+    try {
+      for (let work = this.#next(); work !== undefined; work = this.#next()) {
+        await this.#carryOut(work)
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  #next(): ReplicaWork | undefined {
+    return this.#isStopped ? undefined : this.#options.replica.takeWork()
+  }
+
+  async #carryOut(work: ReplicaWork): Promise<void> {
+    const { replica, journal, send } = this.#options
+    for (const message of work.early) send(message.to, message)
+    if (work.install !== undefined) await journal.saveSnapshot(work.install)
+    if (work.batch !== undefined) await journal.append(work.batch)
+    if (this.#isStopped) return
+    for (const message of work.late) send(message.to, message)
+    replica.advance()
+    this.#saveSnapshotIfDue()
+  }
+
+  #saveSnapshotIfDue(): void {
+    if (this.#savingSnapshot !== undefined) return
+    const snapshot = this.#options.replica.takeSnapshot()
+    if (snapshot === undefined) return
+    // Beside the appends: the group need not wait for a large file.
+    this.#savingSnapshot = this.#saveSnapshot(snapshot)
+  }
+
+  async #saveSnapshot(snapshot: Snapshot): Promise<void> {
+    const { replica, journal } = this.#options
+    try {
+      await journal.saveSnapshot(snapshot)
+      if (!this.#isStopped) replica.compact(snapshot.meta.index)
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#savingSnapshot = undefined
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#options.onFatal(error)
+  }
+}
