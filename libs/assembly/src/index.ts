@@ -1,1 +1,27 @@
-export {}
+export { areFree, chooseAddresses, MasterAddress, MasterPorts } from './cluster/addresses.ts'
+export { ClusterDirectoryUnusable, NoFreePort } from './cluster/errors.ts'
+export { FirstIdentities } from './cluster/first-identities.ts'
+export {
+  agentDirectory,
+  logFile,
+  manifestFile,
+  masterDirectory,
+  runDirectory,
+  schedulerDirectory,
+} from './cluster/layout.ts'
+export { ClusterManifest } from './cluster/manifest.ts'
+export {
+  loadAccountKey,
+  loadFirstIdentities,
+  loadKek,
+  loadMember,
+  MemberFileUnusable,
+  type MemberIdentity,
+} from './cluster/member-files.ts'
+export {
+  addressesFor,
+  prepareCluster,
+  readManifest,
+  type ClusterPlan,
+  type PreparedCluster,
+} from './cluster/prepare-cluster.ts'
