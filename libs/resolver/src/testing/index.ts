@@ -1,0 +1,1 @@
+export { MemoryResolver } from './memory-resolver.ts'
