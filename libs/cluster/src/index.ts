@@ -1,1 +1,30 @@
-export {}
+export {
+  ClusterCore,
+  type ClusterOptions,
+  type GrantAnswer,
+  type GrantAsk,
+  type OperatorAnswer,
+} from './cluster-core.ts'
+export type {
+  ClusterEffect,
+  ClusterInput,
+  ClusterSurroundings,
+  PlainAnswer,
+  RecordChange,
+} from './effect.ts'
+export { defaultClusterLimits, type ClusterLimits } from './limits.ts'
+export {
+  AgentRecord,
+  agentsIn,
+  allGrantsIn,
+  clusterPrefix,
+  ClusterRecordUnreadable,
+  FrameworkRecord,
+  frameworksIn,
+  grantsIn,
+  taskIn,
+  TaskRecord,
+  tasksIn,
+  type RecordReader,
+  type StoredRecord,
+} from './records.ts'

@@ -1,0 +1,46 @@
+/** Bounds and spans. Ticks are seconds of the leader's clock. */
+export interface ClusterLimits {
+  /** Silence on a scheduler's stream never lasts longer than this. */
+  readonly heartbeatTicks: number
+  /** What agents are told to expect. */
+  readonly agentHeartbeatSeconds: number
+  /** How long an agent may stay away before its tasks are given up. */
+  readonly agentTimeoutTicks: number
+  /** The least time that frameworks get to come back after a change of leader. */
+  readonly failoverTicksMin: number
+  /** When an offer that nobody answered is taken back. */
+  readonly offerTimeoutTicks: number
+  /** The first wait before an unacknowledged status is sent again; it doubles from there. */
+  readonly statusRetryTicks: number
+  readonly statusRetryTicksMax: number
+  /** Between SIGTERM and SIGKILL, when neither the task nor the call says. */
+  readonly killGraceMs: number
+  readonly completedTasksMax: number
+  readonly completedFrameworksMax: number
+  readonly unreachableAgentsMax: number
+  /** Statuses of one task that wait for acknowledgement. */
+  readonly pendingStatusesMax: number
+  /** Places in one task that a secret may be wanted at. */
+  readonly secretsPerTaskMax: number
+  readonly tasksPerGroupMax: number
+  /** A TaskInfo with its sealed values, as JSON: it has to fit into one record of the store. */
+  readonly taskSizeBytesMax: number
+}
+
+export const defaultClusterLimits: ClusterLimits = {
+  heartbeatTicks: 15,
+  agentHeartbeatSeconds: 5,
+  agentTimeoutTicks: 75,
+  failoverTicksMin: 60,
+  offerTimeoutTicks: 300,
+  statusRetryTicks: 10,
+  statusRetryTicksMax: 600,
+  killGraceMs: 3000,
+  completedTasksMax: 1000,
+  completedFrameworksMax: 50,
+  unreachableAgentsMax: 100,
+  pendingStatusesMax: 32,
+  secretsPerTaskMax: 64,
+  tasksPerGroupMax: 6,
+  taskSizeBytesMax: 640 * 1024,
+}
