@@ -1,2 +1,7 @@
+export { Canary, canary } from './canary.ts'
+export { expectNoLeak, LeakFound } from './expect-no-leak.ts'
+export { findCanaries, findCanary, type Found, type Hit } from './find-canary.ts'
 export { ManualClock } from './manual-clock.ts'
+export { MemberTooLarge } from './members.ts'
+export { scanDirectory, type PlaceHit, type Scan } from './scan-directory.ts'
 export { SeededRandom } from './seeded-random.ts'
