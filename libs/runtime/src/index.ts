@@ -63,9 +63,21 @@ export {
 } from './config.ts'
 export { MicroBatch, Ticker, type Timers } from './drive.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
+export {
+  HttpClient,
+  HttpFailed,
+  type HttpClientOptions,
+  type HttpRequest,
+  type HttpResponse,
+  type HttpStream,
+} from './http-client.ts'
 export type { JsonPipeLimits } from './json-pipe.ts'
+export { LineTooLong, linesOf } from './lines.ts'
 export { LinkListenFailed, LinkRefused, type Address } from './link-tls.ts'
 export { createLogger, silentLog, type Log, type LogLevel, type LogOptions } from './log.ts'
+export { Metrics } from './metrics.ts'
 export type { OnSettled, PeerAddress, PeerLinkLimits } from './peer-dial.ts'
 export { TcpPeerLink, type PeerLinkOptions } from './peer-link.ts'
 export { SystemRandom } from './random.ts'
+export { encodeRecord, RecordIoDecoder, RecordIoMalformed, recordsOf } from './record-io.ts'
+export { encodeSse, eventsOf, SseDecoder, SseTooLarge, type SseEvent } from './sse.ts'
