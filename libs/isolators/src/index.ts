@@ -1,1 +1,14 @@
-export {}
+export {
+  checkContainer,
+  planContainer,
+  type CheckedContainer,
+  type ContainerSurroundings,
+  type Placement,
+  type PlannedSecret,
+} from './container.ts'
+export { HostFailed, type Host } from './host.ts'
+export { usualSecretLimits, wholePages, type SecretLimits } from './limits.ts'
+export { CleanupFailed, perform, PlacementFailed, undo } from './perform.ts'
+export { planCleanup, wipePlan, type Owner, type Plan, type Step, type UndoStep } from './plan.ts'
+export { PlanRefused, type RefusalCode } from './refusal.ts'
+export { sandboxDirectory } from './volume-secret.ts'

@@ -1,0 +1,84 @@
+import { wipe, type RedactedBytes } from '@conclave/kernel'
+import type { CommandInfo, Secret } from '@conclave/model'
+import { checkSize, type SecretLimits } from './limits.ts'
+import type { Step } from './plan.ts'
+import { PlanRefused, quoted } from './refusal.ts'
+import { environmentProblem, nullBytesProblem } from './secret-problem.ts'
+
+/*
+ * The isolator `environment_secret`. Source: reference/mesos.md §13, §14. An environment is the weaker
+ * of the two places: children inherit it and nobody can rotate it.
+ */
+
+export interface SecretVariable {
+  readonly name: string
+  readonly secret: Secret
+}
+
+const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
+
+/**
+ * The secret variables of a command, in order.
+ *
+ * @throws PlanRefused in Mesos' words, or for a name that a shell would evaluate
+ */
+export function secretVariables(command: CommandInfo): readonly SecretVariable[] {
+  const problem = environmentProblem(command)
+  if (problem !== undefined) {
+    throw new PlanRefused('SPEC_INVALID', `Invalid environment specified: ${problem}`)
+  }
+  const variables = command.environment?.variables ?? []
+  return variables.flatMap(({ name, type, secret }) => {
+    if (type !== 'SECRET' || secret === undefined) return []
+    if (!variableName.test(name)) {
+      const why = 'name is not [A-Za-z_][A-Za-z0-9_]*'
+      throw new PlanRefused(
+        'SECRET_ENV_INVALID',
+        `secret ${quoted(name)} cannot be an environment variable: ${why}.`,
+      )
+    }
+    return [{ name, secret }]
+  })
+}
+
+/**
+ * The whole environment of a container: what the agent gives, then secrets, then plain values; later
+ * ones win, so a plain variable overrides a secret of its name, and the last secret of a name wins.
+ * A secret that is overridden is wiped here and placed nowhere.
+ *
+ * @param given what the agent adds, such as `MESOS_SANDBOX`
+ * @param values one for each of `variables`, in order; they belong to the plan from now on
+ * @throws PlanRefused for a value that no environment can hold
+ */
+export function planEnvironment(
+  command: CommandInfo,
+  given: ReadonlyMap<string, string>,
+  variables: readonly SecretVariable[],
+  values: readonly RedactedBytes[],
+  limits: SecretLimits,
+): readonly Step[] {
+  const environment = new Map<string, string | RedactedBytes>(given)
+  for (const [index, { name }] of variables.entries()) {
+    const value = values[index]
+    if (value === undefined) continue
+    if (value.reveal().includes(0)) {
+      throw new PlanRefused('SECRET_ENV_INVALID', nullBytesProblem(name))
+    }
+    checkSize(name, value, limits)
+    replace(environment, name, value)
+  }
+  for (const { name, type, value } of command.environment?.variables ?? []) {
+    if (type !== 'SECRET' && value !== undefined) replace(environment, name, value)
+  }
+  return [...environment].map(([name, value]) => ({ do: 'set-env', name, value }))
+}
+
+function replace(
+  environment: Map<string, string | RedactedBytes>,
+  name: string,
+  value: string | RedactedBytes,
+): void {
+  const before = environment.get(name)
+  if (before !== undefined && typeof before !== 'string') wipe(before)
+  environment.set(name, value)
+}

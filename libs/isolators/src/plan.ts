@@ -1,0 +1,58 @@
+import { Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
+
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** One thing to be done for one container before it starts. */
+export type Step =
+  /** The container's own tmpfs, out of its sight until files are bound from it. */
+  | { readonly do: 'mount-tmpfs'; readonly sizeBytes: number; readonly inodes: number }
+  /** A new file `name`, a single component, directly in the tmpfs. */
+  | {
+      readonly do: 'write-file'
+      readonly name: string
+      readonly bytes: RedactedBytes
+      readonly mode: number
+      readonly owner: Owner
+    }
+  /** Shows the file `name` of the tmpfs at `at`, an absolute path in the container. */
+  | {
+      readonly do: 'bind-file'
+      readonly name: string
+      readonly at: string
+      readonly isReadOnly: boolean
+    }
+  | { readonly do: 'set-env'; readonly name: string; readonly value: string | RedactedBytes }
+
+/** What a container gets, in order: plain data that a test can read and a {@link Host} carries out. */
+export type Plan = readonly Step[]
+
+/** What undoes steps. Each is harmless where there is nothing to undo. */
+export type UndoStep =
+  | { readonly do: 'clear-env' }
+  | { readonly do: 'unbind-file'; readonly at: string }
+  | { readonly do: 'unmount-tmpfs' }
+
+/** What leaves nothing of `plan`, in the order that works: names first, then what they named. */
+export function planCleanup(plan: Plan): readonly UndoStep[] {
+  const hasEnvironment = plan.some((step) => step.do === 'set-env')
+  const hasTmpfs = plan.some((step) => step.do === 'mount-tmpfs')
+  return [
+    ...(hasEnvironment ? [{ do: 'clear-env' } as const] : []),
+    ...plan
+      .filter((step) => step.do === 'bind-file')
+      .toReversed()
+      .map(({ at }) => ({ do: 'unbind-file', at }) as const),
+    ...(hasTmpfs ? [{ do: 'unmount-tmpfs' } as const] : []),
+  ]
+}
+
+/** Overwrites every value that `plan` still carries. */
+export function wipePlan(plan: Plan): void {
+  for (const step of plan) {
+    if (step.do === 'write-file') wipe(step.bytes)
+    if (step.do === 'set-env' && step.value instanceof Redacted) wipe(step.value)
+  }
+}
