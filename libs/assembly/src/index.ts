@@ -25,3 +25,10 @@ export {
   type ClusterPlan,
   type PreparedCluster,
 } from './cluster/prepare-cluster.ts'
+export { LoginRefused, type MasterUrls, type ServiceAccount } from './scheduler/master-session.ts'
+export {
+  startScheduler,
+  SubscriptionRefused,
+  type RunningScheduler,
+  type SchedulerOptions,
+} from './scheduler/start-scheduler.ts'

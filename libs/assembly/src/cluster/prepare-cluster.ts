@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AeadKey, Kek, wrapKey } from '@conclave/crypto'
 import {
@@ -20,6 +20,7 @@ import {
   type CertificateFor,
 } from '@conclave/runtime'
 import { z } from 'zod'
+import { writePrivately } from '../private-file.ts'
 import { areFree, chooseAddresses, MasterAddress } from './addresses.ts'
 import { ClusterDirectoryUnusable } from './errors.ts'
 import { createFirstIdentities, createPassword, type FirstIdentities } from './first-identities.ts'
@@ -225,21 +226,6 @@ async function writeMasterFiles(
   await writePrivately(join(own, 'ca.key.wrapped'), has.wrappedAuthority)
   const identities = `${JSON.stringify(has.identities, null, 2)}\n`
   await writePrivately(join(own, 'first-identities.json'), utf8(identities))
-}
-
-/** Readable by its owner alone; whole or not at all. */
-async function writePrivately(file: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  const beside = `${file}.new`
-  const handle = await open(beside, 'w', 0o600)
-  try {
-    await handle.chmod(0o600)
-    await handle.writeFile(bytes)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(beside, file)
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {
