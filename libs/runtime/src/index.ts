@@ -46,6 +46,7 @@ export {
   type AuditHead,
   type AuditVerdict,
 } from './audit-log.ts'
+export { Backoff } from './backoff.ts'
 export { JsonRefused, parseJson, type JsonLimits } from './bounded-json.ts'
 export { SystemClock } from './clock.ts'
 export {
