@@ -1,11 +1,14 @@
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { type CorpusFile, rewriteScript, runCorpus } from './testing/index.ts'
 
 const histories = fileURLToPath(new URL('../testdata', import.meta.url))
-const foreign = process.env['ETCD_RAFT_CORPUS']
+/** A copy of etcd-io/raft's data files, where it is said to lie or beside this repository. */
+const foreign =
+  process.env['ETCD_RAFT_CORPUS'] ??
+  fileURLToPath(new URL('../../../../shared/corpora/etcd-raft', import.meta.url))
 const isUpdating = process.env['UPDATE'] === '1'
 
 const read = (directory: string): CorpusFile[] =>
@@ -25,9 +28,9 @@ describe('RF14: our own histories', () => {
 })
 
 // Data files of etcd-io/raft, which live outside of this repository.
-describe.skipIf(foreign === undefined)('the data-driven tests of etcd-io/raft', () => {
+describe.skipIf(!existsSync(foreign))('the data-driven tests of etcd-io/raft', () => {
   test('agree in every directive, log lines included', () => {
-    const report = runCorpus(read(foreign ?? ''))
+    const report = runCorpus(read(foreign))
 
     expect(report.differences).toEqual([])
     expect(report).toMatchObject({ fileCount: 41, agreeCount: 41, directiveCount: 743 })

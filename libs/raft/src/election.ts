@@ -1,4 +1,5 @@
 import { invariant, utf8 } from '@conclave/kernel'
+import { packContext, unpackContext } from './context.ts'
 import { type Entry, none } from './entry.ts'
 import { allVoters } from './membership.ts'
 import { type Message, noBytes } from './message.ts'
@@ -108,12 +109,18 @@ export function handleVoteRequest(raft: Raft, request: Message): void {
   }
 }
 
-/** Says no in our own term, so that a candidate that is behind learns of it. */
+/**
+ * Says no in our own term, so that a candidate that is behind learns of it. And says what is committed:
+ * a leader that was removed may have stepped down before anybody heard that its removal is committed,
+ * and then none of the others could ever win in the configuration they know.
+ */
 export function rejectVote(raft: Raft, request: Message): void {
   const { type, from } = request
   invariant(type === 'MsgVote' || type === 'MsgPreVote', 'a vote is asked for')
   raft.info(`${describeVoter(raft)} rejected ${describeRequest(request)} at term ${raft.term}`)
-  raft.sendInTerm({ type: responseType(type), to: from, term: raft.term, reject: true })
+  const { committed } = raft.log
+  const context = packContext(committed, raft.log.termOrZero(committed))
+  raft.sendInTerm({ type: responseType(type), to: from, term: raft.term, reject: true, context })
 }
 
 /** A vote came in for a candidate or pre-candidate. */
@@ -123,6 +130,7 @@ export function handleVoteResponse(raft: Raft, response: Message): void {
   raft.info(
     `${self} received ${type}${reject ? ' rejection' : ''} from ${hex(from)} at term ${raft.term}`,
   )
+  if (reject) learnCommitted(raft, response)
   raft.tracker.recordVote(from, !reject)
   const { grantedCount, rejectedCount, result } = raft.tracker.tallyVotes()
   raft.info(
@@ -130,6 +138,11 @@ export function handleVoteResponse(raft: Raft, response: Message): void {
   )
   switch (result) {
     case 'VoteWon':
+      // What was just learned to be committed may have changed who may vote.
+      if (hasUnappliedConfChange(raft)) {
+        raft.becomeFollower(raft.term, none)
+        return
+      }
       if (raft.state === 'StatePreCandidate') {
         campaign(raft, 'election')
         return
@@ -142,6 +155,13 @@ export function handleVoteResponse(raft: Raft, response: Message): void {
       return
     case 'VotePending':
   }
+}
+
+/** What a voter knows to be committed is so in this log too, if the entry there is the same. */
+function learnCommitted({ log }: Raft, { context }: Message): void {
+  const [index, term] = unpackContext(context, 2) ?? []
+  if (index === undefined || term === undefined || term === 0) return
+  if (log.matches(index, term)) log.commitTo(index)
 }
 
 const describeVoter = ({ id, log, vote }: Raft): string =>

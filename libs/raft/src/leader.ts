@@ -1,8 +1,8 @@
-import { invariant } from '@conclave/kernel'
+import { BytesMalformed, invariant } from '@conclave/kernel'
 import { decodeConfChange } from './codec.ts'
 import { type ConfChange, asV2 } from './conf-change.ts'
 import { describeConfChange, describeConfiguration, describeProgress } from './describe.ts'
-import { type Entry, type NodeId, none } from './entry.ts'
+import { type NodeId, none } from './entry.ts'
 import { RaftError, proposalDropped } from './errors.ts'
 import { isJoint } from './membership.ts'
 import { type Message, noBytes } from './message.ts'
@@ -85,20 +85,32 @@ export function propose(raft: Raft, entries: readonly NewEntry[]): RaftError | u
  */
 function checkConfChange(raft: Raft, entry: NewEntry, at: number): NewEntry {
   if (entry.type === 'EntryNormal') return entry
-  const change = decodeConfChange(entry.data)
-  const why = raft.config.disableConfChangeValidation ? undefined : whyRefused(raft, change)
+  const change = tryDecode(entry.data)
+  const mayBeWrong = change !== undefined && raft.config.disableConfChangeValidation
+  const why = mayBeWrong ? undefined : whyRefused(raft, change)
   if (why === undefined) {
     raft.pendingConfIndex = raft.log.lastIndex() + at + 1
     return entry
   }
   raft.info(
-    `${hex(raft.id)} ignoring conf change ${describeConfChange(change)} ` +
+    `${hex(raft.id)} ignoring conf change ${change === undefined ? '' : describeConfChange(change)} ` +
       `at config ${describeConfiguration(raft.tracker.config)}: ${why}`,
   )
   return { type: 'EntryNormal', data: noBytes }
 }
 
-function whyRefused(raft: Raft, change: ConfChange): string | undefined {
+/** Bytes that a follower passed on; what cannot be read must not reach the log. */
+function tryDecode(data: Uint8Array): ConfChange | undefined {
+  try {
+    return decodeConfChange(data)
+  } catch (error) {
+    if (error instanceof BytesMalformed) return undefined
+    throw error
+  }
+}
+
+function whyRefused(raft: Raft, change: ConfChange | undefined): string | undefined {
+  if (change === undefined) return 'its bytes do not follow the format'
   const { config } = raft.tracker
   const v2 = asV2(change)
   const wantsToLeave = v2.changes.length === 0
@@ -273,7 +285,5 @@ function sendTimeoutNow(raft: Raft, to: NodeId): void {
   raft.send({ type: 'MsgTimeoutNow', to })
 }
 
-export const leaveJointEntry: NewEntry & Pick<Entry, 'type'> = {
-  type: 'EntryConfChangeV2',
-  data: noBytes,
-}
+/** Without data, so that no limit ever keeps it out. */
+export const leaveJointEntry: NewEntry = { type: 'EntryConfChangeV2', data: noBytes }

@@ -55,6 +55,8 @@ export class Raft {
   readOnly = new ReadOnly()
   /** Reads that came before the first commit of this term. */
   earlyReads: Message[] = []
+  /** A peer needs a snapshot that is newer than the one in the storage. */
+  isSnapshotWanted = false
   /** A vote for a transferee ignores the lease, so once asked for there is no lease in this term. */
   isLeaseVoid = false
 
@@ -159,6 +161,7 @@ export class Raft {
     this.readOnly = new ReadOnly()
     this.earlyReads = []
     this.isLeaseVoid = false
+    this.isSnapshotWanted = false
   }
 
   becomeFollower(term: number, lead: NodeId): void {

@@ -139,6 +139,14 @@ export class RawNode {
     this.#local({ type: 'MsgSnapStatus', to: this.raft.id, from: id, reject: !isReceived })
   }
 
+  /**
+   * Whether the state machine should be put into a snapshot now, however little was applied since the
+   * last one: a peer needs one that is newer. It is sent at the next answer of that peer.
+   */
+  wantsSnapshot(): boolean {
+    return this.raft.isSnapshotWanted
+  }
+
   hasReady(): boolean {
     const { raft } = this
     const { log } = raft

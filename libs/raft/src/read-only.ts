@@ -1,3 +1,4 @@
+import { packContext, unpackContext } from './context.ts'
 import type { NodeId } from './entry.ts'
 import type { Message } from './message.ts'
 import { type Halves, jointCommitted } from './quorum.ts'
@@ -59,7 +60,7 @@ export class ReadOnly {
       this.#rounds.push({ position: this.#newest, sentAtTick })
     }
     this.#confirmed.set(self, this.#newest)
-    return encodePosition(this.#newest)
+    return packContext(this.#newest)
   }
 
   /** Whether heartbeats need a context at all: somebody waits for their answers. */
@@ -69,7 +70,7 @@ export class ReadOnly {
 
   /** A peer has answered the round with this context. */
   confirm(id: NodeId, context: Uint8Array): void {
-    const position = decodePosition(context)
+    const [position] = unpackContext(context, 1) ?? []
     if (position === undefined || position > this.#newest) return
     if (position > this.#confirmedBy(id)) this.#confirmed.set(id, position)
   }
@@ -105,17 +106,4 @@ export class ReadOnly {
     }
     if (confirmedCount > 0) this.#rounds = this.#rounds.slice(confirmedCount)
   }
-}
-
-/** 8 bytes, little-endian. Source: reference raft.md §4.7. */
-function encodePosition(position: number): Uint8Array {
-  const bytes = new Uint8Array(8)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(position), true)
-  return bytes
-}
-
-function decodePosition(context: Uint8Array): number | undefined {
-  if (context.length !== 8) return undefined
-  const position = new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0, true)
-  return position <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(position) : undefined
 }

@@ -3,6 +3,7 @@ import { describeProgress } from './describe.ts'
 import { type Entry, type NodeId, none } from './entry.ts'
 import { RaftError, snapshotUnavailable } from './errors.ts'
 import { isEntries } from './log.ts'
+import { isMember } from './membership.ts'
 import { type Message, noBytes } from './message.ts'
 import type { Progress } from './progress.ts'
 import { type Raft, hex } from './raft.ts'
@@ -55,13 +56,21 @@ function sendSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean {
   const snapshot = raft.log.snapshot()
   if (snapshot instanceof RaftError) {
     invariant(snapshot === snapshotUnavailable, 'the storage has a snapshot, now or later')
+    raft.isSnapshotWanted = true
     raft.debug(
       `${self} failed to send snapshot to ${hex(to)} because snapshot is temporarily unavailable`,
     )
     return false
   }
-  const { index, term } = snapshot.meta
+  const { index, term, confState } = snapshot.meta
   invariant(index > 0, 'the snapshot that is sent is not empty')
+  if (!isMember(confState, to)) {
+    // It would be refused. A newcomer needs one that was taken after it was added.
+    raft.isSnapshotWanted = true
+    raft.debug(`${self} has no snapshot that ${hex(to)} is a member of, and wants one`)
+    return false
+  }
+  raft.isSnapshotWanted = false
   raft.debug(
     `${self} [firstindex: ${raft.log.firstIndex()}, commit: ${raft.log.committed}] ` +
       `sent snapshot[index: ${index}, term: ${term}] to ${hex(to)} [${describeProgress(progress)}]`,

@@ -53,6 +53,26 @@ export function runCorpus(
   return { fileCount: files.length, agreeCount, directiveCount, differences }
 }
 
+/** A report for people: each difference with its place, then one line that counts. */
+export function describeReport(report: CorpusReport): string {
+  const { fileCount, agreeCount, directiveCount, differences } = report
+  const lines = differences.flatMap(({ path, line, command, expected, actual }) => [
+    `${path}:${line}: ${command}`,
+    ...indented('expected', expected),
+    ...indented('actual', actual),
+  ])
+  const wrong = differences.length
+  lines.push(
+    `${agreeCount} of ${fileCount} files agree, ${directiveCount - wrong} of ${directiveCount} directives`,
+  )
+  return lines.join('\n')
+}
+
+const indented = (title: string, text: string): string[] => [
+  `  ${title}:`,
+  ...text.split('\n').map((line) => `    ${line}`),
+]
+
 /** The same script with what this core prints, to be read line by line before it is believed. */
 export function rewriteScript(text: string): string {
   const script = parseScript(text)

@@ -1,4 +1,5 @@
 export {
+  describeReport,
   rewriteScript,
   runCorpus,
   type CorpusFile,
