@@ -1,4 +1,10 @@
-export { areFree, chooseAddresses, MasterAddress, MasterPorts } from './cluster/addresses.ts'
+export {
+  areFree,
+  chooseAddresses,
+  MasterAddress,
+  MasterPorts,
+  urlsOf,
+} from './cluster/addresses.ts'
 export { ClusterDirectoryUnusable, NoFreePort } from './cluster/errors.ts'
 export { FirstIdentities } from './cluster/first-identities.ts'
 export {
@@ -32,3 +38,12 @@ export {
   type RunningScheduler,
   type SchedulerOptions,
 } from './scheduler/start-scheduler.ts'
+export {
+  commonSettings,
+  runApp,
+  thisProcess,
+  type App,
+  type AppMember,
+  type Surroundings,
+} from './process/run-app.ts'
+export { memberSettings } from './process/member-settings.ts'

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import type { Random } from '@conclave/kernel'
 import { z } from 'zod'
+import type { MasterUrls } from '../scheduler/master-session.ts'
 import { NoFreePort } from './errors.ts'
 
 const port = z.int().min(1).max(65_535)
@@ -75,3 +76,15 @@ const isFree = (host: string, candidate: number): Promise<boolean> =>
       server.close(() => resolve(true))
     })
   })
+
+/** Where clients find the faces of a master. */
+export function urlsOf({ masterId, host, ports }: MasterAddress): MasterUrls {
+  const url = (number: number): string =>
+    `http://${host.includes(':') ? `[${host}]` : host}:${number}`
+  return {
+    masterId,
+    conclave: url(ports.conclave),
+    dcos: url(ports.dcos),
+    mesos: url(ports.mesos),
+  }
+}
