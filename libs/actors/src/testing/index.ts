@@ -1,1 +1,1 @@
-export {}
+export { FakeMaster, FakeSession } from './fake-master.ts'

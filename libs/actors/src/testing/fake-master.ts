@@ -1,0 +1,633 @@
+import { Redacted, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
+import {
+  asciiJson,
+  coveringResources,
+  parseSecretPath,
+  secretResource,
+  secretSizeBytesMax,
+  superuserResource,
+  type ConclaveEvent,
+  type EventDraft,
+  type MasterCall,
+  type Principal,
+  type ResourceId,
+  type SchedulerCall,
+  type SecretMetadata,
+} from '@conclave/model'
+import { EventLog } from '../event-log.ts'
+import {
+  AccessDenied,
+  RunNotFound,
+  SecretExists,
+  SecretNotFound,
+  SecretTooLarge,
+  SpecInvalid,
+  TaskNotFound,
+  VersionConflict,
+} from '../master/errors.ts'
+import type {
+  Action,
+  AgentView,
+  Caller,
+  EventApi,
+  FrameworkApi,
+  FrameworkConnection,
+  IdentityApi,
+  MasterApi,
+  MasterStatus,
+  Member,
+  PendingRuns,
+  PlainAnswer,
+  RunApi,
+  RunView,
+  SecretApi,
+  SecretInput,
+  SecretValue,
+  SessionOutput,
+  TaskApi,
+  TaskSession,
+  TaskView,
+} from '../master/master-api.ts'
+import { Signal } from '../signal.ts'
+
+const standingClock: Clock = { nowMs: () => 1_700_000_000_000 }
+
+/**
+ * A master in memory, for tests of what stands in front of one: the whole {@link MasterApi}, with
+ * users, grants, secrets and events, but nothing behind it. It leads until a test says otherwise.
+ *
+ * `admin` (password `admin-password`) may do everything, `guest` (`guest-password`) nothing.
+ */
+export class FakeMaster implements MasterApi {
+  readonly identity = new FakeIdentity()
+  readonly secrets: FakeSecrets
+  readonly runs: FakeRuns
+  readonly tasks: FakeTasks
+  readonly frameworks: FakeFrameworks
+  readonly events: FakeEvents
+  /** What {@link agents} lists. */
+  agentViews: AgentView[] = []
+  #status: MasterStatus
+  #failure: Error | undefined
+
+  constructor(clock: Clock = standingClock) {
+    const self: Member = { masterId: 'master-1', listeners: {} }
+    this.#status = {
+      masterId: self.masterId,
+      clusterId: 'cluster-1',
+      role: 'leader',
+      term: 3,
+      leader: self,
+      isReady: true,
+      appliedIndex: 7,
+      commitIndex: 7,
+      revision: 5,
+      members: [self],
+    }
+    const door = (): void => this.#enter()
+    this.events = new FakeEvents(clock, this.identity)
+    const emit = (draft: EventDraft): void => void this.events.log.append(draft)
+    this.secrets = new FakeSecrets(this.identity, clock, emit, door)
+    this.runs = new FakeRuns(clock, door)
+    this.tasks = new FakeTasks(door)
+    this.frameworks = new FakeFrameworks(door)
+  }
+
+  status(): MasterStatus {
+    return this.#status
+  }
+
+  /** From now on somebody else leads, or nobody. */
+  follow(leader?: Member): void {
+    this.#status = { ...this.#status, role: 'follower', leader, isReady: false }
+  }
+
+  /** It leads, and holds all records of earlier terms or not yet. */
+  lead(isReady = true): void {
+    const [self] = this.#status.members
+    this.#status = { ...this.#status, role: 'leader', leader: self, isReady }
+  }
+
+  /** What the next call that is asked for fails with. */
+  failNext(error: Error): void {
+    this.#failure = error
+  }
+
+  async agents(_caller: Caller): Promise<readonly AgentView[]> {
+    this.#enter()
+    return this.agentViews
+  }
+
+  #enter(): void {
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) throw failure
+  }
+}
+
+class FakeIdentity implements IdentityApi {
+  readonly #passwords = new Map([
+    ['admin', 'admin-password'],
+    ['guest', 'guest-password'],
+  ])
+  readonly #grants = new Set(['admin full dcos:superuser'])
+  /** Uids of services, and the login token that each would sign. */
+  readonly serviceTokens = new Map<string, string>()
+
+  addUser(uid: string, password: string): void {
+    this.#passwords.set(uid, password)
+  }
+
+  /** Ends the user, and with it the tokens that name it. */
+  removeUser(uid: string): void {
+    this.#passwords.delete(uid)
+  }
+
+  allow(uid: string, action: Action, resource: string): void {
+    this.#grants.add(`${uid} ${action} ${resource}`)
+  }
+
+  /** What a login would answer. */
+  tokenOf(uid: string): string {
+    return ['fake', Buffer.from(uid).toString('base64url'), 'token'].join('.')
+  }
+
+  /** The header that a client with {@link tokenOf} sends. */
+  headerOf(uid: string): { readonly authorization: string } {
+    return { authorization: `token=${this.tokenOf(uid)}` }
+  }
+
+  async login(uid: string, password: RedactedBytes): Promise<string | undefined> {
+    return (await this.authenticatePassword(uid, password)) && this.tokenOf(uid)
+  }
+
+  async loginService(uid: string, loginToken: string): Promise<string | undefined> {
+    return this.serviceTokens.get(uid) === loginToken ? this.tokenOf(uid) : undefined
+  }
+
+  async authenticate(token: string): Promise<Principal | undefined> {
+    const uid = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
+    const isKnown = this.#passwords.has(uid) || this.serviceTokens.has(uid)
+    return isKnown && this.tokenOf(uid) === token ? { uid } : undefined
+  }
+
+  async authenticatePassword(uid: string, password: RedactedBytes): Promise<Principal | undefined> {
+    const given = Buffer.from(password.reveal()).toString()
+    wipe(password)
+    return this.#passwords.get(uid) === given ? { uid } : undefined
+  }
+
+  allowed({ uid }: Principal, resource: string, action: Action): boolean {
+    const covering = [...coveringResources(resource as ResourceId), superuserResource]
+    return covering.some((rid) =>
+      [action, 'full'].some((held) => this.#grants.has(`${uid} ${held} ${rid}`)),
+    )
+  }
+
+  async jwks(): Promise<{ readonly keys: readonly object[] }> {
+    return { keys: [{ kty: 'RSA', use: 'sig', alg: 'RS256', kid: '00ff', n: 'AQAB', e: 'AQAB' }] }
+  }
+}
+
+interface StoredVersion {
+  readonly metadata: SecretMetadata
+  readonly bytes: Uint8Array
+}
+
+class FakeSecrets implements SecretApi {
+  readonly #identity: FakeIdentity
+  readonly #clock: Clock
+  readonly #emit: (draft: EventDraft) => void
+  readonly #enter: () => void
+  readonly #versions = new Map<string, StoredVersion[]>()
+  /** Every input that was handed over, to see that it was wiped. */
+  readonly inputs: SecretInput[] = []
+  /** Every value that was handed out, to see that it was wiped. */
+  readonly values: RedactedBytes[] = []
+  /** Who did what, in order: `admin read dev/db`. */
+  readonly audit: string[] = []
+
+  constructor(
+    identity: FakeIdentity,
+    clock: Clock,
+    emit: (draft: EventDraft) => void,
+    enter: () => void,
+  ) {
+    this.#identity = identity
+    this.#clock = clock
+    this.#emit = emit
+    this.#enter = enter
+  }
+
+  create(caller: Caller, path: string, input: SecretInput): Promise<SecretMetadata> {
+    return this.#write(caller, 'create', path, input, (known) => {
+      if (known.length > 0) throw new SecretExists(path)
+    })
+  }
+
+  update(
+    caller: Caller,
+    path: string,
+    input: SecretInput,
+    expectedVersion?: number,
+  ): Promise<SecretMetadata> {
+    return this.#write(caller, 'update', path, input, (known) => {
+      if (known.length === 0) throw new SecretNotFound(path)
+      if (expectedVersion !== undefined && expectedVersion !== known.length) {
+        throw new VersionConflict(path, expectedVersion, known.length)
+      }
+    })
+  }
+
+  async read(caller: Caller, path: string, version?: number): Promise<SecretValue> {
+    this.#check(caller, 'read', path)
+    const known = this.#known(path)
+    const found = version === undefined ? known.at(-1) : known[version - 1]
+    if (found === undefined) throw new SecretNotFound(path, version)
+    const bytes = new Redacted(Uint8Array.from(found.bytes))
+    this.values.push(bytes)
+    return { metadata: found.metadata, bytes }
+  }
+
+  async metadata(caller: Caller, path: string): Promise<SecretMetadata> {
+    const [newest] = await this.versions(caller, path)
+    if (newest === undefined) throw new SecretNotFound(path)
+    return newest
+  }
+
+  async versions(caller: Caller, path: string): Promise<readonly SecretMetadata[]> {
+    this.#check(caller, 'read', path)
+    return this.#known(path)
+      .map(({ metadata }) => metadata)
+      .toReversed()
+  }
+
+  async delete(caller: Caller, path: string): Promise<void> {
+    this.#check(caller, 'delete', path)
+    this.#known(path)
+    this.#versions.delete(path)
+  }
+
+  async list(caller: Caller, folder: string): Promise<readonly string[] | undefined> {
+    const prefix = folder === '' ? '' : `${folder}/`
+    const below = await this.listMetadata(caller, folder)
+    const ids = below.map(({ path }) => path.slice(prefix.length))
+    return ids.length === 0 && folder !== '' ? undefined : ids
+  }
+
+  async listMetadata(caller: Caller, folder: string): Promise<readonly SecretMetadata[]> {
+    this.#enter()
+    const prefix = folder === '' ? '' : `${folder}/`
+    return [...this.#versions.values()]
+      .flatMap((versions) => versions.at(-1)?.metadata ?? [])
+      .filter(({ path }) => path.startsWith(prefix) && this.#may(caller, 'read', path))
+      .toSorted((a, b) => (a.path < b.path ? -1 : 1))
+  }
+
+  async #write(
+    caller: Caller,
+    action: 'create' | 'update',
+    path: string,
+    input: SecretInput,
+    check: (known: readonly StoredVersion[]) => void,
+  ): Promise<SecretMetadata> {
+    this.inputs.push(input)
+    try {
+      this.#check(caller, action, path)
+      const known = this.#versions.get(path) ?? []
+      check(known)
+      const sizeBytes = input.bytes.reveal().length
+      if (sizeBytes > secretSizeBytesMax) {
+        throw new SecretTooLarge(`secret ${path}`, sizeBytes, secretSizeBytesMax)
+      }
+      const nowMs = this.#clock.nowMs()
+      const metadata: SecretMetadata = {
+        path: parseSecretPath(path),
+        version: known.length + 1,
+        kind: input.kind,
+        sizeBytes,
+        createdAtMs: known[0]?.metadata.createdAtMs ?? nowMs,
+        updatedAtMs: nowMs,
+        labels: input.labels ?? {},
+      }
+      const bytes = Uint8Array.from(input.bytes.reveal())
+      this.#versions.set(path, [...known, { metadata, bytes }])
+      const change = action === 'create' ? 'created' : 'updated'
+      this.#emit({ type: 'secret.stored', path, version: metadata.version, revision: 6, change })
+      return metadata
+    } finally {
+      wipe(input.bytes)
+    }
+  }
+
+  #check(caller: Caller, action: Action, path: string): void {
+    this.#enter()
+    this.audit.push(`${caller.principal.uid} ${action} ${path}`)
+    if (!this.#may(caller, action, path)) {
+      throw new AccessDenied(caller.principal.uid, action, secretResource(parseSecretPath(path)))
+    }
+  }
+
+  #may({ principal }: Caller, action: Action, path: string): boolean {
+    return this.#identity.allowed(principal, secretResource(parseSecretPath(path)), action)
+  }
+
+  #known(path: string): readonly StoredVersion[] {
+    const known = this.#versions.get(path)
+    if (known === undefined) throw new SecretNotFound(path)
+    return known
+  }
+}
+
+class FakeRuns implements RunApi {
+  readonly #clock: Clock
+  readonly #enter: () => void
+  readonly #changed = new Signal()
+  readonly #runs = new Map<string, { readonly view: RunView; readonly spec: unknown }>()
+
+  constructor(clock: Clock, enter: () => void) {
+    this.#clock = clock
+    this.#enter = enter
+  }
+
+  /** What happened to a run meanwhile. */
+  change(runId: string, change: Partial<RunView>): RunView {
+    const run = this.#runs.get(runId)
+    if (run === undefined) throw new RunNotFound(runId)
+    const view = { ...run.view, ...change }
+    this.#runs.set(runId, { ...run, view })
+    this.#changed.raise()
+    return view
+  }
+
+  async submit({ principal }: Caller, spec: unknown): Promise<RunView> {
+    this.#enter()
+    const name = (spec as { name?: unknown } | null)?.name
+    if (typeof name !== 'string') throw new SpecInvalid('name', 'expected a text')
+    const runId = `run-${this.#runs.size + 1}`
+    const view: RunView = {
+      runId,
+      taskId: `task-${this.#runs.size + 1}`,
+      frameworkId: undefined,
+      agentId: undefined,
+      name,
+      submittedBy: principal.uid,
+      submittedAtMs: this.#clock.nowMs(),
+      state: 'PENDING',
+      isTerminal: false,
+      reason: undefined,
+      message: undefined,
+      exitCode: undefined,
+    }
+    this.#runs.set(runId, { view, spec })
+    this.#changed.raise()
+    return view
+  }
+
+  async get(_caller: Caller, runId: string): Promise<RunView> {
+    this.#enter()
+    const run = this.#runs.get(runId)
+    if (run === undefined) throw new RunNotFound(runId)
+    return run.view
+  }
+
+  async list(_caller: Caller): Promise<readonly RunView[]> {
+    this.#enter()
+    return [...this.#runs.values()].map(({ view }) => view)
+  }
+
+  async *watch(caller: Caller, runId: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    let told: RunView | undefined
+    while (!signal.aborted) {
+      const view = await this.get(caller, runId)
+      if (view !== told) yield view
+      told = view
+      if (view.isTerminal) return
+      if (this.#runs.get(runId)?.view === view) await this.#changed.wait(signal)
+    }
+  }
+
+  async kill(caller: Caller, runId: string): Promise<RunView> {
+    await this.get(caller, runId)
+    return this.change(runId, { state: 'TASK_KILLED', isTerminal: true })
+  }
+
+  async *pending(_caller: Caller, signal: AbortSignal): AsyncGenerator<PendingRuns> {
+    this.#enter()
+    while (!signal.aborted) {
+      const waiting = [...this.#runs.values()].filter(({ view }) => view.state === 'PENDING')
+      const launch = waiting.map(({ view: { runId, taskId }, spec }) => ({ runId, taskId, spec }))
+      yield { launch, kill: [] }
+      await this.#changed.wait(signal)
+    }
+  }
+}
+
+class FakeTasks implements TaskApi {
+  readonly #enter: () => void
+  views: TaskView[] = []
+  /** The sessions that were opened, newest last. */
+  readonly sessions: FakeSession[] = []
+
+  constructor(enter: () => void) {
+    this.#enter = enter
+  }
+
+  /** A task that runs. */
+  add(taskId: string): TaskView {
+    const view: TaskView = {
+      taskId,
+      frameworkId: 'framework-1',
+      agentId: 'agent-1',
+      name: 'a task',
+      state: 'TASK_RUNNING',
+      isTerminal: false,
+      reason: undefined,
+      message: undefined,
+      updatedAtMs: standingClock.nowMs(),
+    }
+    this.views.push(view)
+    return view
+  }
+
+  async list(_caller: Caller): Promise<readonly TaskView[]> {
+    this.#enter()
+    return this.views
+  }
+
+  async find(_caller: Caller, taskId: string): Promise<TaskView> {
+    this.#enter()
+    const found = this.views.find((view) => view.taskId.startsWith(taskId))
+    if (found === undefined) throw new TaskNotFound(taskId)
+    return found
+  }
+
+  async kill(caller: Caller, taskId: string): Promise<TaskView> {
+    const found = await this.find(caller, taskId)
+    const killed: TaskView = { ...found, state: 'TASK_KILLED', isTerminal: true }
+    this.views = this.views.map((view) => (view === found ? killed : view))
+    return killed
+  }
+
+  async logs(
+    caller: Caller,
+    taskId: string,
+    { follow }: { readonly follow: boolean },
+  ): Promise<TaskSession> {
+    return this.#open(await this.find(caller, taskId), follow ? 'logs, followed' : 'logs')
+  }
+
+  async exec(
+    caller: Caller,
+    taskId: string,
+    { argv, env }: Parameters<TaskApi['exec']>[2],
+  ): Promise<TaskSession> {
+    const variables = Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`)
+    return this.#open(await this.find(caller, taskId), [...variables, ...argv].join(' '))
+  }
+
+  #open({ taskId }: TaskView, asked: string): FakeSession {
+    const session = new FakeSession(taskId, asked)
+    this.sessions.push(session)
+    return session
+  }
+}
+
+/** A session whose container is the test. */
+export class FakeSession implements TaskSession {
+  readonly taskId: string
+  /** `logs`, `logs, followed`, or the variables and arguments of an exec. */
+  readonly asked: string
+  /** What was put in, in order: text, `<signal NAME>`, `<end>`. */
+  readonly input: string[] = []
+  isClosed = false
+  readonly #outputs: SessionOutput[] = []
+  readonly #changed = new Signal()
+  readonly #closing = new AbortController()
+
+  constructor(taskId: string, asked: string) {
+    this.taskId = taskId
+    this.asked = asked
+  }
+
+  /** The container prints `text`. */
+  print(text: string, stream: 'stdout' | 'stderr' = 'stdout'): void {
+    this.#put({ kind: 'data', stream, bytes: Buffer.from(text) })
+  }
+
+  end(exitCode: number | undefined, error?: string): void {
+    this.#put({ kind: 'end', exitCode, error })
+  }
+
+  async *output(): AsyncGenerator<SessionOutput> {
+    for (let at = 0; !this.isClosed;) {
+      const output = this.#outputs[at]
+      if (output === undefined) {
+        await this.#changed.wait(this.#closing.signal)
+        continue
+      }
+      at++
+      yield output
+      if (output.kind === 'end') return
+    }
+  }
+
+  write(bytes: Uint8Array): void {
+    this.input.push(Buffer.from(bytes).toString())
+  }
+
+  endInput(): void {
+    this.input.push('<end>')
+  }
+
+  signal(name: string): void {
+    this.input.push(`<signal ${name}>`)
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.#closing.abort()
+  }
+
+  #put(output: SessionOutput): void {
+    this.#outputs.push(output)
+    this.#changed.raise()
+  }
+}
+
+class FakeFrameworks implements FrameworkApi {
+  readonly #enter: () => void
+  /** Calls that reached the master, oldest first. */
+  readonly calls: {
+    readonly uid: string
+    readonly call: SchedulerCall
+    readonly streamId?: string
+  }[] = []
+  /** Streams that are open, newest last. */
+  readonly connections: FrameworkConnection[] = []
+  /** What a call that is no SUBSCRIBE is answered. */
+  answer: PlainAnswer = { status: 202, body: '' }
+  /** The refusal of the next subscription. */
+  refusal: PlainAnswer | undefined
+
+  constructor(enter: () => void) {
+    this.#enter = enter
+  }
+
+  subscribe(
+    { principal }: Caller,
+    call: SchedulerCall,
+    connection: FrameworkConnection,
+  ): PlainAnswer | undefined {
+    this.#enter()
+    this.calls.push({ uid: principal.uid, call })
+    if (this.refusal !== undefined) return this.refusal
+    this.connections.push(connection)
+    const subscribed = { framework_id: { value: 'framework-1' }, heartbeat_interval_seconds: 5 }
+    connection.send(asciiJson({ type: 'SUBSCRIBED', subscribed }))
+    connection.send(asciiJson({ type: 'HEARTBEAT' }))
+    return undefined
+  }
+
+  disconnected(connection: FrameworkConnection): void {
+    const at = this.connections.indexOf(connection)
+    if (at !== -1) this.connections.splice(at, 1)
+  }
+
+  call({ principal }: Caller, call: SchedulerCall, streamId: string | undefined): PlainAnswer {
+    this.#enter()
+    this.calls.push({ uid: principal.uid, call, ...(streamId === undefined ? {} : { streamId }) })
+    return this.answer
+  }
+
+  operator(
+    _caller: Caller,
+    { type }: MasterCall,
+  ): PlainAnswer | { readonly status: 200; readonly json: unknown } {
+    this.#enter()
+    if (type !== 'GET_HEALTH') return { status: 501, body: '501 Not Implemented.' }
+    return { status: 200, json: { type, get_health: { healthy: true } } }
+  }
+}
+
+class FakeEvents implements EventApi {
+  readonly log: EventLog
+  readonly #identity: FakeIdentity
+
+  constructor(clock: Clock, identity: FakeIdentity) {
+    this.log = new EventLog('master-1', 'boot', clock, 64)
+    this.#identity = identity
+  }
+
+  async *follow(
+    { principal }: Caller,
+    lastEventId: string | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<ConclaveEvent> {
+    const resource = 'dcos:adminrouter:ops:mesos'
+    if (!this.#identity.allowed(principal, resource, 'full')) {
+      throw new AccessDenied(principal.uid, 'full', resource)
+    }
+    yield* this.log.follow(lastEventId, signal)
+  }
+}
