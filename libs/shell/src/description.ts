@@ -26,18 +26,25 @@ export abstract class Description {
   /** How many bytes were taken, at least one; or what to wait for before trying again. */
   abstract write(bytes: Uint8Array): number | WaitSet
 
-  stat(): FileStat | undefined {
-    return undefined
+  /**
+   * As {@link read}, but never beyond a newline: what `read` and a shell on its standard input use,
+   * so that whoever shares the descriptor finds the rest.
+   */
+  readLine(): Uint8Array | WaitSet {
+    return this.read(1)
   }
 
-  /** Moves back over `count` bytes that a reader took too many, where that is possible. */
-  unread(_count: number): boolean {
-    return false
+  stat(): FileStat | undefined {
+    return undefined
   }
 
   /** The last descriptor is gone. */
   protected closed(): void {}
 }
+
+const newline = 10
+
+const lineSizeBytes = 256
 
 const nothing = new Uint8Array(0)
 
@@ -78,9 +85,12 @@ export class FileDescription extends Description {
     return bytes.length
   }
 
-  override unread(count: number): boolean {
-    this.offset -= count
-    return true
+  override readLine(): Uint8Array {
+    const bytes = this.read(lineSizeBytes)
+    const end = bytes.indexOf(newline) + 1
+    if (end === 0) return bytes
+    this.offset -= bytes.length - end
+    return bytes.subarray(0, end)
   }
 
   override stat(): FileStat {
@@ -114,9 +124,12 @@ export class TextDescription extends Description {
     throw new FileSystemError('EACCES')
   }
 
-  override unread(count: number): boolean {
-    this.#offset -= count
-    return true
+  override readLine(): Uint8Array {
+    const bytes = this.read(lineSizeBytes)
+    const end = bytes.indexOf(newline) + 1
+    if (end === 0) return bytes
+    this.#offset -= bytes.length - end
+    return bytes.subarray(0, end)
   }
 }
 

@@ -52,6 +52,12 @@ class PipeReader extends Description {
     return bytes
   }
 
+  override readLine(): Uint8Array | WaitSet {
+    const [first] = this.#buffer.chunks
+    const end = first === undefined ? 0 : first.indexOf(10) + 1
+    return this.read(end === 0 ? pipeSizeBytesMax : end)
+  }
+
   write(): number {
     throw new FileSystemError('EBADF')
   }

@@ -44,6 +44,7 @@ export const signal = {
   abort: 6,
   kill: 9,
   pipe: 13,
+  alarm: 14,
   term: 15,
   child: 17,
   continue: 18,
