@@ -1,8 +1,16 @@
 import type { Core } from '@conclave/kernel'
 import type { Grant, MasterCall, MasterInfo, SchedulerCall, TaskInfo } from '@conclave/model'
+import { agentStatus, disconnectAgent, expireAgents, registerAgent } from './agents.ts'
+import { answerCall, callRefusal } from './calls.ts'
 import type { ClusterEffect, ClusterInput, ClusterSurroundings, PlainAnswer } from './effect.ts'
-import type { ClusterLimits } from './limits.ts'
+import { disconnectFramework, expireFrameworks, heartbeats, subscribe } from './frameworks.ts'
+import { graceOf, requestKill } from './kills.ts'
+import { defaultClusterLimits, type ClusterLimits } from './limits.ts'
+import { operate, type OperatorAnswer } from './operator-view.ts'
 import type { AgentRecord, FrameworkRecord, StoredRecord, TaskRecord } from './records.ts'
+import { ClusterState } from './state.ts'
+import { isStanding, retryStatuses } from './statuses.ts'
+import { isHolding } from './tasks.ts'
 
 export interface ClusterOptions {
   /** M in the ids `M-0000` (frameworks), `M-S0` (agents) and `M-O0` (offers). */
@@ -24,55 +32,146 @@ export type GrantAnswer =
     }
   | { readonly outcome: 'denied'; readonly why: string }
 
+const denied = (why: string): GrantAnswer => ({ outcome: 'denied', why })
+
 export interface GrantAsk {
   readonly frameworkId: string
   readonly taskId: string
   readonly containerId: string
 }
 
-export type OperatorAnswer = PlainAnswer | { readonly status: 200; readonly json: unknown }
-
-/** Who runs what, and why. */
+/**
+ * Who runs what, and why: agents, frameworks, offers, tasks and grants, as the leader of one term sees
+ * them. Inputs and calls may come in any order; effects come out in the order they must be carried
+ * out. Secrets in calls are sealed before they get here.
+ */
 export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
-  constructor(_options: ClusterOptions) {}
+  readonly #state: ClusterState
+
+  constructor({ limits, ...options }: ClusterOptions) {
+    this.#state = new ClusterState({ ...options, limits: { ...defaultClusterLimits, ...limits } })
+  }
+
   step(input: ClusterInput): void {
-    throw new Error('on its way')
+    const state = this.#state
+    switch (input.kind) {
+      case 'tick':
+        this.#tick()
+        break
+      case 'agent-message':
+        if (input.message.type === 'register') {
+          registerAgent(state, input.connection, input.agentName, input.message)
+        } else {
+          agentStatus(state, input.connection, input.message)
+        }
+        break
+      case 'agent-disconnected':
+        disconnectAgent(state, input.connection)
+        break
+      case 'framework-disconnected':
+        disconnectFramework(state, input.streamId)
+        break
+    }
+    state.allocate()
   }
+
   takeEffects(): readonly ClusterEffect[] {
-    throw new Error('on its way')
+    return this.#state.outbox.take()
   }
+
+  /**
+   * SUBSCRIBE of an authenticated principal. An answer is a refusal; without one the stream is open,
+   * and what comes on it (a refusal, maybe) is among the effects.
+   */
   subscribe(uid: string, call: SchedulerCall, streamId: string): PlainAnswer | undefined {
-    throw new Error('on its way')
+    const refusal = callRefusal(call)
+    if (refusal !== undefined || call.subscribe === undefined) return refusal
+    const answer = subscribe(this.#state, uid, { ...call, subscribe: call.subscribe }, streamId)
+    this.#state.allocate()
+    return answer
   }
+
+  /** Any other call. */
   call(uid: string, call: SchedulerCall, streamId: string | undefined): PlainAnswer {
-    throw new Error('on its way')
+    const answer = answerCall(this.#state, uid, call, streamId)
+    this.#state.allocate()
+    return answer
   }
-  operator(uid: string, call: MasterCall): OperatorAnswer {
-    throw new Error('on its way')
+
+  /** Whether `uid` may ask at all is decided before. */
+  operator(_uid: string, call: MasterCall): OperatorAnswer {
+    const answer = operate(this.#state, call)
+    this.#state.allocate()
+    return answer
   }
+
   /** Ends a task on an operator's wish. False when no such task runs. */
   kill(frameworkId: string, taskId: string, graceMs?: number): boolean {
-    throw new Error('on its way')
+    const task = this.#state.tasks.get(frameworkId, taskId)
+    if (task === undefined || !isHolding(task.record)) return false
+    requestKill(this.#state, task, graceMs ?? graceOf(this.#state, task.record))
+    return true
   }
-  grantsFor(connection: number, ask: GrantAsk): GrantAnswer {
-    throw new Error('on its way')
+
+  /**
+   * **CL3** (S3 of design.md) Secrets go to the one agent that a task runs on, for the container it was
+   * launched as, while it has not ended and its framework is not removed.
+   */
+  grantsFor(connection: number, { frameworkId, taskId, containerId }: GrantAsk): GrantAnswer {
+    const agentId = this.#state.agentBehind.get(connection)
+    if (agentId === undefined) return denied('the agent is not registered')
+    const task = this.#state.tasks.get(frameworkId, taskId)
+    if (task?.record.agentId !== agentId) return denied('no such task runs on this agent')
+    if (task.record.containerId !== containerId) {
+      return denied('the task runs in another container')
+    }
+    if (!isHolding(task.record)) return denied('the task has ended')
+    const framework = this.#state.frameworks.get(frameworkId)
+    if (framework === undefined || framework.record.state === 'completed') {
+      return denied('the framework of the task was removed')
+    }
+    const grants = task.grants.filter(isStanding)
+    return { outcome: 'granted', task: task.record.info, agentId, grants }
   }
+
   connectionOf(agentId: string): number | undefined {
-    throw new Error('on its way')
+    return this.#state.agents.get(agentId)?.connection
   }
+
+  /** Who is behind a connection, once it registered. */
   agentOf(connection: number): AgentRecord | undefined {
-    throw new Error('on its way')
+    const agentId = this.#state.agentBehind.get(connection)
+    return agentId === undefined ? undefined : this.#state.agents.get(agentId)?.record
   }
+
   taskOf(frameworkId: string, taskId: string): TaskRecord | undefined {
-    throw new Error('on its way')
+    return this.#state.tasks.get(frameworkId, taskId)?.record
   }
-  tasks(): Iterable<TaskRecord> {
-    throw new Error('on its way')
+
+  tasks(): readonly TaskRecord[] {
+    return Array.from(this.#state.tasks.all(), ({ record }) => record)
   }
-  agents(): Iterable<AgentRecord> {
-    throw new Error('on its way')
+
+  agents(): readonly AgentRecord[] {
+    return Array.from(this.#state.agents.values(), ({ record }) => record)
   }
-  frameworks(): Iterable<FrameworkRecord> {
-    throw new Error('on its way')
+
+  frameworks(): readonly FrameworkRecord[] {
+    return Array.from(this.#state.frameworks.values(), ({ record }) => record)
+  }
+
+  #tick(): void {
+    const state = this.#state
+    state.ticks++
+    expireAgents(state)
+    expireFrameworks(state)
+    const { offerTimeoutTicks } = state.limits
+    const isOld = (madeAtTick: number): boolean => state.ticks - madeAtTick >= offerTimeoutTicks
+    if ([...state.offers.all()].some(({ madeAtTick }) => isOld(madeAtTick))) {
+      state.closeOffers(({ madeAtTick }) => isOld(madeAtTick), { rescind: true })
+    }
+    if (state.allocator.expire(state.ticks)) state.mayAllocate = true
+    retryStatuses(state)
+    heartbeats(state)
   }
 }

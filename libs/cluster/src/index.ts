@@ -3,7 +3,6 @@ export {
   type ClusterOptions,
   type GrantAnswer,
   type GrantAsk,
-  type OperatorAnswer,
 } from './cluster-core.ts'
 export type {
   ClusterEffect,
@@ -12,6 +11,7 @@ export type {
   PlainAnswer,
   RecordChange,
 } from './effect.ts'
+export type { OperatorAnswer } from './operator-view.ts'
 export { defaultClusterLimits, type ClusterLimits } from './limits.ts'
 export {
   AgentRecord,

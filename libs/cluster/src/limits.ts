@@ -39,7 +39,7 @@ export const defaultClusterLimits: ClusterLimits = {
   completedTasksMax: 1000,
   completedFrameworksMax: 50,
   unreachableAgentsMax: 100,
-  pendingStatusesMax: 32,
+  pendingStatusesMax: 16,
   secretsPerTaskMax: 64,
   tasksPerGroupMax: 6,
   taskSizeBytesMax: 640 * 1024,

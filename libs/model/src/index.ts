@@ -37,6 +37,7 @@ export {
   SecretVersion,
 } from './secret.ts'
 
+export { toBase64 } from './mesos/base64.ts'
 export { CommandInfo, Environment, EnvironmentVariable, Uri } from './mesos/command.ts'
 export {
   ContainerInfo,
@@ -73,7 +74,16 @@ export {
   type FrameworkCapability,
 } from './mesos/participants.ts'
 export { Attribute, Items, Ranges, Resource, Scalar } from './mesos/resource.ts'
-export { encodeEvent, parseCall, parseEvent, SchedulerCall, SchedulerEvent } from './mesos/scheduler.ts'
+export { roleProblem } from './mesos/role.ts'
+export {
+  callProblem,
+  encodeEvent,
+  isUuid,
+  parseCall,
+  parseEvent,
+  SchedulerCall,
+  SchedulerEvent,
+} from './mesos/scheduler.ts'
 export {
   dropSecretValues,
   sealSecrets,

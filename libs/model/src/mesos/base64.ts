@@ -54,3 +54,13 @@ export function fromBase64(text: string): Uint8Array {
   }
   return bytes
 }
+
+/** The bytes behind base64 `text` that is no secret, or undefined when it is not base64. */
+export function base64Bytes(text: string): Uint8Array | undefined {
+  try {
+    return fromBase64(text)
+  } catch (error) {
+    if (error instanceof NotBase64) return undefined
+    throw error
+  }
+}

@@ -1,3 +1,4 @@
+import { base64Bytes } from './base64.ts'
 import { Id } from './id.ts'
 import {
   asciiJson,
@@ -124,6 +125,54 @@ export type SchedulerCall = Infer<typeof SchedulerCall>
 
 /** @throws CallMalformed with the `<reason>` of `Failed to convert JSON into Call protobuf: <reason>` */
 export const parseCall = (json: unknown): SchedulerCall => parse(SchedulerCall, json)
+
+/** Which part a call of each type must have. Those that are not named need none. */
+const partOf: Readonly<Record<string, keyof SchedulerCall>> = {
+  SUBSCRIBE: 'subscribe',
+  ACCEPT: 'accept',
+  DECLINE: 'decline',
+  ACCEPT_INVERSE_OFFERS: 'accept_inverse_offers',
+  DECLINE_INVERSE_OFFERS: 'decline_inverse_offers',
+  KILL: 'kill',
+  SHUTDOWN: 'shutdown',
+  ACKNOWLEDGE: 'acknowledge',
+  ACKNOWLEDGE_OPERATION_STATUS: 'acknowledge_operation_status',
+  RECONCILE: 'reconcile',
+  RECONCILE_OPERATIONS: 'reconcile_operations',
+  MESSAGE: 'message',
+  REQUEST: 'request',
+  UPDATE_FRAMEWORK: 'update_framework',
+}
+
+/** The `<reason>` of `Failed to validate scheduler::Call: <reason>`, or undefined. Source: mesos.md §4. */
+export function callProblem(call: SchedulerCall): string | undefined {
+  const { type } = call
+  if (type === undefined) return "Expecting 'type' to be present"
+  if (type === 'SUBSCRIBE') return subscribeProblem(call)
+  if (type !== 'UNKNOWN' && call.framework_id === undefined) {
+    return "Expecting 'framework_id' to be present"
+  }
+  const part = partOf[type]
+  if (part !== undefined && call[part] === undefined) return `Expecting '${part}' to be present`
+  const uuid = call.acknowledge?.uuid
+  if (type === 'ACKNOWLEDGE' && uuid !== undefined && !isUuid(uuid)) return 'Not a valid UUID'
+  return undefined
+}
+
+function subscribeProblem({ subscribe, framework_id: id }: SchedulerCall): string | undefined {
+  if (subscribe === undefined) return "Expecting 'subscribe' to be present"
+  const { framework_info: info } = subscribe
+  if (id?.value === info.id?.value) return undefined
+  return "'framework_id' differs from 'subscribe.framework_info.id'"
+}
+
+/** Whether `encoded` is base64 of 16 bytes with the version of a UUID in them. */
+export function isUuid(encoded: string): boolean {
+  const uuid = base64Bytes(encoded)
+  if (uuid?.length !== 16) return false
+  const version = (uuid[6] ?? 0) >> 4
+  return version >= 1 && version <= 5
+}
 
 export const SchedulerEvent = message('scheduler.Event', {
   type: required(

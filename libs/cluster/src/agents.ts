@@ -1,0 +1,291 @@
+import { utf8 } from '@conclave/kernel'
+import {
+  isTerminal,
+  isUuid,
+  type FromAgent,
+  type TaskReason,
+  type TaskState,
+  type TaskStatus,
+} from '@conclave/model'
+import { killStray, sendKill } from './kills.ts'
+import { agentKey, putAgent, type AgentRecord } from './records.ts'
+import { bagOf, contains, resourcesProblem } from './resources.ts'
+import type { Agent, ClusterState } from './state.ts'
+import { decide, enqueue, stateFor } from './statuses.ts'
+import { isHolding, type Task } from './tasks.ts'
+
+type Register = Extract<FromAgent, { type: 'register' }>
+type StatusUpdate = Extract<FromAgent, { type: 'status-update' }>
+
+/** A registration, new or again. Who asks stands in the certificate: `agentName`. */
+export function registerAgent(
+  state: ClusterState,
+  connection: number,
+  agentName: string,
+  message: Register,
+): void {
+  const problem = resourcesProblem(message.info.resources)
+  if (problem !== undefined) return refuse(state, connection, problem)
+  if (message.agentId === undefined) return admit(state, connection, agentName, message)
+
+  const agent = state.agents.get(message.agentId)
+  if (agent === undefined) {
+    return refuse(state, connection, `agent ${message.agentId} is not known, or was removed`)
+  }
+  if (agent.record.certificateName !== agentName) {
+    refuse(state, connection, `agent ${message.agentId} belongs to another certificate`)
+    return state.outbox.closeAgent(connection)
+  }
+  if (agent.record.state === 'unreachable') {
+    removeAgent(state, agent, 'it was away for too long', 'REASON_AGENT_REMOVED')
+    return refuse(state, connection, `agent ${message.agentId} was away for too long`)
+  }
+  if (!contains(bagOf(message.info.resources), state.tasks.usedOn(message.agentId))) {
+    removeAgent(state, agent, 'it has less than its tasks use', 'REASON_AGENT_REMOVED')
+    return refuse(state, connection, `agent ${message.agentId} has less than its tasks use`)
+  }
+  readmit(state, connection, agent, message)
+}
+
+function refuse(state: ClusterState, connection: number, why: string): void {
+  state.outbox.toAgent(connection, { type: 'shutdown', why })
+}
+
+/** A first registration. What the same certificate registered before is over: its directory is gone. */
+function admit(
+  state: ClusterState,
+  connection: number,
+  agentName: string,
+  { info, runtime, tasks }: Register,
+): void {
+  for (const old of state.agents.values()) {
+    if (old.record.certificateName !== agentName) continue
+    if (old.connection !== undefined && old.connection !== connection) {
+      state.outbox.closeAgent(old.connection)
+    }
+    removeAgent(state, old, `${agentName} registered anew`, 'REASON_AGENT_RESTARTED')
+  }
+  const { id: agentId, change } = state.numbers.agent()
+  const record: AgentRecord = {
+    agentId,
+    certificateName: agentName,
+    info: { ...info, id: { value: agentId } },
+    runtime,
+    state: 'active',
+    registeredAtMs: state.nowMs,
+    changedAtMs: state.nowMs,
+  }
+  const total = bagOf(info.resources)
+  state.agents.set(agentId, { record, total, connection: undefined, awaySinceTick: state.ticks })
+  state.outbox.commit([change, putAgent(record)])
+  welcome(state, connection, record, { isNew: true })
+  for (const stray of tasks) killStray(state, connection, stray)
+}
+
+function readmit(
+  state: ClusterState,
+  connection: number,
+  agent: Agent,
+  { info, runtime, tasks }: Register,
+): void {
+  const { agentId } = agent.record
+  if (agent.connection !== undefined && agent.connection !== connection) {
+    state.agentBehind.delete(agent.connection)
+    state.outbox.closeAgent(agent.connection)
+  }
+  state.closeOffers((offer) => offer.agentId === agentId, { rescind: true })
+  agent.record = {
+    ...agent.record,
+    info: { ...info, id: { value: agentId } },
+    runtime,
+    state: 'active',
+    reregisteredAtMs: state.nowMs,
+    changedAtMs: state.nowMs,
+  }
+  agent.total = bagOf(info.resources)
+  state.outbox.commit([putAgent(agent.record)])
+  welcome(state, connection, agent.record, { isNew: false })
+  compare(state, connection, agentId, tasks)
+}
+
+function welcome(
+  state: ClusterState,
+  connection: number,
+  { agentId, info: { hostname } }: AgentRecord,
+  { isNew }: { isNew: boolean },
+): void {
+  const agent = state.agents.get(agentId)
+  if (agent !== undefined) agent.connection = connection
+  state.agentBehind.set(connection, agentId)
+  const heartbeatSeconds = state.limits.agentHeartbeatSeconds
+  state.outbox.toAgent(connection, { type: 'registered', agentId, heartbeatSeconds })
+  state.outbox.emit({ type: 'agent.registered', agentId, hostname, isNew })
+  state.mayAllocate = true
+}
+
+/** What we know and the agent does not is lost; what it runs beyond that is killed. */
+function compare(
+  state: ClusterState,
+  connection: number,
+  agentId: string,
+  reported: Register['tasks'],
+): void {
+  const runs = new Map(reported.map((one) => [`${one.frameworkId}/${one.taskId}`, one]))
+  for (const { record } of state.tasks.on(agentId)) {
+    if (!isHolding(record)) continue
+    const { frameworkId, taskId, containerId, kill } = record
+    const one = runs.get(`${frameworkId}/${taskId}`)
+    if (one?.containerId === containerId) {
+      runs.delete(`${frameworkId}/${taskId}`)
+      if (kill !== undefined) sendKill(state, record, kill.graceMs)
+      continue
+    }
+    const task = state.tasks.get(frameworkId, taskId)
+    if (task !== undefined)
+      lose(state, task, 'Task is unknown to the agent', 'REASON_AGENT_RESTARTED')
+  }
+  for (const stray of runs.values()) killStray(state, connection, stray)
+}
+
+function lose(state: ClusterState, task: Task, message: string, reason: TaskReason): void {
+  decide(state, task, { state: 'TASK_GONE', reason, message })
+}
+
+/** The end of an agent's id: its tasks are over, and so is whatever was offered of it. */
+function removeAgent(state: ClusterState, agent: Agent, why: string, reason: TaskReason): void {
+  const { agentId, info } = agent.record
+  leave(state, agent)
+  state.agents.delete(agentId)
+  state.allocator.forgetAgent(agentId)
+  state.outbox.commit([{ key: agentKey(agentId) }])
+  state.outbox.emit({ type: 'agent.lost', agentId, why })
+  for (const task of state.tasks.on(agentId)) {
+    lose(state, task, `Agent ${info.hostname} was removed: ${why}`, reason)
+  }
+}
+
+function leave(state: ClusterState, agent: Agent): void {
+  const { agentId } = agent.record
+  if (agent.connection !== undefined) state.agentBehind.delete(agent.connection)
+  agent.connection = undefined
+  agent.awaySinceTick = state.ticks
+  state.closeOffers((offer) => offer.agentId === agentId, { rescind: true })
+}
+
+export function disconnectAgent(state: ClusterState, connection: number): void {
+  const agentId = state.agentBehind.get(connection)
+  state.agentBehind.delete(connection)
+  const agent = agentId === undefined ? undefined : state.agents.get(agentId)
+  if (agent === undefined || agent.connection !== connection) return
+  leave(state, agent)
+  agent.record = { ...agent.record, state: 'disconnected', changedAtMs: state.nowMs }
+  state.outbox.commit([putAgent(agent.record)])
+  state.outbox.emit({ type: 'agent.disconnected', agentId: agent.record.agentId })
+}
+
+/** Gives up agents that stayed away for too long, and forgets the oldest of those. */
+export function expireAgents(state: ClusterState): void {
+  for (const agent of state.agents.values()) {
+    const isAway = agent.connection === undefined && agent.record.state !== 'unreachable'
+    if (!isAway || state.ticks - agent.awaySinceTick < state.limits.agentTimeoutTicks) continue
+    giveUp(state, agent)
+  }
+  const unreachable = [...state.agents.values()]
+    .filter(({ record }) => record.state === 'unreachable')
+    .toSorted((a, b) => a.record.changedAtMs - b.record.changedAtMs)
+  for (const agent of unreachable.slice(0, -state.limits.unreachableAgentsMax)) {
+    removeAgent(state, agent, 'it was away for too long', 'REASON_AGENT_REMOVED')
+  }
+}
+
+function giveUp(state: ClusterState, agent: Agent): void {
+  const { agentId, info } = agent.record
+  leave(state, agent)
+  state.allocator.forgetAgent(agentId)
+  agent.record = { ...agent.record, state: 'unreachable', changedAtMs: state.nowMs }
+  state.outbox.commit([putAgent(agent.record)])
+  state.outbox.emit({ type: 'agent.lost', agentId, why: 'it did not come back in time' })
+  for (const task of state.tasks.on(agentId)) {
+    if (!isHolding(task.record)) continue
+    decide(state, task, {
+      state: 'TASK_UNREACHABLE',
+      reason: 'REASON_AGENT_REMOVED',
+      message: `Agent ${info.hostname} is unreachable: it did not come back in time`,
+    })
+  }
+}
+
+/** States that an agent may report. The others are the master's to decide. */
+const agentStates: ReadonlySet<TaskState> = new Set([
+  'TASK_STARTING',
+  'TASK_RUNNING',
+  'TASK_KILLING',
+  'TASK_FINISHED',
+  'TASK_FAILED',
+  'TASK_KILLED',
+  'TASK_ERROR',
+  'TASK_LOST',
+  'TASK_DROPPED',
+  'TASK_GONE',
+])
+
+/**
+ * A status from an agent. It is acknowledged once it is written down; so is one that changes nothing
+ * (late, repeated, of another's task), since the agent would send it for ever.
+ */
+export function agentStatus(
+  state: ClusterState,
+  connection: number,
+  { frameworkId, status }: StatusUpdate,
+): void {
+  const agentId = state.agentBehind.get(connection)
+  const { uuid } = status
+  if (agentId === undefined || uuid === undefined || !isUuid(uuid)) return
+  const taskId = status.task_id.value
+  const task = state.tasks.get(frameworkId, taskId)
+  if (task !== undefined && isOf(task, agentId, status) && isHolding(task.record)) {
+    const isNew = task.record.lastUuid !== uuid
+    if (isNew && isTellable(state, task, status)) {
+      enqueue(state, task, ours(state, task, status), { lastUuid: uuid })
+    }
+  } else if (!isTerminal(status.state)) {
+    killStray(state, connection, { frameworkId, taskId })
+  }
+  state.outbox.toAgent(connection, { type: 'status-acknowledged', frameworkId, taskId, uuid })
+}
+
+function isOf({ record }: Task, agentId: string, status: TaskStatus): boolean {
+  const containerId = status.container_status?.container_id?.value
+  return (
+    record.agentId === agentId && (containerId === undefined || containerId === record.containerId)
+  )
+}
+
+function isTellable(state: ClusterState, { record }: Task, status: TaskStatus): boolean {
+  if (status.state !== 'TASK_KILLING') return agentStates.has(status.state)
+  const capabilities = state.frameworkOf(record)?.record.info.capabilities ?? []
+  return capabilities.some(({ type }) => type === 'TASK_KILLING_STATE')
+}
+
+const messageLengthMax = 1024
+const statusSizeBytesMax = 8192
+
+/** The status as it goes on: in the master's words where the agent has no say, and of bounded size. */
+function ours(state: ClusterState, { record }: Task, status: TaskStatus): TaskStatus {
+  const { taskId, agentId, containerId, group } = record
+  const { unreachable_time: _never, message, ...told } = status
+  const whole: TaskStatus = {
+    ...told,
+    ...(message === undefined ? {} : { message: message.slice(0, messageLengthMax) }),
+    task_id: { value: taskId },
+    agent_id: { value: agentId },
+    executor_id: { value: group?.executorId ?? taskId },
+    state: stateFor(state.frameworkOf(record)?.record.info, status.state),
+    source: status.source === 'SOURCE_EXECUTOR' ? 'SOURCE_EXECUTOR' : 'SOURCE_AGENT',
+    timestamp: status.timestamp ?? state.nowMs / 1000,
+  }
+  if (utf8(JSON.stringify(whole)).length <= statusSizeBytesMax) return whole
+  const { data: _data, labels: _labels, limitation: _limitation, ...small } = whole
+  const containerStatus = { container_id: { value: containerId }, network_infos: [] }
+  return { ...small, container_status: containerStatus }
+}

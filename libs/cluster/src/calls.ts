@@ -1,0 +1,147 @@
+import { callProblem, type SchedulerCall } from '@conclave/model'
+import { accept, decline } from './accept.ts'
+import type { PlainAnswer } from './effect.ts'
+import { principalProblem, removeFramework, setSuppressed, updateFramework } from './frameworks.ts'
+import { graceOf, requestKill } from './kills.ts'
+import type { ClusterState, Framework } from './state.ts'
+import { acknowledge, reconcile } from './statuses.ts'
+import { isHolding } from './tasks.ts'
+
+const accepted: PlainAnswer = { status: 202, body: '' }
+
+const invalid = (problem: string): PlainAnswer => ({
+  status: 400,
+  body: `Failed to validate scheduler::Call: ${problem}`,
+})
+
+/** What is wrong with the form of a call, as an answer. */
+export function callRefusal(call: SchedulerCall): PlainAnswer | undefined {
+  const problem = callProblem(call)
+  return problem === undefined ? undefined : invalid(problem)
+}
+
+/** Any call but SUBSCRIBE: first whether it may be made, in Mesos' order, then what it does. */
+export function answerCall(
+  state: ClusterState,
+  uid: string,
+  call: SchedulerCall,
+  streamId: string | undefined,
+): PlainAnswer {
+  const refusal = callRefusal(call)
+  if (refusal !== undefined) return refusal
+  if (call.type === 'UNKNOWN') return { status: 501, body: '501 Not Implemented.' }
+  const framework = state.frameworks.get(call.framework_id?.value ?? '')
+  if (framework === undefined || framework.record.state === 'completed') {
+    return { status: 400, body: 'Framework cannot be found' }
+  }
+  return sessionRefusal(framework, uid, streamId) ?? perform(state, framework, call)
+}
+
+/** Source: mesos.md §5.2. */
+function sessionRefusal(
+  { record, streamId: current }: Framework,
+  uid: string,
+  streamId: string | undefined,
+): PlainAnswer | undefined {
+  if (record.uid !== uid) return { status: 400, body: principalProblem(uid, record.uid) }
+  if (current === undefined) return { status: 403, body: 'Framework is not subscribed' }
+  if (streamId === undefined) {
+    const body = "All non-subscribe calls should include the 'Mesos-Stream-Id' header"
+    return { status: 400, body }
+  }
+  if (streamId === current) return undefined
+  return {
+    status: 400,
+    body:
+      `The stream ID '${streamId}' included in this request didn't match ` +
+      `the stream ID currently associated with framework ID ${record.frameworkId}`,
+  }
+}
+
+function perform(state: ClusterState, framework: Framework, call: SchedulerCall): PlainAnswer {
+  const { frameworkId } = framework.record
+  switch (call.type) {
+    case 'TEARDOWN':
+      removeFramework(state, framework, 'it asked for its end')
+      return accepted
+    case 'ACCEPT':
+      if (call.accept !== undefined) accept(state, framework, call.accept)
+      return accepted
+    case 'DECLINE':
+      if (call.decline !== undefined) decline(state, framework, call.decline)
+      return accepted
+    case 'REVIVE':
+      setSuppressed(state, framework, call.revive?.roles ?? [], false)
+      return accepted
+    case 'SUPPRESS':
+      setSuppressed(state, framework, call.suppress?.roles ?? [], true)
+      return accepted
+    case 'KILL':
+      if (call.kill !== undefined) kill(state, framework, call.kill)
+      return accepted
+    case 'SHUTDOWN':
+      if (call.shutdown !== undefined) shutdown(state, framework, call.shutdown)
+      return accepted
+    case 'ACKNOWLEDGE':
+      if (call.acknowledge !== undefined) {
+        const { task_id: taskId, agent_id: agentId, uuid } = call.acknowledge
+        acknowledge(state, frameworkId, { taskId: taskId.value, agentId: agentId.value, uuid })
+      }
+      return accepted
+    case 'RECONCILE':
+      reconcile(
+        state,
+        framework,
+        (call.reconcile?.tasks ?? []).map(({ task_id: taskId, agent_id: agentId }) => ({
+          taskId: taskId.value,
+          agentId: agentId?.value,
+        })),
+      )
+      return accepted
+    case 'UPDATE_FRAMEWORK':
+      if (call.update_framework === undefined) return accepted
+      return updateFramework(state, framework, call.update_framework)
+    case 'SUBSCRIBE':
+      return invalid('SUBSCRIBE opens a stream of its own')
+    // There are no custom executors to hear a MESSAGE, and the allocator does not listen to REQUEST.
+    case 'MESSAGE':
+    case 'REQUEST':
+    case 'ACCEPT_INVERSE_OFFERS':
+    case 'DECLINE_INVERSE_OFFERS':
+    case 'ACKNOWLEDGE_OPERATION_STATUS':
+    case 'RECONCILE_OPERATIONS':
+    case 'UNKNOWN':
+    case undefined:
+      break
+  }
+  return accepted
+}
+
+/** KILL of a task that does not run is a question: the answer is its reconciliation. */
+function kill(
+  state: ClusterState,
+  framework: Framework,
+  { task_id: id, agent_id: agentId, kill_policy: policy }: NonNullable<SchedulerCall['kill']>,
+): void {
+  const taskId = id.value
+  const task = state.tasks.get(framework.record.frameworkId, taskId)
+  if (task === undefined || !isHolding(task.record)) {
+    return reconcile(state, framework, [{ taskId, agentId: agentId?.value }])
+  }
+  const isElsewhere = agentId !== undefined && agentId.value !== task.record.agentId
+  if (!isElsewhere) requestKill(state, task, graceOf(state, task.record, policy))
+}
+
+/** Here an executor is the group of tasks that named it, or one command task. */
+function shutdown(
+  state: ClusterState,
+  { record: { frameworkId } }: Framework,
+  { executor_id: executor, agent_id: agentId }: NonNullable<SchedulerCall['shutdown']>,
+): void {
+  for (const task of state.tasks.of(frameworkId)) {
+    const { group, taskId } = task.record
+    const isMeant =
+      task.record.agentId === agentId.value && (group?.executorId ?? taskId) === executor.value
+    if (isMeant && isHolding(task.record)) requestKill(state, task, graceOf(state, task.record))
+  }
+}

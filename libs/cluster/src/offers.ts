@@ -1,0 +1,81 @@
+import { invariant } from '@conclave/kernel'
+import type { AgentInfo, Offer } from '@conclave/model'
+import { bagText, contains, emptyBag, minus, plus, resourcesOf, type Bag } from './resources.ts'
+
+/** Resources of one agent that are promised to one framework until it answers. */
+export interface OpenOffer {
+  readonly offerId: string
+  readonly frameworkId: string
+  readonly agentId: string
+  readonly role: string
+  readonly bag: Bag
+  readonly madeAtTick: number
+}
+
+/**
+ * The offers that wait for an answer. They live in memory only: a new leader makes new ones, under
+ * numbers that no other term has used.
+ *
+ * **CL1** (C2 of design.md) What an agent's tasks use and what is offered of it is never more than it
+ * has: no resource is promised twice.
+ */
+export class OfferBook {
+  readonly #offers = new Map<string, OpenOffer>()
+  readonly #offered = new Map<string, Bag>()
+
+  get(offerId: string): OpenOffer | undefined {
+    return this.#offers.get(offerId)
+  }
+
+  all(): Iterable<OpenOffer> {
+    return this.#offers.values()
+  }
+
+  offeredOn(agentId: string): Bag {
+    return this.#offered.get(agentId) ?? emptyBag
+  }
+
+  open(offer: OpenOffer, agent: { readonly total: Bag; readonly used: Bag }): void {
+    const { agentId, bag, role } = offer
+    const free = minus(minus(agent.total, agent.used), this.offeredOn(agentId))
+    invariant(contains(free, bag), `CL1: ${bagText(bag, role)} of ${agentId} is free`)
+    this.#offers.set(offer.offerId, offer)
+    this.#offered.set(agentId, plus(this.offeredOn(agentId), bag))
+  }
+
+  close(offerId: string): OpenOffer | undefined {
+    const offer = this.#offers.get(offerId)
+    if (offer === undefined) return undefined
+    this.#offers.delete(offerId)
+    this.#offered.set(offer.agentId, minus(this.offeredOn(offer.agentId), offer.bag))
+    return offer
+  }
+
+  /** Closes every offer that `matches`, in the order they were made. */
+  closeAll(matches: (offer: OpenOffer) => boolean): readonly OpenOffer[] {
+    const closed = [...this.#offers.values()].filter(matches)
+    for (const { offerId } of closed) this.close(offerId)
+    return closed
+  }
+}
+
+/** How a framework sees an offer. Frameworks without MULTI_ROLE know nothing of allocation. */
+export function offerMessage(offer: OpenOffer, agent: AgentInfo, isMultiRole: boolean): Offer {
+  const allocation = { allocation_info: { role: offer.role } }
+  const address = { hostname: agent.hostname, ip: ipOf(agent.hostname), port: agent.port ?? 5051 }
+  return {
+    id: { value: offer.offerId },
+    framework_id: { value: offer.frameworkId },
+    agent_id: { value: offer.agentId },
+    hostname: agent.hostname,
+    url: { scheme: 'http', address, path: '/slave(1)' },
+    resources: resourcesOf(offer.bag, isMultiRole ? allocation : { role: '*' }),
+    attributes: agent.attributes,
+    executor_ids: [],
+    ...(isMultiRole ? allocation : {}),
+  }
+}
+
+/** A real client reads `url.address.ip` without looking whether it is there (mesos.md §23). */
+const ipOf = (hostname: string): string =>
+  /^\d{1,3}(\.\d{1,3}){3}$/.test(hostname) ? hostname : '127.0.0.1'

@@ -1,0 +1,194 @@
+import { rolesOf, type MasterInfo } from '@conclave/model'
+import { Allocator, type Contender } from './allocator.ts'
+import type { ClusterSurroundings } from './effect.ts'
+import type { ClusterLimits } from './limits.ts'
+import { Numbers } from './numbers.ts'
+import { OfferBook, offerMessage, type OpenOffer } from './offers.ts'
+import { Outbox } from './outbox.ts'
+import {
+  readAgent,
+  readCounters,
+  readFramework,
+  readGrant,
+  readTask,
+  taskKey,
+  type AgentRecord,
+  type Counters,
+  type FrameworkRecord,
+  type StoredRecord,
+  type TaskRecord,
+} from './records.ts'
+import { bagOf, emptyBag, minus, plus, type Bag } from './resources.ts'
+import { TaskTable } from './tasks.ts'
+import { hasCapability, type Grant, type Offer } from '@conclave/model'
+
+/** An agent as the leader holds it. Without a connection it is away since a tick. */
+export interface Agent {
+  record: AgentRecord
+  total: Bag
+  connection: number | undefined
+  awaySinceTick: number
+}
+
+/** A framework as the leader holds it. Without a stream it is away since a tick. */
+export interface Framework {
+  record: FrameworkRecord
+  streamId: string | undefined
+  awaySinceTick: number
+  /** How long it may stay away, from `awaySinceTick` on. */
+  awayTicksMax: number
+  heartbeatAtTick: number
+}
+
+/** All that the leader knows, and the outbox of what it decided. The verbs are in the files around. */
+export class ClusterState {
+  readonly clusterId: string
+  readonly masterInfo: MasterInfo
+  readonly limits: ClusterLimits
+  readonly surroundings: ClusterSurroundings
+  readonly startedAtMs: number
+  readonly outbox = new Outbox()
+  readonly tasks = new TaskTable()
+  readonly offers = new OfferBook()
+  readonly allocator = new Allocator()
+  readonly numbers: Numbers
+  readonly agents = new Map<string, Agent>()
+  readonly frameworks = new Map<string, Framework>()
+  /** Who is behind a connection, and behind a stream. */
+  readonly agentBehind = new Map<number, string>()
+  readonly frameworkBehind = new Map<string, string>()
+  /** Seconds since the term began. */
+  ticks = 0
+  /** Set by whatever may have freed resources, or made somebody want them. */
+  mayAllocate = true
+
+  constructor(options: {
+    readonly clusterId: string
+    readonly masterInfo: MasterInfo
+    readonly limits: ClusterLimits
+    readonly surroundings: ClusterSurroundings
+    readonly records: Iterable<StoredRecord>
+  }) {
+    this.clusterId = options.clusterId
+    this.masterInfo = options.masterInfo
+    this.limits = options.limits
+    this.surroundings = options.surroundings
+    this.startedAtMs = options.surroundings.nowMs()
+    const counters = this.#load(options.records)
+    this.numbers = new Numbers(options.clusterId, counters)
+  }
+
+  get nowMs(): number {
+    return this.surroundings.nowMs()
+  }
+
+  frameworkOf(record: TaskRecord): Framework | undefined {
+    return this.frameworks.get(record.frameworkId)
+  }
+
+  closeOffers(matches: (offer: OpenOffer) => boolean, { rescind }: { rescind: boolean }): void {
+    for (const { offerId, frameworkId, agentId } of this.offers.closeAll(matches)) {
+      const streamId = this.frameworks.get(frameworkId)?.streamId
+      if (rescind && streamId !== undefined) {
+        const event = { type: 'RESCIND', rescind: { offer_id: { value: offerId } } } as const
+        this.outbox.toFramework(streamId, event)
+      }
+      this.outbox.emit({ type: 'offer.rescinded', offerId, frameworkId, agentId })
+    }
+    this.mayAllocate = true
+  }
+
+  /** Offers what is free, if anything changed since the last time. */
+  allocate(): void {
+    if (!this.mayAllocate) return
+    this.mayAllocate = false
+    const present = [...this.agents.values()].filter(({ connection }) => connection !== undefined)
+    const supplies = present.map(({ record: { agentId }, total }) => {
+      const used = plus(this.tasks.usedOn(agentId), this.offers.offeredOn(agentId))
+      return { agentId, free: minus(total, used) }
+    })
+    const total = present.reduce((sum, agent) => plus(sum, agent.total), emptyBag)
+    const made = new Map<Framework, Offer[]>()
+    for (const allotment of this.allocator.allocate(supplies, this.#contenders(), total)) {
+      const framework = this.frameworks.get(allotment.frameworkId)
+      const agent = this.agents.get(allotment.agentId)
+      if (framework === undefined || agent === undefined) continue
+      const { agentId, frameworkId, role, free: bag } = allotment
+      const { id: offerId, change } = this.numbers.offer()
+      if (change !== undefined) this.outbox.commit([change])
+      const offer = { offerId, frameworkId, agentId, role, bag, madeAtTick: this.ticks }
+      this.offers.open(offer, { total: agent.total, used: this.tasks.usedOn(agentId) })
+      const isMultiRole = hasCapability(framework.record.info, 'MULTI_ROLE')
+      const message = offerMessage(offer, agent.record.info, isMultiRole)
+      made.set(framework, [...(made.get(framework) ?? []), message])
+      this.outbox.emit({ type: 'offer.made', offerId, frameworkId, agentId })
+    }
+    for (const [{ streamId }, offers] of made) {
+      if (streamId !== undefined)
+        this.outbox.toFramework(streamId, { type: 'OFFERS', offers: { offers } })
+    }
+  }
+
+  #contenders(): readonly Contender[] {
+    const offered = new Map<string, Bag>()
+    for (const { frameworkId, role, bag } of this.offers.all()) {
+      const key = `${frameworkId} ${role}`
+      offered.set(key, plus(offered.get(key) ?? emptyBag, bag))
+    }
+    return [...this.frameworks.values()].flatMap(({ record, streamId }) => {
+      const held = this.tasks.heldBy(record.frameworkId)
+      return rolesOf(record.info).map((role): Contender => {
+        const used = held.get(role) ?? emptyBag
+        return {
+          frameworkId: record.frameworkId,
+          role,
+          held: plus(used, offered.get(`${record.frameworkId} ${role}`) ?? emptyBag),
+          isEager: streamId !== undefined && !record.suppressedRoles.includes(role),
+        }
+      })
+    })
+  }
+
+  #load(records: Iterable<StoredRecord>): Counters | undefined {
+    const grants = new Map<string, Grant[]>()
+    const tasks: TaskRecord[] = []
+    let counters: Counters | undefined
+    for (const { key, value } of records) {
+      const kind = key.split('/')[1]
+      if (kind === 'counters') counters = readCounters(value)
+      else if (kind === 'agents') this.#loadAgent(readAgent(key, value))
+      else if (kind === 'frameworks') this.#loadFramework(readFramework(key, value))
+      else if (kind === 'tasks') tasks.push(readTask(key, value))
+      else if (kind === 'grants') {
+        const grant = readGrant(key, value)
+        const of = taskKey(grant.frameworkId, grant.taskId)
+        grants.set(of, [...(grants.get(of) ?? []), grant])
+      }
+    }
+    // The table remembers the order in which tasks completed.
+    for (const task of tasks.toSorted((a, b) => a.updatedAtMs - b.updatedAtMs)) {
+      this.tasks.put(task, grants.get(taskKey(task.frameworkId, task.taskId)) ?? [])
+    }
+    return counters
+  }
+
+  #loadAgent(record: AgentRecord): void {
+    this.agents.set(record.agentId, {
+      record,
+      total: bagOf(record.info.resources),
+      connection: undefined,
+      awaySinceTick: 0,
+    })
+  }
+
+  #loadFramework(record: FrameworkRecord): void {
+    const seconds = Math.max(record.info.failover_timeout ?? 0, this.limits.failoverTicksMin)
+    this.frameworks.set(record.frameworkId, {
+      record,
+      streamId: undefined,
+      awaySinceTick: 0,
+      awayTicksMax: Math.ceil(seconds),
+      heartbeatAtTick: 0,
+    })
+  }
+}
