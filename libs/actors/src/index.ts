@@ -1,1 +1,40 @@
-export {}
+export { EventLog } from './event-log.ts'
+export {
+  FrameworkActor,
+  type FrameworkEffect,
+  type FrameworkInput,
+  type OfferSeen,
+  type StatusSeen,
+} from './framework/framework-actor.ts'
+export type { AgentChannel } from './master/agent-channel.ts'
+export { principalOf } from './master/credentials.ts'
+export {
+  AccessDenied,
+  NotLeader,
+  OutcomeUnknown,
+  RunNotFound,
+  SecretExists,
+  SecretNotFound,
+  SecretTooLarge,
+  SecretUnreadable,
+  SpecInvalid,
+  TaskAmbiguous,
+  TaskNotFound,
+  TaskNotRunning,
+  Unavailable,
+  VersionConflict,
+} from './master/errors.ts'
+export type { FirstIdentities } from './master/founding.ts'
+export { MasterActor, type MasterActorOptions } from './master/master-actor.ts'
+export type * from './master/master-api.ts'
+export { agentsListener, type MasterSettings } from './master/settings.ts'
+export type { AuditSink, Journal, Recovered, TokenKeys } from './ports.ts'
+export {
+  defaultReplicaLimits,
+  Replica,
+  type ReplicaLimits,
+  type ReplicaOptions,
+  type ReplicaWork,
+} from './replica.ts'
+export { Signal } from './signal.ts'
+export * from './agent/index.ts'

@@ -31,6 +31,8 @@ export {
   type ClusterPlan,
   type PreparedCluster,
 } from './cluster/prepare-cluster.ts'
+export type { MasterOptions, MasterPlace } from './master/master-options.ts'
+export { startMaster, type RunningMaster } from './master/start-master.ts'
 export { LoginRefused, type MasterUrls, type ServiceAccount } from './scheduler/master-session.ts'
 export {
   startScheduler,

@@ -1,0 +1,72 @@
+import type { Clock } from '@conclave/kernel'
+import type { Action, AuditRecord, EventDraft, ResourceId } from '@conclave/model'
+import { secretResource, type SecretPath } from '@conclave/model'
+import type { AuditSink } from '../ports.ts'
+import { AccessDenied } from './errors.ts'
+import type { Caller, IdentityApi } from './master-api.ts'
+
+export interface AccessOptions {
+  readonly identity: Pick<IdentityApi, 'allowed'>
+  readonly audit: AuditSink
+  readonly clock: Clock
+  readonly emit: (draft: EventDraft) => void
+}
+
+/** May they, and the line that says so: what every service does before it acts. */
+export class Access {
+  readonly #options: AccessOptions
+
+  constructor(options: AccessOptions) {
+    this.#options = options
+  }
+
+  may({ principal }: Caller, resource: ResourceId, action: Action): boolean {
+    return this.#options.identity.allowed(principal, resource, action)
+  }
+
+  mayRead(caller: Caller, path: SecretPath): boolean {
+    return this.may(caller, secretResource(path), 'read')
+  }
+
+  /** For what is no request that would be answered once: a stream. @throws AccessDenied */
+  demand(caller: Caller, resource: ResourceId, action: Action): void {
+    if (this.may(caller, resource, action)) return
+    const { uid } = caller.principal
+    this.#options.emit({ type: 'auth.refused', uid, resource, action })
+    throw new AccessDenied(uid, action, resource)
+  }
+
+  /** Resolves once durable: nothing may be answered before (design.md S3). */
+  audit(
+    { principal, requestId }: Caller,
+    action: AuditRecord['action'],
+    path: string,
+    outcome: AuditRecord['outcome'],
+    version?: number,
+  ): Promise<void> {
+    const { audit, clock } = this.#options
+    return audit.append({
+      atMs: clock.nowMs(),
+      principal: principal.uid,
+      action,
+      path,
+      outcome,
+      requestId,
+      ...(version === undefined ? {} : { version }),
+    })
+  }
+
+  /** The refusal, once it is on record. */
+  async denied(
+    caller: Caller,
+    as: AuditRecord['action'],
+    resource: ResourceId,
+    action: Action,
+    path: string,
+  ): Promise<AccessDenied> {
+    await this.audit(caller, as, path, 'denied')
+    const { uid } = caller.principal
+    this.#options.emit({ type: 'auth.refused', uid, resource, action })
+    return new AccessDenied(uid, action, resource)
+  }
+}

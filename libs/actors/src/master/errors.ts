@@ -1,0 +1,117 @@
+import { ConclaveError } from '@conclave/kernel'
+
+/** The principal's ACL does not hold what the call needs. Deny is the default. */
+export class AccessDenied extends ConclaveError {
+  readonly code = 'access.denied'
+
+  constructor(uid: string, action: string, resource: string) {
+    super(`user ${uid} may not ${action} ${resource}`)
+  }
+}
+
+/** No quorum, no leader or no time: nothing was changed, and trying again later may succeed. */
+export class Unavailable extends ConclaveError {
+  readonly code = 'cluster.unavailable'
+}
+
+/** The write may or may not have happened: its master lost touch before the log answered. */
+export class OutcomeUnknown extends ConclaveError {
+  readonly code = 'cluster.outcome-unknown'
+}
+
+/** The call is for the leader, and this master is not it (any more). */
+export class NotLeader extends ConclaveError {
+  readonly code = 'cluster.not-leader'
+
+  constructor() {
+    super('this master does not lead')
+  }
+}
+
+export class RunNotFound extends ConclaveError {
+  readonly code = 'run.not-found'
+
+  constructor(runId: string) {
+    super(`no run ${runId}`)
+  }
+}
+
+export class TaskNotFound extends ConclaveError {
+  readonly code = 'task.not-found'
+
+  constructor(taskId: string) {
+    super(`no task ${taskId}`)
+  }
+}
+
+/** More than one task begins like this. */
+export class TaskAmbiguous extends ConclaveError {
+  readonly code = 'task.ambiguous'
+
+  constructor(taskId: string, count: number) {
+    super(`${count} tasks begin with ${taskId}; give more of the id`)
+  }
+}
+
+/** The task has ended, or its agent cannot be reached: there is nothing to attach to. */
+export class TaskNotRunning extends ConclaveError {
+  readonly code = 'task.not-running'
+
+  constructor(taskId: string) {
+    super(`task ${taskId} is not running on a connected agent`)
+  }
+}
+
+/** Also the answer for a version that is no longer kept. */
+export class SecretNotFound extends ConclaveError {
+  readonly code = 'secret.not-found'
+
+  constructor(path: string, version?: number) {
+    super(version === undefined ? `no secret ${path}` : `no version ${version} of secret ${path}`)
+  }
+}
+
+export class SecretExists extends ConclaveError {
+  readonly code = 'secret.exists'
+
+  constructor(path: string) {
+    super(`secret ${path} exists already; update it instead`)
+  }
+}
+
+/** Somebody else changed the secret since the version that this update was made from. */
+export class VersionConflict extends ConclaveError {
+  readonly code = 'secret.version-conflict'
+
+  constructor(path: string, expected: number, current: number) {
+    super(`secret ${path} is at version ${current}, not ${expected}; read it again first`)
+  }
+}
+
+export class SecretTooLarge extends ConclaveError {
+  readonly code = 'secret.too-large'
+
+  constructor(what: string, sizeBytes: number, sizeBytesMax: number) {
+    super(`${what} has ${sizeBytes} bytes; at most ${sizeBytesMax} are kept`)
+  }
+}
+
+/** A stored envelope that is damaged, swapped, or sealed under a key that nobody has any more. */
+export class SecretUnreadable extends ConclaveError {
+  readonly code = 'secret.unreadable'
+
+  constructor(path: string, cause: unknown) {
+    super(`the envelope stored for ${path} does not open`, { cause })
+  }
+}
+
+/** A task spec that could never run. `field` says where, in the spec's own names. */
+export class SpecInvalid extends ConclaveError {
+  readonly code = 'spec.invalid'
+  readonly field: string
+
+  constructor(field: string, fault: string) {
+    super(`${field}: ${fault}`)
+    this.field = field
+  }
+}

@@ -1,0 +1,135 @@
+import {
+  encodeEvent,
+  mapParts,
+  sealSecrets,
+  SchedulerCall,
+  TaskInfo,
+  wipeSecrets,
+  type MasterCall,
+  type SchedulerEvent,
+  type TaskSpec,
+} from '@conclave/model'
+import type { Access } from './access.ts'
+import { SecretTooLarge } from './errors.ts'
+import type { Caller, FrameworkApi, FrameworkConnection, PlainAnswer } from './master-api.ts'
+import { frameworksResource, operatorResource, tasksResource } from './resources.ts'
+import type { Term } from './term.ts'
+
+export interface FrameworkServiceOptions {
+  readonly access: Access
+  readonly term: () => Term | undefined
+  readonly seal: Parameters<typeof sealSecrets>[2]
+  /** The sealed spec of a run that this task id would launch. */
+  readonly templateOf: (taskId: string) => TaskSpec | undefined
+}
+
+const notReady: PlainAnswer = { status: 503, body: 'Master has not finished recovery' }
+const forbidden: PlainAnswer = { status: 403, body: '' }
+
+/** Schedulers at the leader. Inline values are sealed before the cluster's core sees a call. */
+export class FrameworkService implements FrameworkApi {
+  readonly #options: FrameworkServiceOptions
+  readonly #streams = new Map<string, FrameworkConnection>()
+
+  constructor(options: FrameworkServiceOptions) {
+    this.#options = options
+  }
+
+  subscribe(
+    caller: Caller,
+    call: SchedulerCall,
+    connection: FrameworkConnection,
+  ): PlainAnswer | undefined {
+    const term = this.#options.term()
+    const { core } = term ?? {}
+    if (term === undefined || core === undefined) return refused(call, notReady)
+    if (!this.#options.access.may(caller, frameworksResource, 'create')) {
+      return refused(call, forbidden)
+    }
+    this.#streams.set(connection.streamId, connection)
+    const answer = core.subscribe(caller.principal.uid, call, connection.streamId)
+    if (answer !== undefined) this.#streams.delete(connection.streamId)
+    term.flush()
+    return answer
+  }
+
+  disconnected(connection: FrameworkConnection): void {
+    if (!this.#streams.delete(connection.streamId)) return
+    const { streamId } = connection
+    this.#options.term()?.step({ kind: 'framework-disconnected', streamId })
+  }
+
+  call(caller: Caller, call: SchedulerCall, streamId: string | undefined): PlainAnswer {
+    const { access, seal } = this.#options
+    const term = this.#options.term()
+    const { core } = term ?? {}
+    if (term === undefined || core === undefined) return refused(call, notReady)
+    const mayCall =
+      access.may(caller, frameworksResource, 'create') &&
+      (call.type !== 'ACCEPT' || access.may(caller, tasksResource, 'create'))
+    if (!mayCall) return refused(call, forbidden)
+    try {
+      const sealed = sealSecrets(SchedulerCall, this.#withTemplates(call), seal)
+      return core.call(caller.principal.uid, sealed, streamId)
+    } catch (error) {
+      wipeSecrets(SchedulerCall, call)
+      if (!(error instanceof SecretTooLarge)) throw error
+      return { status: 400, body: error.message }
+    } finally {
+      term.flush()
+    }
+  }
+
+  operator(
+    caller: Caller,
+    call: MasterCall,
+  ): PlainAnswer | { readonly status: 200; readonly json: unknown } {
+    const term = this.#options.term()
+    const { core } = term ?? {}
+    if (term === undefined || core === undefined) return notReady
+    const isForAll = call.type === 'GET_HEALTH' || call.type === 'GET_VERSION'
+    if (!isForAll && !this.#options.access.may(caller, operatorResource, 'full')) return forbidden
+    try {
+      return core.operator(caller.principal.uid, call)
+    } finally {
+      term.flush()
+    }
+  }
+
+  // ── the leader's part ─────────────────────────────────────────────────────────────────────────
+
+  send(streamId: string, event: SchedulerEvent): void {
+    this.#streams.get(streamId)?.send(encodeEvent(event))
+  }
+
+  close(streamId: string): void {
+    const connection = this.#streams.get(streamId)
+    this.#streams.delete(streamId)
+    connection?.close()
+  }
+
+  /** The term is over: schedulers look for the next leader when their streams end. */
+  closeAll(): void {
+    for (const streamId of this.#streams.keys()) this.close(streamId)
+  }
+
+  /**
+   * A scheduler was never shown the values in a run's spec and cannot send them back, so the stored
+   * spec is launched. It is taken whole: nobody can have a run's values given to a command of theirs.
+   */
+  #withTemplates(call: SchedulerCall): SchedulerCall {
+    if (call.type !== 'ACCEPT') return call
+    return mapParts(SchedulerCall, call, TaskInfo, (task) => {
+      const template = this.#options.templateOf(task.task_id.value)
+      if (template === undefined) return task
+      wipeSecrets(TaskInfo, task)
+      const { task_id, agent_id, resources } = task
+      return { ...template, task_id, agent_id, resources }
+    })
+  }
+}
+
+function refused(call: SchedulerCall, answer: PlainAnswer): PlainAnswer {
+  wipeSecrets(SchedulerCall, call)
+  return answer
+}

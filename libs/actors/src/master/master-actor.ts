@@ -1,0 +1,449 @@
+import type { ClusterEffect, RecordReader } from '@conclave/cluster'
+import { uuid, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
+import {
+  secretResource,
+  secretSizeBytesMax,
+  type ConclaveEvent,
+  type EventDraft,
+  type FromAgent,
+  type MasterInfo,
+  type SecretPath,
+} from '@conclave/model'
+import { none } from '@conclave/raft'
+import type { Compare, StoreMachine } from '@conclave/store'
+import { EventLog } from '../event-log.ts'
+import type { AuditSink, TokenKeys } from '../ports.ts'
+import type { Replica } from '../replica.ts'
+import { Access } from './access.ts'
+import type { AgentChannel } from './agent-channel.ts'
+import { AgentChannels, reportedEvent } from './agent-channels.ts'
+import { ClusterKeys } from './cluster-keys.ts'
+import { found } from './founding.ts'
+import { FrameworkService } from './framework-service.ts'
+import { IdentityService } from './identity-service.ts'
+import type { Address, AgentView, Caller, EventApi, MasterApi, MasterStatus } from './master-api.ts'
+import { foundingKey } from './master-records.ts'
+import { Members } from './members.ts'
+import { Replicated } from './replicated.ts'
+import { ResolveService } from './resolve-service.ts'
+import { operatorResource } from './resources.ts'
+import { RunService } from './run-service.ts'
+import { SecretService } from './secret-service.ts'
+import { agentsListener, type MasterSettings } from './settings.ts'
+import { TaskService } from './task-service.ts'
+import { TaskSessions } from './task-sessions.ts'
+import { Term } from './term.ts'
+
+export interface MasterActorOptions {
+  readonly settings: MasterSettings
+  readonly replica: Replica
+  readonly store: StoreMachine
+  readonly events: EventLog
+  readonly clock: Clock
+  readonly random: Random
+  readonly audit: AuditSink
+  readonly tokenKeys: TokenKeys
+  /** Something failed that nobody asked for and that will be tried again. */
+  readonly onProblem?: (what: string, error: unknown) => void
+}
+
+/** Messages of one agent that wait until a new leader has its records. */
+const heldMax = 256
+
+const revisionsKeptUsually = 10_000
+
+/**
+ * One master: a member of the group, its copy of the state, and, while it leads, the core that
+ * decides for the cluster. It is told ticks and messages; all it does goes through its ports.
+ */
+export class MasterActor implements MasterApi {
+  readonly identity: IdentityService
+  readonly secrets: SecretService
+  readonly runs: RunService
+  readonly tasks: TaskService
+  readonly frameworks: FrameworkService
+  readonly events: EventApi
+
+  readonly #options: MasterActorOptions
+  readonly #replicated: Replicated
+  readonly #access: Access
+  readonly #members: Members
+  readonly #resolver: ResolveService
+  readonly #sessions: TaskSessions
+  readonly #channels = new AgentChannels()
+  #held: { readonly connection: number; readonly message: FromAgent }[] = []
+  #term: Term | undefined
+  #ticks = 0
+  #isCompacting = false
+  #isStopped = false
+
+  constructor(options: MasterActorOptions) {
+    const { settings, replica, store, clock, random, audit, events } = options
+    const { clusterId, kek } = settings
+    const emit = (draft: EventDraft): void => {
+      events.append(draft)
+    }
+    this.#options = options
+    this.#replicated = new Replicated(store, replica)
+    this.#members = new Members(settings, this.#replicated)
+    const keys = new ClusterKeys({ clusterId, kek, view: store })
+    const refresh = (): Promise<void> => this.#replicated.refresh()
+    this.identity = new IdentityService({ view: store, keys, audit, clock, random, emit, refresh })
+    this.#access = new Access({ identity: this.identity, audit, clock, emit })
+    const access = this.#access
+    const sizeBytesMax = settings.secretSizeBytesMax ?? secretSizeBytesMax
+    this.secrets = new SecretService({
+      clusterId,
+      replicated: this.#replicated,
+      keys,
+      access,
+      identityRevision: () => this.identity.changedRevision,
+      clock,
+      random,
+      emit,
+      secretSizeBytesMax: sizeBytesMax,
+    })
+    this.#resolver = new ResolveService({
+      replicated: this.#replicated,
+      secrets: this.secrets,
+      audit,
+      clock,
+      random,
+      emit,
+    })
+    const reader = readerOf(store)
+    const seal = (data: RedactedBytes): { id: string; envelope: string } => {
+      const id = uuid(random)
+      return { id, envelope: Buffer.from(this.secrets.sealInline(id, data)).toString('base64') }
+    }
+    this.runs = new RunService({
+      replicated: this.#replicated,
+      reader,
+      access,
+      seal,
+      clock,
+      random,
+      emit,
+      secretSizeBytesMax: sizeBytesMax,
+    })
+    const term = (): Term | undefined => (this.#term?.core === undefined ? undefined : this.#term)
+    this.#sessions = new TaskSessions(random)
+    this.tasks = new TaskService({
+      replicated: this.#replicated,
+      reader,
+      access,
+      sessions: this.#sessions,
+      term,
+      channel: (connection) => this.#channels.get(connection),
+    })
+    this.frameworks = new FrameworkService({
+      access,
+      term,
+      seal,
+      templateOf: (taskId) => this.runs.templateOf(taskId),
+    })
+    this.events = { follow: (caller, after, signal) => this.#follow(caller, after, signal) }
+
+    store.onBatch((batch) => this.runs.told(batch))
+    store.onRestore(() => this.runs.toldOfEverything())
+    replica.onRole(() => this.#roleChanged())
+  }
+
+  // ── told ──────────────────────────────────────────────────────────────────────────────────────
+
+  tick(): void {
+    const { replica, settings } = this.#options
+    replica.tick()
+    this.#sessions.tick()
+    this.#ticks++
+    const isLeading = replica.role === 'leader'
+    // A term that ended without another master's doing, as when a commit found no quorum in time.
+    if (isLeading && this.#term?.isOver !== false) this.#beginTerm()
+    if (replica.leader !== none) void this.#members.publish()
+    if (!isLeading) return
+    void this.runs.note((task) => {
+      this.#term?.core?.kill(task.frameworkId, task.taskId)
+      this.#term?.flush()
+    })
+    if (this.#ticks % settings.ticksPerSecond === 0) {
+      this.#term?.step({ kind: 'tick' })
+      void this.#compact()
+    }
+  }
+
+  agentConnected(channel: AgentChannel): void {
+    this.#channels.add(channel)
+    if (this.#options.replica.role !== 'leader') this.#sendAway(channel)
+  }
+
+  agentMessage(connection: number, message: FromAgent): void {
+    const channel = this.#channels.get(connection)
+    if (channel === undefined) return
+    if (this.#options.replica.role !== 'leader') return this.#sendAway(channel)
+    const term = this.#term
+    if (term?.core === undefined) return this.#hold(channel, message)
+    switch (message.type) {
+      case 'register':
+      case 'status-update':
+        return term.step({
+          kind: 'agent-message',
+          connection,
+          agentName: channel.agentName,
+          message,
+        })
+      case 'resolve':
+        void this.#resolve(term, channel, message)
+        return
+      case 'events':
+        return this.#report(term, channel, message.events)
+      case 'session-output':
+      case 'session-end':
+        return this.#sessions.receive(connection, message)
+    }
+  }
+
+  agentDisconnected(connection: number): void {
+    if (this.#channels.remove(connection) === undefined) return
+    this.#held = this.#held.filter((held) => held.connection !== connection)
+    this.#sessions.endAll('the connection to the agent is lost', connection)
+    this.#term?.step({ kind: 'agent-disconnected', connection })
+  }
+
+  /** The faces listen there: other masters will send their clients and agents on to them. */
+  setListeners(listeners: Readonly<Record<string, Address>>): void {
+    this.#members.setListeners(listeners)
+  }
+
+  /** Nobody is answered any more, and whoever waits is told. */
+  stop(): void {
+    this.#isStopped = true
+    this.#endTerm()
+    this.#options.replica.close()
+  }
+
+  // ── asked ─────────────────────────────────────────────────────────────────────────────────────
+
+  status(): MasterStatus {
+    const { replica, settings, store } = this.#options
+    const isFounded = store.get(foundingKey) !== undefined
+    return {
+      masterId: settings.masterId,
+      clusterId: settings.clusterId,
+      role: replica.role,
+      term: replica.term,
+      leader: replica.leader === none ? undefined : this.#members.byNode(replica.leader),
+      isReady:
+        replica.role === 'leader'
+          ? this.#term?.core !== undefined
+          : isFounded && replica.leader !== none,
+      appliedIndex: replica.appliedIndex,
+      commitIndex: replica.commitIndex,
+      revision: store.revision,
+      members: this.#members.all(),
+    }
+  }
+
+  agents(caller: Caller): Promise<readonly AgentView[]> {
+    return this.tasks.agents(caller)
+  }
+
+  // ── leading ───────────────────────────────────────────────────────────────────────────────────
+
+  #roleChanged(): void {
+    const { replica, events, settings } = this.#options
+    const leader = replica.leader === none ? undefined : this.#members.byNode(replica.leader)
+    events.append({
+      type: 'raft.role-changed',
+      masterId: settings.masterId,
+      role: replica.role,
+      term: replica.term,
+      ...(leader === undefined ? {} : { leader: leader.masterId }),
+    })
+    if (replica.role === 'leader') {
+      if (this.#term?.term !== replica.term) this.#beginTerm()
+      return
+    }
+    this.#endTerm()
+    // Agents that were sent away while nobody led ask again; these still hold on to us.
+    if (leader !== undefined) for (const channel of this.#channels.all()) this.#sendAway(channel)
+  }
+
+  #beginTerm(): void {
+    this.#endTerm()
+    if (this.#isStopped) return
+    const { replica, random, clock, settings, events } = this.#options
+    const term = new Term({
+      term: replica.term,
+      replicated: this.#replicated,
+      random,
+      cluster: {
+        clusterId: settings.clusterId,
+        masterInfo: this.#masterInfo(),
+        surroundings: {
+          nowMs: () => clock.nowMs(),
+          uuid: () => uuid(random),
+          secretVersion: (path) => this.secrets.currentVersionOf(path),
+          mayRead: (uid, path) =>
+            this.identity.allowed({ uid }, secretResource(path as SecretPath), 'read'),
+        },
+      },
+      found: (claim) => this.#found(claim),
+      perform: (effect) => this.#perform(effect),
+      emit: (draft) => events.append(draft),
+      onReady: () => this.#ready(),
+      onOver: (error) => {
+        if (this.#term !== term) return
+        this.#options.onProblem?.('a term ended before its time', error)
+        this.#letGo()
+      },
+    })
+    this.#term = term
+    void term.begin()
+  }
+
+  async #found(claim: Compare): Promise<void> {
+    const { settings, tokenKeys, clock, random, events } = this.#options
+    const { clusterId, masterId, kek, firstIdentities: identities } = settings
+    const replicated = this.#replicated
+    const options = { clusterId, masterId, kek, identities, tokenKeys, clock, random, replicated }
+    const dekId = await found({ ...options, claim })
+    if (dekId !== undefined) events.append({ type: 'keyring.created', dekId })
+  }
+
+  #ready(): void {
+    this.runs.toldOfEverything()
+    const held = this.#held
+    this.#held = []
+    for (const { connection, message } of held) this.agentMessage(connection, message)
+  }
+
+  #endTerm(): void {
+    if (this.#term === undefined) return
+    this.#term.end()
+    this.#term = undefined
+    this.#letGo()
+  }
+
+  /** What only a leader has: streams, sessions and agents. They look for the next one. */
+  #letGo(): void {
+    this.#held = []
+    this.frameworks.closeAll()
+    this.#sessions.endAll('this master no longer leads')
+    for (const channel of this.#channels.all()) this.#sendAway(channel)
+  }
+
+  #sendAway(channel: AgentChannel): void {
+    const { leader, masterId } = this.status()
+    const at = leader?.masterId === masterId ? undefined : leader?.listeners[agentsListener]
+    channel.send({ type: 'not-leader', ...(at === undefined ? {} : { leader: at }) })
+    channel.close()
+  }
+
+  #hold(channel: AgentChannel, message: FromAgent): void {
+    const count = this.#held.filter(({ connection }) => connection === channel.id).length
+    if (count < heldMax) this.#held.push({ connection: channel.id, message })
+    else channel.close()
+  }
+
+  #perform(effect: Exclude<ClusterEffect, { do: 'commit' }>): void {
+    switch (effect.do) {
+      case 'send-agent':
+        this.#channels.get(effect.connection)?.send(effect.message)
+        return
+      case 'close-agent':
+        this.#channels.get(effect.connection)?.close()
+        return
+      case 'send-framework':
+        return this.frameworks.send(effect.streamId, effect.event)
+      case 'close-framework':
+        return this.frameworks.close(effect.streamId)
+      case 'emit':
+        this.#options.events.append(effect.event)
+    }
+  }
+
+  async #resolve(
+    term: Term,
+    channel: AgentChannel,
+    request: Extract<FromAgent, { type: 'resolve' }>,
+  ): Promise<void> {
+    const { requestId } = request
+    try {
+      const resolutions = await this.#resolver.resolve(term, channel.id, request)
+      if (resolutions === undefined || term.isOver) return
+      channel.send({ type: 'resolved', requestId, resolutions })
+    } catch (error) {
+      this.#options.onProblem?.('a question for secrets could not be answered', error)
+      if (term.isOver) return
+      const why = 'the master could not answer; try again'
+      const resolutions = request.secrets.map(() => ({ outcome: 'unavailable' as const, why }))
+      channel.send({ type: 'resolved', requestId, resolutions })
+    }
+  }
+
+  #report(term: Term, channel: AgentChannel, told: readonly unknown[]): void {
+    const agentId = term.core?.agentOf(channel.id)?.agentId
+    if (agentId === undefined) return
+    for (const one of told) {
+      const event = reportedEvent(one, agentId)
+      if (event === undefined) continue
+      const { atMs, ...draft } = event
+      this.#options.events.append(draft, { source: channel.agentName, atMs })
+    }
+  }
+
+  /** Forgets, now and then, what was overwritten long ago: the state would grow for ever. */
+  async #compact(): Promise<void> {
+    const { store, settings } = this.#options
+    const kept = settings.revisionsKept ?? revisionsKeptUsually
+    if (this.#isCompacting || store.revision - store.compactRevision < 2 * kept) return
+    this.#isCompacting = true
+    try {
+      const revision = store.revision - kept
+      await this.#replicated.commit({ compare: [], success: [{ do: 'compact', revision }] })
+    } catch {
+      // The next second tries again.
+    } finally {
+      this.#isCompacting = false
+    }
+  }
+
+  #follow(
+    caller: Caller,
+    after: string | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<ConclaveEvent> {
+    this.#access.demand(caller, operatorResource, 'full')
+    return this.#options.events.follow(after, signal)
+  }
+
+  #masterInfo(): MasterInfo {
+    const { masterId, nodeId } = this.#options.settings
+    const { host, port } = this.#members.byNode(nodeId)?.listeners['mesos'] ?? {
+      host: '',
+      port: 5050,
+    }
+    const address = { hostname: host, port }
+    return {
+      id: masterId,
+      ip: ipv4(host),
+      port,
+      hostname: host,
+      version: '1.11.0',
+      address,
+      capabilities: [],
+    }
+  }
+}
+
+/** Mesos' number for an IPv4 address, its first byte lowest; 0 for a name. */
+function ipv4(host: string): number {
+  const bytes = host.split('.').map(Number)
+  const isAddress = bytes.length === 4 && bytes.every((byte) => byte >= 0 && byte <= 255)
+  return isAddress ? bytes.reduceRight((sum, byte) => sum * 256 + byte, 0) : 0
+}
+
+const readerOf = (store: StoreMachine): RecordReader => ({
+  get: (key) => store.get(key),
+  list: (prefix) => store.list(prefix).kvs,
+})

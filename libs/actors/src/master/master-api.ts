@@ -1,0 +1,255 @@
+import type { PlainAnswer } from '@conclave/cluster'
+import type {
+  Action,
+  ConclaveEvent,
+  MasterCall,
+  Principal,
+  SchedulerCall,
+  SecretKind,
+  SecretMetadata,
+} from '@conclave/model'
+import type { RedactedBytes } from '@conclave/kernel'
+
+/*
+ * What a master offers to its faces. A face translates its dialect into these calls and back and
+ * holds no logic of its own. Any master answers: reads are linearizable, writes reach the log
+ * through whoever leads. Only frameworks talk to the leader itself, as their protocol wants it.
+ */
+
+/** Where a listener can be reached. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** A member of the group and where each of its faces listens, by the face's name. */
+export interface Member {
+  readonly masterId: string
+  readonly listeners: Readonly<Record<string, Address>>
+}
+
+export interface MasterStatus {
+  readonly masterId: string
+  readonly clusterId: string
+  readonly role: 'leader' | 'follower' | 'candidate'
+  readonly term: number
+  /** Undefined while nobody leads as far as this master knows. */
+  readonly leader: Member | undefined
+  /** A leader is ready once it holds the cluster's records of all earlier terms. */
+  readonly isReady: boolean
+  readonly appliedIndex: number
+  readonly commitIndex: number
+  readonly revision: number
+  readonly members: readonly Member[]
+}
+
+export type { Action }
+
+/** Who is asking, on which request: what an audit record names. */
+export interface Caller {
+  readonly principal: Principal
+  readonly requestId: string
+}
+
+export interface IdentityApi {
+  /** A token for a person or program that knows its password, or undefined. Takes as long for unknown users. */
+  login(uid: string, password: RedactedBytes): Promise<string | undefined>
+  /** A token for a service account that signed `loginToken` with its private key. Source: dcos.md §1. */
+  loginService(uid: string, loginToken: string): Promise<string | undefined>
+  /** Whose token this is, if it verifies, has not expired and its user still exists. */
+  authenticate(token: string): Promise<Principal | undefined>
+  /** Whose password this is: for faces that speak HTTP Basic. */
+  authenticatePassword(uid: string, password: RedactedBytes): Promise<Principal | undefined>
+  /** Deny by default. `resource` is a DC/OS resource id such as `dcos:secrets:default:/dev/db`. */
+  allowed(principal: Principal, resource: string, action: Action): boolean
+  /** The public half of the token key, as a JWK set. */
+  jwks(): Promise<{ readonly keys: readonly object[] }>
+}
+
+export interface SecretInput {
+  readonly kind: SecretKind
+  readonly bytes: RedactedBytes
+  readonly labels?: Readonly<Record<string, string>> | undefined
+}
+
+export interface SecretValue {
+  readonly metadata: SecretMetadata
+  /** The caller wipes it. */
+  readonly bytes: RedactedBytes
+}
+
+/**
+ * Every call checks the principal's ACL (`AccessDenied`), audits, then acts. Paths are canonical
+ * `SecretPath`s. Inputs are wiped by the callee, whether it succeeds or throws.
+ */
+export interface SecretApi {
+  /** @throws SecretExists, AccessDenied, SecretTooLarge */
+  create(caller: Caller, path: string, input: SecretInput): Promise<SecretMetadata>
+  /** @throws SecretNotFound, VersionConflict (when `expectedVersion` is not the current one), AccessDenied */
+  update(
+    caller: Caller,
+    path: string,
+    input: SecretInput,
+    expectedVersion?: number,
+  ): Promise<SecretMetadata>
+  /** @throws SecretNotFound, AccessDenied */
+  read(caller: Caller, path: string, version?: number): Promise<SecretValue>
+  metadata(caller: Caller, path: string): Promise<SecretMetadata>
+  /** Newest first. */
+  versions(caller: Caller, path: string): Promise<readonly SecretMetadata[]>
+  /** @throws SecretNotFound, AccessDenied */
+  delete(caller: Caller, path: string): Promise<void>
+  /**
+   * Ids below `folder` ('' for all) that the caller may read: full ids at the root, relative ones
+   * in a folder. Undefined when the folder does not exist. Source: dcos.md §4.
+   */
+  list(caller: Caller, folder: string): Promise<readonly string[] | undefined>
+  listMetadata(caller: Caller, folder: string): Promise<readonly SecretMetadata[]>
+}
+
+/** A one-off task, from its submission to its end. */
+export interface RunView {
+  readonly runId: string
+  readonly taskId: string
+  readonly frameworkId: string | undefined
+  readonly agentId: string | undefined
+  readonly name: string
+  readonly submittedBy: string
+  readonly submittedAtMs: number
+  /** `PENDING` until a scheduler launched it, then the task's state. */
+  readonly state: string
+  readonly isTerminal: boolean
+  readonly reason: string | undefined
+  readonly message: string | undefined
+  readonly exitCode: number | undefined
+}
+
+export interface RunApi {
+  /**
+   * Stores a TaskInfo-like spec for the scheduler to launch. The spec is checked whole first.
+   * @throws SpecInvalid (names the field), AccessDenied when a referenced path may not be read
+   */
+  submit(caller: Caller, spec: unknown): Promise<RunView>
+  get(caller: Caller, runId: string): Promise<RunView>
+  list(caller: Caller): Promise<readonly RunView[]>
+  /** The run now, and again after each change, ending with its terminal state. */
+  watch(caller: Caller, runId: string, signal: AbortSignal): AsyncIterable<RunView>
+  kill(caller: Caller, runId: string): Promise<RunView>
+  /** For schedulers: specs that wait to be launched, now and as they come. */
+  pending(caller: Caller, signal: AbortSignal): AsyncIterable<PendingRuns>
+}
+
+/** Everything that waits, whenever that changes: level-triggered, so nothing is lost by a reconnect. */
+export interface PendingRuns {
+  readonly launch: readonly {
+    readonly runId: string
+    readonly taskId: string
+    readonly spec: unknown
+  }[]
+  readonly kill: readonly { readonly taskId: string }[]
+}
+
+export type SessionOutput =
+  | { readonly kind: 'data'; readonly stream: 'stdout' | 'stderr'; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'end'
+      readonly exitCode: number | undefined
+      readonly error: string | undefined
+    }
+
+/** A stream from, or into, one container. */
+export interface TaskSession {
+  output(): AsyncIterable<SessionOutput>
+  write(bytes: Uint8Array): void
+  endInput(): void
+  signal(name: string): void
+  close(): void
+}
+
+export interface TaskApi {
+  list(caller: Caller): Promise<readonly TaskView[]>
+  /** Accepts a task id or any unambiguous beginning of one. @throws TaskNotFound */
+  find(caller: Caller, taskId: string): Promise<TaskView>
+  kill(caller: Caller, taskId: string): Promise<TaskView>
+  logs(caller: Caller, taskId: string, options: { readonly follow: boolean }): Promise<TaskSession>
+  exec(
+    caller: Caller,
+    taskId: string,
+    options: { readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> },
+  ): Promise<TaskSession>
+}
+
+export interface TaskView {
+  readonly taskId: string
+  readonly frameworkId: string
+  readonly agentId: string
+  readonly name: string
+  readonly state: string
+  readonly isTerminal: boolean
+  readonly reason: string | undefined
+  readonly message: string | undefined
+  readonly updatedAtMs: number
+}
+
+export interface AgentView {
+  readonly agentId: string
+  readonly hostname: string
+  readonly isActive: boolean
+  readonly runtime: string
+  readonly registeredAtMs: number
+  readonly tasks: number
+  readonly resources: Readonly<Record<string, { readonly total: number; readonly used: number }>>
+}
+
+/** One scheduler's open SUBSCRIBE stream. Records are compact ASCII JSON, one event each. */
+export interface FrameworkConnection {
+  readonly streamId: string
+  send(record: string): void
+  close(): void
+}
+
+export type { PlainAnswer }
+
+export interface FrameworkApi {
+  /**
+   * Opens a subscription whose events go to `connection` until either side closes it. A refusal
+   * that Mesos sends as a status is the answer; others come as the first event, `ERROR`.
+   */
+  subscribe(
+    caller: Caller,
+    call: SchedulerCall,
+    connection: FrameworkConnection,
+  ): PlainAnswer | undefined
+  /** The connection's client went away. */
+  disconnected(connection: FrameworkConnection): void
+  /** Any call but SUBSCRIBE. Source: mesos.md §5.2. */
+  call(caller: Caller, call: SchedulerCall, streamId: string | undefined): PlainAnswer
+  /** Operator reads of the leader's state as public JSON, e.g. `GET_TASKS`. Source: mesos.md §6. */
+  operator(
+    caller: Caller,
+    call: MasterCall,
+  ): PlainAnswer | { readonly status: 200; readonly json: unknown }
+}
+
+export interface EventApi {
+  /**
+   * Events after `lastEventId` (or from now on), then live ones. Begins with `events.gap` when
+   * what was asked for is no longer, or was never, remembered here.
+   */
+  follow(
+    caller: Caller,
+    lastEventId: string | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<ConclaveEvent>
+}
+
+export interface MasterApi {
+  status(): MasterStatus
+  readonly identity: IdentityApi
+  readonly secrets: SecretApi
+  readonly runs: RunApi
+  readonly tasks: TaskApi
+  readonly frameworks: FrameworkApi
+  readonly events: EventApi
+  agents(caller: Caller): Promise<readonly AgentView[]>
+}

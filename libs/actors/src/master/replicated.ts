@@ -1,0 +1,75 @@
+import type { ApplyResult, Compare, Txn, View } from '@conclave/store'
+import { OutcomeUnknown, Unavailable } from './errors.ts'
+
+/** The log as a service needs it: somebody who agrees, and says how fresh a read is. */
+export interface Agreement {
+  /** @throws Unavailable, OutcomeUnknown */
+  propose(txn: Txn): Promise<ApplyResult>
+  /** Resolves once everything acknowledged before the call is applied here. @throws Unavailable */
+  linearize(): Promise<void>
+}
+
+/** The state here, and the way to change it everywhere. */
+export class Replicated {
+  readonly view: View
+  readonly #agreement: Agreement
+
+  constructor(view: View, agreement: Agreement) {
+    this.view = view
+    this.#agreement = agreement
+  }
+
+  /** After this, {@link view} shows every change that was acknowledged before the call. */
+  refresh(): Promise<void> {
+    return this.#agreement.linearize()
+  }
+
+  /** Answers with the revision, or undefined when a claim did not hold and nothing changed. */
+  async commit(txn: Txn): Promise<number | undefined> {
+    const { succeeded, rejection, revision } = await this.#agreement.propose(txn)
+    if (rejection !== undefined) {
+      // A repetition that came after a later command of its session: what it came to is forgotten.
+      throw new OutcomeUnknown(`the log refused a transaction as ${rejection}`)
+    }
+    return succeeded ? revision : undefined
+  }
+}
+
+/** Between writers that keep overtaking each other, so many tries until one gives up. */
+const triesMax = 32
+
+/** The claim that nobody wrote `key` since `known` was read; without it, that it is still not there. */
+export const isStill = (
+  key: string,
+  known: { readonly modRevision: number } | undefined,
+): Compare => ({ key, target: 'modRevision', is: '=', operand: known?.modRevision ?? 0 })
+
+/** What looking at the state came to: an answer, or a change to be tried. */
+export type Decision<T> =
+  | { readonly refuse: () => Promise<Error> }
+  | { readonly commit: Txn; readonly committed: (revision: number) => T }
+
+/**
+ * Decides on the state as it is here, then changes it if it was still so. The first look may be at
+ * an old state, which costs nothing when all is well: a change is only made if its claims hold, and
+ * a refusal counts only after a look that is known to be fresh.
+ *
+ * @throws Unavailable when others were always faster
+ */
+export async function decideAndCommit<T>(
+  replicated: Replicated,
+  decide: () => Decision<T> | Promise<Decision<T>>,
+): Promise<T> {
+  for (let tries = 0; tries < triesMax; tries++) {
+    const isFresh = tries > 0
+    if (isFresh) await replicated.refresh()
+    const decision = await decide()
+    if ('refuse' in decision) {
+      if (isFresh) throw await decision.refuse()
+      continue
+    }
+    const revision = await replicated.commit(decision.commit)
+    if (revision !== undefined) return decision.committed(revision)
+  }
+  throw new Unavailable('others kept changing the same record; try again')
+}

@@ -1,0 +1,14 @@
+import type { ResourceId } from '@conclave/model'
+
+/*
+ * What may be granted beside secrets, in DC/OS' names. Source: dcos.md §5.
+ */
+
+/** `create`: to subscribe as a framework and take offers. */
+export const frameworksResource = 'dcos:mesos:master:framework' as ResourceId
+
+/** `create`: to submit runs, to launch tasks, and to hear which runs wait for a scheduler. */
+export const tasksResource = 'dcos:mesos:master:task' as ResourceId
+
+/** `full`: to see, enter and end everybody's tasks, and to read the state of the cluster. */
+export const operatorResource = 'dcos:adminrouter:ops:mesos' as ResourceId

@@ -1,0 +1,323 @@
+import { taskIn, tasksIn, type RecordReader, type TaskRecord } from '@conclave/cluster'
+import type { Clock, Random } from '@conclave/kernel'
+import { uuidBytes } from '@conclave/kernel'
+import {
+  isTerminal,
+  parseOurs,
+  parseSecretPath,
+  partsIn,
+  sealSecrets,
+  Secret,
+  secretResource,
+  TaskSpec,
+  toJson,
+  wipeSecrets,
+  type EventDraft,
+  type RunOutcome,
+  type SecretPath,
+} from '@conclave/model'
+import type { WatchBatch } from '@conclave/store'
+import { Signal } from '../signal.ts'
+import type { Access } from './access.ts'
+import { RunNotFound, SecretTooLarge, SpecInvalid } from './errors.ts'
+import type { Caller, PendingRuns, RunApi, RunView } from './master-api.ts'
+import { encodeRecord, Records, type Stored } from './record.ts'
+import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
+import { operatorResource, tasksResource } from './resources.ts'
+import { runIdOf, runKey, runPrefix, RunRecord, taskIdOf } from './run-records.ts'
+import { parseSpec } from './spec.ts'
+
+export interface RunServiceOptions {
+  readonly replicated: Replicated
+  readonly reader: RecordReader
+  readonly access: Access
+  readonly seal: (data: Parameters<Parameters<typeof sealSecrets>[2]>[0]) => {
+    readonly id: string
+    readonly envelope: string
+  }
+  readonly clock: Clock
+  readonly random: Random
+  readonly emit: (draft: EventDraft) => void
+  readonly secretSizeBytesMax: number
+}
+
+/** What the leader must do about a run that somebody wants to end. */
+export type KillTask = (task: TaskRecord) => void
+
+/** One-off tasks, on any master: specs are stored, and a scheduler launches them like any other task. */
+export class RunService implements RunApi {
+  readonly #options: RunServiceOptions
+  readonly #replicated: Replicated
+  readonly #access: Access
+  readonly #runs: Records<RunRecord>
+  readonly #changed = new Signal()
+  /** Runs whose record may be behind their task's. */
+  #due = new Set<string>()
+  #isNoting = false
+
+  constructor(options: RunServiceOptions) {
+    this.#options = options
+    this.#replicated = options.replicated
+    this.#access = options.access
+    this.#runs = new Records(options.replicated.view, RunRecord)
+  }
+
+  async submit(caller: Caller, json: unknown): Promise<RunView> {
+    const { clock, random, seal, emit, secretSizeBytesMax } = this.#options
+    const spec = parseSpec(json, secretSizeBytesMax)
+    try {
+      await this.#replicated.refresh()
+      const runId = Buffer.from(uuidBytes(random)).toString('hex').slice(0, 16)
+      await this.#checkMaySubmit(caller, spec, runId)
+      const taskId = taskIdOf(spec.task_id?.value ?? spec.name, runId)
+      const sealed = sealSecrets(TaskSpec, spec, seal)
+      const record: RunRecord = {
+        id: runId,
+        taskId,
+        name: spec.name,
+        // Our own form of it: envelopes are part of it, and no plaintext is left.
+        template: JSON.parse(JSON.stringify(sealed)) as RunRecord['template'],
+        submittedBy: caller.principal.uid,
+        submittedAtMs: clock.nowMs(),
+        state: 'pending',
+      }
+      await this.#access.audit(caller, 'administer', runKey(runId), 'allowed')
+      await this.#put(record, undefined)
+      emit({ type: 'run.submitted', runId, uid: record.submittedBy, taskId })
+      return this.#view(record)
+    } catch (error) {
+      if (error instanceof SecretTooLarge) throw new SpecInvalid('the spec', error.message)
+      throw error
+    } finally {
+      wipeSecrets(TaskSpec, spec)
+    }
+  }
+
+  async get(caller: Caller, runId: string): Promise<RunView> {
+    await this.#replicated.refresh()
+    return this.#view(this.#visible(caller, runId).record)
+  }
+
+  async list(caller: Caller): Promise<readonly RunView[]> {
+    await this.#replicated.refresh()
+    return this.#runs
+      .list(runPrefix)
+      .filter(({ record }) => this.#maySee(caller, record))
+      .map(({ record }) => this.#view(record))
+      .toSorted((a, b) => a.submittedAtMs - b.submittedAtMs)
+  }
+
+  async *watch(caller: Caller, runId: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    await this.#replicated.refresh()
+    let last: string | undefined
+    while (!signal.aborted) {
+      const changed = this.#changed.wait(signal)
+      const view = this.#view(this.#visible(caller, runId).record)
+      const text = JSON.stringify(view)
+      if (text !== last) yield view
+      last = text
+      if (view.isTerminal) return
+      await changed
+    }
+  }
+
+  async kill(caller: Caller, runId: string): Promise<RunView> {
+    await this.#replicated.refresh()
+    this.#visible(caller, runId)
+    await this.#access.audit(caller, 'administer', runKey(runId), 'allowed')
+    const killed = await decideAndCommit(this.#replicated, (): Decision<RunRecord> => {
+      const known = this.#visible(caller, runId)
+      const { record } = known
+      const isAsked = record.state === 'finished' || record.killRequestedAtMs !== undefined
+      const next = isAsked ? record : withKill(record, this.#options.clock.nowMs())
+      return {
+        commit: {
+          compare: [isStill(runKey(runId), known)],
+          success: isAsked ? [] : [{ do: 'put', key: runKey(runId), value: encodeRecord(next) }],
+        },
+        committed: () => next,
+      }
+    })
+    return this.#view(killed)
+  }
+
+  /** @throws AccessDenied at once: it is for schedulers */
+  pending(caller: Caller, signal: AbortSignal): AsyncIterable<PendingRuns> {
+    this.#access.demand(caller, tasksResource, 'create')
+    return this.#pending(signal)
+  }
+
+  async *#pending(signal: AbortSignal): AsyncGenerator<PendingRuns> {
+    await this.#replicated.refresh()
+    let last: string | undefined
+    while (!signal.aborted) {
+      const changed = this.#changed.wait(signal)
+      const runs = this.#runs.list(runPrefix).map(({ record }) => record)
+      const pending = {
+        launch: runs
+          .filter(({ state }) => state === 'pending')
+          .toSorted((a, b) => a.submittedAtMs - b.submittedAtMs)
+          .map(({ id, taskId, template }) => ({
+            runId: id,
+            taskId,
+            spec: toJson(TaskSpec, parseOurs(TaskSpec, template)),
+          })),
+        kill: runs
+          .filter(({ state, killRequestedAtMs }) => state === 'launched' && killRequestedAtMs)
+          .map(({ taskId }) => ({ taskId })),
+      }
+      const text = JSON.stringify(pending)
+      if (text !== last) yield pending
+      last = text
+      await changed
+    }
+  }
+
+  // ── the leader's part ─────────────────────────────────────────────────────────────────────────
+
+  /** The stored spec of a run that `taskId` would launch, with its sealed values. */
+  templateOf(taskId: string): TaskSpec | undefined {
+    const record = this.#runs.get(runKey(runIdOf(taskId)))?.record
+    if (record?.taskId !== taskId || record.state !== 'pending') return undefined
+    return parseOurs(TaskSpec, record.template)
+  }
+
+  /** Something was agreed on: whoever watches looks again. */
+  told({ events }: WatchBatch): void {
+    let isOurs = false
+    for (const { key } of events) {
+      if (key.startsWith(runPrefix)) {
+        isOurs = true
+        this.#due.add(key.slice(runPrefix.length))
+      } else if (key.startsWith('cluster/tasks/')) {
+        isOurs = true
+        this.#due.add(runIdOf(key))
+      }
+    }
+    if (isOurs) this.#changed.raise()
+  }
+
+  /** A new leader, or a restored state: every run may be behind its task. */
+  toldOfEverything(): void {
+    for (const { record } of this.#runs.list(runPrefix)) {
+      if (record.state !== 'finished') this.#due.add(record.id)
+    }
+    this.#changed.raise()
+  }
+
+  /** Writes down, on the leader, how the tasks of runs went. Whatever fails is tried at the next tick. */
+  async note(kill: KillTask): Promise<void> {
+    if (this.#isNoting || this.#due.size === 0) return
+    this.#isNoting = true
+    const due = this.#due
+    this.#due = new Set()
+    try {
+      const tasks = new Map(tasksIn(this.#options.reader).map((task) => [task.taskId, task]))
+      for (const runId of due) {
+        const known = this.#runs.get(runKey(runId))
+        if (known === undefined) continue
+        const task = tasks.get(known.record.taskId)
+        const wantsEnd = known.record.killRequestedAtMs !== undefined
+        if (task !== undefined && wantsEnd && !isTerminal(task.state)) kill(task)
+        const next = noted(known.record, task)
+        if (next !== known.record) await this.#put(next, known)
+      }
+    } catch {
+      for (const runId of due) this.#due.add(runId)
+    } finally {
+      this.#isNoting = false
+    }
+  }
+
+  async #put(record: RunRecord, known: Stored<RunRecord> | undefined): Promise<void> {
+    const key = runKey(record.id)
+    const committed = await this.#replicated.commit({
+      compare: [isStill(key, known)],
+      success: [{ do: 'put', key, value: encodeRecord(record) }],
+    })
+    // Somebody else wrote it: what is there now is looked at again.
+    if (committed === undefined) this.#due.add(record.id)
+  }
+
+  async #checkMaySubmit(caller: Caller, spec: TaskSpec, runId: string): Promise<void> {
+    if (!this.#access.may(caller, tasksResource, 'create')) {
+      throw await this.#access.denied(caller, 'administer', tasksResource, 'create', runKey(runId))
+    }
+    for (const path of referencedIn(spec)) {
+      if (this.#access.mayRead(caller, path)) continue
+      throw await this.#access.denied(caller, 'administer', secretResource(path), 'read', path)
+    }
+  }
+
+  /** @throws RunNotFound also for what is somebody else's */
+  #visible(caller: Caller, runId: string): Stored<RunRecord> {
+    const known = runId === '' ? undefined : this.#runs.get(runKey(runId))
+    if (known === undefined || !this.#maySee(caller, known.record)) throw new RunNotFound(runId)
+    return known
+  }
+
+  #maySee(caller: Caller, { submittedBy }: RunRecord): boolean {
+    return (
+      submittedBy === caller.principal.uid || this.#access.may(caller, operatorResource, 'full')
+    )
+  }
+
+  #view(record: RunRecord): RunView {
+    const { id, taskId, name, submittedBy, submittedAtMs, frameworkId, outcome } = record
+    const task =
+      frameworkId === undefined ? undefined : taskIn(this.#options.reader, frameworkId, taskId)
+    const now = outcome ?? task
+    return {
+      runId: id,
+      taskId,
+      frameworkId,
+      agentId: task?.agentId,
+      name,
+      submittedBy,
+      submittedAtMs,
+      state: now?.state ?? 'PENDING',
+      // A task's own record may have come first; the run is over once that is written down.
+      isTerminal: outcome !== undefined,
+      reason: now?.reason,
+      message: now?.message,
+      exitCode: now?.exitCode,
+    }
+  }
+}
+
+function referencedIn(spec: TaskSpec): readonly SecretPath[] {
+  const paths = partsIn(TaskSpec, spec, Secret).flatMap(({ reference }) =>
+    reference === undefined ? [] : [parseSecretPath(reference.name)],
+  )
+  return [...new Set(paths)]
+}
+
+/** A run that nobody has launched ends here; the task of another one is ended first. */
+function withKill(record: RunRecord, nowMs: number): RunRecord {
+  if (record.state !== 'pending') return { ...record, killRequestedAtMs: nowMs }
+  return {
+    ...record,
+    killRequestedAtMs: nowMs,
+    state: 'finished',
+    outcome: { state: 'TASK_KILLED', message: 'Killed before it was launched', atMs: nowMs },
+  }
+}
+
+/** `record` with what is known of its task; the same object when that says nothing new. */
+function noted(record: RunRecord, task: TaskRecord | undefined): RunRecord {
+  if (task === undefined || record.state === 'finished') return record
+  const launched: RunRecord =
+    record.state === 'launched'
+      ? record
+      : { ...record, state: 'launched', frameworkId: task.frameworkId }
+  if (!isTerminal(task.state)) return launched
+  return { ...launched, state: 'finished', outcome: outcomeOf(task) }
+}
+
+const outcomeOf = ({ state, reason, message, exitCode, updatedAtMs }: TaskRecord): RunOutcome => ({
+  state,
+  ...(reason === undefined ? {} : { reason }),
+  ...(message === undefined ? {} : { message: message.slice(0, 4096) }),
+  ...(exitCode === undefined ? {} : { exitCode }),
+  atMs: updatedAtMs,
+})

@@ -1,0 +1,345 @@
+import { openEnvelope, sealEnvelope } from '@conclave/crypto'
+import { wipe, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
+import {
+  parseSecretFolder,
+  parseSecretPath,
+  secretListResource,
+  secretResource,
+  secretSizeBytesMax,
+  type EventDraft,
+  type SecretMetadata,
+  type SecretPath,
+  type SecretVersion,
+} from '@conclave/model'
+import type { Compare } from '@conclave/store'
+import type { Access } from './access.ts'
+import type { ClusterKeys } from './cluster-keys.ts'
+import {
+  SecretExists,
+  SecretNotFound,
+  SecretTooLarge,
+  SecretUnreadable,
+  VersionConflict,
+} from './errors.ts'
+import { identityChangedKey } from './identity-records.ts'
+import type { Caller, SecretApi, SecretInput, SecretValue } from './master-api.ts'
+import { Records, type Stored } from './record.ts'
+import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
+import {
+  currentVersion,
+  deleteAll,
+  envelopeKey,
+  LastVersion,
+  lastVersionKey,
+  metadataOf,
+  putVersion,
+  secretKey,
+  secretPrefix,
+  SecretRecord,
+  withVersion,
+} from './secret-records.ts'
+
+export interface SecretServiceOptions {
+  readonly clusterId: string
+  readonly replicated: Replicated
+  readonly keys: ClusterKeys
+  readonly access: Access
+  /** See {@link IdentityService.changedRevision}. */
+  readonly identityRevision: () => number
+  readonly clock: Clock
+  readonly random: Random
+  readonly emit: (draft: EventDraft) => void
+  readonly secretSizeBytesMax?: number
+}
+
+type Known = Stored<SecretRecord> | undefined
+
+/**
+ * Secrets, on any master: check, audit, then seal and commit, or open. Plaintext is here only between
+ * a caller's buffer and an envelope, and is wiped on every way out.
+ */
+export class SecretService implements SecretApi {
+  readonly #options: SecretServiceOptions
+  readonly #replicated: Replicated
+  readonly #access: Access
+  readonly #records: Records<SecretRecord>
+  readonly #lastVersions: Records<{ readonly version: number }>
+  readonly #sizeBytesMax: number
+
+  constructor(options: SecretServiceOptions) {
+    this.#options = options
+    this.#replicated = options.replicated
+    this.#access = options.access
+    this.#records = new Records(options.replicated.view, SecretRecord)
+    this.#lastVersions = new Records(options.replicated.view, LastVersion)
+    this.#sizeBytesMax = options.secretSizeBytesMax ?? secretSizeBytesMax
+  }
+
+  create(caller: Caller, path: string, input: SecretInput): Promise<SecretMetadata> {
+    return this.#write(caller, path, input, 'create', (at, known) =>
+      known === undefined ? undefined : new SecretExists(at),
+    )
+  }
+
+  update(
+    caller: Caller,
+    path: string,
+    input: SecretInput,
+    expectedVersion?: number,
+  ): Promise<SecretMetadata> {
+    return this.#write(caller, path, input, 'update', (at, known) => {
+      if (known === undefined) return new SecretNotFound(at)
+      const { version } = currentVersion(known.record)
+      return expectedVersion === undefined || expectedVersion === version
+        ? undefined
+        : new VersionConflict(at, expectedVersion, version)
+    })
+  }
+
+  async read(caller: Caller, path: string, version?: number): Promise<SecretValue> {
+    const at = parseSecretPath(path)
+    const { record } = await this.#readable(caller, at)
+    const found = versionOf(record, version)
+    const envelope = found && this.#replicated.view.get(envelopeKey(at, found.version))?.value
+    if (found === undefined || envelope === undefined) {
+      await this.#access.audit(caller, 'read', at, 'not-found')
+      throw new SecretNotFound(at, version)
+    }
+    await this.#access.audit(caller, 'read', at, 'allowed', found.version)
+    const bytes = this.open(at, found.version, envelope)
+    this.#options.emit({
+      type: 'secret.read',
+      path: at,
+      version: found.version,
+      uid: caller.principal.uid,
+    })
+    return { metadata: metadataOf(at, record, found), bytes }
+  }
+
+  async metadata(caller: Caller, path: string): Promise<SecretMetadata> {
+    const at = parseSecretPath(path)
+    const { record } = await this.#readable(caller, at)
+    await this.#access.audit(caller, 'list', at, 'allowed')
+    return { ...metadataOf(at, record), versions: record.versions }
+  }
+
+  async versions(caller: Caller, path: string): Promise<readonly SecretMetadata[]> {
+    const at = parseSecretPath(path)
+    const { record } = await this.#readable(caller, at)
+    await this.#access.audit(caller, 'list', at, 'allowed')
+    return record.versions.map((version) => metadataOf(at, record, version)).toReversed()
+  }
+
+  async delete(caller: Caller, path: string): Promise<void> {
+    const at = parseSecretPath(path)
+    const audited = once(() => this.#access.audit(caller, 'delete', at, 'allowed'))
+    await decideAndCommit(this.#replicated, async (): Promise<Decision<void>> => {
+      const known = this.#records.get(secretKey(at))
+      const compare = this.#claims(at, known)
+      if (!this.#access.may(caller, secretResource(at), 'delete')) {
+        return { refuse: () => this.#denied(caller, at, 'delete') }
+      }
+      if (known === undefined)
+        return { refuse: () => this.#refused(caller, at, 'delete', new SecretNotFound(at)) }
+      await audited()
+      return {
+        commit: { compare, success: deleteAll(at, known.record) },
+        committed: (revision) => this.#options.emit({ type: 'secret.deleted', path: at, revision }),
+      }
+    })
+  }
+
+  async list(caller: Caller, folder: string): Promise<readonly string[] | undefined> {
+    const below = parseSecretFolder(folder)
+    const prefix = below === '' ? '' : `${below}/`
+    const readable = await this.#readableBelow(caller, below)
+    const ids = readable.map(({ path }) => path.slice(prefix.length))
+    if (ids.length > 0 || below === '') return ids
+    // That a folder is there, with nothing in it for this caller, is for those who may list it.
+    const isThere = this.#replicated.view.list(secretPrefix + prefix, { limit: 1, keysOnly: true })
+    const mayList = this.#access.may(caller, secretListResource(below), 'read')
+    return isThere.kvs.length > 0 && mayList ? [] : undefined
+  }
+
+  async listMetadata(caller: Caller, folder: string): Promise<readonly SecretMetadata[]> {
+    return this.#readableBelow(caller, parseSecretFolder(folder))
+  }
+
+  /**
+   * The value in an envelope of this cluster, for whoever has shown that it may be released. The
+   * caller wipes it.
+   *
+   * @throws SecretUnreadable
+   */
+  open(path: string, version: number, envelope: Uint8Array): RedactedBytes {
+    const { clusterId, keys } = this.#options
+    const keyring = keys.keyring()
+    try {
+      return openEnvelope({ clusterId, path, version, keyring, envelope })
+    } catch (cause) {
+      throw new SecretUnreadable(path, cause)
+    }
+  }
+
+  /** Seals a value that has no path of its own. It stays the caller's to wipe. */
+  sealInline(id: string, bytes: RedactedBytes): Uint8Array {
+    const size = bytes.reveal().length
+    if (size > this.#sizeBytesMax) {
+      throw new SecretTooLarge('an inline secret', size, this.#sizeBytesMax)
+    }
+    return this.#seal(inlinePath(id), 1, bytes)
+  }
+
+  /** The current version of a secret, or null while there is none. */
+  currentVersionOf(path: string): number | null {
+    const known = this.#records.get(secretPrefix + path)
+    return known === undefined ? null : currentVersion(known.record).version
+  }
+
+  /** A version of a secret, the current one if none is named, with its sealed bytes. */
+  sealedVersion(
+    path: SecretPath,
+    version: number | undefined,
+  ): { readonly version: number; readonly envelope: Uint8Array } | undefined {
+    const record = this.#records.get(secretKey(path))?.record
+    const found = record && versionOf(record, version)
+    const envelope = found && this.#replicated.view.get(envelopeKey(path, found.version))?.value
+    return found && envelope && { version: found.version, envelope }
+  }
+
+  async #write(
+    caller: Caller,
+    path: string,
+    input: SecretInput,
+    action: 'create' | 'update',
+    fault: (at: SecretPath, known: Known) => Error | undefined,
+  ): Promise<SecretMetadata> {
+    try {
+      const at = parseSecretPath(path)
+      const sizeBytes = input.bytes.reveal().length
+      if (sizeBytes > this.#sizeBytesMax) {
+        throw new SecretTooLarge(`secret ${at}`, sizeBytes, this.#sizeBytesMax)
+      }
+      const audited = once(() => this.#access.audit(caller, action, at, 'allowed'))
+      return await decideAndCommit(
+        this.#replicated,
+        async (): Promise<Decision<SecretMetadata>> => {
+          const known = this.#records.get(secretKey(at))
+          const last = this.#lastVersions.get(lastVersionKey(at))
+          const compare = [...this.#claims(at, known), isStill(lastVersionKey(at), last)]
+          if (!this.#access.may(caller, secretResource(at), action)) {
+            return { refuse: () => this.#denied(caller, at, action) }
+          }
+          const found = fault(at, known)
+          if (found !== undefined) return { refuse: () => this.#refused(caller, at, action, found) }
+          await audited()
+
+          const before = known === undefined ? last?.record : currentVersion(known.record)
+          const added: SecretVersion = {
+            version: (before?.version ?? 0) + 1,
+            kind: input.kind,
+            sizeBytes,
+            createdAtMs: this.#options.clock.nowMs(),
+          }
+          const next = withVersion(known?.record, added, input.labels)
+          const envelope = this.#seal(at, added.version, input.bytes)
+          this.#tellSealed(at, added)
+          return {
+            commit: { compare, success: putVersion(at, next, envelope) },
+            committed: (revision) => this.#stored(at, next.record, revision, action),
+          }
+        },
+      )
+    } finally {
+      wipe(input.bytes)
+    }
+  }
+
+  #stored(
+    path: SecretPath,
+    record: SecretRecord,
+    revision: number,
+    action: 'create' | 'update',
+  ): SecretMetadata {
+    const { version } = currentVersion(record)
+    const change = action === 'create' ? 'created' : 'updated'
+    this.#options.emit({ type: 'secret.stored', path, version, revision, change })
+    return metadataOf(path, record)
+  }
+
+  #tellSealed(path: SecretPath, { version, sizeBytes, kind }: SecretVersion): void {
+    const dekId = this.#options.keys.keyring().newest.id
+    this.#options.emit({ type: 'secret.sealed', path, version, dekId, sizeBytes, kind })
+  }
+
+  #seal(path: string, version: number, plaintext: RedactedBytes): Uint8Array {
+    const { clusterId, keys, random } = this.#options
+    const dek = keys.keyring().newest
+    return sealEnvelope({ clusterId, path, version, dek, plaintext, random })
+  }
+
+  /** What must still be so when the change is applied: the record, and everybody's rights. */
+  #claims(path: SecretPath, known: Known): readonly Compare[] {
+    return [
+      isStill(secretKey(path), known),
+      {
+        key: identityChangedKey,
+        target: 'modRevision',
+        is: '=',
+        operand: this.#options.identityRevision(),
+      },
+    ]
+  }
+
+  /** The record at `path`, read freshly, if the caller may read its secret. Does not audit success. */
+  async #readable(caller: Caller, path: SecretPath): Promise<Stored<SecretRecord>> {
+    await this.#replicated.refresh()
+    if (!this.#access.mayRead(caller, path)) throw await this.#denied(caller, path, 'read')
+    const known = this.#records.get(secretKey(path))
+    if (known === undefined)
+      throw await this.#refused(caller, path, 'read', new SecretNotFound(path))
+    return known
+  }
+
+  async #readableBelow(
+    caller: Caller,
+    folder: SecretPath | '',
+  ): Promise<readonly SecretMetadata[]> {
+    await this.#replicated.refresh()
+    const prefix = folder === '' ? secretPrefix : `${secretPrefix}${folder}/`
+    const found = this.#records.list(prefix).flatMap(({ key, record }) => {
+      const path = key.slice(secretPrefix.length) as SecretPath
+      return this.#access.mayRead(caller, path) ? [metadataOf(path, record)] : []
+    })
+    await this.#access.audit(caller, 'list', folder === '' ? '/' : folder, 'allowed')
+    return found
+  }
+
+  #denied(caller: Caller, path: SecretPath, action: 'create' | 'read' | 'update' | 'delete') {
+    return this.#access.denied(caller, action, secretResource(path), action, path)
+  }
+
+  async #refused(
+    caller: Caller,
+    path: SecretPath,
+    action: 'create' | 'read' | 'update' | 'delete',
+    why: Error,
+  ): Promise<Error> {
+    const outcome = why instanceof SecretNotFound ? 'not-found' : 'failed'
+    await this.#access.audit(caller, action, path, outcome)
+    return why
+  }
+}
+
+/** Where the envelope of an inline value belongs. */
+export const inlinePath = (id: string): string => `inline/${id}`
+
+const versionOf = (record: SecretRecord, version: number | undefined): SecretVersion | undefined =>
+  version === undefined
+    ? currentVersion(record)
+    : record.versions.find((kept) => kept.version === version)
+
+function once(act: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined
+  return () => (done ??= act())
+}

@@ -1,0 +1,27 @@
+import type { Kek } from '@conclave/crypto'
+import type { NodeId } from '@conclave/raft'
+import type { FirstIdentities } from './founding.ts'
+import type { Member } from './master-api.ts'
+
+/** What a master is told before it starts. All of it is plain data but the key. */
+export interface MasterSettings {
+  readonly clusterId: string
+  readonly masterId: string
+  readonly nodeId: NodeId
+  /**
+   * The members as they were when this one was started. Where they listen now is in the replicated
+   * state: each says so itself.
+   */
+  readonly members: readonly (Member & { readonly nodeId: NodeId })[]
+  readonly kek: Kek
+  /** Committed by the first leader of a new cluster, and never looked at again. */
+  readonly firstIdentities: FirstIdentities
+  readonly ticksPerSecond: number
+  /** Of one secret's value. */
+  readonly secretSizeBytesMax?: number
+  /** How many revisions of the store can be read again; older ones are forgotten. */
+  readonly revisionsKept?: number
+}
+
+/** The name among a member's listeners where its agents call. */
+export const agentsListener = 'agents'

@@ -1,0 +1,176 @@
+import { agentsIn, tasksIn, type RecordReader, type TaskRecord } from '@conclave/cluster'
+import { isTerminal } from '@conclave/model'
+import type { Access } from './access.ts'
+import type { AgentChannel } from './agent-channel.ts'
+import { NotLeader, TaskAmbiguous, TaskNotFound, TaskNotRunning } from './errors.ts'
+import type { AgentView, Caller, TaskApi, TaskSession, TaskView } from './master-api.ts'
+import type { Replicated } from './replicated.ts'
+import { operatorResource } from './resources.ts'
+import type { TaskSessions } from './task-sessions.ts'
+import type { Term } from './term.ts'
+
+export interface TaskServiceOptions {
+  readonly replicated: Replicated
+  readonly reader: RecordReader
+  readonly access: Access
+  readonly sessions: TaskSessions
+  /** The term of this master, while it leads and is ready. */
+  readonly term: () => Term | undefined
+  readonly channel: (connection: number) => AgentChannel | undefined
+}
+
+/** Tasks and agents. Any master lists them; into a container leads only the leader's way. */
+export class TaskService implements TaskApi {
+  readonly #options: TaskServiceOptions
+
+  constructor(options: TaskServiceOptions) {
+    this.#options = options
+  }
+
+  async list(caller: Caller): Promise<readonly TaskView[]> {
+    await this.#enter(caller, 'cluster/tasks')
+    return tasksIn(this.#options.reader).map(viewOf)
+  }
+
+  async find(caller: Caller, taskId: string): Promise<TaskView> {
+    await this.#enter(caller, `task/${taskId}`)
+    return viewOf(this.#find(taskId))
+  }
+
+  async kill(caller: Caller, taskId: string): Promise<TaskView> {
+    const { term, task } = await this.#enterRunning(caller, taskId)
+    if (!term.core?.kill(task.frameworkId, task.taskId)) throw new TaskNotRunning(task.taskId)
+    term.flush()
+    await term.settled()
+    return viewOf(this.#find(task.taskId))
+  }
+
+  async logs(
+    caller: Caller,
+    taskId: string,
+    { follow }: { readonly follow: boolean },
+  ): Promise<TaskSession> {
+    const { channel, task } = await this.#enterRunning(caller, taskId)
+    return this.#options.sessions.open(channel, (sessionId) => ({
+      type: 'open-logs',
+      sessionId,
+      frameworkId: task.frameworkId,
+      taskId: task.taskId,
+      follow,
+    }))
+  }
+
+  async exec(
+    caller: Caller,
+    taskId: string,
+    {
+      argv,
+      env = {},
+    }: { readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> },
+  ): Promise<TaskSession> {
+    const { channel, task } = await this.#enterRunning(caller, taskId)
+    if (isTerminal(task.state)) throw new TaskNotRunning(task.taskId)
+    return this.#options.sessions.open(channel, (sessionId) => ({
+      type: 'open-exec',
+      sessionId,
+      frameworkId: task.frameworkId,
+      taskId: task.taskId,
+      argv: [...argv],
+      env: { ...env },
+    }))
+  }
+
+  async agents(caller: Caller): Promise<readonly AgentView[]> {
+    await this.#enter(caller, 'cluster/agents')
+    const running = tasksIn(this.#options.reader).filter(({ state }) => !isTerminal(state))
+    return agentsIn(this.#options.reader).map((agent) => {
+      const own = running.filter(({ agentId }) => agentId === agent.agentId)
+      return {
+        agentId: agent.agentId,
+        hostname: agent.info.hostname,
+        isActive: agent.state === 'active',
+        runtime: agent.runtime,
+        registeredAtMs: agent.registeredAtMs,
+        tasks: own.length,
+        resources: usage(
+          agent.info.resources,
+          own.flatMap(({ info }) => info.resources),
+        ),
+      }
+    })
+  }
+
+  /** Checks the caller, on record, before anything is looked at. */
+  async #enter(caller: Caller, what: string): Promise<void> {
+    const { replicated, access } = this.#options
+    await replicated.refresh()
+    if (!access.may(caller, operatorResource, 'full')) {
+      throw await access.denied(caller, 'administer', operatorResource, 'full', what.slice(0, 1200))
+    }
+  }
+
+  /** @throws NotLeader, TaskNotFound, TaskAmbiguous, TaskNotRunning */
+  async #enterRunning(
+    caller: Caller,
+    taskId: string,
+  ): Promise<{ term: Term; channel: AgentChannel; task: TaskRecord }> {
+    await this.#enter(caller, `task/${taskId}`)
+    const task = this.#find(taskId)
+    const term = this.#options.term()
+    if (term?.core === undefined) throw new NotLeader()
+    await this.#options.access.audit(caller, 'administer', `task/${task.taskId}`, 'allowed')
+    const connection = term.core?.connectionOf(task.agentId)
+    const channel = connection === undefined ? undefined : this.#options.channel(connection)
+    if (channel === undefined) throw new TaskNotRunning(task.taskId)
+    return { term, channel, task }
+  }
+
+  #find(taskId: string): TaskRecord {
+    const tasks = tasksIn(this.#options.reader)
+    const exact = tasks.filter((task) => task.taskId === taskId)
+    const found =
+      exact.length > 0 || taskId === ''
+        ? exact
+        : tasks.filter((task) => task.taskId.startsWith(taskId))
+    const [task] = found
+    if (task === undefined) throw new TaskNotFound(taskId)
+    if (found.length > 1) throw new TaskAmbiguous(taskId, found.length)
+    return task
+  }
+}
+
+const viewOf = (task: TaskRecord): TaskView => ({
+  taskId: task.taskId,
+  frameworkId: task.frameworkId,
+  agentId: task.agentId,
+  name: task.info.name,
+  state: task.state,
+  isTerminal: isTerminal(task.state),
+  reason: task.reason,
+  message: task.message,
+  updatedAtMs: task.updatedAtMs,
+})
+
+type Amounts = readonly {
+  readonly name: string
+  readonly scalar?: { readonly value: number } | undefined
+}[]
+
+function usage(
+  total: Amounts,
+  used: Amounts,
+): Readonly<Record<string, { readonly total: number; readonly used: number }>> {
+  const sums = new Map<string, { total: number; used: number }>()
+  const add = (amounts: Amounts, of: 'total' | 'used'): void => {
+    for (const { name, scalar } of amounts) {
+      if (scalar === undefined) continue
+      const sum = sums.get(name) ?? { total: 0, used: 0 }
+      // Thousandths, as Mesos counts scalars.
+      sum[of] = Math.round((sum[of] + scalar.value) * 1000) / 1000
+      sums.set(name, sum)
+    }
+  }
+  add(total, 'total')
+  add(used, 'used')
+  return Object.fromEntries(sums)
+}

@@ -1,0 +1,161 @@
+import { uuid, type Random } from '@conclave/kernel'
+import type { FromAgent, ToAgent } from '@conclave/model'
+import { Signal } from '../signal.ts'
+import type { AgentChannel } from './agent-channel.ts'
+import type { SessionOutput, TaskSession } from './master-api.ts'
+
+/** What one reader may leave unread before its session is ended: containers print faster than people read. */
+const unreadBytesMax = 16 * 1024 * 1024
+/** Input waits here, not in the agent's connection, which statuses and secrets have to pass too. */
+const linkBytesMax = 1024 * 1024
+const inputBytesMax = 16 * 1024 * 1024
+const chunkBytes = 48 * 1024
+
+export type OpenSession = (
+  sessionId: string,
+) => Extract<ToAgent, { type: 'open-logs' | 'open-exec' }>
+type SessionMessage = Extract<FromAgent, { type: 'session-output' | 'session-end' }>
+
+/** Streams between clients of this master and containers, through the connections of their agents. */
+export class TaskSessions {
+  readonly #random: Random
+  readonly #sessions = new Map<string, Session>()
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  open(channel: AgentChannel, open: OpenSession): TaskSession {
+    const sessionId = uuid(this.#random)
+    const session = new Session(sessionId, channel, () => this.#sessions.delete(sessionId))
+    this.#sessions.set(sessionId, session)
+    channel.send(open(sessionId))
+    return session
+  }
+
+  /** Only the agent that a session was opened at is heard. */
+  receive(connection: number, message: SessionMessage): void {
+    const session = this.#sessions.get(message.sessionId)
+    if (session?.connection !== connection) return
+    if (message.type === 'session-end') session.end(message.exitCode, message.error)
+    else session.received(message.stream, Buffer.from(message.data, 'base64'))
+  }
+
+  /** Lets input go on that waited for a slow connection. */
+  tick(): void {
+    for (const session of this.#sessions.values()) session.pass()
+  }
+
+  /** The connection is gone, and so are the sessions through it; of all connections, without one. */
+  endAll(why: string, connection?: number): void {
+    for (const session of this.#sessions.values()) {
+      if (connection === undefined || session.connection === connection) session.end(undefined, why)
+    }
+  }
+}
+
+class Session implements TaskSession {
+  readonly #id: string
+  readonly #channel: AgentChannel
+  readonly #onOver: () => void
+  readonly #changed = new Signal()
+  readonly #abandoned = new AbortController()
+  #unread: SessionOutput[] = []
+  #unreadBytes = 0
+  #input: ToAgent[] = []
+  #inputBytes = 0
+  #isOver = false
+
+  constructor(id: string, channel: AgentChannel, onOver: () => void) {
+    this.#id = id
+    this.#channel = channel
+    this.#onOver = onOver
+  }
+
+  get connection(): number {
+    return this.#channel.id
+  }
+
+  // ── the agent's side ──────────────────────────────────────────────────────────────────────────
+
+  received(stream: 'stdout' | 'stderr', bytes: Uint8Array): void {
+    if (this.#isOver) return
+    this.#unread.push({ kind: 'data', stream, bytes })
+    this.#unreadBytes += bytes.length
+    this.#changed.raise()
+    if (this.#unreadBytes <= unreadBytesMax) return
+    this.#send({ type: 'session-close', sessionId: this.#id })
+    this.end(undefined, `more than ${unreadBytesMax} bytes were left unread`)
+  }
+
+  end(exitCode: number | undefined, error: string | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#input = []
+    this.#unread.push({ kind: 'end', exitCode, error })
+    this.#changed.raise()
+    this.#onOver()
+  }
+
+  pass(): void {
+    while (this.#input.length > 0 && this.#channel.waitingBytes < linkBytesMax) {
+      const message = this.#input.shift()
+      if (message !== undefined) this.#channel.send(message)
+    }
+    if (this.#input.length === 0) this.#inputBytes = 0
+  }
+
+  // ── the client's side ─────────────────────────────────────────────────────────────────────────
+
+  async *output(): AsyncGenerator<SessionOutput> {
+    try {
+      while (!this.#abandoned.signal.aborted) {
+        const next = this.#unread.shift()
+        if (next === undefined) {
+          await this.#changed.wait(this.#abandoned.signal)
+          continue
+        }
+        if (next.kind === 'data') this.#unreadBytes -= next.bytes.length
+        yield next
+        if (next.kind === 'end') return
+      }
+    } finally {
+      this.close()
+    }
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += chunkBytes) {
+      const data = Buffer.from(bytes.subarray(at, at + chunkBytes)).toString('base64')
+      this.#send({ type: 'session-input', sessionId: this.#id, data })
+    }
+    this.#inputBytes += bytes.length
+    if (this.#input.length === 0) this.#inputBytes = 0
+    if (this.#inputBytes > inputBytesMax) {
+      this.end(undefined, `more than ${inputBytesMax} bytes of input wait for the container`)
+    }
+  }
+
+  endInput(): void {
+    this.#send({ type: 'session-input-end', sessionId: this.#id })
+  }
+
+  signal(name: string): void {
+    this.#send({ type: 'session-signal', sessionId: this.#id, signal: name })
+  }
+
+  close(): void {
+    if (!this.#abandoned.signal.aborted) this.#abandoned.abort()
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#input = []
+    this.#channel.send({ type: 'session-close', sessionId: this.#id })
+    this.#onOver()
+  }
+
+  #send(message: ToAgent): void {
+    if (this.#isOver) return
+    this.#input.push(message)
+    this.pass()
+  }
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { ConclaveError } from '@conclave/kernel'
+import type { Log } from '@conclave/runtime'
+import Fastify, { LogController, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import { faceLog } from './face-log.ts'
+
+/** Nobody can call there: the port is taken, or not ours to take. */
+export class FaceListenFailed extends ConclaveError {
+  readonly code = 'face.listen-failed'
+
+  constructor(face: string, host: string, port: number, cause: unknown) {
+    const why = (cause as { code?: string }).code ?? 'unknown'
+    super(`the ${face} face cannot listen on ${host}:${port} (${why})`, { cause })
+  }
+}
+
+export interface FaceListenerOptions {
+  readonly face: string
+  readonly plugin: FastifyPluginAsync
+  readonly host: string
+  readonly port: number
+  readonly log: Log
+  readonly onAnswered: (face: string, method: string, status: number, seconds: number) => void
+}
+
+/** Requests that are under way when a master stops get this long. */
+const drainMs = 1000
+
+/** A line for each request would say little that metrics and the audit log do not; failures are told. */
+class FailuresOnly extends LogController {
+  override incomingRequest(): void {}
+  override requestCompleted(): void {}
+  override routeNotFound(): void {}
+}
+
+/** One face, listening. */
+export class FaceListener {
+  readonly #app: FastifyInstance
+  readonly port: number
+
+  private constructor(app: FastifyInstance, port: number) {
+    this.#app = app
+    this.port = port
+  }
+
+  /** @throws FaceListenFailed */
+  static async start(o: FaceListenerOptions): Promise<FaceListener> {
+    const app = Fastify({
+      loggerInstance: faceLog(o.log, { face: o.face }),
+      logController: new FailuresOnly(),
+      genReqId: () => randomUUID(),
+      requestIdHeader: false,
+      // Streams stay open for as long as both sides like; a slow head of a request does not.
+      requestTimeout: 0,
+      keepAliveTimeout: 60_000,
+      forceCloseConnections: 'idle',
+      routerOptions: { maxParamLength: 4096 },
+    })
+    app.server.headersTimeout = 15_000
+    app.addHook('onResponse', async (request, reply) => {
+      o.onAnswered(o.face, request.method, reply.statusCode, reply.elapsedTime / 1000)
+    })
+    await app.register(o.plugin)
+    try {
+      await app.listen({ host: o.host, port: o.port })
+    } catch (cause) {
+      await app.close()
+      throw new FaceListenFailed(o.face, o.host, o.port, cause)
+    }
+    return new FaceListener(app, (app.server.address() as AddressInfo).port)
+  }
+
+  /** Takes no more requests, and lets those under way end; streams are ended. */
+  async close(): Promise<void> {
+    const patience = setTimeout(() => this.#app.server.closeAllConnections(), drainMs)
+    await this.#app.close()
+    clearTimeout(patience)
+  }
+
+  /** As a crash would leave it. */
+  async destroy(): Promise<void> {
+    this.#app.server.closeAllConnections()
+    await this.#app.close()
+  }
+}

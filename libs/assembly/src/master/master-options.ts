@@ -1,0 +1,35 @@
+import type { ReplicaLimits } from '@conclave/actors'
+import type { Log } from '@conclave/runtime'
+
+/** One master of the group and where it listens. Port 0: wherever there is room. */
+export interface MasterPlace {
+  readonly masterId: string
+  readonly nodeId: number
+  readonly host: string
+  readonly ports: {
+    readonly peers: number
+    readonly agents: number
+    readonly conclave: number
+    readonly dcos: number
+    readonly mesos: number
+  }
+}
+
+export interface MasterOptions {
+  /**
+   * What the set-up prepared for this master (certificate, KEK, first identities), and where it keeps
+   * its journal and its audit log. The certificate says which master it is.
+   */
+  readonly directory: string
+  /** All masters, this one among them. */
+  readonly masters: readonly MasterPlace[]
+  readonly log?: Log
+  /** How long one tick of Raft takes. Default 50 ms: a leader that is silent for half a second is replaced. */
+  readonly tickMs?: number
+  readonly replicaLimits?: Partial<ReplicaLimits>
+  /** Of one secret's value. */
+  readonly secretSizeBytesMax?: number
+  readonly revisionsKept?: number
+  /** How much of the disk one segment of the journal reserves. */
+  readonly segmentSizeBytes?: number
+}
