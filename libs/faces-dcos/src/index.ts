@@ -1,1 +1,1 @@
-export {}
+export { dcosFace, dcosServerOptions } from './face.ts'

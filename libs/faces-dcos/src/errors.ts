@@ -1,0 +1,60 @@
+import { BytesMalformed, ConclaveError } from '@conclave/kernel'
+
+/** How DC/OS says no. Source: dcos.md §1, §2, §4. */
+export interface Refusal {
+  readonly status: number
+  readonly title: string
+  readonly description: string
+  readonly code: string
+}
+
+/** One row for each code of ours: the status and code that DC/OS clients match. */
+const table: Readonly<Record<string, readonly [status: number, code: string]>> = {
+  'access.denied': [403, 'ERR_FORBIDDEN'],
+  'bytes.malformed': [400, 'ERR_INVALID_DATA'],
+  'cluster.not-leader': [503, 'ERR_UNAVAILABLE'],
+  'cluster.outcome-unknown': [503, 'ERR_OUTCOME_UNKNOWN'],
+  'cluster.unavailable': [503, 'ERR_UNAVAILABLE'],
+  'secret.exists': [409, 'ERR_SECRET_EXISTS'],
+  'secret.not-found': [404, 'ERR_SECRET_NOT_FOUND'],
+  'secret.path-invalid': [400, 'ERR_INVALID_PATH'],
+  'secret.too-large': [413, 'ERR_SECRET_TOO_LARGE'],
+  'secret.version-conflict': [409, 'ERR_SECRET_VERSION'],
+}
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  406: 'Not Acceptable',
+  409: 'Conflict',
+  413: 'Request Entity Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Entity',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+}
+
+export const refusal = (status: number, code: string, description: string): Refusal => ({
+  status,
+  title: titles[status] ?? 'Error',
+  description,
+  code,
+})
+
+/** The refusal for `error`, or undefined when it is no decision but a failure of ours. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (error instanceof ConclaveError) {
+    const row = table[error.code]
+    if (row === undefined) return undefined
+    const [status, code] = row
+    // A malformed body is described by its parser's offsets, never by what stands there.
+    const malformed = error instanceof BytesMalformed ? `the body is ${error.message}` : undefined
+    return refusal(status, code, malformed ?? error.message)
+  }
+  const { statusCode } = error as { statusCode?: unknown }
+  if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
+  // The framework's own words may quote the request, so these are ours.
+  return refusal(statusCode, 'ERR_INVALID_DATA', 'the request could not be read')
+}
