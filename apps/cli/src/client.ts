@@ -1,0 +1,204 @@
+import { HttpClient, HttpFailed, type HttpResponse, type HttpStream } from '@conclave/runtime'
+import { readContext, type Context } from './context.ts'
+import { CommandFailed, failureOf } from './failure.ts'
+
+export type Face = 'conclave' | 'dcos' | 'mesos'
+
+type MasterShown = Context['masters'][number]
+
+interface Call {
+  readonly face: Face
+  readonly method: string
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>
+  readonly signal?: AbortSignal
+}
+
+/** Talks to whichever master answers, and logs in when it must. */
+export class Client {
+  readonly #context: Context
+  readonly #http: HttpClient
+  #token: string | undefined
+  #preferred = 0
+
+  constructor(context: Context = readContext(), http: HttpClient = new HttpClient()) {
+    this.#context = context
+    this.#http = http
+  }
+
+  get context(): Context {
+    return this.#context
+  }
+
+  /** The same client, for one master alone. */
+  only(masterId: string): Client {
+    const masters = this.#context.masters.filter((master) => master.masterId === masterId)
+    return new Client({ ...this.#context, masters }, this.#http)
+  }
+
+  /** Lets go of the connections that are kept, so that the process may end. */
+  close(): void {
+    this.#http.close()
+  }
+
+  /** The JSON answer. @throws CommandFailed with the server's own words when it refuses */
+  async json<T>(face: Face, method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await this.bytes({
+      face,
+      method,
+      path,
+      ...(body !== undefined && {
+        headers: { 'content-type': 'application/json' },
+        body: Buffer.from(JSON.stringify(body)),
+      }),
+    })
+    const text = Buffer.from(answer.body).toString('utf8')
+    return (text === '' ? undefined : JSON.parse(text)) as T
+  }
+
+  /** The answer, if what was asked was done. @throws CommandFailed */
+  async bytes(call: Call): Promise<HttpResponse> {
+    const answer = await this.try(call)
+    if (answer.status < 300) return answer
+    throw refused(answer.status, answer.body)
+  }
+
+  /** Any answer at all, refusals included. @throws CommandFailed when no master can be reached */
+  async try(call: Call): Promise<HttpResponse> {
+    return this.#anyMaster(call, async (master) => {
+      const answer = await this.#http.request(await this.#signed(master, call))
+      if (answer.status !== 401) return answer
+      this.#token = undefined
+      return this.#http.request(await this.#signed(master, call))
+    })
+  }
+
+  /** An open stream of chunks. @throws CommandFailed when it is refused */
+  async stream(call: Call): Promise<HttpStream> {
+    const stream = await this.#anyMaster(call, async (master) => {
+      const answer = await this.#http.stream(await this.#signed(master, call))
+      // A body that comes in chunks cannot be sent twice.
+      if (answer.status !== 401 || isChunks(call.body)) return answer
+      answer.close()
+      this.#token = undefined
+      return this.#http.stream(await this.#signed(master, call))
+    })
+    if (stream.status < 300) return stream
+    const chunks: Uint8Array[] = []
+    for await (const chunk of stream.body) chunks.push(chunk)
+    throw refused(stream.status, Buffer.concat(chunks))
+  }
+
+  async #signed(master: MasterShown, call: Call): Promise<Parameters<HttpClient['stream']>[0]> {
+    this.#token ??= await this.#login(master)
+    const { face, method, path, headers, body, signal } = call
+    return {
+      method,
+      url: new URL(path, master[face]),
+      headers: { ...headers, authorization: `token=${this.#token}` },
+      ...(body !== undefined && { body }),
+      ...(signal !== undefined && { signal }),
+    }
+  }
+
+  async #login(master: MasterShown): Promise<string> {
+    const { uid, password } = this.#context
+    const answer = await this.#http.request({
+      method: 'POST',
+      url: new URL('/acs/api/v1/auth/login', master.dcos),
+      body: { uid, password },
+    })
+    if (answer.status >= 500) throw refused(answer.status, answer.body)
+    if (answer.status !== 200) {
+      throw new CommandFailed(
+        'denied',
+        `login as ${uid} was refused: the context may be that of another cluster; start one with: npm start`,
+      )
+    }
+    const { token } = JSON.parse(Buffer.from(answer.body).toString('utf8')) as { token: string }
+    return token
+  }
+
+  /** Starts with the master that answered last; goes round while nobody listens there. */
+  async #anyMaster<T extends HttpResponse | HttpStream>(
+    call: Call,
+    attempt: (master: MasterShown) => Promise<T>,
+  ): Promise<T> {
+    const { masters } = this.#context
+    let last: unknown
+    for (let turn = 0; turn < masters.length; turn++) {
+      const at = (this.#preferred + turn) % masters.length
+      const master = masters[at]
+      if (master === undefined) continue
+      try {
+        const answer = await this.#atLeader(await attempt(master), master, attempt)
+        this.#preferred = at
+        return answer
+      } catch (error) {
+        if (!mayTryNext(error, call)) throw error
+        last = error
+      }
+    }
+    if (last instanceof CommandFailed) throw last
+    throw new CommandFailed(
+      'unavailable',
+      `no master answers at ${masters.map(({ conclave }) => conclave).join(', ')}. Is the cluster up? Start one with: npm start`,
+      { cause: last },
+    )
+  }
+
+  /** Mesos' own API sends a client to the leader. Our token goes only where the context says. */
+  async #atLeader<T extends HttpResponse | HttpStream>(
+    answer: T,
+    from: MasterShown,
+    attempt: (master: MasterShown) => Promise<T>,
+  ): Promise<T> {
+    if (answer.status !== 307) return answer
+    const to = new URL(answer.headers.location ?? '', from.mesos)
+    const leader = this.#context.masters.find(({ mesos }) => new URL(mesos).host === to.host)
+    if (leader === undefined) return answer
+    if ('close' in answer) answer.close()
+    return attempt(leader)
+  }
+}
+
+/**
+ * Whether another master may be asked the same. Not when the first may have done it already: a run
+ * that is submitted twice runs twice.
+ */
+function mayTryNext(error: unknown, { method, signal }: Call): boolean {
+  if (signal?.aborted === true) return false
+  if (error instanceof CommandFailed) return error.failure === 'unavailable'
+  if (!(error instanceof HttpFailed)) return false
+  const neverArrived = (error.cause as { code?: string } | undefined)?.code === 'ECONNREFUSED'
+  return neverArrived || method !== 'POST'
+}
+
+const isChunks = (body: Call['body']): boolean =>
+  body !== undefined && !(body instanceof Uint8Array)
+
+/** The words of a refusal, whichever face they come from. */
+function refused(status: number, body: Uint8Array): CommandFailed {
+  if (status < 400) {
+    return new CommandFailed(
+      'unavailable',
+      'the leader is at a place that the context does not know; is it that of another cluster?',
+    )
+  }
+  const text = Buffer.from(body).toString('utf8')
+  return new CommandFailed(failureOf(status), messageIn(text) ?? `the master answered ${status}`)
+}
+
+function messageIn(text: string): string | undefined {
+  try {
+    const { error, description } = JSON.parse(text) as {
+      error?: { message?: unknown }
+      description?: unknown
+    }
+    const message = error?.message ?? description
+    return typeof message === 'string' ? message : undefined
+  } catch {
+    return text.length > 0 && text.length < 500 ? text : undefined
+  }
+}

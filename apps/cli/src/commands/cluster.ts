@@ -1,0 +1,129 @@
+import { eventsOf } from '@conclave/runtime'
+import type { Command } from 'commander'
+import type { Client } from '../client.ts'
+import { age, dim, print, printable, printJson, table } from '../output.ts'
+
+interface AgentShown {
+  readonly agentId: string
+  readonly hostname: string
+  readonly isActive: boolean
+  readonly runtime: string
+  readonly registeredAtMs: number
+  readonly tasks: number
+  readonly resources: Record<string, { total: number; used: number }>
+}
+
+interface StatusShown {
+  readonly masterId: string
+  readonly role: string
+  readonly term: number
+  readonly appliedIndex: number
+  readonly revision: number
+}
+
+/** `conclave agent|master|events|state`: what the cluster is made of and what happens in it. */
+export function clusterCommands(program: Command, client: () => Client): void {
+  program
+    .command('agent')
+    .description('look at the agents')
+    .command('ls')
+    .description('list agents and what they have to offer')
+    .option('--json')
+    .action(async (options: { json?: boolean }) => {
+      const { agents } = await client().json<{ agents: AgentShown[] }>(
+        'conclave',
+        'GET',
+        '/conclave/v1/agents',
+      )
+      if (options.json === true) return printJson(agents)
+      const rows = agents.map((agent) => [
+        agent.agentId,
+        printable(agent.hostname),
+        agent.isActive ? 'active' : 'disconnected',
+        agent.runtime,
+        `${agent.tasks}`,
+        Object.entries(agent.resources)
+          .map(([name, { total, used }]) => `${name} ${used}/${total}`)
+          .join(', '),
+        age(agent.registeredAtMs, Date.now()),
+      ])
+      print(table(['AGENT', 'HOST', 'STATE', 'RUNTIME', 'TASKS', 'RESOURCES', 'AGE'], rows))
+    })
+
+  program
+    .command('master')
+    .description('look at the masters')
+    .command('ls')
+    .description('list masters and their roles')
+    .option('--json')
+    .action(async (options: { json?: boolean }) => {
+      const talk = client()
+      const masters = await Promise.all(
+        talk.context.masters.map((master) => statusOf(talk, master)),
+      )
+      if (options.json === true) return printJson(masters)
+      const rows = masters.map((status) => [
+        status.masterId,
+        status.role,
+        `${status.term ?? ''}`,
+        `${status.appliedIndex ?? ''}`,
+        `${status.revision ?? ''}`,
+      ])
+      print(table(['MASTER', 'ROLE', 'TERM', 'APPLIED', 'REVISION'], rows))
+    })
+
+  program
+    .command('events')
+    .description('print events as they happen, until Ctrl-C')
+    .option('--after <id>', 'begin after this event')
+    .option('--json', 'one JSON document a line')
+    .action(async (options: { after?: string; json?: boolean }) => {
+      const stream = await client().stream({
+        face: 'conclave',
+        method: 'GET',
+        path: '/events',
+        ...(options.after !== undefined && { headers: { 'last-event-id': options.after } }),
+      })
+      for await (const { data } of eventsOf(stream.body)) {
+        print(
+          options.json === true ? `${data}\n` : `${eventLine(JSON.parse(data) as EventShown)}\n`,
+        )
+      }
+    })
+
+  program
+    .command('state')
+    .description("print the cluster's state as Mesos' GET_STATE shows it")
+    .option('--json', 'the same (it is always JSON)')
+    .action(async () => {
+      printJson(await client().json('mesos', 'POST', '/api/v1', { type: 'GET_STATE' }))
+    })
+}
+
+async function statusOf(
+  client: Client,
+  { masterId }: { masterId: string },
+): Promise<Partial<StatusShown> & { masterId: string; role: string }> {
+  try {
+    return await client.only(masterId).json<StatusShown>('conclave', 'GET', '/conclave/v1/masters')
+  } catch {
+    return { masterId, role: 'unreachable' }
+  }
+}
+
+interface EventShown {
+  readonly id: string
+  readonly atMs: number
+  readonly source: string
+  readonly type: string
+  readonly cause?: string
+}
+
+function eventLine({ id: _id, atMs, source, type, cause: _cause, ...fields }: EventShown): string {
+  const time = new Date(atMs).toISOString().slice(11, 23)
+  const said = Object.entries(fields)
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(([name, value]) => `${name}=${printable(String(value))}`)
+    .join(' ')
+  return `${dim(time)} ${source.padEnd(10)} ${type.padEnd(22)} ${said}`
+}

@@ -1,0 +1,40 @@
+import { InvalidArgumentError, type Command } from 'commander'
+import type { UpOptions } from '../up.ts'
+
+/** `conclave up`: a whole cluster here and now, for as long as this command runs. */
+export function upCommand(program: Command): void {
+  program
+    .command('up')
+    .description('start a cluster on this machine and stay until Ctrl-C')
+    .option('--tour', 'show how two secrets travel, and check every claim on the way')
+    .option('--once', 'take the tour, then end: exit code 0 if every claim held')
+    .option('--processes', 'run each member as a process of its own (default: all in this one)')
+    .option('--data [dir]', 'keep the cluster in a directory (~/.conclave/cluster unless named)')
+    .option('--masters <n>', 'how many masters a new cluster has: 1, 3, 5 or 7', oddCount, 3)
+    .option('--agents <n>', 'how many agents a new cluster has', anyCount, 2)
+    .option('--ready-file <file>', 'write URLs and credentials there as JSON once all is ready')
+    .option('--json', 'print the same as JSON, and the tour as one JSON document')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  conclave up --tour\n  conclave up --processes --data ./cluster --ready-file ready.json',
+    )
+    .action(async (options: UpOptions) => {
+      // Only now: this loads the whole house, which no other command needs.
+      const { up } = await import('../up.ts')
+      const code = await up(options)
+      // Whoever was still asking the cluster something is not waited for.
+      process.stdout.write('', () => process.exit(code))
+    })
+}
+
+function anyCount(text: string): number {
+  if (/^[1-9]\d{0,2}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a number from 1 to 999.')
+}
+
+function oddCount(text: string): number {
+  if (/^[1357]$/.test(text)) return Number(text)
+  throw new InvalidArgumentError(
+    'It must be 1, 3, 5 or 7: with an even number one more gains nothing.',
+  )
+}

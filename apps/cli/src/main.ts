@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { CommanderError } from 'commander'
+import { ConclaveError } from '@conclave/kernel'
+import { exitCode, failureIn } from './failure.ts'
+import { conclave } from './program.ts'
+
+// `conclave … | head` closes the pipe early: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+try {
+  await conclave().parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : exitCode.usage
+  } else if (error instanceof ConclaveError) {
+    process.stderr.write(`conclave: ${error.message}\n`)
+    process.exitCode = exitCode[failureIn(error)]
+  } else {
+    throw error
+  }
+}

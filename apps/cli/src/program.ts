@@ -1,0 +1,50 @@
+import tab from '@bomb.sh/tab/commander'
+import { Command } from 'commander'
+import { Client } from './client.ts'
+import { clusterCommands } from './commands/cluster.ts'
+import { runCommand } from './commands/run.ts'
+import { secretCommands } from './commands/secret.ts'
+import { taskCommands } from './commands/task.ts'
+import { upCommand } from './commands/up.ts'
+import manifest from '../package.json' with { type: 'json' }
+
+const client = (): Client => new Client()
+
+/** The whole command line. A client is made when a command needs one, so that help needs no cluster. */
+export function conclave(): Command {
+  const program = new Command('conclave')
+    .description('a whole secret-carrying cluster on one laptop')
+    .version(manifest.version)
+    .exitOverride()
+    .showHelpAfterError('(conclave --help shows what there is)')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', help)
+
+  upCommand(program)
+  runCommand(program, client)
+  secretCommands(program, client)
+  taskCommands(program, client)
+  clusterCommands(program, client)
+  for (const command of allBelow(program)) command.exitOverride()
+  tab(program)
+  return program
+}
+
+function* allBelow(command: Command): Generator<Command> {
+  for (const below of command.commands) {
+    yield below
+    yield* allBelow(below)
+  }
+}
+
+const help = `
+Examples:
+  conclave up                                  start a cluster and stay
+  printf s3cr3t | conclave secret put dev/db   store a secret
+  conclave run examples/tasks/env-secret.json  run a task that is given one
+  conclave events                              watch it travel
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unavailable, 6 conflict;
+run, task exec and task logs --follow end with the task's own.
+
+Completion: conclave complete bash|zsh|fish|powershell prints a script for your shell.`

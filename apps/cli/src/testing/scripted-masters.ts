@@ -1,0 +1,131 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Context } from '../context.ts'
+
+export interface Asked {
+  readonly method: string
+  readonly path: string
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+}
+
+export interface Answer {
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Buffer | object
+}
+
+const at = (masterId: string, url: string): Context['masters'][number] => ({
+  masterId,
+  conclave: url,
+  dcos: url,
+  mesos: url,
+})
+
+const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+
+/** A master with all faces on one port that answers as a test says, and the command line to ask it. */
+export class ScriptedCluster {
+  readonly asked: Asked[] = []
+  readonly #routes = new Map<string, Answer>()
+  readonly #server: Server
+  readonly #directory = mkdtempSync(join(tmpdir(), 'conclave-cli-'))
+  #url = ''
+  /** Masters that are in the context and not there, before the one that is. */
+  deadMasters = 0
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      void this.#answer(request, response)
+    })
+  }
+
+  static async start(): Promise<ScriptedCluster> {
+    const cluster = new ScriptedCluster()
+    cluster.#server.listen(0, '127.0.0.1')
+    await once(cluster.#server, 'listening')
+    const { port } = cluster.#server.address() as AddressInfo
+    cluster.#url = `http://127.0.0.1:${port}`
+    cluster.on('POST /acs/api/v1/auth/login', { body: { token: 'a.b.c' } })
+    return cluster
+  }
+
+  on(route: string, answer: Answer): void {
+    this.#routes.set(route, answer)
+  }
+
+  /** Nobody listens there any more. */
+  leave(): void {
+    this.#server.closeAllConnections()
+    this.#server.close()
+  }
+
+  stop(): void {
+    this.leave()
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+
+  /** What was asked beside the login. */
+  requests(): string[] {
+    return this.asked
+      .filter(({ path }) => !path.endsWith('/auth/login'))
+      .map(({ method, path }) => `${method} ${path}`)
+  }
+
+  /** Runs `conclave` as a shell would. */
+  async conclave(
+    argv: readonly string[],
+    input: string | Buffer = '',
+  ): Promise<{ code: number | null; stdout: string; stderr: string; bytes: Buffer }> {
+    const context = join(this.#directory, 'context.json')
+    writeFileSync(context, JSON.stringify(this.#context()), { mode: 0o600 })
+    const child = spawn(process.execPath, [main, ...argv], {
+      env: { ...process.env, CONCLAVE_CONTEXT: context, NO_COLOR: '1' },
+      stdio: 'pipe',
+    })
+    const [out, err]: Buffer[][] = [[], []]
+    child.stdout.on('data', (chunk: Buffer) => out?.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => err?.push(chunk))
+    child.stdin.on('error', () => undefined).end(input)
+    const [code] = (await once(child, 'close')) as [number | null]
+    const bytes = Buffer.concat(out ?? [])
+    return { code, bytes, stdout: bytes.toString(), stderr: Buffer.concat(err ?? []).toString() }
+  }
+
+  #context(): Context {
+    // Port 1 is reserved, and nobody listens there.
+    const dead = Array.from({ length: this.deadMasters }, (_, index) =>
+      at(`dead-${index}`, 'http://127.0.0.1:1'),
+    )
+    const masters = [...dead, at('master-1', this.#url)]
+    return { clusterId: 'c', masters, uid: 'dev', password: 'the-password' }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const { method = '', url = '', headers } = request
+    this.asked.push({ method, path: url, headers, body: Buffer.concat(chunks) })
+    const known = this.#routes.get(`${method} ${url}`)
+    const {
+      status = 200,
+      headers: more,
+      body = '',
+    } = known ?? {
+      status: 404,
+      body: { error: { code: 'none', message: `no route ${method} ${url}` } },
+    }
+    const isText = typeof body === 'string' || Buffer.isBuffer(body)
+    response.writeHead(status, {
+      ...(isText ? {} : { 'content-type': 'application/json' }),
+      ...more,
+    })
+    response.end(isText ? body : JSON.stringify(body))
+  }
+}
