@@ -97,6 +97,20 @@ describe('a new cluster', () => {
   })
 })
 
+test('a password is handed over before the cluster counts as made', async () => {
+  const told: string[] = []
+  const keepPassword = (clusterId: string): void => {
+    told.push(clusterId)
+    throw new Error('the disk is full')
+  }
+
+  await expect(prepareCluster(directory, { ...plan, keepPassword })).rejects.toThrow('disk is full')
+  const { manifest, password } = await prepareCluster(directory, plan)
+
+  expect(password).toBeDefined()
+  expect(told).not.toContain(manifest.clusterId)
+})
+
 describe('a directory that was prepared before', () => {
   test('is left exactly as it is, and its password is not known again', async () => {
     const first = await prepareCluster(directory, plan)

@@ -44,6 +44,8 @@ export interface ClusterPlan {
   readonly superuser?: string
   /** Names and addresses that masters are reached by, beside localhost. */
   readonly hosts?: readonly string[]
+  /** Told the superuser's password before the cluster counts as made: whoever keeps it never lacks it. */
+  readonly keepPassword?: (clusterId: string, password: RedactedBytes) => void
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -79,6 +81,7 @@ export async function prepareCluster(
   const manifest = describe(plan, random)
   const password = createPassword(random)
   await fill(directory, manifest, plan, password, random)
+  plan.keepPassword?.(manifest.clusterId, password)
   await writePrivately(manifestFile(directory), utf8(`${JSON.stringify(manifest, null, 2)}\n`))
   await rm(unfinishedFile(directory))
   return { directory, manifest, password }
