@@ -1,0 +1,24 @@
+import { memberSettings } from '@conclave/assembly'
+import { secretSizeBytesMax } from '@conclave/model'
+import { setting } from '@conclave/runtime'
+import { z } from 'zod'
+
+const mebibyte = 1024 * 1024
+
+/** What a master can be told. */
+export const settings = {
+  ...memberSettings,
+  tickMs: setting(
+    z.int().min(5).max(5000),
+    'milliseconds of one tick of Raft, from 5 to 5000: a leader that is silent for ten is replaced',
+    50,
+  ),
+  secretSizeBytesMax: setting(
+    z
+      .int()
+      .min(1)
+      .max(16 * mebibyte),
+    'how many bytes one secret may have, up to 16 MiB',
+    secretSizeBytesMax,
+  ),
+} as const

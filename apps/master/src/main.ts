@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+import { runApp, thisProcess } from '@conclave/assembly'
+import { settings } from './config.ts'
+import { wire } from './wire.ts'
+
+const code = await runApp(
+  {
+    name: 'conclave-master',
+    summary: 'one member of the group that keeps the secrets',
+    source: 'master',
+    example: 'conclave-master --config run/master-1.json',
+    settings,
+    start: wire,
+  },
+  thisProcess,
+)
+process.exit(code)
