@@ -1,0 +1,125 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { BytesMalformed, utf8, utf8Text } from './bytes.ts'
+import { readJsonField, writeJsonString } from './json-bytes.ts'
+
+const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed())
+
+/** What `JSON.parse` says is at a field: `=` and its text, or which kind of no text. */
+function expected(json: unknown, field: string): string {
+  const record = json as Record<string, unknown>
+  if (!Object.hasOwn(record, field)) return 'absent'
+  const value = record[field]
+  if (value === null) return 'null'
+  return typeof value === 'string' ? `=${value}` : 'other'
+}
+
+function found(json: string, field: string): string {
+  const answer = readJsonField(utf8(json), field)
+  return answer.kind === 'string' ? `=${utf8Text(answer.bytes)}` : answer.kind
+}
+
+function foundOrRefused(json: string): string {
+  try {
+    return found(json, 'value')
+  } catch (error) {
+    if (error instanceof BytesMalformed) return 'refused'
+    throw error
+  }
+}
+
+describe('KE4: a field of JSON read as bytes', () => {
+  test('is what JSON.parse finds there', () => {
+    const value = fc.oneof(fc.jsonValue(), text)
+    const object = fc.dictionary(fc.oneof(fc.constantFrom('value', 'a', ''), text), value)
+    fc.assert(
+      fc.property(
+        object,
+        fc.constantFrom('value', 'a', ''),
+        fc.constantFrom(0, 2),
+        (record, field, indent) => {
+          const json = JSON.stringify(record, null, indent)
+          const same = JSON.parse(json) as unknown
+          expect(found(json, field)).toBe(expected(same, field))
+        },
+      ),
+    )
+  })
+
+  test('accepts and refuses the same texts as JSON.parse, but for halves of surrogate pairs', () => {
+    const pieces = [
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"value"',
+      '"a\\u0041"',
+      '"\\n"',
+      '"\\x"',
+      '"',
+      ' ',
+      'true',
+      'null',
+      '1',
+      '-0.5e+3',
+      '01',
+      '1.',
+      '\t',
+      '\\',
+      '\u0000',
+      '"é😀"',
+    ]
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 14 }), (parts) => {
+        const json = parts.join('')
+        let parsed: unknown
+        try {
+          parsed = JSON.parse(json)
+        } catch {
+          parsed = undefined
+        }
+        const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+        expect(foundOrRefused(json)).toBe(isObject ? expected(parsed, 'value') : 'refused')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each([
+    ['{"value":"\\ud83d\\ude00"}', '=😀'],
+    ['{"value":"1","value":"2"}', '=2'],
+    ['{"value":"1","value":2}', 'other'],
+    ['{"\\u0076alue":"named in escapes"}', '=named in escapes'],
+    ['{"inner":{"value":"not this one"}}', 'absent'],
+  ])('of %s is %j', (json, answer) => {
+    expect(found(json, 'value')).toBe(answer)
+  })
+
+  test.each([
+    ['', 0],
+    ['{"value":"s3cr3t', 16],
+    ['{"value":"\\ud83d"}', 16],
+    ['{"value":"s3cr3t"} x', 19],
+    ['["s3cr3t"]', 0],
+  ])('is refused in %j with an offset and nothing of the text', (json) => {
+    const read = (): unknown => readJsonField(utf8(json), 'value')
+    expect(read).toThrow(/^not valid JSON at byte \d+$/)
+  })
+
+  test('is refused when nested deeper than 64', () => {
+    const deep = `{"a":${'['.repeat(64)}${']'.repeat(64)}}`
+    expect(() => readJsonField(utf8(deep), 'value')).toThrow('deeper than 64')
+  })
+})
+
+describe('KE4: a JSON string written from bytes', () => {
+  test('parses to the same text', () => {
+    fc.assert(
+      fc.property(text, (value) => {
+        expect(JSON.parse(utf8Text(writeJsonString(utf8(value))))).toBe(value)
+      }),
+    )
+  })
+})
