@@ -1,0 +1,8 @@
+export {
+  Conclave,
+  repository,
+  runProgram,
+  type Master,
+  type Outcome,
+  type Ready,
+} from './conclave.ts'

@@ -1,0 +1,1 @@
+export type { Report, Result } from './result.ts'

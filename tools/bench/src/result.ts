@@ -1,0 +1,48 @@
+/** One number that was measured, and what it is compared with in the same run. */
+export interface Result {
+  readonly name: string
+  readonly value: number
+  readonly unit: string
+  /** Who was measured beside us, on this machine, in this run. */
+  readonly peer?: string
+  readonly peerValue?: number
+  /** `value / peerValue`. */
+  readonly ratio?: number
+}
+
+export interface Report {
+  readonly suite: string
+  readonly machine: string
+  readonly results: readonly Result[]
+}
+
+/** A result beside its peer's. */
+export const against = (
+  name: string,
+  value: number,
+  unit: string,
+  peer: string,
+  peerValue: number,
+): Result => ({ name, value, unit, peer, peerValue, ratio: value / peerValue })
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5)
+
+/** The value below which a share `q` of `values` lies (nearest rank). */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return (
+    sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? Number.NaN
+  )
+}
+
+export function lineOf({ name, value, unit, peer, peerValue, ratio }: Result): string {
+  const own = `${name.padEnd(54)} ${rounded(value).padStart(10)} ${unit}`
+  if (peer === undefined || peerValue === undefined || ratio === undefined) return own
+  return `${own}   ${rounded(ratio)}× ${peer} (${rounded(peerValue)} ${unit})`
+}
+
+/** Three significant digits, never in powers of ten. */
+function rounded(value: number): string {
+  if (!Number.isFinite(value)) return String(value)
+  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)))
+}
