@@ -2,6 +2,7 @@ import { utf8 } from '@conclave/kernel'
 import {
   isTerminal,
   isUuid,
+  type AgentInfo,
   type FromAgent,
   type TaskReason,
   type TaskState,
@@ -9,10 +10,12 @@ import {
 } from '@conclave/model'
 import { killStray, sendKill } from './kills.ts'
 import { agentKey, putAgent, type AgentRecord } from './records.ts'
+import { infoSizeBytesMax } from './frameworks.ts'
 import { bagOf, contains, resourcesProblem } from './resources.ts'
 import type { Agent, ClusterState } from './state.ts'
 import { decide, enqueue, stateFor } from './statuses.ts'
 import { isHolding, type Task } from './tasks.ts'
+import { infiniteField } from './validation.ts'
 
 type Register = Extract<FromAgent, { type: 'register' }>
 type StatusUpdate = Extract<FromAgent, { type: 'status-update' }>
@@ -24,7 +27,7 @@ export function registerAgent(
   agentName: string,
   message: Register,
 ): void {
-  const problem = resourcesProblem(message.info.resources)
+  const problem = agentInfoProblem(message.info)
   if (problem !== undefined) return refuse(state, connection, problem)
   if (message.agentId === undefined) return admit(state, connection, agentName, message)
 
@@ -45,6 +48,15 @@ export function registerAgent(
     return refuse(state, connection, `agent ${message.agentId} has less than its tasks use`)
   }
   readmit(state, connection, agent, message)
+}
+
+function agentInfoProblem(info: AgentInfo): string | undefined {
+  if (utf8(JSON.stringify(info)).length > infoSizeBytesMax) {
+    return `AgentInfo is larger than ${infoSizeBytesMax} bytes`
+  }
+  const endless = infiniteField(info.attributes)
+  if (endless !== undefined) return `'${endless}' of an attribute must be a finite number`
+  return resourcesProblem(info.resources)
 }
 
 function refuse(state: ClusterState, connection: number, why: string): void {
@@ -284,7 +296,8 @@ function ours(state: ClusterState, { record }: Task, status: TaskStatus): TaskSt
     source: status.source === 'SOURCE_EXECUTOR' ? 'SOURCE_EXECUTOR' : 'SOURCE_AGENT',
     timestamp: status.timestamp ?? state.nowMs / 1000,
   }
-  if (utf8(JSON.stringify(whole)).length <= statusSizeBytesMax) return whole
+  const isSmall = utf8(JSON.stringify(whole)).length <= statusSizeBytesMax
+  if (isSmall && infiniteField(whole) === undefined) return whole
   const { data: _data, labels: _labels, limitation: _limitation, ...small } = whole
   const containerStatus = { container_id: { value: containerId }, network_infos: [] }
   return { ...small, container_status: containerStatus }

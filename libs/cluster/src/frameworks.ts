@@ -1,3 +1,4 @@
+import { utf8 } from '@conclave/kernel'
 import {
   hasCapability,
   roleProblem,
@@ -9,7 +10,7 @@ import {
 import { graceOf, requestKill } from './kills.ts'
 import { frameworkKey, putFramework, putGrant, putTask, type FrameworkRecord } from './records.ts'
 import type { ClusterState, Framework } from './state.ts'
-import { decide, deliver, isStanding } from './statuses.ts'
+import { decide, deliver, revokedNow } from './statuses.ts'
 import { isCompleted, isHolding, type Task } from './tasks.ts'
 import type { PlainAnswer } from './effect.ts'
 
@@ -62,10 +63,16 @@ export function infoProblem(info: FrameworkInfo): string | undefined {
   }
   const invalid = info.roles.map(roleProblem).find((why) => why !== undefined)
   if (invalid !== undefined) return `'FrameworkInfo.roles' contains invalid role: ${invalid}`
+  if (utf8(JSON.stringify(info)).length > infoSizeBytesMax) {
+    return `FrameworkInfo is larger than ${infoSizeBytesMax} bytes`
+  }
   const timeout = info.failover_timeout ?? 0
   if (timeout >= 0 && timeout <= failoverSecondsMax) return undefined
   return `The framework failover_timeout (${timeout}) is invalid`
 }
+
+/** Descriptions of frameworks and agents have to fit into one record of the store. */
+export const infoSizeBytesMax = 65_536
 
 /** A span of nanoseconds in 63 bits, as Mesos keeps it. */
 const failoverSecondsMax = 9_223_372_036
@@ -162,7 +169,12 @@ function greet(
   }
   state.outbox.toFramework(streamId, subscribed)
   beat(state, framework)
-  state.outbox.emit({ type: 'framework.subscribed', frameworkId, name: info.name, isNew })
+  state.outbox.emit({
+    type: 'framework.subscribed',
+    frameworkId,
+    name: info.name.slice(0, 255),
+    isNew,
+  })
   state.mayAllocate = true
 }
 
@@ -231,10 +243,10 @@ export function removeFramework(state: ClusterState, framework: Framework, why: 
 function orphan(state: ClusterState, task: Task): void {
   const { frameworkId, taskId, agentId, state: last } = task.record
   if (isCompleted(task.record)) return
-  const revoked = task.grants.filter(isStanding)
-  const grants = task.grants.map((grant) => ({ revokedAtMs: state.nowMs, ...grant }))
+  const grants = revokedNow(state, task)
+  const revoked = grants.filter((grant) => !task.grants.includes(grant))
   const orphaned = state.tasks.put({ ...task.record, pending: [] }, grants)
-  state.outbox.commit([putTask(orphaned.record), ...grants.map(putGrant)])
+  state.outbox.commit([putTask(orphaned.record), ...revoked.map(putGrant)])
   for (const { path } of revoked) {
     state.outbox.emit({ type: 'grant.revoked', frameworkId, taskId, agentId, path })
   }
@@ -295,7 +307,8 @@ export function setSuppressed(
   isSuppressed: boolean,
 ): void {
   const { record } = framework
-  const named = new Set(roles.length > 0 ? roles : rolesOf(record.info))
+  const all = rolesOf(record.info)
+  const named = new Set(roles.length > 0 ? all.filter((role) => roles.includes(role)) : all)
   const kept = record.suppressedRoles.filter((role) => !named.has(role))
   const suppressedRoles = isSuppressed ? [...kept, ...named] : kept
   if (!isSuppressed) state.allocator.revive(record.frameworkId, roles)

@@ -4,6 +4,7 @@ import {
   isTerminal,
   TaskInfo,
   type FrameworkInfo,
+  type Grant,
   type TaskReason,
   type TaskState,
   type TaskStatus,
@@ -78,17 +79,12 @@ export function enqueue(
     ...withStatus(state, task.record, status),
     ...more,
   }
-  const revoked = isHolding(record) ? [] : task.grants.filter(isStanding)
-  const grants = task.grants.map((grant) =>
-    revoked.includes(grant) ? { ...grant, revokedAtMs: state.nowMs } : grant,
-  )
+  const grants = isHolding(record) ? task.grants : revokedNow(state, task)
+  const revoked = grants.filter((grant) => !task.grants.includes(grant))
   const isFreed = isHolding(task.record) && !isHolding(record)
   state.tasks.put(record, grants)
   const { frameworkId, taskId, agentId } = record
-  state.outbox.commit([
-    putTask(record),
-    ...grants.filter((_, index) => revoked.includes(task.grants[index]!)).map(putGrant),
-  ])
+  state.outbox.commit([putTask(record), ...revoked.map(putGrant)])
   state.outbox.emit({
     type: 'task.status',
     frameworkId,
@@ -119,8 +115,12 @@ function endGroup(state: ClusterState, { group, frameworkId, state: ended }: Tas
 }
 
 const eventTextMax = 1024
-export const isStanding = ({ revokedAtMs }: { revokedAtMs?: number | undefined }): boolean =>
-  revokedAtMs === undefined
+
+export const isStanding = ({ revokedAtMs }: Grant): boolean => revokedAtMs === undefined
+
+/** A task's grants with none of them standing. Those that were revoked before stay the same objects. */
+export const revokedNow = (state: ClusterState, { grants }: Task): readonly Grant[] =>
+  grants.map((grant) => (isStanding(grant) ? { ...grant, revokedAtMs: state.nowMs } : grant))
 
 function withStatus(state: ClusterState, before: TaskRecord, status: TaskStatus): TaskRecord {
   const isOver = isTerminal(status.state)

@@ -352,6 +352,8 @@ function strictTaskProblem(task: TaskInfo, limits: ClusterLimits): string | unde
   if (secrets.length > limits.secretsPerTaskMax) {
     return `Task uses ${secrets.length} secrets, more than the ${limits.secretsPerTaskMax} it may`
   }
+  const endless = infiniteField(task)
+  if (endless !== undefined) return `'${endless}' must be a finite number`
   return firstOf(secrets, strictSecretProblem) ?? strictSizeProblem(task, limits)
 }
 
@@ -369,6 +371,16 @@ function strictSecretProblem({ reference, value }: Secret): string | undefined {
     throw error
   }
   return reference.key === '' ? "'secret.reference.key' must not be empty" : undefined
+}
+
+/** JSON has no word for it, so a record that held it could not be read again. */
+export function infiniteField(value: unknown): string | undefined {
+  let found: string | undefined
+  JSON.stringify(value, (name, item: unknown) => {
+    if (typeof item === 'number' && !Number.isFinite(item)) found ??= name
+    return item
+  })
+  return found
 }
 
 function strictSizeProblem(

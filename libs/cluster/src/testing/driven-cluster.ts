@@ -217,10 +217,10 @@ export class DrivenCluster {
   }
 
   /** The payload of an operator read. */
-  read<T>(type: string): T {
+  read(type: string): unknown {
     const answer = this.operator({ type })
     invariant('json' in answer, `${type} is answered with JSON`)
-    return (answer.json as Record<string, T>)[type.toLowerCase()] as T
+    return (answer.json as Record<string, unknown>)[type.toLowerCase()]
   }
 
   /** A fresh base64 UUID of version 4. */

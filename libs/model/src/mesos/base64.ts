@@ -10,8 +10,7 @@ export function toBase64(bytes: Uint8Array): string {
   let text = ''
   for (let at = 0; at < bytes.length; at += 3) {
     const left = bytes.length - at
-    const group =
-      ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
+    const group = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
     text += letter(group >> 18) + letter(group >> 12)
     text += left > 1 ? letter(group >> 6) : pad
     text += left > 2 ? letter(group) : pad

@@ -48,14 +48,7 @@ const Parameters = message('Parameters', { parameter: repeated(Parameter) })
 
 export const VolumeSource = message('Volume.Source', {
   type: optional(
-    enumeration(
-      'UNKNOWN',
-      'DOCKER_VOLUME',
-      'SANDBOX_PATH',
-      'SECRET',
-      'HOST_PATH',
-      'CSI_VOLUME',
-    ),
+    enumeration('UNKNOWN', 'DOCKER_VOLUME', 'SANDBOX_PATH', 'SECRET', 'HOST_PATH', 'CSI_VOLUME'),
   ),
   docker_volume: optional(
     message('Volume.Source.DockerVolume', {

@@ -26,6 +26,8 @@ export function idProblem(id: string): string | undefined {
   if (id.length === 0) return 'ID must not be empty'
   if (id.length > 255) return 'ID must not be greater than 255 characters'
   if (id === '.' || id === '..') return `'${id}' is disallowed`
+  // Half a surrogate pair would be another id once it was written as UTF-8.
+  if (!id.isWellFormed()) return 'ID contains invalid characters'
   for (const letter of id) {
     const isControl = letter < ' ' || letter === '\u007f'
     if (isControl || letter === '/' || letter === '\\') return `'${id}' contains invalid characters`

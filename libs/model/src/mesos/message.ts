@@ -45,6 +45,8 @@ export interface Field<T, L extends Label = Label> extends Valued<T> {
   readonly label: L
   readonly kind: AnyKind
   readonly reach: Reach
+  /** Required of whoever sends it from outside; ours has something else in its place. */
+  readonly isDemanded?: boolean
   /** Written when the field is unset: the proto's explicit default. */
   readonly fallback?: string | number | boolean
 }
@@ -114,6 +116,12 @@ export const hidden = <T>(kind: Kind<T>): Field<T, 'optional'> => ({
   reach: 'hidden',
 })
 
+/** A {@link hidden} field that nobody outside may leave out. */
+export const demanded = <T>(kind: Kind<T>): Field<T, 'optional'> => ({
+  ...hidden(kind),
+  isDemanded: true,
+})
+
 export const internal = <T>(kind: Kind<T>): Field<T, 'optional'> => ({
   label: 'optional',
   kind,
@@ -159,7 +167,7 @@ export function parseOurs<T>(kind: Message<T>, json: unknown): T {
 function readRoot<T>(kind: Message<T>, json: unknown, isOurs: boolean): T {
   if (!isObject(json)) throw new CallMalformed('Expecting a JSON object')
   const value = readMessage(kind, json, { isOurs, depth: 0 })
-  const missing = missingFields(kind, value, '')
+  const missing = missingFields(kind, value, '', isOurs)
   if (missing.length > 0) {
     throw new CallMalformed(`Missing required fields: ${missing.join(', ')}`)
   }
@@ -248,8 +256,9 @@ function readText(field: Field<unknown>, name: string, json: string): unknown {
       throw new CallMalformed(`Failed to parse '${json}' as a JSON boolean for field '${name}'`)
     case 'message':
     case 'map':
-      throw mismatch('string', name)
+      break
   }
+  throw mismatch('string', name)
 }
 
 function decode(name: string, json: string): Uint8Array {
@@ -285,20 +294,27 @@ function readNumber(kind: AnyKind, name: string, json: number): number {
 }
 
 /** Dotted paths of required fields that are unset: a message's own first, then its parts'. */
-function missingFields(kind: AnyMessage, value: Json, prefix: string): readonly string[] {
+function missingFields(
+  kind: AnyMessage,
+  value: Json,
+  prefix: string,
+  isOurs: boolean,
+): readonly string[] {
   const fields = Object.entries(kind.fields())
+  const isNeeded = ({ label, isDemanded = false }: Field<unknown>): boolean =>
+    label === 'required' || (isDemanded && !isOurs)
   const own = fields
-    .filter(([name, field]) => field.label === 'required' && value[name] === undefined)
+    .filter(([name, field]) => isNeeded(field) && value[name] === undefined)
     .map(([name]) => prefix + name)
   const nested = fields.flatMap(([name, { kind: of }]) => {
     if (of.is === 'map' && of.of.is === 'message') {
-      return missingIn(of.of, Object.entries(value[name] ?? {}), `${prefix}${name}`)
+      return missingIn(of.of, Object.entries(value[name] ?? {}), `${prefix}${name}`, isOurs)
     }
     if (of.is !== 'message' || value[name] === undefined) return []
     if (!Array.isArray(value[name])) {
-      return missingFields(of, value[name] as Json, `${prefix}${name}.`)
+      return missingFields(of, value[name] as Json, `${prefix}${name}.`, isOurs)
     }
-    return missingIn(of, Object.entries(value[name]), `${prefix}${name}`)
+    return missingIn(of, Object.entries(value[name]), `${prefix}${name}`, isOurs)
   })
   return [...own, ...nested]
 }
@@ -307,8 +323,11 @@ function missingIn(
   kind: AnyMessage,
   items: readonly [string, unknown][],
   path: string,
+  isOurs: boolean,
 ): readonly string[] {
-  return items.flatMap(([key, item]) => missingFields(kind, item as Json, `${path}[${key}].`))
+  return items.flatMap(([key, item]) =>
+    missingFields(kind, item as Json, `${path}[${key}].`, isOurs),
+  )
 }
 
 export type JsonObject = { readonly [name: string]: unknown }
@@ -374,10 +393,11 @@ function mapValue(
 ): unknown {
   if (value === undefined) return undefined
   if (kind === part) return change(value)
-  const within = (of: AnyKind, item: unknown): unknown =>
-    Array.isArray(item)
-      ? item.map((one: unknown) => mapValue(of, one, part, change))
-      : mapValue(of, item, part, change)
+  const within = (of: AnyKind, item: unknown): unknown => {
+    if (!Array.isArray(item)) return mapValue(of, item, part, change)
+    const items = item.map((one: unknown) => mapValue(of, one, part, change))
+    return items.every((one, index) => one === item[index]) ? item : items
+  }
   if (kind.is === 'map') return mapMembers(value as Json, () => kind.of, within)
   if (kind.is !== 'message') return value
   const fields = kind.fields()
@@ -393,7 +413,7 @@ function mapMembers(
     const of = kindOf(name)
     return [name, of === undefined ? item : within(of, item)]
   })
-  return Object.fromEntries(members)
+  return members.every(([name, item]) => item === value[name]) ? value : Object.fromEntries(members)
 }
 
 /** Every `part` in `value`, in a fixed order. */
@@ -407,7 +427,7 @@ export function partsIn<T, P>(kind: Message<T>, value: T, part: Message<P>): rea
 }
 
 /** A message of ours as a zod schema, for records and for messages between master and agent. */
-export function schemaOf<T>(kind: Message<T>): z.ZodType<T, unknown> {
+export function schemaOf<T>(kind: Message<T>): z.ZodType<T> {
   return z.unknown().transform((json, context): T => {
     try {
       return parseOurs(kind, json)

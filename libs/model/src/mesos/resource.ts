@@ -66,4 +66,3 @@ export const Attribute = message('Attribute', {
   text: optional(message('Value.Text', { value: required(text) })),
 })
 export type Attribute = Infer<typeof Attribute>
-

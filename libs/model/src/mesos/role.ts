@@ -5,7 +5,10 @@ export function roleProblem(role: string): string | undefined {
   if (role.startsWith('/')) return `Role '${role}' cannot start with a slash`
   if (role.endsWith('/')) return `Role '${role}' cannot end with a slash`
   if (role.includes('//')) return `Role '${role}' cannot contain two adjacent slashes`
-  return role.split('/').map((component) => componentProblem(role, component)).find(isText)
+  return role
+    .split('/')
+    .map((component) => componentProblem(role, component))
+    .find(isText)
 }
 
 function componentProblem(role: string, component: string): string | undefined {

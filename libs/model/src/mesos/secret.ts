@@ -1,6 +1,7 @@
 import { wipe, type RedactedBytes } from '@conclave/kernel'
 import {
   boolean,
+  demanded,
   enumeration,
   hidden,
   internal,
@@ -31,7 +32,7 @@ export type SealedValue = Infer<typeof SealedValue>
  * name an envelope could have another task's value opened for it.
  */
 export const SecretValue = message('Secret.Value', {
-  data: hidden(plaintext),
+  data: demanded(plaintext),
   sealed: internal(SealedValue),
 })
 export type SecretValue = Infer<typeof SecretValue>
@@ -51,24 +52,24 @@ export const Secret = message('Secret', {
 export type Secret = Infer<typeof Secret>
 
 /**
- * `value` with every inline plaintext in it sealed, wherever it stood. The plaintext is wiped, also
- * when sealing fails.
+ * `value` with every inline plaintext in it sealed, wherever it stood. All plaintext is wiped, also
+ * when sealing one of them fails.
  */
 export function sealSecrets<T>(
   kind: Message<T>,
   value: T,
   seal: (data: RedactedBytes) => { readonly id: string; readonly envelope: string },
 ): T {
-  return mapParts(kind, value, Secret, (secret) => {
-    const data = secret.value?.data
-    if (data === undefined) return secret
-    try {
+  try {
+    return mapParts(kind, value, Secret, (secret) => {
+      const data = secret.value?.data
+      if (data === undefined) return secret
       const containsNull = data.reveal().includes(0)
       return { ...secret, value: { sealed: { ...seal(data), containsNull } } }
-    } finally {
-      wipe(data)
-    }
-  })
+    })
+  } finally {
+    wipeSecrets(kind, value)
+  }
 }
 
 /** Wipes every inline plaintext in `value`: for calls that are refused before they are sealed. */
@@ -80,5 +81,8 @@ export function wipeSecrets<T>(kind: Message<T>, value: T): void {
 
 /** `value` without the envelopes of its inline secrets: for what has ended, and will not ask again. */
 export function dropSecretValues<T>(kind: Message<T>, value: T): T {
-  return mapParts(kind, value, Secret, ({ value: _forgotten, ...rest }) => rest)
+  return mapParts(kind, value, Secret, (secret) => {
+    const { value: inline, ...rest } = secret
+    return inline === undefined ? secret : rest
+  })
 }

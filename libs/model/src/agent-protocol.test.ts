@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest'
+import { FromAgent, ToAgent } from './agent-protocol.ts'
+
+const task = {
+  name: 't',
+  task_id: { value: 't' },
+  agent_id: { value: 'a' },
+  command: {
+    environment: {
+      variables: [
+        {
+          name: 'A',
+          type: 'SECRET',
+          secret: { type: 'VALUE', value: { sealed: { id: 'i-1', envelope: 'ZW52' } } },
+        },
+      ],
+    },
+  },
+}
+
+describe('MO11: what master and agent say to each other', () => {
+  test('a launch carries envelopes through JSON and back', () => {
+    const launch = ToAgent.parse({ type: 'launch', frameworkId: 'f', containerId: 'c', task })
+
+    expect(ToAgent.parse(JSON.parse(JSON.stringify(launch)))).toEqual(launch)
+    expect(JSON.stringify(launch)).toContain('ZW52')
+  })
+
+  test('a registration has what the agent runs, and no name: that is in the certificate', () => {
+    const message = FromAgent.parse({
+      type: 'register',
+      info: { hostname: 'h', resources: [{ name: 'cpus', type: 'SCALAR', scalar: { value: 1 } }] },
+      runtime: 'memory',
+      tasks: [{ frameworkId: 'f', taskId: 't', containerId: 'c' }],
+      certificateName: 'another',
+    })
+
+    expect(message).not.toHaveProperty('certificateName')
+    expect(message).toMatchObject({ type: 'register', tasks: [{ taskId: 't' }] })
+  })
+
+  test.each([
+    [
+      { type: 'register', info: {}, runtime: 'memory', tasks: [] },
+      'Missing required fields: hostname',
+    ],
+    [
+      { type: 'status-update', frameworkId: 'f', status: { task_id: { value: 't' } } },
+      'Missing required fields: state',
+    ],
+    [
+      {
+        type: 'status-update',
+        frameworkId: 'f',
+        status: { task_id: { value: 't' }, state: 'TASK_FLYING' },
+      },
+      "Failed to find enum for 'TASK_FLYING'",
+    ],
+  ])('%j is refused: %s', (message, why) => {
+    expect(FromAgent.safeParse(message).error?.issues[0]?.message).toBe(why)
+  })
+
+  test('an unknown type is refused', () => {
+    expect(FromAgent.safeParse({ type: 'obey' }).success).toBe(false)
+    expect(ToAgent.safeParse({ type: 'obey' }).success).toBe(false)
+  })
+})
