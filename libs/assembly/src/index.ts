@@ -17,6 +17,11 @@ export {
 } from './cluster/layout.ts'
 export { ClusterManifest } from './cluster/manifest.ts'
 export {
+  startMemberAgent,
+  usualResources,
+  type MemberAgentOptions,
+} from './cluster/member-agent.ts'
+export {
   loadAccountKey,
   loadFirstIdentities,
   loadKek,
@@ -49,3 +54,4 @@ export {
   type Surroundings,
 } from './process/run-app.ts'
 export { memberSettings } from './process/member-settings.ts'
+export * from './agent/index.ts'

@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest'
+import { CommandFailed } from '../failure.ts'
+import { LocalCluster } from './local-cluster.ts'
+import type { Kind, MemberPlan } from './member.ts'
+
+const context = { clusterId: 'c', masters: [], uid: 'dev', password: 'x' }
+
+/** Members that only write down what happens to them. */
+function scripted(kinds: Readonly<Record<string, Kind>>): {
+  told: string[]
+  members: MemberPlan[]
+  failing: Set<string>
+} {
+  const told: string[] = []
+  const failing = new Set<string>()
+  const members = Object.entries(kinds).map(([id, kind]) => ({
+    id,
+    kind,
+    directory: `/cluster/${id}`,
+    start: async () => {
+      if (failing.has(id)) throw new CommandFailed('failed', `${id} did not start`)
+      told.push(`start ${id}`)
+      return {
+        stop: async () => void told.push(`stop ${id}`),
+        kill: async () => void told.push(`kill ${id}`),
+      }
+    },
+  }))
+  return { told, members, failing }
+}
+
+const four = { m1: 'master', m2: 'master', a1: 'agent', s1: 'scheduler' } as const
+const start = (members: readonly MemberPlan[]): Promise<LocalCluster> =>
+  LocalCluster.start({ directory: '/cluster', context, mode: 'processes', members })
+
+describe('a local cluster', () => {
+  test('stops its scheduler before its agents, and these before its masters', async () => {
+    const { told, members } = scripted(four)
+    const cluster = await start(members)
+    told.length = 0
+
+    await cluster.stop()
+
+    expect(told).toEqual(['stop s1', 'stop a1', 'stop m1', 'stop m2'])
+  })
+
+  test('stops whoever started when one of its members does not, and says which', async () => {
+    const { told, members, failing } = scripted(four)
+    failing.add('m2')
+
+    await expect(start(members)).rejects.toThrow('m2 did not start')
+
+    expect(told.filter((line) => line.startsWith('stop'))).toEqual([
+      'stop s1',
+      'stop a1',
+      'stop m1',
+    ])
+  })
+
+  test('kills a member without a word, and starts it again on its directory', async () => {
+    const { told, members } = scripted(four)
+    const cluster = await start(members)
+    told.length = 0
+
+    await cluster.kill('m1')
+    await cluster.restart('m1')
+    await cluster.stop()
+
+    expect(told.slice(0, 2)).toEqual(['kill m1', 'start m1'])
+    expect(cluster.directoryOf('m1')).toBe('/cluster/m1')
+  })
+
+  test('does not stop again whom it has killed', async () => {
+    const { told, members } = scripted(four)
+    const cluster = await start(members)
+    await cluster.kill('a1')
+    told.length = 0
+
+    await cluster.stop()
+
+    expect(told).not.toContain('stop a1')
+    await expect(cluster.kill('a1')).rejects.toThrow(CommandFailed)
+  })
+})

@@ -1,0 +1,79 @@
+import { CommandFailed } from '../failure.ts'
+import type { Context } from '../context.ts'
+import type { Member, MemberPlan } from './member.ts'
+
+export type Mode = 'one process' | 'processes'
+
+export interface LocalClusterOptions {
+  /** Everything that the cluster keeps on disk is below it, its logs included. */
+  readonly directory: string
+  readonly context: Context
+  readonly mode: Mode
+  readonly members: readonly MemberPlan[]
+}
+
+/** A cluster that this command started and may also hurt. */
+export class LocalCluster {
+  readonly directory: string
+  readonly context: Context
+  readonly mode: Mode
+  readonly #plans: ReadonlyMap<string, MemberPlan>
+  readonly #running = new Map<string, Member>()
+
+  private constructor({ directory, context, mode, members }: LocalClusterOptions) {
+    this.directory = directory
+    this.context = context
+    this.mode = mode
+    this.#plans = new Map(members.map((plan) => [plan.id, plan]))
+  }
+
+  /** Starts all members at once. When one cannot, the others are stopped, and its reason is thrown. */
+  static async start(options: LocalClusterOptions): Promise<LocalCluster> {
+    const cluster = new LocalCluster(options)
+    const starts = options.members.map(({ id }) => cluster.restart(id))
+    const failure = (await Promise.allSettled(starts)).find(({ status }) => status === 'rejected')
+    if (failure?.status !== 'rejected') return cluster
+    await cluster.stop()
+    throw failure.reason
+  }
+
+  get members(): readonly MemberPlan[] {
+    return [...this.#plans.values()]
+  }
+
+  directoryOf(member: string): string {
+    return this.#plan(member).directory
+  }
+
+  pidOf(member: string): number | undefined {
+    return this.#running.get(member)?.pid
+  }
+
+  /** Ends a member as `kill -9` does: nothing is flushed, closed or said. */
+  async kill(member: string): Promise<void> {
+    const running = this.#running.get(member)
+    if (running === undefined) throw new CommandFailed('notFound', `${member} is not running`)
+    this.#running.delete(member)
+    await running.kill()
+  }
+
+  /** Starts a member that does not run, on what it left on its disk. */
+  async restart(member: string): Promise<void> {
+    this.#running.set(member, await this.#plan(member).start())
+  }
+
+  /** Schedulers first, masters last: whoever still has something to say finds somebody to say it to. */
+  async stop(): Promise<void> {
+    for (const kind of ['scheduler', 'agent', 'master'] as const) {
+      const ids = [...this.#running.keys()].filter((id) => this.#plan(id).kind === kind)
+      await Promise.all(ids.map(async (id) => this.#running.get(id)?.stop()))
+      for (const id of ids) this.#running.delete(id)
+    }
+  }
+
+  #plan(member: string): MemberPlan {
+    const plan = this.#plans.get(member)
+    if (plan === undefined) throw new CommandFailed('notFound', `no member is called ${member}`)
+    return plan
+  }
+}

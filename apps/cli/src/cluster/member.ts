@@ -1,0 +1,21 @@
+/** A master, an agent or a scheduler that this command started: in this process or as one of its own. */
+export interface Member {
+  /** Of its own process, if it has one. */
+  readonly pid?: number
+  /** Ends it in good order. */
+  stop(): Promise<void>
+  /** Ends it as `kill -9` does: nothing is flushed, closed or said. */
+  kill(): Promise<void>
+}
+
+export type Kind = 'master' | 'agent' | 'scheduler'
+
+/** How one member is started, again and again. */
+export interface MemberPlan {
+  readonly id: string
+  readonly kind: Kind
+  /** Its own directory: what it keeps is there. */
+  readonly directory: string
+  /** Resolves once it runs; it may still be looking for the others. */
+  readonly start: () => Promise<Member>
+}

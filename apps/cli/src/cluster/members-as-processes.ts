@@ -1,0 +1,60 @@
+import { join } from 'node:path'
+import {
+  agentDirectory,
+  logFile,
+  masterDirectory,
+  runDirectory,
+  schedulerDirectory,
+  type ClusterManifest,
+  type MasterAddress,
+} from '@conclave/assembly'
+import { writePrivateJson } from '../context.ts'
+import type { Kind, MemberPlan } from './member.ts'
+import { startProcess } from './process-member.ts'
+
+export interface ProcessesOptions {
+  readonly directory: string
+  readonly manifest: ClusterManifest
+  readonly addresses: readonly MasterAddress[]
+  readonly onLost: (id: string, why: string) => void
+}
+
+/** Every member as a process of its own, started with a file that its app could also be given by hand. */
+export function membersAsProcesses(options: ProcessesOptions): readonly MemberPlan[] {
+  const { directory, manifest } = options
+  return [
+    ...manifest.masters.map(({ masterId }) =>
+      plan(options, 'master', masterId, masterDirectory(directory, masterId), {}),
+    ),
+    ...manifest.agents.map((id) => plan(options, 'agent', id, agentDirectory(directory, id), {})),
+    ...manifest.schedulers.map(({ schedulerId, uid }) =>
+      plan(options, 'scheduler', schedulerId, schedulerDirectory(directory, schedulerId), {
+        account: uid,
+      }),
+    ),
+  ]
+}
+
+function plan(
+  { directory, addresses, onLost }: ProcessesOptions,
+  kind: Kind,
+  id: string,
+  own: string,
+  more: object,
+): MemberPlan {
+  const configFile = join(runDirectory(directory), `${id}.json`)
+  return {
+    id,
+    kind,
+    directory: own,
+    start: () => {
+      writePrivateJson(configFile, {
+        dataDirectory: own,
+        masters: addresses,
+        stopWithInput: true,
+        ...more,
+      })
+      return startProcess({ id, kind, configFile, logFile: logFile(directory, id), onLost })
+    },
+  }
+}

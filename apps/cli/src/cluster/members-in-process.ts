@@ -1,0 +1,84 @@
+import {
+  agentDirectory,
+  loadAccountKey,
+  logFile,
+  masterDirectory,
+  schedulerDirectory,
+  startMaster,
+  startMemberAgent,
+  startScheduler,
+  urlsOf,
+  type ClusterManifest,
+  type MasterAddress,
+} from '@conclave/assembly'
+import { createLogger, type Log } from '@conclave/runtime'
+import type { MemberPlan } from './member.ts'
+
+export interface InProcessOptions {
+  readonly directory: string
+  readonly manifest: ClusterManifest
+  readonly addresses: readonly MasterAddress[]
+  readonly onLost: (id: string, why: string) => void
+}
+
+/** Every member in this process, each with its own directory, log, listeners and connections. */
+export function membersInProcess(options: InProcessOptions): readonly MemberPlan[] {
+  const { masters, agents, schedulers } = options.manifest
+  return [
+    ...masters.map(({ masterId }) => masterPlan(options, masterId)),
+    ...agents.map((id) => agentPlan(options, id)),
+    ...schedulers.map(({ schedulerId, uid }) => schedulerPlan(options, schedulerId, uid)),
+  ]
+}
+
+function masterPlan(options: InProcessOptions, id: string): MemberPlan {
+  const directory = masterDirectory(options.directory, id)
+  return {
+    id,
+    kind: 'master',
+    directory,
+    start: async () => {
+      const log = logOf(options, id)
+      const master = await startMaster({ directory, masters: options.addresses, log })
+      void master.failed.then((error) => options.onLost(id, reasonOf(error)))
+      return { stop: () => master.stop(), kill: () => master.destroy() }
+    },
+  }
+}
+
+function agentPlan(options: InProcessOptions, id: string): MemberPlan {
+  const directory = agentDirectory(options.directory, id)
+  return {
+    id,
+    kind: 'agent',
+    directory,
+    start: async () => {
+      const log = logOf(options, id)
+      const { agent } = await startMemberAgent({ directory, masters: options.addresses, log })
+      return { stop: () => agent.stop(), kill: async () => agent.destroy() }
+    },
+  }
+}
+
+function schedulerPlan(options: InProcessOptions, id: string, uid: string): MemberPlan {
+  const directory = schedulerDirectory(options.directory, id)
+  return {
+    id,
+    kind: 'scheduler',
+    directory,
+    start: async () => {
+      const scheduler = await startScheduler({
+        directory,
+        masters: options.addresses.map(urlsOf),
+        account: { uid, privateKey: await loadAccountKey(directory) },
+        log: logOf(options, id),
+      })
+      return { stop: () => scheduler.stop(), kill: async () => scheduler.destroy() }
+    },
+  }
+}
+
+const logOf = ({ directory }: InProcessOptions, id: string): Log =>
+  createLogger({ to: { file: logFile(directory, id) }, base: { source: id } })
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : 'it failed')

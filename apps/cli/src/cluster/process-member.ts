@@ -1,0 +1,99 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { linesOf } from '@conclave/runtime'
+import { CommandFailed } from '../failure.ts'
+import type { Kind, Member } from './member.ts'
+
+/** How long a stopped member may take before it is killed. */
+const graceMs = 10_000
+
+export interface ProcessOptions {
+  readonly id: string
+  readonly kind: Kind
+  readonly configFile: string
+  readonly logFile: string
+  /** Called when the process ends and nobody had asked for it. */
+  readonly onLost: (id: string, why: string) => void
+}
+
+/** Starts one app by the Node that runs this one, and lets it go only when this process ends. */
+export async function startProcess(options: ProcessOptions): Promise<Member> {
+  const main = fileURLToPath(new URL(`../../../${options.kind}/src/main.ts`, import.meta.url))
+  const log = openSync(options.logFile, 'a', 0o600)
+  const child = spawn(process.execPath, [main, '--config', options.configFile], {
+    // Its standard input ends when we do, however we end: no member outlives its cluster.
+    stdio: ['pipe', 'pipe', log],
+    // A group of its own, so that Ctrl-C is heard here alone and members stop in order.
+    detached: process.platform !== 'win32',
+    env: withoutConclave(process.env),
+  })
+  closeSync(log)
+  const member = new ProcessMember(child, options)
+  await member.ready
+  return member
+}
+
+/** A member is told by its configuration alone, not by what the shell of `conclave up` has set. */
+const withoutConclave = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('CONCLAVE_')))
+
+class ProcessMember implements Member {
+  readonly pid: number
+  readonly ready: Promise<void>
+  readonly #child: ChildProcess
+  readonly #ended: Promise<void>
+  #isWanted = true
+
+  constructor(child: ChildProcess, { id, logFile, onLost }: ProcessOptions) {
+    this.#child = child
+    this.pid = child.pid ?? 0
+    const ready = Promise.withResolvers<void>()
+    this.ready = ready.promise
+    let isReady = false
+    this.#ended = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        const why = signal ?? `exit code ${code}`
+        if (!isReady) ready.reject(neverReady(id, why, logFile))
+        else if (this.#isWanted) onLost(id, why)
+        resolve()
+      })
+    })
+    child.once('error', (error) => ready.reject(neverReady(id, error.message, logFile)))
+    child.stdin?.on('error', () => undefined)
+    if (child.stdout === null) return
+    void whenReady(child.stdout, () => {
+      isReady = true
+      ready.resolve()
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#isWanted = false
+    this.#child.kill('SIGTERM')
+    const last = setTimeout(() => this.#child.kill('SIGKILL'), graceMs)
+    await this.#ended
+    clearTimeout(last)
+  }
+
+  async kill(): Promise<void> {
+    this.#isWanted = false
+    this.#child.kill('SIGKILL')
+    await this.#ended
+  }
+}
+
+/** Reads to the end, so that nobody is cut off in the middle of a line. */
+async function whenReady(stream: AsyncIterable<Uint8Array>, onReady: () => void): Promise<void> {
+  for await (const line of linesOf(stream)) {
+    if (line.startsWith('{"ready":true')) onReady()
+  }
+}
+
+function neverReady(id: string, why: string, logFile: string): CommandFailed {
+  const tail = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-3).join('\n  ')
+  return new CommandFailed(
+    'failed',
+    `${id} did not start (${why}); the end of ${logFile}:\n  ${tail}`,
+  )
+}

@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from '../client.ts'
+import { CommandFailed } from '../failure.ts'
+import type { LocalCluster } from './local-cluster.ts'
+
+const patienceMs = 30_000
+const pauseMs = 25
+
+interface StatusShown {
+  readonly role: string
+  readonly isReady: boolean
+}
+
+/** Resolves once a leader is ready and every agent is with it: whatever is asked then will be done. */
+export async function untilReady(cluster: LocalCluster, client: Client): Promise<void> {
+  const wanted = cluster.members.filter(({ kind }) => kind === 'agent').length
+  const until = performance.now() + patienceMs
+  let last: unknown
+  while (performance.now() < until) {
+    try {
+      if ((await hasLeader(client)) && (await agentsOf(client)) >= wanted) return
+    } catch (error) {
+      last = error
+    }
+    await sleep(pauseMs)
+  }
+  throw new CommandFailed(
+    'unavailable',
+    `the cluster is not ready after ${patienceMs / 1000} s; its logs are in ${cluster.directory}/logs`,
+    { cause: last },
+  )
+}
+
+async function hasLeader(client: Client): Promise<boolean> {
+  const statuses = await Promise.all(
+    client.context.masters.map(({ masterId }) =>
+      client.only(masterId).json<StatusShown>('conclave', 'GET', '/conclave/v1/masters'),
+    ),
+  )
+  return statuses.some(({ role, isReady }) => role === 'leader' && isReady)
+}
+
+async function agentsOf(client: Client): Promise<number> {
+  const { agents } = await client.json<{ agents: { isActive: boolean }[] }>(
+    'conclave',
+    'GET',
+    '/conclave/v1/agents',
+  )
+  return agents.filter(({ isActive }) => isActive).length
+}

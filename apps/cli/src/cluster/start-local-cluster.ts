@@ -1,0 +1,64 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { addressesFor, prepareCluster, urlsOf, type MasterAddress } from '@conclave/assembly'
+import { wipe, type RedactedBytes } from '@conclave/kernel'
+import { recallPassword, rememberPassword, type Context } from '../context.ts'
+import { CommandFailed } from '../failure.ts'
+import { LocalCluster, type Mode } from './local-cluster.ts'
+import { membersAsProcesses } from './members-as-processes.ts'
+import { membersInProcess } from './members-in-process.ts'
+
+export interface LocalClusterPlan {
+  readonly directory: string
+  readonly mode: Mode
+  readonly masters: number
+  readonly agents: number
+  /** Whether the cluster will be started again from its directory. */
+  readonly isKept: boolean
+  /** Called when a member ends and nobody had asked for it. */
+  readonly onLost: (id: string, why: string) => void
+}
+
+export interface StartedCluster {
+  readonly cluster: LocalCluster
+  readonly addresses: readonly MasterAddress[]
+}
+
+/** Sets a cluster up in `directory` unless it is there, and starts all its members. */
+export async function startLocalCluster(plan: LocalClusterPlan): Promise<StartedCluster> {
+  const { directory, mode, onLost } = plan
+  const prepared = await prepareCluster(directory, {
+    masters: plan.masters,
+    agents: plan.agents,
+    // Before the cluster counts as made: a password that is lost in a crash cannot be made again.
+    keepPassword: (clusterId, password) => {
+      if (plan.isKept) rememberPassword(clusterId, textOf(password))
+    },
+  })
+  const { manifest, password } = prepared
+  const addresses = await addressesFor(prepared)
+  const context: Context = {
+    clusterId: manifest.clusterId,
+    masters: addresses.map(urlsOf),
+    uid: manifest.superuser,
+    password: password === undefined ? remembered(directory, manifest.clusterId) : textOf(password),
+  }
+  if (password !== undefined) wipe(password)
+  mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o700 })
+  const options = { directory, manifest, addresses, onLost }
+  const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)
+  return { cluster: await LocalCluster.start({ directory, context, mode, members }), addresses }
+}
+
+/** A login sends it as JSON, so the context keeps it as text. */
+const textOf = (password: RedactedBytes): string => Buffer.from(password.reveal()).toString('utf8')
+
+function remembered(directory: string, clusterId: string): string {
+  const password = recallPassword(clusterId)
+  if (password !== undefined) return password
+  throw new CommandFailed(
+    'usage',
+    `${directory} holds a cluster whose first password is not known here: it was kept in the context ` +
+      'of whoever started it first. Set CONCLAVE_CONTEXT to that file, or use another --data directory',
+  )
+}

@@ -1,0 +1,61 @@
+import type { MasterAddress } from '@conclave/assembly'
+import { urlsOf } from '@conclave/assembly'
+import type { LocalCluster } from './cluster/local-cluster.ts'
+
+/** What `--ready-file` and `--json` tell: every listener, every member, and how to log in. */
+export interface ReadyDocument {
+  readonly clusterId: string
+  readonly directory: string
+  readonly mode: string
+  readonly masters: readonly {
+    readonly masterId: string
+    readonly pid: number | undefined
+    readonly directory: string
+    /** Faces as URLs; the links, which speak mutual TLS, as `tls://host:port`. */
+    readonly listeners: Readonly<Record<string, string>>
+  }[]
+  readonly agents: readonly MemberShown[]
+  readonly schedulers: readonly MemberShown[]
+  readonly credentials: { readonly uid: string; readonly password: string }
+}
+
+interface MemberShown {
+  readonly id: string
+  readonly pid: number | undefined
+  readonly directory: string
+}
+
+export function readyDocument(
+  cluster: LocalCluster,
+  addresses: readonly MasterAddress[],
+): ReadyDocument {
+  const { clusterId, uid, password } = cluster.context
+  const shown = (kind: string): MemberShown[] =>
+    cluster.members
+      .filter((member) => member.kind === kind)
+      .map(({ id, directory }) => ({ id, pid: cluster.pidOf(id), directory }))
+  return {
+    clusterId,
+    directory: cluster.directory,
+    mode: cluster.mode,
+    masters: addresses.map((address) => ({
+      masterId: address.masterId,
+      pid: cluster.pidOf(address.masterId),
+      directory: cluster.directoryOf(address.masterId),
+      listeners: listenersOf(address),
+    })),
+    agents: shown('agent'),
+    schedulers: shown('scheduler'),
+    credentials: { uid, password },
+  }
+}
+
+function listenersOf(address: MasterAddress): Record<string, string> {
+  const { masterId: _masterId, ...faces } = urlsOf(address)
+  const { host, ports } = address
+  return {
+    ...faces,
+    peers: `tls://${host}:${ports.peers}`,
+    agents: `tls://${host}:${ports.agents}`,
+  }
+}

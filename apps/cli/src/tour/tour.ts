@@ -1,0 +1,442 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { canary, type Canary } from '@conclave/testkit'
+import { Client } from '../client.ts'
+import { follow, type RunShown } from '../commands/run.ts'
+import { dim, table } from '../output.ts'
+import { EventTap } from './event-tap.ts'
+import { searchForLeaks, type Searched } from './leak-search.ts'
+import type { LocalCluster } from '../cluster/local-cluster.ts'
+import { journeyOf } from './journey.ts'
+import type { Story } from './story.ts'
+
+const examples = new URL('../../../../examples/tasks/', import.meta.url)
+
+/** The two secrets of the tour: one text, one 64 KiB of bytes with canaries all through. */
+interface Planted {
+  readonly text: Canary
+  readonly binary: Canary
+  readonly textBytes: Buffer
+  readonly binaryBytes: Buffer
+}
+
+/**
+ * Follows two secrets through the whole cluster and checks every claim it makes on the way.
+ *
+ * @throws ClaimBroken at the first claim that does not hold
+ */
+export async function tour(cluster: LocalCluster, story: Story): Promise<void> {
+  const client = new Client(cluster.context)
+  const tap = new EventTap(client)
+  try {
+    const planted = plant()
+    await meet(client, story)
+    await store(client, story, planted)
+    await runAll(client, story, planted, tap)
+    await loseLeader(cluster, client, story, planted)
+    if (cluster.mode === 'processes') await loseAgent(cluster, client, story)
+    await lookFromOutside(cluster, client, story, planted, tap)
+    showJourney(story, tap, planted)
+  } finally {
+    tap.stop()
+  }
+}
+
+function plant(): Planted {
+  const [text, binary] = [canary('text'), canary('binary')]
+  const binaryBytes = Buffer.from(randomBytes(64 * 1024))
+  for (let at = 0; at + 4096 <= binaryBytes.length; at += 4096) binaryBytes.write(binary.text, at)
+  return { text, binary, textBytes: Buffer.from(text.text), binaryBytes }
+}
+
+async function meet(client: Client, story: Story): Promise<void> {
+  story.chapter('The cluster')
+  const masters = await Promise.all(
+    client.context.masters.map(({ masterId }) => statusOf(client, masterId)),
+  )
+  const { agents } = await client.json<{ agents: { agentId: string; hostname: string }[] }>(
+    'conclave',
+    'GET',
+    '/conclave/v1/agents',
+  )
+  for (const { masterId, role, term } of masters) story.say(`${masterId}  ${role}, term ${term}`)
+  for (const { agentId, hostname } of agents) story.say(`${hostname}  agent ${dim(agentId)}`)
+  story.claim(
+    'one of the masters leads',
+    masters.filter(({ role }) => role === 'leader').length === 1,
+  )
+}
+
+interface StatusShown {
+  readonly masterId: string
+  readonly role: string
+  readonly term: number
+}
+
+const statusOf = (client: Client, masterId: string): Promise<StatusShown> =>
+  client.only(masterId).json<StatusShown>('conclave', 'GET', '/conclave/v1/masters')
+
+/** The leader that all masters that are up agree on. */
+async function leaderOf(client: Client): Promise<string> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    for (const { masterId } of client.context.masters) {
+      try {
+        const status = await statusOf(client, masterId)
+        if (status.role === 'leader') return masterId
+      } catch {
+        // This one is down; the next may lead.
+      }
+    }
+    await sleep(50)
+  }
+  throw new Error('no leader was elected within 10 s')
+}
+
+async function store(
+  client: Client,
+  story: Story,
+  { textBytes, binaryBytes }: Planted,
+): Promise<void> {
+  story.chapter('Two secrets are stored')
+  const put = async (path: string, body: Buffer, contentType: string): Promise<number> =>
+    (
+      await client.try({
+        face: 'dcos',
+        method: 'PUT',
+        path: `/secrets/v1/secret/default/${path}`,
+        headers: { 'content-type': contentType },
+        body,
+      })
+    ).status
+  story.claim(
+    'tour/db-password, 32 characters of text',
+    (await put(
+      'tour/db-password',
+      Buffer.from(JSON.stringify({ value: textBytes.toString() })),
+      'application/json',
+    )) === 201,
+    'PUT /secrets/v1/secret/default/tour/db-password → 201',
+  )
+  story.claim(
+    'tour/keystore, 64 KiB of bytes',
+    (await put('tour/keystore', binaryBytes, 'application/octet-stream')) === 201,
+    'PUT /secrets/v1/secret/default/tour/keystore → 201',
+  )
+}
+
+/** Runs an example and collects what it printed. */
+async function runExample(
+  client: Client,
+  file: string,
+): Promise<{ end: RunShown; stdout: string }> {
+  const spec: unknown = JSON.parse(readFileSync(new URL(file, examples), 'utf8'))
+  const run = await client.json<RunShown>('conclave', 'POST', '/conclave/v1/runs', spec)
+  const end = await follow(client, run, false)
+  return { end, stdout: await outputOf(client, run.taskId) }
+}
+
+async function outputOf(client: Client, taskId: string): Promise<string> {
+  const stream = await client.try({
+    face: 'conclave',
+    method: 'GET',
+    path: `/conclave/v1/tasks/${encodeURIComponent(taskId)}/logs?follow=false`,
+  })
+  if (stream.status >= 400) return ''
+  return Buffer.from(stream.body)
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as { stream?: string; data?: string })
+    .map(({ stream: name, data }) =>
+      name === 'stdout' ? Buffer.from(data ?? '', 'base64').toString() : '',
+    )
+    .join('')
+}
+
+/** How a run went, when it did not go as claimed. */
+const outcomeOf = ({ state, reason, message }: RunShown): string =>
+  [state, reason, message].filter((part) => part !== undefined).join(' ')
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+async function runAll(
+  client: Client,
+  story: Story,
+  planted: Planted,
+  tap: EventTap,
+): Promise<void> {
+  story.chapter('Four tasks ask for them')
+  const env = await runExample(client, 'env-secret.json')
+  story.claim(
+    `env-secret.json found exactly the bytes in $DB_PASSWORD`,
+    env.end.state === 'TASK_FINISHED' && env.stdout.startsWith(sha256(planted.textBytes)),
+    `sha256 inside the container ${env.stdout.slice(0, 12)}…, ${outcomeOf(env.end)}`,
+  )
+  const file = await runExample(client, 'file-secret.json')
+  const [digest = '', stat = '', mount = ''] = file.stdout.split('\n')
+  story.claim(
+    'file-secret.json found exactly the bytes in keys/keystore',
+    file.end.state === 'TASK_FINISHED' && digest.startsWith(sha256(planted.binaryBytes)),
+    `sha256 ${digest.slice(0, 12)}…, ${outcomeOf(file.end)}`,
+  )
+  story.claim(
+    'the file was readable by its owner alone, in a tmpfs of the container',
+    stat === '400 65536' && mount.includes('tmpfs'),
+    mount,
+  )
+  for (const name of ['env-secret-missing.json', 'file-secret-missing.json']) {
+    const { end } = await runExample(client, name)
+    const wasStarted = tap.find('container.started', { taskId: end.taskId }) !== undefined
+    story.claim(
+      `${name} failed before it started, and says why`,
+      end.state === 'TASK_FAILED' && !wasStarted,
+      outcomeOf(end),
+    )
+  }
+}
+
+const longRun = {
+  name: 'long-run',
+  resources: [
+    { name: 'cpus', type: 'SCALAR', scalar: { value: 0.1 } },
+    { name: 'mem', type: 'SCALAR', scalar: { value: 32 } },
+  ],
+  command: {
+    shell: true,
+    value: 'trap "exit 0" TERM; while true; do sleep 1; done',
+    environment: {
+      variables: [
+        {
+          name: 'DB_PASSWORD',
+          type: 'SECRET',
+          secret: { type: 'REFERENCE', reference: { name: 'tour/db-password' } },
+        },
+      ],
+    },
+  },
+  container: {
+    type: 'MESOS',
+    volumes: [
+      {
+        mode: 'RO',
+        container_path: 'keys/keystore',
+        source: {
+          type: 'SECRET',
+          secret: { type: 'REFERENCE', reference: { name: 'tour/keystore' } },
+        },
+      },
+    ],
+  },
+}
+
+/** Starts a task that stays, and waits until it runs. */
+async function startLongRun(client: Client): Promise<RunShown> {
+  const run = await client.json<RunShown>('conclave', 'POST', '/conclave/v1/runs', longRun)
+  return waitFor(client, run, ({ state }) => state === 'TASK_RUNNING')
+}
+
+async function waitFor(
+  client: Client,
+  run: RunShown,
+  isReached: (run: RunShown) => boolean,
+): Promise<RunShown> {
+  let seen = run
+  for (let attempt = 0; attempt < 400; attempt++) {
+    try {
+      const path = `/conclave/v1/runs/${encodeURIComponent(run.runId)}`
+      seen = await client.json<RunShown>('conclave', 'GET', path)
+      if (isReached(seen)) return seen
+    } catch {
+      // Between two leaders nobody answers for a moment.
+    }
+    await sleep(50)
+  }
+  return seen
+}
+
+/** Runs a program inside the container. @returns what it printed */
+async function execIn(client: Client, taskId: string, argv: readonly string[]): Promise<string> {
+  const answer = await client.bytes({
+    face: 'conclave',
+    method: 'POST',
+    path: `/conclave/v1/tasks/${encodeURIComponent(taskId)}/exec`,
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: Buffer.from(`${JSON.stringify({ argv })}\n${JSON.stringify({ eof: true })}\n`),
+  })
+  return Buffer.from(answer.body)
+    .toString()
+    .split('\n')
+    .filter((line) => line.includes('"stdout"'))
+    .map((line) => Buffer.from((JSON.parse(line) as { data: string }).data, 'base64').toString())
+    .join('')
+}
+
+async function loseLeader(
+  cluster: LocalCluster,
+  client: Client,
+  story: Story,
+  planted: Planted,
+): Promise<void> {
+  story.chapter('The leader is killed in the middle of a write')
+  const task = await startLongRun(client)
+  const leader = await leaderOf(client)
+  const writes = writeThrough(client)
+  await sleep(100)
+  const killedAt = performance.now()
+  await cluster.kill(leader)
+  story.say(`kill -9 ${leader}, while a task holds both secrets and a client keeps writing`)
+  const next = await leaderOf(client)
+  const { acknowledged, firstAfter } = await writes.finish(killedAt)
+  story.claim(
+    `${next} leads now`,
+    next !== leader,
+    `first write acknowledged ${firstAfter} ms after the kill`,
+  )
+  const survivors = await Promise.all(acknowledged.map((n) => readBack(client, n)))
+  story.claim(
+    `every one of ${acknowledged.length} acknowledged writes is there`,
+    survivors.every(Boolean),
+  )
+  const still = await waitFor(client, task, ({ state }) => state === 'TASK_RUNNING')
+  const inside = await retry(() =>
+    execIn(client, task.taskId, ['sh', '-c', 'printf %s "$DB_PASSWORD" | sha256sum']),
+  )
+  story.claim(
+    'the task never noticed and still holds its secret',
+    still.state === 'TASK_RUNNING' && inside.startsWith(sha256(planted.textBytes)),
+    `exec in the container: sha256 ${inside.slice(0, 12)}…`,
+  )
+  await cluster.restart(leader)
+  const back = await retry(() => statusOf(client, leader))
+  story.claim(
+    `${leader} is back, on the log it left on its disk`,
+    back.role === 'follower' || back.role === 'leader',
+    `${back.role}, term ${back.term}`,
+  )
+  await retry(() =>
+    client.json('conclave', 'POST', `/conclave/v1/tasks/${encodeURIComponent(task.taskId)}/kill`),
+  )
+  const end = await waitFor(client, task, ({ isTerminal }) => isTerminal)
+  story.claim('the task ends when it is told to', end.isTerminal, end.state)
+}
+
+/** A client that writes one numbered secret after the other and notes which were acknowledged. */
+function writeThrough(client: Client): {
+  finish: (killedAt: number) => Promise<{ acknowledged: number[]; firstAfter: number }>
+} {
+  const acknowledged: number[] = []
+  const times: number[] = []
+  const done = new AbortController()
+  const writing = (async () => {
+    for (let n = 0; !done.signal.aborted; n++) {
+      try {
+        const { status } = await client.try({
+          face: 'dcos',
+          method: 'PUT',
+          path: `/secrets/v1/secret/default/tour/writes/${n}`,
+          headers: { 'content-type': 'application/octet-stream' },
+          body: Buffer.from(`write ${n}`),
+        })
+        if (status === 201) {
+          acknowledged.push(n)
+          times.push(performance.now())
+        }
+      } catch {
+        // Nobody answered: not acknowledged, so nothing was promised.
+      }
+    }
+  })()
+  return {
+    finish: async (killedAt) => {
+      for (let turn = 0; turn < 400 && !times.some((at) => at > killedAt + 20); turn++)
+        await sleep(25)
+      done.abort()
+      await writing
+      const first = times.find((at) => at > killedAt + 20)
+      return {
+        acknowledged,
+        firstAfter: Math.round((first ?? Number.POSITIVE_INFINITY) - killedAt),
+      }
+    },
+  }
+}
+
+async function readBack(client: Client, n: number): Promise<boolean> {
+  const { status, body } = await client.try({
+    face: 'dcos',
+    method: 'GET',
+    path: `/secrets/v1/secret/default/tour/writes/${n}`,
+  })
+  return status === 200 && Buffer.from(body).toString() === `write ${n}`
+}
+
+async function loseAgent(cluster: LocalCluster, client: Client, story: Story): Promise<void> {
+  story.chapter('An agent is killed under a task')
+  const task = await startLongRun(client)
+  const { agents } = await client.json<{ agents: { agentId: string; hostname: string }[] }>(
+    'conclave',
+    'GET',
+    '/conclave/v1/agents',
+  )
+  const view = await client.json<{ agentId?: string }>(
+    'conclave',
+    'GET',
+    `/conclave/v1/runs/${encodeURIComponent(task.runId)}`,
+  )
+  const agent = agents.find(({ agentId }) => agentId === view.agentId)?.hostname ?? ''
+  await cluster.kill(agent)
+  story.say(`kill -9 ${agent}, while its container holds both secrets`)
+  await cluster.restart(agent)
+  const end = await waitFor(client, task, ({ isTerminal }) => isTerminal)
+  story.claim(
+    'the task is reported lost',
+    end.state === 'TASK_LOST' || end.state === 'TASK_FAILED',
+    `${end.state}: ${end.reason ?? ''}`,
+  )
+}
+
+async function lookFromOutside(
+  cluster: LocalCluster,
+  client: Client,
+  story: Story,
+  { text, binary }: Planted,
+  tap: EventTap,
+): Promise<void> {
+  story.chapter('The search: were they seen anywhere else?')
+  const control = canary('control')
+  const decoy = canary('decoy')
+  const found = await searchForLeaks(client, cluster.directory, tap, [text, binary, decoy], control)
+  story.claim('the search finds a value that it planted itself', found.foundControl)
+  for (const { place, bytes, hits } of found.searched) {
+    story.claim(`${place}: nothing`, hits.length === 0, describe(bytes, hits))
+  }
+}
+
+const describe = (bytes: number, hits: Searched['hits']): string =>
+  hits.length === 0
+    ? `${(bytes / 1024).toFixed(0)} KiB, raw, base64, base64url, hex, percent-encoded, …`
+    : hits.slice(0, 5).join('; ')
+
+function showJourney(story: Story, tap: EventTap, planted: Planted): void {
+  story.chapter('Where the secret was')
+  const rows = journeyOf(tap, 'tour/keystore', planted.binaryBytes.length)
+  const lines = table(['STEP', 'WHERE', 'FORM', 'KNOWN BY'], rows).trimEnd().split('\n')
+  for (const line of lines) story.say(line)
+  story.claim(
+    'every step of the journey was seen',
+    rows.every(([, , , evidence]) => evidence !== '—'),
+  )
+}
+
+/** Tries again while the cluster is between two leaders. */
+async function retry<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let left = 100; ; left--) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (left === 0) throw error
+      await sleep(100)
+    }
+  }
+}

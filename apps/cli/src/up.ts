@@ -1,0 +1,142 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Client } from './client.ts'
+import type { LocalCluster } from './cluster/local-cluster.ts'
+import { untilReady } from './cluster/readiness.ts'
+import { startLocalCluster } from './cluster/start-local-cluster.ts'
+import { contextFile, removeContext, writeContext, writePrivateJson } from './context.ts'
+import { CommandFailed } from './failure.ts'
+import { bold, dim, print, printJson } from './output.ts'
+import { readyDocument, type ReadyDocument } from './ready-document.ts'
+import { ClaimBroken, Story } from './tour/story.ts'
+import { tour } from './tour/tour.ts'
+
+export interface UpOptions {
+  readonly tour?: boolean
+  readonly once?: boolean
+  readonly processes?: boolean
+  readonly data?: string | true
+  readonly readyFile?: string
+  readonly json?: boolean
+  readonly masters: number
+  readonly agents: number
+}
+
+/** Starts the cluster, shows what was asked for, and stops it. @returns the exit code */
+export async function up(options: UpOptions): Promise<number> {
+  const startedAt = performance.now()
+  const ended = endOfThisCommand()
+  const { directory, isKept } = whereTo(options.data)
+  const { cluster, addresses } = await startLocalCluster({
+    directory,
+    isKept,
+    mode: options.processes === true ? 'processes' : 'one process',
+    masters: options.masters,
+    agents: options.agents,
+    onLost: (id, why) => {
+      process.stderr.write(
+        `conclave: ${id} ended by itself (${why}); see ${directory}/logs/${id}.log\n`,
+      )
+    },
+  })
+  const client = new Client(cluster.context)
+  let code = 1
+  try {
+    await untilReady(cluster, client)
+    writeContext(cluster.context)
+    const document = readyDocument(cluster, addresses)
+    if (options.readyFile !== undefined) writePrivateJson(resolve(options.readyFile), document)
+    announce(document, options, performance.now() - startedAt)
+    code = await whatFollows(cluster, options, ended)
+  } finally {
+    client.close()
+    await cluster.stop()
+    removeContext(cluster.context.clusterId)
+    // A cluster that nobody can start again leaves nothing behind, unless its logs may be needed.
+    if (!isKept && code === 0) rmSync(directory, { recursive: true, force: true })
+    if (!isKept && code !== 0) process.stderr.write(`conclave: what is left is in ${directory}\n`)
+  }
+  return code
+}
+
+async function whatFollows(
+  cluster: LocalCluster,
+  options: UpOptions,
+  ended: Promise<void>,
+): Promise<number> {
+  const isJson = options.json === true
+  if (options.tour === true || options.once === true) {
+    const code = await Promise.race([takeTour(cluster, isJson), ended.then(() => 130)])
+    if (options.once === true || code !== 0) return code
+  }
+  if (!isJson) print(nextCommands(cluster.context.uid))
+  await ended
+  return 0
+}
+
+/** @returns the exit code */
+async function takeTour(cluster: LocalCluster, isJson: boolean): Promise<number> {
+  const story = new Story(isJson ? 'silent' : 'aloud')
+  let broken: string | undefined
+  try {
+    await tour(cluster, story)
+  } catch (error) {
+    if (!(error instanceof ClaimBroken || error instanceof CommandFailed)) throw error
+    broken = error.message
+  }
+  if (isJson) printJson({ tour: { holds: broken === undefined, broken, claims: story.claims } })
+  else if (broken === undefined) print(`\n${bold(`All ${story.claims.length} claims held.`)}\n`)
+  if (broken !== undefined) process.stderr.write(`conclave: a claim did not hold: ${broken}\n`)
+  return broken === undefined ? 0 : 1
+}
+
+function announce(document: ReadyDocument, { json }: UpOptions, tookMs: number): void {
+  if (json === true) return printJson(document)
+  const { masters, agents, credentials, directory, mode } = document
+  print(
+    `${bold('conclave')} is up: ${masters.length} masters, ${agents.length} agents, ` +
+      `1 scheduler in ${mode}, ready in ${(tookMs / 1000).toFixed(1)} s\n`,
+  )
+  for (const { masterId, listeners } of masters) {
+    const faces = ['conclave', 'dcos', 'mesos'].map((face) => `${face} ${listeners[face] ?? ''}`)
+    print(`   ${masterId}  ${faces.join('  ')}\n`)
+  }
+  print(`   log in as ${bold(credentials.uid)} with password ${bold(credentials.password)}\n`)
+  print(
+    dim(
+      `   data ${directory}\n   autolock is off: the key that wraps all others rests there, 0600\n`,
+    ),
+  )
+}
+
+const nextCommands = (uid: string): string => `
+${bold('Next')}, in another terminal (as ${uid}, by ${contextFile()}):
+   printf %s "s3cr3t" | npm run -s conclave -- secret put dev/db/password
+   npm run -s conclave -- secret ls
+   npm run -s conclave -- run examples/tasks/env-secret.json
+   npm run -s conclave -- events
+   npm run -s conclave -- --help
+
+Ctrl-C ends the cluster.
+`
+
+function whereTo(data: UpOptions['data']): { directory: string; isKept: boolean } {
+  if (data === undefined) {
+    return { directory: mkdtempSync(join(realpathSync(tmpdir()), 'conclave-')), isKept: false }
+  }
+  const directory = data === true ? join(homedir(), '.conclave', 'cluster') : resolve(data)
+  return { directory, isKept: true }
+}
+
+/** Resolves at the first Ctrl-C or SIGTERM; a second one ends this process as it is. */
+function endOfThisCommand(): Promise<void> {
+  return new Promise((resolved) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(130))
+        resolved()
+      })
+    }
+  })
+}

@@ -1,0 +1,35 @@
+import type { Log } from '@conclave/runtime'
+import { startAgent, type RunningAgent } from '../agent/index.ts'
+import type { MasterAddress } from './addresses.ts'
+import { loadMember } from './member-files.ts'
+
+/** What an agent of a laptop offers unless it is told otherwise: CPUs, and MiB of memory and disk. */
+export const usualResources = { cpus: 4, mem: 4096, disk: 8192 } as const
+
+export interface MemberAgentOptions {
+  /** What was prepared for this agent. Its certificate says which one it is. */
+  readonly directory: string
+  readonly masters: readonly MasterAddress[]
+  /** Default: the agent's own name. */
+  readonly hostname?: string
+  readonly resources?: Readonly<Record<string, number>>
+  readonly log?: Log
+}
+
+/** Starts an agent from what lies in its directory. @throws TlsIdentityUnusable, AgentDirectoryUnusable */
+export async function startMemberAgent(
+  options: MemberAgentOptions,
+): Promise<{ readonly name: string; readonly agent: RunningAgent }> {
+  const { directory, masters, resources = usualResources, log } = options
+  const { id, clusterId, identity } = await loadMember(directory, 'conclave-agent')
+  const agent = await startAgent({
+    clusterId,
+    identity,
+    masters: masters.map(({ host, ports }) => ({ host, port: ports.agents })),
+    directory,
+    hostname: options.hostname ?? id,
+    resources,
+    ...(log && { log }),
+  })
+  return { name: id, agent }
+}
