@@ -146,7 +146,7 @@ export class Replica {
   #appliedSinceSnapshot = { entries: 0, bytes: 0 }
   #isSnapshotDue = false
   #snapshotTakenAt = Number.NEGATIVE_INFINITY
-  /** When a snapshot left for a peer that has not answered since. */
+  /** When the last snapshot left for a peer. Raft ignores what is reported of one that arrived. */
   readonly #snapshotsSent = new Map<NodeId, number>()
   #role: Role = 'follower'
   #term = 0
@@ -225,7 +225,6 @@ export class Replica {
   }
 
   receive(message: Message): void {
-    if (message.type === 'MsgAppResp') this.#snapshotsSent.delete(message.from)
     // A message from a stranger or an earlier life is Raft's to refuse; it changes nothing here.
     this.#node.step(message)
     this.#options.wake()

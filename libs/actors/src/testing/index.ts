@@ -1,1 +1,13 @@
 export { FakeMaster, FakeSession } from './fake-master.ts'
+export { MemoryAgent, type AgentsPort } from './memory-agent.ts'
+export { MemoryAudit } from './memory-audit.ts'
+export {
+  cheapPasswordHash,
+  MemoryCluster,
+  MemoryMaster,
+  MemoryTokenKeys,
+  type MemoryClusterOptions,
+} from './memory-cluster.ts'
+export { MemoryFramework } from './memory-framework.ts'
+export { callerOf, firstPeople, rootPassword } from './people.ts'
+export { MemoryJournal } from './memory-journal.ts'

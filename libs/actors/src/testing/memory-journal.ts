@@ -1,0 +1,108 @@
+import type { Entry, HardState, Snapshot } from '@conclave/raft'
+import type { Journal, Recovered } from '../ports.ts'
+
+interface Waiting {
+  readonly write: (disk: Recovered) => Recovered
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * The twin of a journal: what became durable, and what did not yet. Everything does at once, unless a
+ * test holds it back; a crash then loses it, as a power cut loses what was not synced.
+ */
+export class MemoryJournal implements Journal {
+  #disk: Recovered
+  #waiting: Waiting[] = []
+  #isHeld = false
+  #isGone = false
+  #failure: unknown
+  /** How often something became durable; all that waited together counts once. */
+  syncCount = 0
+
+  constructor(disk: Recovered = { entries: [] }) {
+    this.#disk = disk
+  }
+
+  append(batch: { hardState?: HardState; entries: readonly Entry[] }): Promise<void> {
+    return this.#write((disk) => ({
+      ...disk,
+      ...(batch.hardState && { hardState: batch.hardState }),
+      entries: appended(disk.entries, batch.entries),
+    }))
+  }
+
+  saveSnapshot(snapshot: Snapshot): Promise<void> {
+    return this.#write((disk) => withSnapshot(disk, snapshot))
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  /** From now on nothing becomes durable. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  /** What was held becomes durable, and all that comes. */
+  release(): void {
+    this.#isHeld = false
+    this.#sync()
+  }
+
+  /** The disk fails: whatever is asked from now on, and what is held, is refused with `error`. */
+  fail(error: unknown): void {
+    this.#failure = error
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
+
+  /** What a restart finds: what was durable, and nothing else. Who still uses this one hears no more. */
+  crash(): MemoryJournal {
+    this.#isGone = true
+    this.#waiting = []
+    return new MemoryJournal(this.#disk)
+  }
+
+  /** What recovery reads back. */
+  recovered(): Recovered {
+    return this.#disk
+  }
+
+  #write(write: (disk: Recovered) => Recovered): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ write, resolve, reject })
+      if (this.#waiting.length === 1) void Promise.resolve().then(() => this.#sync())
+    })
+  }
+
+  #sync(): void {
+    if (this.#isHeld || this.#isGone || this.#waiting.length === 0) return
+    this.syncCount++
+    for (const { write, resolve } of this.#waiting.splice(0)) {
+      this.#disk = write(this.#disk)
+      resolve()
+    }
+  }
+}
+
+/** Entries take the place of those with their index, and of all that follow. */
+function appended(log: readonly Entry[], entries: readonly Entry[]): readonly Entry[] {
+  const [first] = entries
+  if (first === undefined) return log
+  return [...log.filter(({ index }) => index < first.index), ...entries]
+}
+
+/** What follows stays when the log agrees with the snapshot (Raft §7). */
+function withSnapshot(disk: Recovered, snapshot: Snapshot): Recovered {
+  const { index, term } = snapshot.meta
+  const isKept = disk.entries.some((entry) => entry.index === index && entry.term === term)
+  const known = disk.hardState
+  const hardState =
+    known === undefined || known.term < term
+      ? { term, vote: 0, commit: index }
+      : { ...known, commit: Math.max(known.commit, index) }
+  const entries = isKept ? disk.entries.filter((entry) => entry.index > index) : []
+  return { hardState, snapshot, entries }
+}
