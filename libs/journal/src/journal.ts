@@ -268,8 +268,10 @@ class DiskJournal implements Journal {
       const keys = this.#keys
       const snapshotId = await this.#writeSnapshotFile(name, snapshot, keys)
       if (this.#failure !== undefined) throw this.#failure
-      this.#continuity.snapshot(meta.index, meta.term)
-      const markerSeq = await this.#enqueue({ do: 'mark', marker: { ...meta, snapshotId } })
+      const replacesLog = this.#continuity.isReplacedBy(meta.index, meta.term)
+      this.#continuity.snapshot(meta.index, meta.term, replacesLog)
+      const marker = { ...meta, snapshotId, replacesLog }
+      const markerSeq = await this.#enqueue({ do: 'mark', marker })
       const replaced = this.#snapshotFile
       this.#snapshotFile = { name, keyId: keys.newestId, index: meta.index }
       this.#onEvent({ type: 'snapshot-saved', file: name, index: meta.index })
@@ -302,9 +304,7 @@ class DiskJournal implements Journal {
     markerSeq: number,
   ): Promise<void> {
     const segments = [...this.#segments, ...this.#writer.takeFinished()]
-    const needed = segments.findIndex(
-      ({ seq, lastIndex }) => seq >= markerSeq || lastIndex > index,
-    )
+    const needed = segments.findIndex(({ seq, lastIndex }) => seq >= markerSeq || lastIndex > index)
     const old = needed < 0 ? segments : segments.slice(0, needed)
     this.#segments = segments.slice(old.length)
     const files = [...(replaced === undefined ? [] : [replaced]), ...old.map(({ name }) => name)]

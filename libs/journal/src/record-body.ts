@@ -16,6 +16,11 @@ export interface Marker {
   readonly term: number
   /** 16 bytes that the snapshot file carries too. */
   readonly snapshotId: Uint8Array
+  /**
+   * Whether it took the place of the whole log, which did not reach or did not agree with it. Written
+   * down, because whoever reads the log later may lack the entries that told.
+   */
+  readonly replacesLog: boolean
   readonly confState: ConfState
 }
 
@@ -66,6 +71,7 @@ function readEntries(reader: ByteReader): readonly Entry[] {
 
 export function writeMarker(buffer: RecordBuffer, marker: Marker): void {
   buffer.uint(marker.index).uint(marker.term).raw(marker.snapshotId)
+  buffer.u8(marker.replacesLog ? 1 : 0)
   buffer.raw(encodeConfState(marker.confState))
 }
 
@@ -75,6 +81,7 @@ export function readMarker(reader: ByteReader): Marker {
     index: reader.uint(),
     term: reader.uint(),
     snapshotId: reader.raw(16),
+    replacesLog: reader.flag(),
     confState: readConfState(reader),
   }
 }

@@ -15,6 +15,8 @@ const aadSizeBytes = 36
 export const recordTypes = { batch: 1, marker: 2, keyChange: 3, end: 4 } as const
 export type RecordType = (typeof recordTypes)[keyof typeof recordTypes]
 const recordTypeMax = 4
+/** What a disk writes whole or not at all. Larger sectors begin where such ones do. */
+const sectorSizeBytes = 512
 
 /** What every record of one segment is sealed with. */
 export interface RecordSealer {
@@ -98,6 +100,7 @@ export function isUnfinished(
   for (let at = offset; at < dataEnd; at += 8) {
     if (opensAt(bytes, at, seq, sealer)) return false
   }
+  if (isFirstSectorMissing(bytes, offset)) return true
   if (opensWhenMended(bytes.subarray(offset, dataEnd), seq, sealer)) return false
   const header = headerAt(bytes, offset)
   if (header === undefined) return true
@@ -112,6 +115,16 @@ export function isUnfinished(
     if (isZero(at)) return true
   }
   return false
+}
+
+/**
+ * Whether a sector ends inside the header or right behind it, and was not written: then
+ * the rest of the record may be whole, and would open once its header is mended.
+ */
+function isFirstSectorMissing(bytes: Uint8Array, offset: number): boolean {
+  const sectorEnd = Math.ceil((offset + 1) / sectorSizeBytes) * sectorSizeBytes
+  if (sectorEnd > offset + recordHeaderSizeBytes) return false
+  return bytes.subarray(offset, sectorEnd).every((byte) => byte === 0)
 }
 
 function opensAt(bytes: Uint8Array, at: number, seqMin: number, sealer: RecordSealer): boolean {

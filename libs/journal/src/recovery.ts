@@ -56,8 +56,10 @@ interface ReadSegment extends KeptSegment {
  */
 export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
   const names = [...(await o.disk.list(o.directory))].sort()
-  const log = new LogReader()
-  const segments = await readSegments(o, names, log)
+  const found = names.filter((name) => segmentSeq(name) !== undefined)
+  const log = new LogReader(found[0] === undefined || segmentSeq(found[0]) === 1)
+  const segments = await readSegments(o, found, log)
+  log.continuity.settle()
   const chosen = await chooseSnapshot(o, names, log, segments[0])
   const recovered = settle(log, chosen?.snapshot)
   await endLastSegment(o, segments.at(-1))
@@ -74,11 +76,15 @@ export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
 
 /** Plays records back, and knows afterwards what the log says. */
 class LogReader {
-  readonly continuity = new Continuity()
+  readonly continuity: Continuity
   entries: Entry[] = []
   readonly markers: Marker[] = []
   /** Whether a snapshot took the place of the log, so that its beginning is of no use any more. */
   wasReplaced = false
+
+  constructor(isBeginningKnown: boolean) {
+    this.continuity = new Continuity(isBeginningKnown)
+  }
 
   /** Answers with the highest index in the record. @throws BytesMalformed for what may not stand here */
   read(type: number, body: Uint8Array): number {
@@ -108,7 +114,8 @@ class LogReader {
     const marker = readMarker(reader)
     reader.end()
     this.markers.push(marker)
-    if (this.continuity.snapshot(marker.index, marker.term) === 'kept') return
+    this.continuity.snapshot(marker.index, marker.term, marker.replacesLog)
+    if (!marker.replacesLog) return
     this.entries = []
     this.wasReplaced = true
   }
@@ -119,9 +126,8 @@ async function readSegments(
   names: readonly string[],
   log: LogReader,
 ): Promise<readonly ReadSegment[]> {
-  const found = names.filter((name) => segmentSeq(name) !== undefined)
   const segments: ReadSegment[] = []
-  for (const name of found) {
+  for (const name of names) {
     const previous = segments.at(-1)
     const bytes = await o.disk.read(join(o.directory, name))
     const segment = readSegmentHeader(name, bytes, o.owner, o.keys)

@@ -81,10 +81,12 @@ export function readSnapshot(o: {
 }): { readonly snapshot: Snapshot; readonly keyId: number } {
   const { name, bytes, marker } = o
   const { key, keyId, dataSizeBytes } = readManifest(o)
-  const data = new Uint8Array(dataSizeBytes)
   const chunkCount = 1 + Math.ceil(dataSizeBytes / chunkSizeBytes)
   const chunksSizeBytes = bytes.length - manifestSizeBytes
   const headSizeBytes = chunksSizeBytes - dataSizeBytes - chunkCount * tagSizeBytes
+  // The manifest is not sealed, so its size is checked before anything is made of it.
+  if (headSizeBytes < 0) throw new JournalCorrupt(name, 104, 'the file is shorter than it says')
+  const data = new Uint8Array(dataSizeBytes)
   let position = manifestSizeBytes
   let confState = marker.confState
   for (let number = 0; number < chunkCount; number++) {

@@ -1,0 +1,1 @@
+export { PowerCut, SimulatedDisk, systemError, type DiskOperation } from './simulated-disk.ts'
