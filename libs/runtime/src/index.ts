@@ -82,3 +82,9 @@ export { TcpPeerLink, type PeerLinkOptions } from './peer-link.ts'
 export { SystemRandom } from './random.ts'
 export { encodeRecord, RecordIoDecoder, RecordIoMalformed, recordsOf } from './record-io.ts'
 export { encodeSse, eventsOf, SseDecoder, SseTooLarge, type SseEvent } from './sse.ts'
+export {
+  MemoryRuntime,
+  usualContainerLimits,
+  type ContainerLimits,
+  type MemoryRuntimeOptions,
+} from './memory/index.ts'

@@ -1,0 +1,63 @@
+import { PlanRefused, sandboxDirectory } from '@conclave/isolators'
+import type { CommandInfo, TaskInfo } from '@conclave/model'
+import type { ContainerUser } from './container-runtime.ts'
+
+/** What an agent tells containers about itself. */
+export interface AgentPlace {
+  readonly agentId: string
+  readonly ipAddress: string
+  readonly port: number
+}
+
+/** @throws PlanRefused when a task has no command */
+export function commandOf(task: TaskInfo): CommandInfo {
+  if (task.command !== undefined) return task.command
+  throw new PlanRefused('SPEC_INVALID', 'the task has no command')
+}
+
+/**
+ * The argument vector of a command: a line for the shell, or a program whose `arguments` begin with
+ * the name it is called by.
+ *
+ * @throws PlanRefused when there is no program
+ */
+export function argumentsOf({ shell, value, arguments: rest }: CommandInfo): readonly string[] {
+  if (value === undefined || value === '') {
+    throw new PlanRefused('SPEC_INVALID', 'command.value is empty: there is no program to run')
+  }
+  return shell === false ? [value, ...rest.slice(1)] : ['sh', '-c', value]
+}
+
+/** The one ordinary user of a container, whatever a task calls it. */
+const ordinaryId = 1000
+
+export const userOf = ({ user }: CommandInfo): ContainerUser =>
+  user === 'root'
+    ? { name: 'root', uid: 0, gid: 0 }
+    : { name: user ?? 'task', uid: ordinaryId, gid: ordinaryId }
+
+const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** What every task finds in its environment. Source: reference/mesos.md §8; no tokens. */
+export function environmentOf(
+  task: TaskInfo,
+  frameworkId: string,
+  { agentId, ipAddress, port }: AgentPlace,
+): ReadonlyMap<string, string> {
+  const role = task.resources.find(({ allocation_info }) => allocation_info?.role !== undefined)
+  return new Map([
+    ['LIBPROCESS_PORT', '0'],
+    ['MESOS_AGENT_ENDPOINT', `${ipAddress}:${port}`],
+    ['MESOS_ALLOCATION_ROLE', role?.allocation_info?.role ?? '*'],
+    ['MESOS_CHECKPOINT', '0'],
+    ['MESOS_DIRECTORY', sandboxDirectory],
+    ['MESOS_EXECUTOR_ID', task.task_id.value],
+    ['MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD', '5secs'],
+    ['MESOS_FRAMEWORK_ID', frameworkId],
+    ['MESOS_HTTP_COMMAND_EXECUTOR', '0'],
+    ['MESOS_SANDBOX', sandboxDirectory],
+    ['MESOS_SLAVE_ID', agentId],
+    ['MESOS_SLAVE_PID', `slave(1)@${ipAddress}:${port}`],
+    ['PATH', usualPath],
+  ])
+}

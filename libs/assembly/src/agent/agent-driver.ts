@@ -1,0 +1,224 @@
+import type {
+  AgentActor,
+  AgentEffect,
+  AgentInput,
+  Container,
+  ContainerRuntime,
+  Exec,
+  OutputChunk,
+} from '@conclave/actors'
+import { perform, wipePlan } from '@conclave/isolators'
+import { ConclaveError } from '@conclave/kernel'
+import type { FromAgent } from '@conclave/model'
+import type { Log } from '@conclave/runtime'
+
+export interface AgentDriverOptions {
+  readonly actor: AgentActor
+  readonly runtime: ContainerRuntime
+  readonly send: (message: FromAgent) => void
+  /** Bytes that the master has not taken yet. */
+  readonly waitingBytes: () => number
+  readonly keepAgentId: (agentId: string | undefined) => void
+  readonly onStopped: () => void
+  readonly log: Log
+}
+
+interface Session {
+  readonly closing: AbortController
+  exec: Exec | undefined
+  /** What came in before the program was there. */
+  readonly early: ((exec: Exec) => void)[]
+}
+
+type Effect<Do extends AgentEffect['do']> = Extract<AgentEffect, { do: Do }>
+
+/** Above this, a session's output waits for the master to read: a flood must not fill this process. */
+const waitingBytesMax = 4 * 1_048_576
+const waitMs = 20
+
+/** Carries out what the agent's core decides: order, and no judgement. */
+export class AgentDriver {
+  readonly #options: AgentDriverOptions
+  readonly #containers = new Map<string, Container>()
+  readonly #sessions = new Map<string, Session>()
+  #isRunning = false
+  #isCut = false
+  readonly #inputs: AgentInput[] = []
+
+  constructor(options: AgentDriverOptions) {
+    this.#options = options
+  }
+
+  /** Tells the core, and does what it says. Effects may lead to inputs: those are next. */
+  tell(input: AgentInput): void {
+    this.#inputs.push(input)
+    if (this.#isRunning || this.#isCut) return
+    this.#isRunning = true
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+        this.#options.actor.step(next)
+        for (const effect of this.#options.actor.takeEffects()) this.#carryOut(effect)
+      }
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  /** Nothing is told or done any more, and no output is kept. */
+  cut(): void {
+    this.#isCut = true
+    this.#inputs.length = 0
+    for (const { closing } of this.#sessions.values()) closing.abort()
+    this.#sessions.clear()
+    for (const container of this.#containers.values()) container.forgetOutput()
+    this.#containers.clear()
+  }
+
+  #carryOut(effect: AgentEffect): void {
+    switch (effect.do) {
+      case 'send':
+        return this.#options.send(effect.message)
+      case 'keep-agent-id':
+        return this.#options.keepAgentId(effect.agentId)
+      case 'prepare':
+        return this.#prepare(effect)
+      case 'start':
+        return this.#start(effect.containerId)
+      case 'signal':
+        return this.#containers.get(effect.containerId)?.signal(effect.signal)
+      case 'destroy':
+        return this.#destroy(effect.containerId)
+      case 'forget-output':
+        this.#containers.get(effect.containerId)?.forgetOutput()
+        this.#containers.delete(effect.containerId)
+        return
+      case 'open-logs':
+        return this.#openLogs(effect)
+      case 'open-exec':
+        return this.#openExec(effect)
+      case 'write-session':
+        return this.#toExec(effect.sessionId, (exec) => exec.write(effect.bytes))
+      case 'end-session-input':
+        return this.#toExec(effect.sessionId, (exec) => exec.endInput())
+      case 'signal-session':
+        return this.#toExec(effect.sessionId, (exec) => exec.signal(effect.signal))
+      case 'close-session':
+        return this.#closeSession(effect.sessionId)
+      case 'stopped':
+        return this.#options.onStopped()
+    }
+  }
+
+  #prepare({ spec, plan }: Effect<'prepare'>): void {
+    const { containerId } = spec
+    const made = async (): Promise<void> => {
+      const { runtime } = this.#options
+      const container = await runtime.create(spec).catch((refusal: unknown) => {
+        wipePlan(plan)
+        throw refusal
+      })
+      try {
+        await perform(plan, container.host)
+      } catch (failure) {
+        await container.destroy()
+        container.forgetOutput()
+        throw failure
+      }
+      this.#containers.set(containerId, container)
+    }
+    this.#answer(made(), (failure) => ({ kind: 'prepared', containerId, ...failure }))
+  }
+
+  #start(containerId: string): void {
+    const started = async (): Promise<void> => {
+      await this.#container(containerId).start((exit) =>
+        this.tell({ kind: 'exited', containerId, exit }),
+      )
+    }
+    this.#answer(started(), (failure) => ({ kind: 'started', containerId, ...failure }))
+  }
+
+  #destroy(containerId: string): void {
+    const destroyed = async (): Promise<void> => this.#containers.get(containerId)?.destroy()
+    this.#answer(destroyed(), (failure) => ({ kind: 'destroyed', containerId, ...failure }))
+  }
+
+  /** Turns the end of something into an input, with the reason when it failed. */
+  #answer(doing: Promise<void>, input: (failure: { failure?: string }) => AgentInput): void {
+    doing.then(
+      () => this.tell(input({})),
+      (error: unknown) => {
+        this.#options.log.warn({ error }, 'a container could not be handled')
+        // Words of our own errors are made to be shown. Others may hold anything.
+        const failure = error instanceof ConclaveError ? error.message : 'the runtime failed'
+        this.tell(input({ failure }))
+      },
+    )
+  }
+
+  #container(containerId: string): Container {
+    const container = this.#containers.get(containerId)
+    if (container === undefined) throw new Error(`no container ${containerId}`)
+    return container
+  }
+
+  // ── sessions ──────────────────────────────────────────────────────────────────────────────────
+
+  #openLogs({ sessionId, containerId, follow }: Effect<'open-logs'>): void {
+    const session = this.#addSession(sessionId)
+    const container = this.#containers.get(containerId)
+    if (container === undefined) return this.#sessionEnded(sessionId, { error: 'it is forgotten' })
+    const output = container.output(follow, session.closing.signal)
+    void this.#pump(sessionId, output).then(() => this.#sessionEnded(sessionId, {}))
+  }
+
+  #openExec({ sessionId, containerId, argv, env }: Effect<'open-exec'>): void {
+    const session = this.#addSession(sessionId)
+    const run = async (): Promise<void> => {
+      const exec = await this.#container(containerId).exec(argv, env)
+      session.exec = exec
+      for (const act of session.early.splice(0)) act(exec)
+      await this.#pump(sessionId, exec.output(session.closing.signal))
+      const { exitCode } = await exec.exit
+      this.#sessionEnded(sessionId, { exitCode })
+    }
+    run().catch((error: unknown) => {
+      const why = error instanceof ConclaveError ? error.message : 'the runtime failed'
+      this.#sessionEnded(sessionId, { error: why })
+    })
+  }
+
+  #addSession(sessionId: string): Session {
+    const session: Session = { closing: new AbortController(), exec: undefined, early: [] }
+    this.#sessions.set(sessionId, session)
+    return session
+  }
+
+  async #pump(sessionId: string, output: AsyncIterable<OutputChunk>): Promise<void> {
+    for await (const chunk of output) {
+      this.tell({ kind: 'session-output', sessionId, chunk })
+      while (this.#options.waitingBytes() > waitingBytesMax && this.#sessions.has(sessionId)) {
+        await new Promise((resolve) => setTimeout(resolve, waitMs))
+      }
+    }
+  }
+
+  #sessionEnded(sessionId: string, end: { exitCode?: number; error?: string }): void {
+    if (this.#sessions.delete(sessionId)) this.tell({ kind: 'session-ended', sessionId, ...end })
+  }
+
+  #toExec(sessionId: string, act: (exec: Exec) => void): void {
+    const session = this.#sessions.get(sessionId)
+    if (session?.exec === undefined) session?.early.push(act)
+    else act(session.exec)
+  }
+
+  /** Whoever watched has gone: what was executed for it is hung up, as a terminal would do. */
+  #closeSession(sessionId: string): void {
+    const session = this.#sessions.get(sessionId)
+    this.#sessions.delete(sessionId)
+    session?.closing.abort()
+    session?.exec?.endInput()
+    session?.exec?.signal('HUP')
+  }
+}

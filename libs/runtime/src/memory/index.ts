@@ -1,0 +1,2 @@
+export { MemoryRuntime, type MemoryRuntimeOptions } from './memory-runtime.ts'
+export { usualContainerLimits, type ContainerLimits } from './memory-container.ts'

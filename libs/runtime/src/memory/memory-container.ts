@@ -1,0 +1,357 @@
+import {
+  ContainerRefused,
+  type Container,
+  type ContainerExit,
+  type ContainerSpec,
+  type Exec,
+  type OutputChunk,
+} from '@conclave/actors'
+import { HostFailed, sandboxDirectory, type Host, type Owner } from '@conclave/isolators'
+import {
+  invariant,
+  Redacted,
+  wipe,
+  type Clock,
+  type Random,
+  type RedactedBytes,
+} from '@conclave/kernel'
+import {
+  FileSystemError,
+  Machine,
+  MachineNotRunning,
+  signalNumber,
+  signalName,
+  TooManyProcesses,
+  type Exit,
+  type Mount,
+  type User,
+} from '@conclave/shell'
+import type { Executor } from './executor.ts'
+import { accountsWith, layDown, rootUser } from './image.ts'
+import { MemoryFileSystem } from './memory-file-system.ts'
+import { OutputLog } from './output-log.ts'
+import { SecretTmpfs } from './tmpfs.ts'
+
+export interface ContainerLimits {
+  /** All that the container may write outside its tmpfs. memfs itself knows no limit. */
+  readonly volumeSizeBytesMax: number
+  readonly inodesMax: number
+  readonly processesMax: number
+  readonly outputSizeBytesMax: number
+}
+
+export const usualContainerLimits: ContainerLimits = {
+  volumeSizeBytesMax: 8 * 1_048_576,
+  inodesMax: 16_384,
+  processesMax: 64,
+  outputSizeBytesMax: 1_048_576,
+}
+
+export interface MemoryContainerOptions {
+  readonly spec: ContainerSpec
+  readonly clock: Clock
+  readonly random: Random
+  readonly executor: Executor
+  readonly limits: ContainerLimits
+  readonly onDestroyed: () => void
+}
+
+/** The device number of the tmpfs; the container's own volume has 1. */
+const tmpfsDevice = 2
+
+/** One container: a file system in memory, a tmpfs for its secrets, and a machine that runs over both. */
+export class MemoryContainer implements Container, Host {
+  readonly fs: MemoryFileSystem
+  readonly #options: MemoryContainerOptions
+  readonly #user: User
+  readonly #environment = new Map<string, string | Uint8Array>()
+  readonly #log: OutputLog
+  readonly #execs = new Set<MemoryExec>()
+  #tmpfs: SecretTmpfs | undefined
+  #machine: Machine | undefined
+  #onExit: ((exit: ContainerExit) => void) | undefined
+  #isDestroyed = false
+
+  constructor(options: MemoryContainerOptions) {
+    const { spec, clock, limits } = options
+    this.#options = options
+    const isRoot = spec.user.uid === 0
+    this.#user = { ...spec.user, home: isRoot ? rootUser.home : sandboxDirectory }
+    this.#log = new OutputLog(limits.outputSizeBytesMax)
+    this.fs = new MemoryFileSystem(clock, {
+      sizeBytesMax: limits.volumeSizeBytesMax,
+      inodesMax: limits.inodesMax,
+      blockSizeBytes: 1,
+    })
+    layDown(this.fs, this.#user, spec.hostname)
+  }
+
+  get host(): Host {
+    return this
+  }
+
+  get tmpfs(): SecretTmpfs | undefined {
+    return this.#tmpfs
+  }
+
+  /** For tests: the variable that the plan set. */
+  variable(name: string): string | Uint8Array | undefined {
+    return this.#environment.get(name)
+  }
+
+  // ── the plan ──────────────────────────────────────────────────────────────────────────────────
+
+  async mountTmpfs(sizeBytes: number, inodes: number): Promise<void> {
+    if (this.#tmpfs !== undefined) throw new HostFailed('the container has a tmpfs already')
+    this.#tmpfs = new SecretTmpfs(tmpfsDevice, sizeBytes, inodes)
+  }
+
+  async writeFile(name: string, bytes: RedactedBytes, mode: number, owner: Owner): Promise<void> {
+    if (this.#tmpfs === undefined) throw new HostFailed('the container has no tmpfs')
+    this.#tmpfs.write(name, bytes.reveal(), mode, owner, this.#options.clock.nowMs())
+  }
+
+  async bindFile(name: string, at: string, isReadOnly: boolean): Promise<void> {
+    const inode = this.#tmpfs?.file(name)
+    if (inode === undefined) throw new HostFailed(`there is no file ${name} in the tmpfs`)
+    const owner = at.startsWith(`${sandboxDirectory}/`) ? this.#user : rootUser
+    try {
+      this.fs.bind(at, inode, isReadOnly, owner)
+    } catch (refusal) {
+      if (!(refusal instanceof FileSystemError)) throw refusal
+      throw new HostFailed(refusal.message, { cause: refusal })
+    }
+  }
+
+  async setEnv(name: string, value: string | RedactedBytes): Promise<void> {
+    this.#forgetVariable(name)
+    this.#environment.set(name, value instanceof Redacted ? value.reveal().slice() : value)
+  }
+
+  async clearEnv(): Promise<void> {
+    for (const name of this.#environment.keys()) this.#forgetVariable(name)
+    this.#environment.clear()
+  }
+
+  async unbindFile(at: string): Promise<void> {
+    this.fs.unbind(at)
+  }
+
+  async unmountTmpfs(): Promise<void> {
+    this.#tmpfs?.wipe()
+    this.#tmpfs = undefined
+  }
+
+  // ── its life ──────────────────────────────────────────────────────────────────────────────────
+
+  async start(onExit: (exit: ContainerExit) => void): Promise<void> {
+    const { spec, clock, random, limits, executor } = this.#options
+    invariant(!this.#isDestroyed && this.#machine === undefined, 'a container is started once')
+    const machine = new Machine({
+      fs: this.fs,
+      clock,
+      random,
+      hostname: spec.hostname,
+      users: accountsWith(this.#user),
+      mounts: () => this.#mounts(),
+      limits: { processes: limits.processesMax },
+    })
+    this.#machine = machine
+    this.#onExit = onExit
+    const { pid } = machine.start({
+      argv: spec.argv,
+      env: this.#environmentCopy({}),
+      ...this.#surroundings(),
+      stdout: (bytes) => this.#log.append('stdout', bytes),
+      stderr: (bytes) => this.#log.append('stderr', bytes),
+    })
+    machine.onExit(pid, (exit) => this.#ended(exit))
+    executor.add(machine)
+  }
+
+  async exec(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Exec> {
+    const machine = this.#machine
+    if (machine === undefined || machine.state === 'ended') {
+      throw new ContainerRefused('the container is not running')
+    }
+    const log = new OutputLog(this.#options.limits.outputSizeBytesMax)
+    try {
+      const { pid, stdin } = machine.exec({
+        argv,
+        env: this.#environmentCopy(env),
+        ...this.#surroundings(),
+        stdin: true,
+        stdout: (bytes) => log.append('stdout', bytes),
+        stderr: (bytes) => log.append('stderr', bytes),
+      })
+      invariant(stdin !== undefined, 'standard input was asked for')
+      const exec: MemoryExec = new MemoryExec(machine, pid, stdin, log, () =>
+        this.#execs.delete(exec),
+      )
+      this.#execs.add(exec)
+      return exec
+    } catch (refusal) {
+      const isKnown = refusal instanceof MachineNotRunning || refusal instanceof TooManyProcesses
+      throw isKnown ? new ContainerRefused(refusal.message, { cause: refusal }) : refusal
+    }
+  }
+
+  signal(name: string): void {
+    const known = knownSignal(name)
+    if (known !== undefined) this.#machine?.signal(1, known)
+  }
+
+  output(follow: boolean, signal: AbortSignal): AsyncIterable<OutputChunk> {
+    return this.#log.read(follow, signal)
+  }
+
+  forgetOutput(): void {
+    this.#log.forget()
+  }
+
+  async destroy(): Promise<void> {
+    this.destroyNow()
+  }
+
+  /** Ends every process and overwrites files, tmpfs and variables, before it returns. */
+  destroyNow(): void {
+    if (this.#isDestroyed) return
+    this.#isDestroyed = true
+    this.#kill()
+    this.#tmpfs?.wipe()
+    this.#tmpfs = undefined
+    for (const name of this.#environment.keys()) this.#forgetVariable(name)
+    this.#environment.clear()
+    this.fs.wipe()
+    this.#log.end()
+    this.#options.onDestroyed()
+  }
+
+  /** A fault of the shell ended the machine: what runs in it runs no more. */
+  faulted(): void {
+    this.#ended({ exitCode: 139, signal: 'SEGV' })
+  }
+
+  isRunning(machine: Machine): boolean {
+    return this.#machine === machine
+  }
+
+  #kill(): void {
+    const machine = this.#machine
+    if (machine === undefined) return
+    this.#options.executor.remove(machine)
+    try {
+      machine.signal(1, 'KILL')
+    } catch {
+      // The fault of a program that was stopped in the middle: it is stopped all the same.
+    }
+    this.#ended({ exitCode: 137, signal: 'KILL' })
+  }
+
+  #ended({ exitCode, signal }: Exit): void {
+    const onExit = this.#onExit
+    if (onExit === undefined) return
+    this.#onExit = undefined
+    this.#log.end()
+    for (const exec of this.#execs) exec.ended({ exitCode: 137, signal: 'KILL' })
+    onExit(signal === undefined ? { exitCode } : { exitCode, signal })
+  }
+
+  /** The machine owns what it is given and overwrites it at its end, so each start has copies. */
+  #environmentCopy(added: Readonly<Record<string, string>>): Map<string, string | Uint8Array> {
+    const copy = new Map<string, string | Uint8Array>()
+    for (const [name, value] of this.#environment) {
+      copy.set(name, typeof value === 'string' ? value : value.slice())
+    }
+    for (const [name, value] of Object.entries(added)) copy.set(name, value)
+    return copy
+  }
+
+  #surroundings(): { cwd: string; uid: number; gid: number } {
+    return { cwd: sandboxDirectory, uid: this.#user.uid, gid: this.#user.gid }
+  }
+
+  #forgetVariable(name: string): void {
+    const value = this.#environment.get(name)
+    if (value instanceof Uint8Array) wipe(value)
+  }
+
+  #mounts(): readonly Mount[] {
+    const { volumeSizeBytesMax } = this.#options.limits
+    const root: Mount = {
+      source: 'conclave',
+      at: '/',
+      type: 'memfs',
+      options: `rw,size=${volumeSizeBytesMax / 1024}k`,
+      sizeBytes: volumeSizeBytesMax,
+      usedBytes: this.fs.usedBytes,
+    }
+    const { storage } = this.#tmpfs ?? {}
+    if (storage === undefined) return [root]
+    const sizeBytes = storage.limits.sizeBytesMax
+    const files = this.fs.boundFiles.map(({ at, isReadOnly }): Mount => {
+      const access = isReadOnly ? 'ro' : 'rw'
+      const options = `${access},nosuid,nodev,noexec,size=${sizeBytes / 1024}k,mode=700`
+      const usedBytes = storage.usedBytes
+      return { source: 'tmpfs', at, type: 'tmpfs', options, sizeBytes, usedBytes }
+    })
+    return [root, ...files]
+  }
+}
+
+/** `SIGTERM`, `term` or `15` as the shell calls it. */
+function knownSignal(name: string) {
+  const number = signalNumber(name)
+  return number === undefined ? undefined : signalName(number)
+}
+
+class MemoryExec implements Exec {
+  readonly exit: Promise<ContainerExit>
+  readonly #machine: Machine
+  readonly #pid: number
+  readonly #stdin: { write(bytes: Uint8Array): boolean; end(): void }
+  readonly #log: OutputLog
+  readonly #onEnd: () => void
+  #resolve: (exit: ContainerExit) => void = () => {}
+
+  constructor(
+    machine: Machine,
+    pid: number,
+    stdin: { write(bytes: Uint8Array): boolean; end(): void },
+    log: OutputLog,
+    onEnd: () => void,
+  ) {
+    this.#machine = machine
+    this.#pid = pid
+    this.#stdin = stdin
+    this.#log = log
+    this.#onEnd = onEnd
+    this.exit = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    machine.onExit(pid, (exit) => this.ended(exit))
+  }
+
+  output(signal: AbortSignal): AsyncIterable<OutputChunk> {
+    return this.#log.read(true, signal)
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#stdin.write(bytes)
+  }
+
+  endInput(): void {
+    this.#stdin.end()
+  }
+
+  signal(name: string): void {
+    const known = knownSignal(name)
+    if (known !== undefined) this.#machine.signal(this.#pid, known)
+  }
+
+  ended({ exitCode, signal }: Exit): void {
+    this.#onEnd()
+    this.#log.end()
+    this.#resolve(signal === undefined ? { exitCode } : { exitCode, signal })
+  }
+}
