@@ -1,1 +1,1 @@
-export {}
+export { mesosFace, mesosServerOptions } from './face.ts'

@@ -1,0 +1,53 @@
+import type { PlainAnswer } from '@conclave/actors'
+import { ConclaveError } from '@conclave/kernel'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** Mesos' words for a status when it has no others. Source: mesos.md §4. */
+const usual: Readonly<Record<number, string>> = {
+  400: '400 Bad Request.',
+  401: '401 Unauthorized.',
+  403: '403 Forbidden.',
+  404: '404 Not Found.',
+  413: '413 Request Entity Too Large.',
+  415: '415 Unsupported Media Type.',
+  500: '500 Internal Server Error.',
+  501: '501 Not Implemented.',
+  503: '503 Service Unavailable.',
+}
+
+export const plain = (status: number, body = usual[status] ?? ''): PlainAnswer => ({ status, body })
+
+/** One row for each code of ours that is no failure. */
+const statusOf: Readonly<Record<string, number>> = {
+  'access.denied': 403,
+  'cluster.not-leader': 503,
+  'cluster.outcome-unknown': 503,
+  'cluster.unavailable': 503,
+}
+
+/** Answers with text, as Mesos does; an empty body has no type. */
+export function send(reply: FastifyReply, { status, body }: PlainAnswer): FastifyReply {
+  if (body !== '') void reply.header('content-type', 'text/plain; charset=utf-8')
+  // What is left of a body that nobody reads to its end would be taken for the next request.
+  if (status === 413) void reply.header('connection', 'close')
+  return reply.code(status).send(body === '' ? undefined : body)
+}
+
+/** Answers what was thrown. A failure of ours is logged, and its answer says nothing of it. */
+export function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (error instanceof ConclaveError) {
+    const status = statusOf[error.code]
+    if (status !== undefined) return send(reply, plain(status))
+  }
+  const { statusCode } = error as { statusCode?: unknown }
+  const isTheirs = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+  if (!(error instanceof ConclaveError) && isTheirs) {
+    return send(reply, plain(statusCode, usual[statusCode] ?? usual[400]))
+  }
+  request.log.error({ err: error }, 'a request failed')
+  return send(reply, plain(500))
+}

@@ -1,0 +1,184 @@
+import { principalOf, type Caller, type MasterApi, type PlainAnswer } from '@conclave/actors'
+import {
+  asciiJson,
+  masterCallProblem,
+  parseCall,
+  parseMasterCall,
+  SchedulerCall,
+  wipeSecrets,
+} from '@conclave/model'
+import type {
+  FastifyPluginAsync,
+  FastifyReply,
+  FastifyRequest,
+  FastifyServerOptions,
+  onRequestAsyncHookHandler,
+} from 'fastify'
+import { answerError, plain, send } from './answers.ts'
+import { acceptRefusal, contentTypeRefusal, locationAt, readCall } from './checks.ts'
+import { SubscribeStream } from './stream.ts'
+import { schedulerCallProblem } from './validation.ts'
+
+/** A call with 500 tasks is some hundred kilobytes; inline secrets of 1 MiB each make it larger. */
+const bodyBytesMax = 64 * 1024 * 1024
+
+/** What the server that carries this face must know: it answers with Mesos' words before any route, too. */
+export const mesosServerOptions = {
+  frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+} as const satisfies FastifyServerOptions
+
+/** The Mesos v1 scheduler API and operator reads, on a master. Source: mesos.md §4 to §6, §10. */
+export const mesosFace =
+  (master: MasterApi): FastifyPluginAsync =>
+  async (app) => {
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: bodyBytesMax },
+      (_request, body, done) => {
+        done(null, body)
+      },
+    )
+    app.addHook('onResponse', async ({ body }) => {
+      if (Buffer.isBuffer(body)) body.fill(0)
+    })
+    app.setErrorHandler(answerError)
+    app.setNotFoundHandler((_request, reply) => send(reply, plain(404)))
+
+    const guards = new Guards(master)
+    const scheduler = guards.guard('mesos-master-scheduler')
+    const operator = guards.guard('mesos-master-readwrite')
+    // The DC/OS front door has the master below /mesos, and libprocess below its own name.
+    for (const prefix of ['', '/master', '/mesos', '/mesos/master']) {
+      app.all(`${prefix}/api/v1/scheduler`, { onRequest: scheduler }, async (request, reply) =>
+        answerScheduler(master, guards.callerOf(request), request, reply),
+      )
+      app.all(`${prefix}/api/v1`, { onRequest: operator }, async (request, reply) =>
+        answerOperator(master, guards.callerOf(request), request, reply),
+      )
+      app.get(`${prefix}/redirect`, async (_request, reply) => toLeader(master, reply, ''))
+      app.get(`${prefix}/health`, async (_request, reply) => reply.send())
+    }
+  }
+
+/** The checks that need no body, in Mesos' order: so a refused one is not even read. */
+class Guards {
+  readonly #master: MasterApi
+  readonly #callers = new WeakMap<FastifyRequest, Caller>()
+
+  constructor(master: MasterApi) {
+    this.#master = master
+  }
+
+  guard(realm: string): onRequestAsyncHookHandler {
+    return async (request, reply) => {
+      if (countOf(request, 'authorization') > 1) return send(reply, plain(400))
+      const { authorization } = request.headers
+      const principal = await principalOf(this.#master.identity, authorization)
+      if (principal === undefined) {
+        return send(reply.header('www-authenticate', `Basic realm="${realm}"`), plain(401))
+      }
+      this.#callers.set(request, { principal, requestId: request.id })
+
+      const { role, isReady } = this.#master.status()
+      if (role !== 'leader') return toLeader(this.#master, reply, request.raw.url ?? '')
+      if (!isReady) return send(reply, plain(503, 'Master has not finished recovery'))
+      if (request.method !== 'POST') {
+        const body = `405 Method Not Allowed. Expecting one of { 'POST' }, but received '${request.method}'.`
+        return send(reply.header('allow', 'POST'), plain(405, body))
+      }
+      const refusal = contentTypeRefusal(request.headers)
+      return refusal === undefined ? undefined : send(reply, refusal)
+    }
+  }
+
+  callerOf(request: FastifyRequest): Caller {
+    const caller = this.#callers.get(request)
+    if (caller === undefined) throw new Error('a guarded route ran without its guard')
+    return caller
+  }
+}
+
+function toLeader(master: MasterApi, reply: FastifyReply, url: string): FastifyReply {
+  const location = locationAt(master.status().leader, url)
+  if (location === undefined) return send(reply, plain(503, 'No leader elected'))
+  return send(reply.header('location', location), plain(307))
+}
+
+function answerScheduler(
+  master: MasterApi,
+  caller: Caller,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const read = readCall(request.body, parseCall)
+  if ('refusal' in read) return send(reply, read.refusal)
+  let isTaken = false
+  try {
+    const refusal = schedule(master, caller, read.call, request, reply)
+    isTaken = refusal === undefined || refusal.status < 400
+    return refusal === undefined ? reply : send(reply, refusal)
+  } finally {
+    // Inline values of a call that is taken are the master's to seal and wipe.
+    if (!isTaken) wipeSecrets(SchedulerCall, read.call)
+  }
+}
+
+/** Undefined once the answer is a stream that has begun. */
+function schedule(
+  { frameworks }: MasterApi,
+  caller: Caller,
+  call: SchedulerCall,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): PlainAnswer | undefined {
+  const problem = schedulerCallProblem(call, caller.principal.uid)
+  if (problem !== undefined) return plain(400, `Failed to validate scheduler::Call: ${problem}`)
+  if (call.type === 'UNKNOWN') return plain(501)
+  const streamId = headerOf(request, 'mesos-stream-id')
+  if (call.type !== 'SUBSCRIBE') return frameworks.call(caller, call, streamId)
+
+  const unusable = acceptRefusal(request.headers)
+  if (unusable !== undefined) return unusable
+  if (streamId !== undefined) {
+    return plain(400, "Subscribe calls should not include the 'Mesos-Stream-Id' header")
+  }
+  const stream = new SubscribeStream(reply, request.log)
+  const refused = frameworks.subscribe(caller, call, stream)
+  if (refused !== undefined) return refused
+  stream.open(() => frameworks.disconnected(stream))
+  return undefined
+}
+
+function answerOperator(
+  master: MasterApi,
+  caller: Caller,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const read = readCall(request.body, parseMasterCall)
+  if ('refusal' in read) return send(reply, read.refusal)
+  const problem = masterCallProblem(read.call)
+  if (problem !== undefined) {
+    return send(reply, plain(400, `Failed to validate master::Call: ${problem}`))
+  }
+  const unusable = acceptRefusal(request.headers)
+  if (unusable !== undefined) return send(reply, unusable)
+
+  const answer = master.frameworks.operator(caller, read.call)
+  if ('body' in answer) return send(reply, answer)
+  // As bytes: a text would be given a charset, which Mesos does not send.
+  return reply
+    .code(200)
+    .header('content-type', 'application/json')
+    .send(Buffer.from(asciiJson(answer.json)))
+}
+
+function headerOf({ headers }: FastifyRequest, name: string): string | undefined {
+  const value = headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+/** How often a header was sent. Node keeps the first and drops the others (threats.md AU-14). */
+const countOf = ({ raw }: FastifyRequest, name: string): number =>
+  raw.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name).length
