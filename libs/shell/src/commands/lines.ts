@@ -1,0 +1,90 @@
+import { byteString, type ByteString } from '../byte-string.ts'
+import type { Description } from '../description.ts'
+import { LineReader, type Invocation } from '../invocation.ts'
+import { ScriptFault } from '../language/script-fault.ts'
+import type { Task } from '../wait-set.ts'
+
+/** Runs `each` for every line of every input, or of standard input when no input is named. */
+export function eachLine(
+  invocation: Invocation,
+  operands: readonly ByteString[],
+  each: (line: ByteString, isTerminated: boolean) => void,
+  separator = '\n',
+): Task<number> {
+  return invocation.eachInput(operands, function* (input) {
+    const lines = new LineReader(invocation, input, separator)
+    for (;;) {
+      const line = lines.take() ?? (yield* lines.more())
+      if (line === undefined) return
+      each(line, lines.endedWithNewline)
+      if (invocation.isFull) yield* invocation.flush()
+    }
+  })
+}
+
+/** Runs `each` for every run of bytes that every input gives. */
+export function eachChunk(
+  invocation: Invocation,
+  operands: readonly ByteString[],
+  each: (bytes: Uint8Array) => void,
+): Task<number> {
+  return invocation.eachInput(operands, function* (input) {
+    for (;;) {
+      const bytes = yield* invocation.read(input)
+      if (bytes.length === 0) return
+      each(bytes)
+      if (invocation.isFull) yield* invocation.flush()
+      yield
+    }
+  })
+}
+
+/** All lines of all inputs. @throws ScriptFault above what a program may hold */
+export function* allLines(
+  invocation: Invocation,
+  operands: readonly ByteString[],
+  separator = '\n',
+): Task<{ readonly lines: ByteString[]; readonly status: number }> {
+  const lines: ByteString[] = []
+  let sizeBytes = 0
+  const status = yield* eachLine(
+    invocation,
+    operands,
+    (line) => {
+      lines.push(line)
+      sizeBytes += line.length + 1
+      if (sizeBytes > invocation.stringBytesMax) throw new ScriptFault('input too large', 1)
+    },
+    separator,
+  )
+  return { lines, status }
+}
+
+/** The lines of one file operand, with `-` for standard input. */
+export function* linesOf(invocation: Invocation, path: ByteString): Task<ByteString[]> {
+  const input = invocation.openInput(path)
+  try {
+    const text = yield* invocation.readText(input)
+    const lines = text.split('\n')
+    if (lines.at(-1) === '') lines.pop()
+    return lines
+  } finally {
+    input.release()
+  }
+}
+
+/** Reads exactly as much as there is, up to `length`, over several reads. */
+export function* readFully(
+  invocation: Invocation,
+  input: Description,
+  length: number,
+): Task<ByteString> {
+  let text = ''
+  while (text.length < length) {
+    const bytes = yield* invocation.read(input, length - text.length)
+    if (bytes.length === 0) break
+    text += byteString(bytes)
+    yield
+  }
+  return text
+}
