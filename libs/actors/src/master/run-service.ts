@@ -2,6 +2,7 @@ import { taskIn, tasksIn, type RecordReader, type TaskRecord } from '@conclave/c
 import type { Clock, Random } from '@conclave/kernel'
 import { uuidBytes } from '@conclave/kernel'
 import {
+  dropSecretValues,
   isTerminal,
   parseOurs,
   parseSecretPath,
@@ -75,8 +76,7 @@ export class RunService implements RunApi {
         id: runId,
         taskId,
         name: spec.name,
-        // Our own form of it: envelopes are part of it, and no plaintext is left.
-        template: JSON.parse(JSON.stringify(sealed)) as RunRecord['template'],
+        template: jsonOf(sealed),
         submittedBy: caller.principal.uid,
         submittedAtMs: clock.nowMs(),
         state: 'pending',
@@ -294,14 +294,21 @@ function referencedIn(spec: TaskSpec): readonly SecretPath[] {
 
 /** A run that nobody has launched ends here; the task of another one is ended first. */
 function withKill(record: RunRecord, nowMs: number): RunRecord {
-  if (record.state !== 'pending') return { ...record, killRequestedAtMs: nowMs }
-  return {
-    ...record,
-    killRequestedAtMs: nowMs,
-    state: 'finished',
-    outcome: { state: 'TASK_KILLED', message: 'Killed before it was launched', atMs: nowMs },
-  }
+  const asked = { ...record, killRequestedAtMs: nowMs }
+  if (record.state !== 'pending') return asked
+  const message = 'Killed before it was launched'
+  return finished(asked, { state: 'TASK_KILLED', message, atMs: nowMs })
 }
+
+/** What has ended will not ask for its inline values again. */
+function finished(record: RunRecord, outcome: RunOutcome): RunRecord {
+  const template = jsonOf(dropSecretValues(TaskSpec, parseOurs(TaskSpec, record.template)))
+  return { ...record, template, state: 'finished', outcome }
+}
+
+/** Our own form of a spec whose values are sealed: envelopes are part of it, and no plaintext is left. */
+const jsonOf = (sealed: TaskSpec): RunRecord['template'] =>
+  JSON.parse(JSON.stringify(sealed)) as RunRecord['template']
 
 /** `record` with what is known of its task; the same object when that says nothing new. */
 function noted(record: RunRecord, task: TaskRecord | undefined): RunRecord {
@@ -311,7 +318,7 @@ function noted(record: RunRecord, task: TaskRecord | undefined): RunRecord {
       ? record
       : { ...record, state: 'launched', frameworkId: task.frameworkId }
   if (!isTerminal(task.state)) return launched
-  return { ...launched, state: 'finished', outcome: outcomeOf(task) }
+  return finished(launched, outcomeOf(task))
 }
 
 const outcomeOf = ({ state, reason, message, exitCode, updatedAtMs }: TaskRecord): RunOutcome => ({

@@ -1,0 +1,272 @@
+import { Redacted, utf8, utf8Text, type RedactedBytes } from '@conclave/kernel'
+import { ManualClock, SeededRandom } from '@conclave/testkit'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { MemoryCluster } from '../testing/memory-cluster.ts'
+import { callerOf, firstPeople } from '../testing/people.ts'
+import type { SecretInput } from './master-api.ts'
+
+const root = callerOf('root')
+const dev = callerOf('dev')
+const nobody = callerOf('nobody')
+const text = (value: string): SecretInput => ({ kind: 'text', bytes: new Redacted(utf8(value)) })
+const shown = (bytes: RedactedBytes): string => utf8Text(bytes.reveal())
+
+let cluster: MemoryCluster
+
+beforeEach(async () => {
+  const random = new SeededRandom(7)
+  cluster = new MemoryCluster({
+    clock: new ManualClock(),
+    random,
+    identities: await firstPeople(random),
+    settings: { secretSizeBytesMax: 4096 },
+  })
+  await cluster.elected()
+})
+
+const secrets = (): MemoryCluster['leader']['actor']['secrets'] => cluster.leader.actor.secrets
+
+describe('a secret', () => {
+  test('MA1: is what any master answers once one of them took it', async () => {
+    const { follower } = cluster
+    const created = await cluster.settle(
+      follower.actor.secrets.create(root, 'dev/db', text('s3cr3t')),
+    )
+    expect(created).toMatchObject({ path: 'dev/db', version: 1, kind: 'text', sizeBytes: 6 })
+
+    for (const { actor } of cluster.masters) {
+      const { bytes, metadata } = await cluster.settle(actor.secrets.read(root, 'dev/db'))
+      expect(shown(bytes)).toBe('s3cr3t')
+      expect(metadata.version).toBe(1)
+    }
+  })
+
+  test('MA2: is created once, whoever else tries at the same time', async () => {
+    const tries = cluster.masters.map(({ actor }, index) =>
+      actor.secrets.create(root, 'dev/db', text(`value ${index}`)).then(
+        () => 'created',
+        (error: { code: string }) => error.code,
+      ),
+    )
+    const came = await cluster.settle(Promise.all(tries))
+    expect(came.toSorted()).toEqual(['created', 'secret.exists', 'secret.exists'])
+  })
+
+  test('MA2: takes updates from many writers as one version each', async () => {
+    await cluster.settle(secrets().create(root, 'dev/db', text('0')))
+    const writes = [1, 2, 3].flatMap((round) =>
+      cluster.masters.map(({ actor }) => actor.secrets.update(root, 'dev/db', text(`${round}`))),
+    )
+    const written = await cluster.settle(Promise.all(writes))
+    const versions = written.map(({ version }) => version).toSorted((a, b) => a - b)
+    expect(versions).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10])
+  })
+
+  test('MA2: is not updated by whoever read an older version', async () => {
+    await cluster.settle(secrets().create(root, 'dev/db', text('1')))
+    await cluster.settle(secrets().update(root, 'dev/db', text('2'), 1))
+    const late = secrets().update(root, 'dev/db', text('3'), 1)
+    await expect(cluster.settle(late)).rejects.toMatchObject({ code: 'secret.version-conflict' })
+    expect(shown((await cluster.settle(secrets().read(root, 'dev/db'))).bytes)).toBe('2')
+  })
+
+  test('MA3: keeps its ten newest versions, each with its own value', async () => {
+    await cluster.settle(secrets().create(root, 'dev/db', text('1')))
+    for (let version = 2; version <= 12; version++) {
+      await cluster.settle(secrets().update(root, 'dev/db', text(`${version}`)))
+    }
+    const kept = await cluster.settle(secrets().versions(root, 'dev/db'))
+    expect(kept.map(({ version }) => version)).toEqual([12, 11, 10, 9, 8, 7, 6, 5, 4, 3])
+    expect(shown((await cluster.settle(secrets().read(root, 'dev/db', 3))).bytes)).toBe('3')
+    await expect(cluster.settle(secrets().read(root, 'dev/db', 2))).rejects.toMatchObject({
+      code: 'secret.not-found',
+    })
+    expect(cluster.leader.store.list('envelope/').kvs).toHaveLength(10)
+  })
+
+  test('MA3: never gives a version number out twice, not even after its deletion', async () => {
+    await cluster.settle(secrets().create(root, 'dev/db', text('old')))
+    await cluster.settle(secrets().delete(root, 'dev/db'))
+    await expect(cluster.settle(secrets().read(root, 'dev/db'))).rejects.toMatchObject({
+      code: 'secret.not-found',
+    })
+    expect(cluster.leader.store.list('envelope/').kvs).toEqual([])
+
+    const again = await cluster.settle(secrets().create(root, 'dev/db', text('new')))
+    expect(again.version).toBe(2)
+  })
+
+  test('is refused when it is too large, whatever the caller may do', async () => {
+    const input = { kind: 'binary' as const, bytes: new Redacted(new Uint8Array(4097)) }
+    await expect(cluster.settle(secrets().create(root, 'dev/big', input))).rejects.toMatchObject({
+      code: 'secret.too-large',
+    })
+  })
+
+  test.each(['', 'a//b', '../x', 'a/../b', 'a\0b', 'a*'])('may not be kept at %j', async (path) => {
+    await expect(cluster.settle(secrets().create(root, path, text('x')))).rejects.toMatchObject({
+      code: 'secret.path-invalid',
+    })
+  })
+
+  test('MA4: is wiped from the buffer it came in, kept or refused', async () => {
+    const inputs = [text('kept'), text('exists'), text('denied'), text('x'.repeat(5000))]
+    const [kept, exists, denied, large] = inputs as [
+      SecretInput,
+      SecretInput,
+      SecretInput,
+      SecretInput,
+    ]
+    await cluster.settle(secrets().create(root, 'dev/db', kept))
+    const refused = await cluster.settle(
+      Promise.allSettled([
+        secrets().create(root, 'dev/db', exists),
+        secrets().create(nobody, 'dev/x', denied),
+        secrets().create(root, 'dev/y', large),
+        secrets().update(root, 'bad//path', text('z')),
+      ]),
+    )
+    expect(refused.map(({ status }) => status)).toEqual(Array(4).fill('rejected'))
+    for (const { bytes } of inputs) expect(bytes.reveal().every((byte) => byte === 0)).toBe(true)
+  })
+})
+
+describe('a list', () => {
+  beforeEach(async () => {
+    for (const path of ['dev/a', 'dev/b/c', 'ops/x', 'dev2/y']) {
+      await cluster.settle(secrets().create(root, path, text(path)))
+    }
+  })
+
+  test('shows full ids at the root, and ids of a folder relative to it', async () => {
+    expect(await cluster.settle(secrets().list(root, ''))).toEqual([
+      'dev/a',
+      'dev/b/c',
+      'dev2/y',
+      'ops/x',
+    ])
+    expect(await cluster.settle(secrets().list(root, 'dev'))).toEqual(['a', 'b/c'])
+    expect(await cluster.settle(secrets().list(root, 'none'))).toBeUndefined()
+  })
+
+  test('MA5: shows nobody more than they may read', async () => {
+    expect(await cluster.settle(secrets().list(dev, ''))).toEqual(['dev/a', 'dev/b/c'])
+    expect(await cluster.settle(secrets().list(dev, 'ops'))).toBeUndefined()
+    expect(await cluster.settle(secrets().list(nobody, ''))).toEqual([])
+    const metadata = await cluster.settle(secrets().listMetadata(dev, ''))
+    expect(metadata.map(({ path, version }) => [path, version])).toEqual([
+      ['dev/a', 1],
+      ['dev/b/c', 1],
+    ])
+  })
+})
+
+describe('without a permission', () => {
+  beforeEach(async () => {
+    await cluster.settle(secrets().create(root, 'ops/key', text('x')))
+  })
+
+  test.each(['create', 'update', 'delete', 'read', 'versions', 'metadata'] as const)(
+    'MA5: %s is denied, whether the secret is there or not',
+    async (call) => {
+      const act = (path: string): Promise<unknown> => {
+        const input = text('y')
+        switch (call) {
+          case 'create':
+          case 'update':
+            return secrets()[call](dev, path, input)
+          default:
+            return secrets()[call](dev, path)
+        }
+      }
+      for (const path of ['ops/key', 'ops/none']) {
+        await expect(cluster.settle(act(path))).rejects.toMatchObject({ code: 'access.denied' })
+      }
+      const denied = cluster.leader.audit.records.filter(({ outcome }) => outcome === 'denied')
+      expect(denied.map(({ principal, path }) => [principal, path])).toEqual([
+        ['dev', 'ops/key'],
+        ['dev', 'ops/none'],
+      ])
+    },
+  )
+
+  test('MA5: a user whom nobody knows may do nothing', async () => {
+    const read = secrets().read(callerOf('stranger'), 'ops/key')
+    await expect(cluster.settle(read)).rejects.toMatchObject({ code: 'access.denied' })
+  })
+})
+
+describe('the audit log', () => {
+  test('S3: has the record before the answer, and without a record there is no answer', async () => {
+    const { leader } = cluster
+    await cluster.settle(secrets().create(root, 'dev/db', text('s3cr3t')))
+    leader.audit.isBroken = true
+
+    await expect(cluster.settle(secrets().read(root, 'dev/db'))).rejects.toThrow('full')
+    await expect(cluster.settle(secrets().create(root, 'dev/x', text('y')))).rejects.toThrow('full')
+    await expect(cluster.settle(secrets().delete(root, 'dev/db'))).rejects.toThrow('full')
+    await expect(cluster.settle(secrets().list(root, ''))).rejects.toThrow('full')
+
+    leader.audit.isBroken = false
+    expect(await cluster.settle(secrets().list(root, ''))).toEqual(['dev/db'])
+  })
+
+  test('says who did what with which version', async () => {
+    const { leader } = cluster
+    await cluster.settle(leader.actor.secrets.create(callerOf('dev', 'r-1'), 'dev/db', text('x')))
+    await cluster.settle(leader.actor.secrets.read(callerOf('root', 'r-2'), 'dev/db'))
+    await cluster.settle(leader.actor.secrets.read(root, 'dev/none')).catch(() => undefined)
+
+    const said = leader.audit.records.map(
+      ({ principal, action, path, outcome, version, requestId }) => [
+        principal,
+        action,
+        path,
+        outcome,
+        version,
+        requestId,
+      ],
+    )
+    expect(said).toEqual([
+      ['dev', 'create', 'dev/db', 'allowed', undefined, 'r-1'],
+      ['root', 'read', 'dev/db', 'allowed', 1, 'r-2'],
+      ['root', 'read', 'dev/none', 'not-found', undefined, 'request-1'],
+    ])
+  })
+})
+
+describe('after a crash', () => {
+  test('R2: everything acknowledged is there, and opens', async () => {
+    await cluster.settle(secrets().create(root, 'dev/db', text('1')))
+    await cluster.settle(secrets().update(root, 'dev/db', text('2')))
+    for (const master of cluster.masters) master.crash()
+    for (const master of cluster.masters) master.restart()
+    await cluster.elected()
+
+    const { bytes, metadata } = await cluster.settle(secrets().read(root, 'dev/db'))
+    expect([shown(bytes), metadata.version]).toEqual(['2', 2])
+    expect(shown((await cluster.settle(secrets().read(root, 'dev/db', 1))).bytes)).toBe('1')
+  })
+
+  test('R2: the others go on, and the one that was away reads what it missed', async () => {
+    const away = cluster.leader
+    away.crash()
+    await cluster.until(() =>
+      cluster.masters.some((one) => one !== away && one.actor.status().isReady),
+    )
+    await cluster.elected()
+    await cluster.settle(secrets().create(root, 'dev/db', text('new')))
+    away.restart()
+    await cluster.elected()
+
+    expect(shown((await cluster.settle(away.actor.secrets.read(root, 'dev/db'))).bytes)).toBe('new')
+  })
+
+  test('a master that is cut off answers nothing rather than something old', async () => {
+    await cluster.settle(secrets().create(root, 'dev/db', text('1')))
+    const old = cluster.leader
+    cluster.cut(old)
+    const read = old.actor.secrets.read(root, 'dev/db')
+    await expect(cluster.settle(read)).rejects.toMatchObject({ code: 'cluster.unavailable' })
+  })
+})

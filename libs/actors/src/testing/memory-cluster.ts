@@ -1,0 +1,324 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
+import { AeadKey, hashPassword, Kek } from '@conclave/crypto'
+import { Redacted, utf8, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
+import {
+  decodeMessage,
+  encodeMessage,
+  type Entry,
+  type HardState,
+  type NodeId,
+  type Snapshot,
+} from '@conclave/raft'
+import { StoreMachine } from '@conclave/store'
+import { EventLog } from '../event-log.ts'
+import type { FirstIdentities } from '../master/founding.ts'
+import { MasterActor } from '../master/master-actor.ts'
+import type { MasterSettings } from '../master/settings.ts'
+import type { Recovered, TokenKeys } from '../ports.ts'
+import { Replica, type ReplicaLimits, type ReplicaWork } from '../replica.ts'
+import { MemoryAudit } from './memory-audit.ts'
+
+export interface MemoryClusterOptions {
+  readonly masters?: number
+  readonly clock: Clock & { advance(ms: number): void }
+  readonly random: Random
+  readonly identities: FirstIdentities
+  readonly replicaLimits?: Partial<ReplicaLimits>
+  readonly settings?: Partial<Pick<MasterSettings, 'secretSizeBytesMax' | 'revisionsKept'>>
+}
+
+const tickMs = 50
+const clusterId = '5c6a1c1e-0000-4000-8000-00000000000a'
+
+/** Long enough for any election here; a condition that still does not hold never will. */
+const roundsMax = 5000
+const patientRounds = 500
+
+/**
+ * Masters in one process without disks, sockets or timers: time passes when a test waits for
+ * something. A crash forgets everything that was not on the disk.
+ */
+export class MemoryCluster {
+  readonly clusterId = clusterId
+  readonly kek: Kek
+  readonly #options: MemoryClusterOptions
+  readonly #masters: MemoryMaster[]
+  readonly #cut = new Set<NodeId>()
+  readonly #messages: { readonly from: NodeId; readonly to: NodeId; readonly bytes: Uint8Array }[] =
+    []
+
+  constructor(options: MemoryClusterOptions) {
+    this.#options = options
+    this.kek = Kek.of(AeadKey.draw(options.random))
+    const nodeIds = Array.from({ length: options.masters ?? 3 }, (_, index) => index + 1)
+    this.#masters = nodeIds.map((nodeId) => new MemoryMaster(this, options, nodeId, nodeIds))
+  }
+
+  get masters(): readonly MemoryMaster[] {
+    return this.#masters
+  }
+
+  /** Who leads and is ready. @throws when nobody does */
+  get leader(): MemoryMaster {
+    const leader = this.#findLeader()
+    if (leader === undefined) throw new Error('nobody leads')
+    return leader
+  }
+
+  get follower(): MemoryMaster {
+    const { leader } = this
+    const follower = this.#masters.find((master) => master.isUp && master !== leader)
+    if (follower === undefined) throw new Error('there is no follower')
+    return follower
+  }
+
+  /** Until somebody leads, and all who are up and reachable know. */
+  async elected(): Promise<void> {
+    await this.until(() => {
+      const isReady = this.#findLeader() !== undefined
+      return isReady && this.#reachable().every(({ actor }) => actor.status().isReady)
+    })
+  }
+
+  /** Lets time pass until `isTrue`. */
+  async until(isTrue: () => boolean): Promise<void> {
+    for (let round = 0; !isTrue(); round++) {
+      if (round > roundsMax) throw new Error('waited in vain')
+      await this.round()
+      // Then it is no message that is waited for, but work outside this thread, such as a hash.
+      if (round > patientRounds) await sleep(1)
+    }
+  }
+
+  /** Lets time pass until `promise` has settled, and answers as it does. */
+  async settle<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false
+    const watched = (async () => {
+      try {
+        return await promise
+      } finally {
+        isSettled = true
+      }
+    })()
+    const [settled] = await Promise.allSettled([watched, this.until(() => isSettled)])
+    if (!isSettled) throw new Error('waited in vain')
+    if (settled.status === 'rejected') throw settled.reason
+    return settled.value
+  }
+
+  /** One tick of everybody, and whatever follows from it. */
+  async round(): Promise<void> {
+    this.#options.clock.advance(tickMs)
+    for (const master of this.#masters) if (master.isUp) master.actor.tick()
+    for (let moves = 0; moves < 100 && this.#move(); moves++) await Promise.resolve()
+    await turn()
+  }
+
+  /** Nobody hears `master`, and it hears nobody. */
+  cut(master: MemoryMaster): void {
+    this.#cut.add(master.nodeId)
+  }
+
+  heal(): void {
+    this.#cut.clear()
+  }
+
+  post(from: NodeId, to: NodeId, bytes: Uint8Array): void {
+    this.#messages.push({ from, to, bytes })
+  }
+
+  #findLeader(): MemoryMaster | undefined {
+    return this.#reachable().find(({ actor }) => {
+      const { role, isReady } = actor.status()
+      return role === 'leader' && isReady
+    })
+  }
+
+  #reachable(): readonly MemoryMaster[] {
+    return this.#masters.filter(({ isUp, nodeId }) => isUp && !this.#cut.has(nodeId))
+  }
+
+  #move(): boolean {
+    let hasMoved = false
+    for (const master of this.#masters) hasMoved = master.work() || hasMoved
+    for (const { from, to, bytes } of this.#messages.splice(0)) {
+      const isCut = this.#cut.has(from) || this.#cut.has(to)
+      const receiver = this.#masters.find(({ nodeId }) => nodeId === to)
+      if (isCut || receiver?.isUp !== true) continue
+      receiver.replica.receive(decodeMessage(bytes))
+      hasMoved = true
+    }
+    return hasMoved
+  }
+}
+
+/** One master: what dies with it, and the disk that does not. */
+export class MemoryMaster {
+  readonly nodeId: NodeId
+  readonly masterId: string
+  readonly audit = new MemoryAudit()
+  /** Every record and event that this master, in all its lives, has written: for leak searches. */
+  readonly journal: Uint8Array[] = []
+  readonly problems: unknown[] = []
+  readonly #cluster: MemoryCluster
+  readonly #options: MemoryClusterOptions
+  readonly #nodeIds: readonly NodeId[]
+  readonly #disk: { hardState?: HardState; snapshot?: Snapshot; entries: Entry[] } = { entries: [] }
+  #life: Life
+  #lives = 0
+  isUp = true
+
+  constructor(
+    cluster: MemoryCluster,
+    options: MemoryClusterOptions,
+    nodeId: NodeId,
+    nodeIds: readonly NodeId[],
+  ) {
+    this.nodeId = nodeId
+    this.masterId = masterIdOf(nodeId)
+    this.#cluster = cluster
+    this.#options = options
+    this.#nodeIds = nodeIds
+    this.#life = this.#begin()
+  }
+
+  get actor(): MasterActor {
+    return this.#life.actor
+  }
+
+  get replica(): Replica {
+    return this.#life.replica
+  }
+
+  get store(): StoreMachine {
+    return this.#life.store
+  }
+
+  get events(): EventLog {
+    return this.#life.events
+  }
+
+  /** As `kill -9` does. */
+  crash(): void {
+    this.isUp = false
+    this.#life.actor.stop()
+  }
+
+  /** Comes back with its disk. */
+  restart(): void {
+    this.#life = this.#begin()
+    this.isUp = true
+  }
+
+  /** Carries out what there is to do. @returns whether there was anything */
+  work(): boolean {
+    if (!this.isUp) return false
+    const work = this.replica.takeWork()
+    if (work === undefined) return false
+    for (const message of work.early)
+      this.#cluster.post(this.nodeId, message.to, encodeMessage(message))
+    this.#write(work)
+    for (const message of work.late)
+      this.#cluster.post(this.nodeId, message.to, encodeMessage(message))
+    this.replica.advance()
+    const snapshot = this.replica.takeSnapshot()
+    if (snapshot !== undefined) {
+      this.#save(snapshot)
+      this.replica.compact(snapshot.meta.index)
+    }
+    return true
+  }
+
+  #write({ install, batch }: ReplicaWork): void {
+    if (install !== undefined) this.#save(install)
+    if (batch === undefined) return
+    if (batch.hardState !== undefined) this.#disk.hardState = batch.hardState
+    const [first] = batch.entries
+    if (first === undefined) return
+    const kept = this.#disk.entries.filter(({ index }) => index < first.index)
+    this.#disk.entries = [...kept, ...batch.entries]
+    for (const { data } of batch.entries) this.journal.push(data)
+  }
+
+  #save(snapshot: Snapshot): void {
+    this.#disk.snapshot = snapshot
+    this.#disk.entries = this.#disk.entries.filter(({ index }) => index > snapshot.meta.index)
+    this.journal.push(snapshot.data)
+  }
+
+  #begin(): Life {
+    const { clock, random, identities, settings = {} } = this.#options
+    const boot = `${this.masterId}-${++this.#lives}`
+    const store = new StoreMachine()
+    const events = new EventLog(this.masterId, boot, clock)
+    const replica = new Replica({
+      nodeId: this.nodeId,
+      masterId: this.masterId,
+      bootstrap: { voters: this.#nodeIds },
+      recovered: { ...this.#disk, entries: [...this.#disk.entries] } satisfies Recovered,
+      store,
+      random,
+      clock,
+      boot,
+      emit: (draft) => events.append(draft),
+      wake: () => undefined,
+      ...(this.#options.replicaLimits && { limits: this.#options.replicaLimits }),
+    })
+    const actor = new MasterActor({
+      settings: {
+        clusterId,
+        masterId: this.masterId,
+        nodeId: this.nodeId,
+        members: this.#nodeIds.map((nodeId) => ({
+          masterId: masterIdOf(nodeId),
+          nodeId,
+          listeners: {
+            mesos: { host: '10.0.0.1', port: nodeId },
+            agents: { host: '10.0.0.1', port: 100 + nodeId },
+          },
+        })),
+        kek: this.#cluster.kek,
+        firstIdentities: identities,
+        ticksPerSecond: 1000 / tickMs,
+        ...settings,
+      },
+      replica,
+      store,
+      events,
+      clock,
+      random,
+      audit: this.audit,
+      tokenKeys: new MemoryTokenKeys(),
+      onProblem: (_what, error) => this.problems.push(error),
+    })
+    return { store, events, replica, actor }
+  }
+}
+
+interface Life {
+  readonly store: StoreMachine
+  readonly events: EventLog
+  readonly replica: Replica
+  readonly actor: MasterActor
+}
+
+const masterIdOf = (nodeId: NodeId): string => `master-${nodeId}`
+
+let tokenKeyPem: string | undefined
+
+/** One RSA key for a whole test run, since drawing one takes longer than most tests. */
+export class MemoryTokenKeys implements TokenKeys {
+  async generate(): Promise<RedactedBytes> {
+    tokenKeyPem ??= generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    }).privateKey
+    return new Redacted(utf8(tokenKeyPem))
+  }
+}
+
+/** Cheap to verify: tests log in often. Never for real passwords. */
+export const cheapPasswordHash = (password: string, random: Random): Promise<string> =>
+  hashPassword(new Redacted(utf8(password)), random, { logN: 4, r: 1, p: 1 })
