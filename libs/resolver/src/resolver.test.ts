@@ -102,10 +102,11 @@ describe('through the store', () => {
     expect(answers.flatMap(shown)).toEqual(['s3cr3t'])
   })
 
-  test('RS3: a key may select a secret below the name', () => {
-    expect(
-      ask(reference('dev/db', 'password'), (boxed) => [boxed('dev/db/password', 'x')]),
-    ).toEqual(['x'])
+  test('RS3: a key selects within the secret: the path stays the name', () => {
+    expect(ask(reference('dev/db', 'password'), (boxed) => [boxed('dev/db', 'x')])).toEqual(['x'])
+    expect(ask(reference('dev/db', 'b'), (boxed) => [boxed('dev/db/b', 'x')])).toEqual([
+      'the master answered for another secret',
+    ])
   })
 
   test('RS3: a sealed value is asked for by the id of its envelope', () => {

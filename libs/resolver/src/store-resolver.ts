@@ -128,15 +128,12 @@ export class StoreResolver implements Resolver {
 
 /**
  * Whether a master may answer `secret` with what is stored at `path`: a confused one must not hand a
- * container the right bytes under the wrong name. A `key` may select a secret below the name.
+ * container the right bytes under the wrong name. A `key` selects within the secret, not another one.
  */
-function mayAnswer({ reference, value }: Secret, path: string): boolean {
-  if (reference === undefined) return path === `inline/${value?.sealed?.id ?? ''}`
-  const name = canonical(reference.name)
-  return (
-    path === name || (reference.key !== undefined && path === canonical(`${name}/${reference.key}`))
-  )
-}
+const mayAnswer = ({ reference, value }: Secret, path: string): boolean =>
+  reference === undefined
+    ? path === `inline/${value?.sealed?.id ?? ''}`
+    : path === canonical(reference.name)
 
 function canonical(name: string): string | undefined {
   try {

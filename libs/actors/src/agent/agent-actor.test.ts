@@ -202,6 +202,9 @@ describe('registering', () => {
 
     expect(stage.statuses).toHaveLength(told)
     expect(stage.done('keep-agent-id')).toEqual([{ do: 'keep-agent-id', agentId: undefined }])
+    expect(stage.said('register')).toHaveLength(1)
+    stage.ticks(10)
+    expect(stage.said('register')).toHaveLength(2)
     expect(stage.said('register').at(-1)).not.toHaveProperty('agentId')
   })
 })
@@ -294,13 +297,6 @@ describe('launching', () => {
 
     const container = { frameworkId: 'f1', taskId: 't1', containerId: 'c1', agentId: 'M-S0' }
     expect(stage.events).toMatchObject([
-      {
-        type: 'secret.requested',
-        path: 'dev/keystore',
-        purpose: 'volume keys/store',
-        ...container,
-      },
-      { type: 'secret.requested', path: 'dev/db', purpose: 'env DB_PASSWORD' },
       { type: 'secret.resolved', path: 'dev/keystore', version: 2, sizeBytes: secretValue.length },
       { type: 'secret.resolved', path: 'dev/db', version: 2 },
       {

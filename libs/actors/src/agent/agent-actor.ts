@@ -9,12 +9,9 @@ import {
 } from '@conclave/isolators'
 import { uuidBytes, type Clock, type Core, type Random } from '@conclave/kernel'
 import {
-  parseSecretPath,
-  PathInvalid,
   type AgentInfo,
   type EventDraft,
   type FromAgent,
-  type Secret,
   type TaskInfo,
   type TaskReason,
   type TaskState,
@@ -99,6 +96,8 @@ export interface AgentLimits {
   readonly tickMs: number
   /** How long masters have to release a container's secrets. */
   readonly resolveTimeoutMs: number
+  /** Between being told that its id is over, and beginning anew. */
+  readonly registerAgainMs: number
   readonly statusRetryFirstMs: number
   readonly statusRetryMaxMs: number
   /** Between SIGTERM and SIGKILL for a task that ran too long and says nothing of its own. */
@@ -111,6 +110,7 @@ export interface AgentLimits {
 export const usualAgentLimits: AgentLimits = {
   tickMs: 100,
   resolveTimeoutMs: 30_000,
+  registerAgainMs: 1000,
   statusRetryFirstMs: 10_000,
   statusRetryMaxMs: 600_000,
   killGraceMs: 3000,
@@ -166,6 +166,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   /** This agent's id is over: nothing more is told in its name. */
   #isOver = false
   #isStopping = false
+  #registerAtTick = Infinity
   #ticks = 0
 
   constructor(options: AgentActorOptions) {
@@ -242,6 +243,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   // ── the master ────────────────────────────────────────────────────────────────────────────────
 
   #register(): void {
+    this.#registerAtTick = Infinity
     const { info, runtime } = this.#options
     // What ended is listed until its last status is acknowledged: it is not lost, only not yet told.
     const tasks = [...this.#tasks.values()].map(({ frameworkId, taskId, containerId }) => ({
@@ -330,7 +332,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     this.#agentId = undefined
     this.#report.clear()
     this.#do({ do: 'keep-agent-id', agentId: undefined })
-    if (this.#isConnected && !this.#isStopping) this.#register()
+    // Not at once: a master that refuses this agent for good would be asked without end.
+    this.#registerAtTick = this.#ticks + this.#ticksIn(this.#limits.registerAgainMs)
   }
 
   // ── launching ─────────────────────────────────────────────────────────────────────────────────
@@ -379,10 +382,6 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   }
 
   #resolve(task: AgentTask, checked: CheckedContainer): void {
-    for (const { secret, purpose } of checked.secrets) {
-      const path = nameOf(secret)
-      this.#tell(task, { type: 'secret.requested', path, purpose: shortened(purpose) })
-    }
     const { frameworkId, taskId, containerId } = task
     const wanted = checked.secrets.map(({ secret, purpose }) => ({ secret, purpose }))
     let isAnswered = false
@@ -627,6 +626,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 
   #tick(): void {
     this.#ticks++
+    const isDue = this.#isConnected && !this.#isStopping && this.#ticks >= this.#registerAtTick
+    if (isDue) this.#register()
     this.#updates.tick()
     for (const task of this.#byContainer.values()) this.#tickTask(task)
   }
@@ -811,18 +812,6 @@ function placedIn(
     const value = values[index]
     return value !== undefined && kept.has(value.bytes) ? [{ path: value.path, ...placement }] : []
   })
-}
-
-/** What events call a secret before it is resolved. */
-function nameOf({ reference, value }: Secret): string {
-  if (reference === undefined)
-    return value?.sealed === undefined ? 'inline' : `inline/${value.sealed.id}`
-  try {
-    return parseSecretPath(reference.name)
-  } catch (fault) {
-    if (!(fault instanceof PathInvalid)) throw fault
-    return shortened(reference.name)
-  }
 }
 
 /** As long as a field of an event or an error of a session may be. */

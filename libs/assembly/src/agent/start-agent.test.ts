@@ -1,0 +1,322 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { box, boxContext } from '@conclave/crypto'
+import { Redacted, utf8 } from '@conclave/kernel'
+import { FromAgent, type ToAgent } from '@conclave/model'
+import {
+  AgentLinkServer,
+  createAuthority,
+  createLogger,
+  issueCertificate,
+  SystemRandom,
+  type AgentConnection,
+  type Authority,
+} from '@conclave/runtime'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { startAgent, type RunningAgent, type StartAgentOptions } from './index.ts'
+
+const clusterId = '5c6a1c1e-0000-4000-8000-000000000002'
+const canary = 'cnry7h3kq2vx9m4tz8wn5bpd6gjr0fsl'
+
+/** Waits for something that real sockets will bring about. A test that waits in vain times out. */
+async function eventually(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await sleep(5)
+}
+
+/** A master of one test: it registers whoever comes, acknowledges, and releases the canary. */
+class TestMaster {
+  readonly heard: FromAgent[] = []
+  readonly server: AgentLinkServer<ToAgent, FromAgent>
+  connection: AgentConnection<ToAgent, FromAgent> | undefined
+  acknowledges = true
+  value: Uint8Array = utf8(canary)
+  #lastId = 0
+
+  private constructor(identity: Awaited<ReturnType<typeof issueCertificate>>) {
+    this.server = new AgentLinkServer<ToAgent, FromAgent>({
+      clusterId,
+      identity,
+      listen: { host: '127.0.0.1', port: 0 },
+      parse: (value) => FromAgent.parse(value),
+      onConnection: (connection) => {
+        this.connection = connection
+        connection.onMessage((message) => this.#hear(connection, message))
+        connection.onClose(() => {
+          if (this.connection === connection) this.connection = undefined
+        })
+      },
+    })
+  }
+
+  static async start(authority: Authority): Promise<{ master: TestMaster; port: number }> {
+    const identity = await issueCertificate(authority, { id: 'master-1', role: 'conclave-master' })
+    const master = new TestMaster(identity)
+    return { master, ...(await master.server.start()) }
+  }
+
+  said<Type extends FromAgent['type']>(type: Type): Extract<FromAgent, { type: Type }>[] {
+    return this.heard.filter(
+      (message): message is Extract<FromAgent, { type: Type }> => message.type === type,
+    )
+  }
+
+  get states(): string[] {
+    return this.said('status-update').map(({ status }) => status.state)
+  }
+
+  send(message: ToAgent): void {
+    this.connection?.send(message)
+  }
+
+  launch(task: object, taskId = 't1'): void {
+    const rest = { name: 'a task', task_id: { value: taskId }, agent_id: { value: 'M-S1' } }
+    const containerId = `c-${taskId}`
+    // As it would come from the master's records, and so as JSON.
+    const message: unknown = {
+      type: 'launch',
+      frameworkId: 'f1',
+      containerId,
+      task: { ...rest, ...task },
+    }
+    this.send(message as ToAgent)
+  }
+
+  logs(taskId = 't1'): void {
+    this.send({ type: 'open-logs', sessionId: 's1', frameworkId: 'f1', taskId, follow: true })
+  }
+
+  get output(): string {
+    const chunks = this.said('session-output').map(({ data }) => Buffer.from(data, 'base64'))
+    return Buffer.concat(chunks).toString()
+  }
+
+  #hear(connection: AgentConnection<ToAgent, FromAgent>, message: FromAgent): void {
+    this.heard.push(message)
+    if (message.type === 'register') {
+      const agentId = message.agentId ?? `M-S${++this.#lastId}`
+      connection.send({ type: 'registered', agentId, heartbeatSeconds: 2 })
+    }
+    if (message.type === 'status-update' && this.acknowledges) {
+      const { frameworkId, status } = message
+      connection.send({
+        type: 'status-acknowledged',
+        frameworkId,
+        taskId: status.task_id.value,
+        uuid: status.uuid ?? '',
+      })
+    }
+    if (message.type === 'resolve') this.#release(connection, message)
+  }
+
+  #release(
+    connection: AgentConnection<ToAgent, FromAgent>,
+    { requestId, taskId, containerId, publicKey, secrets }: Extract<FromAgent, { type: 'resolve' }>,
+  ): void {
+    const resolutions = secrets.map(({ secret }) => {
+      const path = secret.reference?.name ?? ''
+      const context = boxContext({ taskId, containerId, path, version: 1 })
+      const to = Buffer.from(publicKey, 'base64')
+      const sealed = box(to, new Redacted(this.value), context, new SystemRandom())
+      const boxed = Buffer.from(sealed).toString('base64')
+      const sizeBytes = this.value.length
+      return { outcome: 'value' as const, path, version: 1, sizeBytes, box: boxed }
+    })
+    connection.send({ type: 'resolved', requestId, resolutions })
+  }
+}
+
+const secret = { type: 'REFERENCE', reference: { name: 'dev/db' } }
+const withSecrets = (value: string) => ({
+  command: { value, environment: { variables: [{ name: 'DB', type: 'SECRET', secret }] } },
+  container: {
+    type: 'MESOS',
+    volumes: [{ mode: 'RO', container_path: 'db', source: { type: 'SECRET', secret } }],
+  },
+})
+
+describe('an agent on a real link', () => {
+  let authority: Authority
+  let directory: string
+  let master: TestMaster
+  let port: number
+  const agents: RunningAgent[] = []
+
+  beforeAll(async () => {
+    authority = await createAuthority({ clusterId })
+    directory = await mkdtemp(join(tmpdir(), 'conclave-agent-'))
+    ;({ master, port } = await TestMaster.start(authority))
+  })
+  afterEach(() => {
+    for (const agent of agents.splice(0)) agent.destroy()
+    master.heard.length = 0
+    master.acknowledges = true
+  })
+  afterAll(async () => {
+    await master.server.close()
+    await rm(directory, { recursive: true })
+  })
+
+  async function start(more: Partial<StartAgentOptions> = {}): Promise<RunningAgent> {
+    const agent = await startAgent({
+      clusterId,
+      identity: await issueCertificate(authority, { id: 'agent-1', role: 'conclave-agent' }),
+      masters: [{ host: '127.0.0.1', port }],
+      directory,
+      hostname: 'box',
+      resources: { cpus: 4, mem: 4096 },
+      limits: { tickMs: 20, statusRetryFirstMs: 40 },
+      ...more,
+    })
+    agents.push(agent)
+    await eventually(() => agent.isRegistered)
+    return agent
+  }
+
+  test('AA1: it registers, says what it offers, and is the same agent after a restart', async () => {
+    const first = await start()
+    const { agentId } = first
+    await first.stop()
+
+    const second = await start()
+
+    expect(agentId).toMatch(/^M-S\d+$/)
+    expect(second.agentId).toBe(agentId)
+    expect(master.said('register').at(-1)).toMatchObject({
+      agentId,
+      runtime: 'memory',
+      info: {
+        hostname: 'box',
+        resources: [{ name: 'cpus', scalar: { value: 4 } }, { name: 'mem' }],
+      },
+    })
+  })
+
+  test('AA2: a task finds its secrets, and its output and exit code come back', async () => {
+    master.value = Uint8Array.from({ length: 65_536 }, (_, index) => (index * 7) & 255 || 1)
+    const digest = createHash('sha256').update(master.value).digest('hex')
+    const agent = await start()
+    master.launch(withSecrets('sha256sum < db; printf %s "$DB" | sha256sum; exit 7'))
+    master.logs()
+
+    await eventually(() => master.said('session-end').length > 0)
+    await eventually(() => master.states.length === 3)
+
+    expect(master.output).toBe(`${digest}  -\n${digest}  -\n`)
+    expect(master.states).toEqual(['TASK_STARTING', 'TASK_RUNNING', 'TASK_FAILED'])
+    expect(master.said('status-update').at(-1)?.status).toMatchObject({
+      message: 'Command exited with status 7',
+      labels: { labels: [{ key: 'conclave.exit-code', value: '7' }] },
+    })
+    expect(master.said('session-end')).toMatchObject([{ exitCode: 7 }])
+    expect(agent.containers).toBe(0)
+    master.value = utf8(canary)
+  })
+
+  test('AA3 S2: the value is in no message, no log line and no file', async () => {
+    const lines: string[] = []
+    const to = new Writable({
+      write(line: Buffer, _encoding, done) {
+        lines.push(line.toString())
+        done()
+      },
+    })
+    await start({ log: createLogger({ to, level: 'trace' }) })
+    master.launch(withSecrets('sleep 3600'))
+    await eventually(() => master.states.includes('TASK_RUNNING'))
+    const names = await readdir(directory, { recursive: true })
+    const files = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
+    master.send({ type: 'kill', frameworkId: 'f1', taskId: 't1', graceMs: 0, tellKilling: false })
+    await eventually(() => master.states.includes('TASK_KILLED'))
+
+    const seen = [...lines, ...files, JSON.stringify(master.heard)].join('\n')
+    for (const form of ['utf8', 'base64', 'hex'] as const) {
+      expect(seen).not.toContain(Buffer.from(canary).toString(form).slice(0, 40))
+    }
+    expect(names).toEqual(['agent.json'])
+    expect(lines.length).toBeGreaterThan(0)
+  })
+
+  test('AA4: what happened while nobody was there is told after, until it is acknowledged', async () => {
+    master.acknowledges = false
+    await start()
+    master.launch({ command: { value: 'exit 0' } })
+    await eventually(() => master.states.length >= 3)
+    expect(new Set(master.states)).toEqual(new Set(['TASK_STARTING']))
+
+    master.acknowledges = true
+    master.connection?.close()
+    await eventually(() => master.states.at(-1) === 'TASK_FINISHED')
+
+    expect([...new Set(master.states)]).toEqual(['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED'])
+    expect(master.said('register').at(-1)?.tasks).toMatchObject([{ taskId: 't1' }])
+  })
+
+  test('AA5: an exec talks both ways, and is told how it ended', async () => {
+    await start()
+    master.launch(withSecrets('sleep 3600'))
+    await eventually(() => master.states.includes('TASK_RUNNING'))
+    const session = { sessionId: 's2' }
+    const argv = ['sh', '-c', 'read line; echo "$line, $EXTRA"; exit 3']
+    master.send({
+      type: 'open-exec',
+      ...session,
+      frameworkId: 'f1',
+      taskId: 't1',
+      argv,
+      env: { EXTRA: 'more' },
+    })
+    const data = Buffer.from('hello\n').toString('base64')
+    master.send({ type: 'session-input', ...session, data })
+
+    await eventually(() => master.said('session-end').length > 0)
+
+    expect(master.output).toBe('hello, more\n')
+    expect(master.said('session-end')).toMatchObject([{ sessionId: 's2', exitCode: 3 }])
+  })
+
+  test('AA6: told to stop, it ends what runs and says so', async () => {
+    const agent = await start()
+    master.launch({ command: { value: "trap 'exit 0' TERM; while :; do sleep 0.05; done" } })
+    await eventually(() => master.states.includes('TASK_RUNNING'))
+
+    await Promise.all([agent.stop(), agent.stop()])
+
+    expect(master.states.at(-1)).toBe('TASK_KILLED')
+    expect(agent.containers).toBe(0)
+    await eventually(() => master.connection === undefined)
+  })
+
+  test('AA7: destroyed, it says nothing and leaves nothing; the next one knows of no task', async () => {
+    const agent = await start()
+    master.launch(withSecrets('sleep 3600'))
+    await eventually(() => master.states.includes('TASK_RUNNING'))
+    const told = master.states.length
+
+    agent.destroy()
+    await eventually(() => master.connection === undefined)
+    const again = await start()
+
+    expect(master.states).toHaveLength(told)
+    expect(again.agentId).toBe(agent.agentId)
+    expect(master.said('register').at(-1)?.tasks).toEqual([])
+    expect(await readdir(directory, { recursive: true })).toEqual(['agent.json'])
+  })
+
+  test('AA8: an id whose writing was interrupted is removed, and a damaged one is named', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'conclave-agent-'))
+    await writeFile(join(other, 'agent.json.new'), '{"agentId"')
+    const agent = await start({ directory: other })
+    expect(await readdir(other)).toEqual(['agent.json'])
+    await agent.stop()
+
+    await writeFile(join(other, 'agent.json'), 'no json')
+    await expect(start({ directory: other })).rejects.toMatchObject({
+      code: 'agent.directory-unusable',
+    })
+    await rm(other, { recursive: true })
+  })
+})
