@@ -1,4 +1,4 @@
-import type { Clock, Random } from '@conclave/kernel'
+import { ConclaveError, InvariantViolated, type Clock, type Random } from '@conclave/kernel'
 import { byteString, type ByteString } from './byte-string.ts'
 import type { Description } from './description.ts'
 import type { Credentials, FileSystem } from './file-system.ts'
@@ -372,12 +372,15 @@ const statusOfSignal = (number: number): ExitStatus => ({
 })
 
 // A fault inside a simulated program ends that program, as a fault inside a real one would, and
-// never the agent that runs ten thousand of them.
+// never the agent that runs ten thousand of them. A fault of our own is not caught.
 function advance(body: Task<number>): IteratorResult<Pause, number> {
   try {
     return body.next()
   } catch (fault) {
-    if (fault instanceof RangeError) return { done: true, value: exitCodeOfSignal(signal.abort) }
+    if (fault instanceof InvariantViolated) throw fault
+    const isTheirs =
+      fault instanceof RangeError || fault instanceof ConclaveError || fault instanceof ForkRefused
+    if (isTheirs) return { done: true, value: exitCodeOfSignal(signal.abort) }
     throw fault
   }
 }

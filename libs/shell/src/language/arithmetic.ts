@@ -72,6 +72,9 @@ const endPattern = /[ \t\n\r]*$/y
 
 const depthMax = 200
 
+// A sum of so many terms is a tree that deep.
+const tokensMax = 4000
+
 /**
  * Parses an arithmetic expression of the shell: C's operators, `**` and `base#digits` on top.
  *
@@ -96,6 +99,7 @@ class Parser {
   #at = 0
   #next: Token
   #depth = 0
+  #tokens = 0
 
   constructor(source: string) {
     this.#source = source
@@ -205,6 +209,7 @@ class Parser {
   }
 
   #advance(): void {
+    if (++this.#tokens > tokensMax) throw new ScriptFault('arithmetic expression: too long')
     this.#next = this.#scan()
   }
 

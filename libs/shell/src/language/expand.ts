@@ -176,6 +176,14 @@ class PatternSink implements Sink {
   }
 }
 
+/** How long all arguments of a command may be together: ARG_MAX of Linux. */
+const argumentsSizeBytesMax = 2_097_152
+
+const pointerSizeBytes = 8
+
+/** How many directory entries are looked at in one tick. */
+const entriesPerTick = 64
+
 /** Turns words into fields, strings and patterns, in the order POSIX gives (2.6). */
 export class Expander {
   readonly #shell: Shell
@@ -189,9 +197,15 @@ export class Expander {
   /** All fields of a command line or of the words of `for`. */
   *fields(words: readonly Word[]): Task<ByteString[]> {
     const fields: ByteString[] = []
+    let sizeBytes = 0
+    let counted = 0
     for (const word of words) {
       if (word.constant !== undefined) fields.push(word.constant)
       else if (!this.#quickField(word, fields)) yield* this.#wordFields(word, fields)
+      for (; counted < fields.length; counted++) {
+        sizeBytes += (fields[counted]?.length ?? 0) + pointerSizeBytes
+      }
+      if (sizeBytes > argumentsSizeBytesMax) throw new ScriptFault('Argument list too long')
     }
     return fields
   }
@@ -253,7 +267,7 @@ export class Expander {
     for (const { value, pattern } of sink.end()) {
       this.#checked(value)
       if (pattern === undefined) into.push(value)
-      else into.push(...this.#paths(pattern, value))
+      else for (const path of yield* this.#paths(pattern, value)) into.push(path)
     }
   }
 
@@ -479,14 +493,22 @@ export class Expander {
   }
 
   /** The paths a pattern matches in order of their names, or the word itself when there are none. */
-  #paths(pattern: ByteString, value: ByteString): ByteString[] {
+  *#paths(pattern: ByteString, value: ByteString): Task<ByteString[]> {
     const files = new Files(this.#shell.process, this.#shell.programs)
     let found = pattern.startsWith('/') ? ['/'] : ['']
     const names = pattern.split('/').filter((name) => name !== '')
     for (const [index, name] of names.entries()) {
       const isLast = index === names.length - 1
       const next: ByteString[] = []
-      for (const parent of found) next.push(...this.#matchIn(files, parent, name, isLast))
+      let sizeBytes = 0
+      for (const parent of found) {
+        yield
+        for (const path of yield* this.#matchIn(files, parent, name, isLast)) {
+          next.push(path)
+          sizeBytes += path.length + pointerSizeBytes
+        }
+        if (sizeBytes > argumentsSizeBytesMax) throw new ScriptFault('Argument list too long')
+      }
       found = next
       if (found.length === 0) return [value]
     }
@@ -494,7 +516,12 @@ export class Expander {
     return found.map((path) => path + suffix).sort()
   }
 
-  #matchIn(files: Files, parent: ByteString, name: ByteString, isLast: boolean): ByteString[] {
+  *#matchIn(
+    files: Files,
+    parent: ByteString,
+    name: ByteString,
+    isLast: boolean,
+  ): Task<ByteString[]> {
     const join = (child: ByteString): ByteString => (isLast ? parent + child : `${parent}${child}/`)
     if (!globCharacters.test(name.replace(/\\./gs, ''))) {
       const path = parent + unescapeGlob(name)
@@ -511,11 +538,15 @@ export class Expander {
       throw refusal
     }
     const showsHidden = name.startsWith('.') || name.startsWith('\\.')
-    const dots = showsHidden ? ['.', '..'] : []
-    return [...dots, ...children]
-      .filter((child) => (showsHidden || !child.startsWith('.')) && glob.matchesName(child))
-      .filter((child) => isLast || files.statIfThere(parent + child)?.kind === 'directory')
-      .map(join)
+    const matching: ByteString[] = []
+    for (const [index, child] of [...(showsHidden ? ['.', '..'] : []), ...children].entries()) {
+      if (index % entriesPerTick === entriesPerTick - 1) yield
+      if (child.startsWith('.') && !showsHidden) continue
+      if (!(yield* glob.matches(child))) continue
+      if (isLast || files.statIfThere(parent + child)?.kind === 'directory')
+        matching.push(join(child))
+    }
+    return matching
   }
 }
 

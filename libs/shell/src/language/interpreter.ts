@@ -199,7 +199,7 @@ export class Interpreter implements Substituter {
       case 'group':
         return yield* this.list(node.body, isTested, isTail)
       case 'function':
-        this.shell.functions.set(node.name, node.body)
+        this.shell.defineFunction(node.name, node.body, node.sizeBytes)
         return 0
       case 'test':
         return yield* this.#checked(this.#testCommand(node.expression), isTested)
@@ -370,7 +370,13 @@ export class Interpreter implements Substituter {
         }
       }
     }
-    const description = open()
+    let description: Description
+    try {
+      description = open()
+    } catch (refusal) {
+      if (!(refusal instanceof FileSystemError)) throw refusal
+      throw new FileSystemError(refusal.posix, target)
+    }
     put(descriptor, description)
     if (operator.startsWith('&')) put(2, description)
   }

@@ -124,7 +124,10 @@ export function* foreground(
 }
 
 /** The program `kill`, with jobs of this shell turned into their pids first. */
-export const kill: Builtin = ({ shell, process }, fields) => {
+export function* kill(
+  { shell, process }: Interpreter,
+  fields: readonly ByteString[],
+): Task<number> {
   const program = commands.get('kill')
   if (program === undefined) return 127
   const argv = fields.flatMap((field, index) =>
@@ -132,7 +135,10 @@ export const kill: Builtin = ({ shell, process }, fields) => {
       ? jobNamed(shell, field).processes.map(({ pid }) => String(pid))
       : [field],
   )
-  return runProgram(program, new Invocation(process, argv, shell.programs))
+  const status = yield* runProgram(program, new Invocation(process, argv, shell.programs))
+  // It may have been meant for this very shell, which then ends or stops in this pause.
+  if (process.killedBy !== 0 || process.isStopped) yield
+  return status
 }
 
 /** What a signal, or the end of the shell, leads to: a script, nothing at all (`''`), the usual (`-`). */

@@ -63,6 +63,11 @@ export function parseScript(source: ByteString): List {
  * `select` are such faults.
  */
 export function parseProgram(source: ByteString): Parsed {
+  const tooMuch = whyTooMuch(source)
+  if (tooMuch !== undefined) {
+    const fault = new ScriptFault(`Syntax error: ${tooMuch}`)
+    return { list: [], fault, faultLine: 1, isIncomplete: false }
+  }
   // Nested deeper than the parser's own stack: nobody writes that by hand.
   try {
     return parseLines(source)
@@ -71,6 +76,19 @@ export function parseProgram(source: ByteString): Parsed {
     const why = new ScriptFault('Syntax error: nested too deeply')
     return { list: [], fault: why, faultLine: 1, isIncomplete: false }
   }
+}
+
+// Parsing is one step of a process, and every step is short.
+const scriptSizeBytesMax = 131_072
+
+// The parser takes time with the square of their number.
+const hereDocumentsMax = 1000
+
+function whyTooMuch(source: ByteString): string | undefined {
+  if (source.length > scriptSizeBytesMax) return 'script too long'
+  let found = 0
+  for (let at = source.indexOf('<<'); at >= 0; at = source.indexOf('<<', at + 2)) found++
+  return found > hereDocumentsMax ? 'too many here-documents' : undefined
 }
 
 function parseLines(source: ByteString): Parsed {
@@ -112,6 +130,11 @@ function parseLines(source: ByteString): Parsed {
 
 const endsInBackslash = /(^|[^\\])(\\\\)*\\\n?$/
 
+const endOfLine = (source: string, from: number): number => {
+  const end = source.indexOf('\n', from)
+  return end < 0 ? Infinity : end
+}
+
 const lineAt = (source: string, at: number): number => {
   let line = 1
   for (let cut = source.indexOf('\n'); cut >= 0 && cut < at; cut = source.indexOf('\n', cut + 1))
@@ -141,10 +164,12 @@ class Adapter {
   hasOpenHereDocument = false
   readonly #source: string
   #line = 1
-  #lineUpTo = 0
+  #lineStart = 0
+  #lineEnd: number
 
   constructor(source: string) {
     this.#source = source
+    this.#lineEnd = endOfLine(source, 0)
   }
 
   script(script: ParsedScript): List {
@@ -177,11 +202,11 @@ class Adapter {
 
   /** Statements come in the order of the text, so that its lines are counted once. */
   #lineOf(pos: number): number {
-    if (pos < this.#lineUpTo) return lineAt(this.#source, pos)
-    for (let cut = this.#source.indexOf('\n', this.#lineUpTo); cut >= 0 && cut < pos;) {
+    if (pos < this.#lineStart) return lineAt(this.#source, pos)
+    while (this.#lineEnd < pos) {
       this.#line++
-      this.#lineUpTo = cut + 1
-      cut = this.#source.indexOf('\n', this.#lineUpTo)
+      this.#lineStart = this.#lineEnd + 1
+      this.#lineEnd = endOfLine(this.#source, this.#lineStart)
     }
     return this.#line
   }
@@ -263,9 +288,10 @@ class Adapter {
       case 'BraceGroup':
         return { type: 'group', body: this.#list(node.body) }
       case 'Function': {
-        const { name, body } = node
+        const { name, body, pos, end } = node
         if (body.type === 'CompoundList') return refuse(`function ${name.value} without a body`)
-        return { type: 'function', name: name.value, body: this.#command(body) }
+        const sizeBytes = end - pos
+        return { type: 'function', name: name.value, body: this.#command(body), sizeBytes }
       }
       case 'TestCommand':
         return { type: 'test', expression: this.#test(node.expression) }

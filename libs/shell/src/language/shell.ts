@@ -46,6 +46,20 @@ export type Leave = 'break' | 'continue' | 'return' | 'exit'
 
 const inherited = { isExported: true, isReadonly: false }
 
+const undeclared: Variable = { value: undefined, isExported: false, isReadonly: false }
+
+/** How many of the longest strings a shell may hold in its variables and functions together. */
+const heldPerString = 8
+
+/** About what a tree takes up for each byte of the source it was parsed from. */
+const treePerSource = 16
+
+/** What even an empty variable takes up. */
+const variableSizeBytes = 64
+
+const sizeOf = (variable: Variable | undefined): number =>
+  variable === undefined ? 0 : variableSizeBytes + (variable.value?.length ?? 0)
+
 /** One shell's own state: variables, functions, options, traps, jobs. Subshells begin with a copy. */
 export class Shell {
   readonly process: Process
@@ -84,6 +98,8 @@ export class Shell {
   optionOffset = 0
   readonly isSubshell: boolean
   #environment: Environment | undefined
+  /** What variables and functions take up, about. */
+  #heldBytes = 0
 
   constructor(process: Process, programs: Programs, name: ByteString, parent?: Shell) {
     this.process = process
@@ -118,6 +134,7 @@ export class Shell {
     }
     this.variables = new Map(parent.variables)
     this.functions = new Map(parent.functions)
+    this.#heldBytes = parent.#heldBytes
     this.aliases = new Map(parent.aliases)
     this.aliasTexts = new Map(parent.aliasTexts)
     this.line = parent.line
@@ -180,7 +197,7 @@ export class Shell {
     return undefined
   }
 
-  /** @throws ScriptFault when it is read-only or the value is too long */
+  /** @throws ScriptFault when it is read-only, the value is too long, or the shell holds too much */
   setVariable(name: ByteString, value: ByteString): void {
     if (value.length > this.process.kernel.surroundings.limits.stringBytes) {
       throw new ScriptFault(`${name}: value too long`)
@@ -188,18 +205,14 @@ export class Shell {
     const before = this.variables.get(name)
     if (before?.isReadonly === true) throw new ScriptFault(`${name}: is read only`)
     const isExported = before?.isExported === true || this.options.allexport
-    if (isExported) this.#environment = undefined
-    this.variables.set(name, { value, isExported, isReadonly: false })
+    this.#hold(value.length - sizeOf(before))
+    this.#put(name, { value, isExported, isReadonly: false }, before)
     if (name === 'OPTIND') this.optionOffset = 0
   }
 
   declare(name: ByteString, mark: { isExported?: boolean; isReadonly?: boolean }): void {
-    const before = this.variables.get(name) ?? {
-      value: undefined,
-      isExported: false,
-      isReadonly: false,
-    }
-    this.variables.set(name, { ...before, ...mark })
+    const before = this.variables.get(name)
+    this.#put(name, { ...(before ?? undeclared), ...mark }, before)
     this.#environment = undefined
   }
 
@@ -207,15 +220,34 @@ export class Shell {
     const before = this.variables.get(name)
     if (before === undefined) return
     if (before.isReadonly) throw new ScriptFault(`${name}: is read only`)
-    if (before.isExported) this.#environment = undefined
-    this.variables.delete(name)
+    this.#put(name, undefined, before)
   }
 
   /** Puts back exactly what was there before. */
   restore(name: ByteString, variable: Variable | undefined): void {
+    this.#put(name, variable, this.variables.get(name))
     this.#environment = undefined
+  }
+
+  /** @throws ScriptFault when the shell holds too much */
+  defineFunction(name: ByteString, body: Node, sizeBytes: number): void {
+    const bytes = sizeBytes * treePerSource
+    this.#hold(bytes)
+    this.#heldBytes += bytes
+    this.functions.set(name, body)
+  }
+
+  #put(name: ByteString, variable: Variable | undefined, before: Variable | undefined): void {
+    this.#heldBytes += sizeOf(variable) - sizeOf(before)
+    if (variable?.isExported === true || before?.isExported === true) this.#environment = undefined
     if (variable === undefined) this.variables.delete(name)
     else this.variables.set(name, variable)
+  }
+
+  /** Checks that there is room for so many bytes more. */
+  #hold(bytes: number): void {
+    const { stringBytes } = this.process.kernel.surroundings.limits
+    if (this.#heldBytes + bytes > stringBytes * heldPerString) throw new ScriptFault('Out of space')
   }
 
   /** The exported variables, for a child. Shared until one of them changes, so never written to. */

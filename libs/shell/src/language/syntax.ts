@@ -44,7 +44,13 @@ export type Node =
   | { readonly type: 'case'; readonly word: Word; readonly items: readonly CaseItem[] }
   | { readonly type: 'subshell'; readonly body: List }
   | { readonly type: 'group'; readonly body: List }
-  | { readonly type: 'function'; readonly name: ByteString; readonly body: Node }
+  | {
+      readonly type: 'function'
+      readonly name: ByteString
+      readonly body: Node
+      /** Of its source. */
+      readonly sizeBytes: number
+    }
   | { readonly type: 'test'; readonly expression: TestExpression }
   | { readonly type: 'arithmetic'; readonly expression: Arithmetic }
   | { readonly type: 'redirected'; readonly command: Node; readonly redirects: readonly Redirect[] }
