@@ -215,6 +215,7 @@ describe('conclave run', () => {
 })
 
 test('exec passes its arguments and its input on, and ends with the exit code it is told', async () => {
+  cluster.on('GET /conclave/v1/masters', { body: { leader: { masterId: 'master-1' } } })
   cluster.on('POST /conclave/v1/tasks/t/exec', {
     body: lines({ stream: 'stdout', data: base64('HI') }, { end: { exitCode: 3, error: null } }),
   })
@@ -239,6 +240,41 @@ test('what a task says of itself cannot command the terminal', async () => {
   const { stdout } = await cluster.conclave(['task', 'ls'])
 
   expect(stdout).toContain('\\u001b[2Jx')
+})
+
+test('a command that only the leader does goes where a follower sends it', async () => {
+  const run = { runId: 'r', taskId: 't' }
+  const location = `//127.0.0.1:${cluster.port}/conclave/v1/runs`
+  cluster.followers = 1
+  cluster.on('follower', { status: 307, headers: { location } })
+  cluster.on('POST /conclave/v1/runs', { status: 201, body: run })
+
+  const { code, stdout } = await cluster.conclave(['run', '--detach', '-'], '{}')
+
+  expect(code).toBe(0)
+  expect(stdout).toBe('t\n')
+})
+
+test('a command is asked of another master when a follower cannot say who leads', async () => {
+  const body = { error: { code: 'cluster.not-leader', message: 'this master does not lead' } }
+  cluster.followers = 1
+  cluster.on('follower', { status: 503, body })
+  cluster.on('POST /conclave/v1/runs', { status: 201, body: { runId: 'r', taskId: 't' } })
+
+  const { code } = await cluster.conclave(['run', '--detach', '-'], '{}')
+
+  expect(code).toBe(0)
+})
+
+test('a command is not asked again of another master when the first may have done it', async () => {
+  const body = { error: { code: 'cluster.outcome-unknown', message: 'lost touch' } }
+  cluster.followers = 1
+  cluster.on('follower', { status: 503, body })
+
+  const { code } = await cluster.conclave(['run', '--detach', '-'], '{}')
+
+  expect(code).toBe(5)
+  expect(cluster.requests()).toEqual([])
 })
 
 test('an operator read goes where the master sends it only if the context knows that place', async () => {

@@ -37,6 +37,20 @@ export class Client {
     return new Client({ ...this.#context, masters }, this.#http)
   }
 
+  /**
+   * The same client, for the leader alone: for a body that comes in chunks, which cannot be sent again
+   * to where a follower would send us. @throws CommandFailed when nobody leads
+   */
+  async leading(): Promise<Client> {
+    const { leader } = await this.json<{ leader?: { masterId: string } | null }>(
+      'conclave',
+      'GET',
+      '/conclave/v1/masters',
+    )
+    if (leader !== undefined && leader !== null) return this.only(leader.masterId)
+    throw new CommandFailed('unavailable', 'nobody leads just now, try again')
+  }
+
   /** Lets go of the connections that are kept, so that the process may end. */
   close(): void {
     this.#http.close()
@@ -76,18 +90,24 @@ export class Client {
 
   /** An open stream of chunks. @throws CommandFailed when it is refused */
   async stream(call: Call): Promise<HttpStream> {
-    const stream = await this.#anyMaster(call, async (master) => {
-      const answer = await this.#http.stream(await this.#signed(master, call))
+    const answer = await this.#anyMaster(call, async (master) => {
+      const opened = await this.#open(master, call)
       // A body that comes in chunks cannot be sent twice.
-      if (answer.status !== 401 || isChunks(call.body)) return answer
-      answer.close()
+      if (opened.status !== 401 || isChunks(call.body)) return opened
       this.#token = undefined
-      return this.#http.stream(await this.#signed(master, call))
+      return this.#open(master, call)
     })
+    if ('close' in answer) return answer
+    throw refused(answer.status, answer.body)
+  }
+
+  /** A stream, or the whole of a refusal. */
+  async #open(master: MasterShown, call: Call): Promise<HttpStream | HttpResponse> {
+    const stream = await this.#http.stream(await this.#signed(master, call))
     if (stream.status < 300) return stream
     const chunks: Uint8Array[] = []
     for await (const chunk of stream.body) chunks.push(chunk)
-    throw refused(stream.status, Buffer.concat(chunks))
+    return { status: stream.status, headers: stream.headers, body: Buffer.concat(chunks) }
   }
 
   async #signed(master: MasterShown, call: Call): Promise<Parameters<HttpClient['stream']>[0]> {
@@ -127,12 +147,18 @@ export class Client {
   ): Promise<T> {
     const { masters } = this.#context
     let last: unknown
+    let refusal: T | undefined
     for (let turn = 0; turn < masters.length; turn++) {
       const at = (this.#preferred + turn) % masters.length
       const master = masters[at]
       if (master === undefined) continue
       try {
-        const answer = await this.#atLeader(await attempt(master), master, attempt)
+        const first = await attempt(master)
+        const answer = await this.#atLeader(first, { from: master, call, attempt })
+        if (isOfFollower(answer)) {
+          refusal = answer
+          continue
+        }
         this.#preferred = at
         return answer
       } catch (error) {
@@ -140,6 +166,7 @@ export class Client {
         last = error
       }
     }
+    if (refusal !== undefined) return refusal
     if (last instanceof CommandFailed) throw last
     throw new CommandFailed(
       'unavailable',
@@ -148,19 +175,23 @@ export class Client {
     )
   }
 
-  /** Mesos' own API sends a client to the leader. Our token goes only where the context says. */
+  /** Some things only the leader does, and a follower says where it is. Our token goes to no other place. */
   async #atLeader<T extends HttpResponse | HttpStream>(
     answer: T,
-    from: MasterShown,
-    attempt: (master: MasterShown) => Promise<T>,
+    { from, call, attempt }: Redirected<T>,
   ): Promise<T> {
     if (answer.status !== 307) return answer
-    const to = new URL(answer.headers.location ?? '', from.mesos)
-    const leader = this.#context.masters.find(({ mesos }) => new URL(mesos).host === to.host)
-    if (leader === undefined) return answer
-    if ('close' in answer) answer.close()
-    return attempt(leader)
+    const { face } = call
+    const to = new URL(answer.headers.location ?? '', from[face])
+    const leader = this.#context.masters.find((master) => new URL(master[face]).host === to.host)
+    return leader === undefined ? answer : attempt(leader)
   }
+}
+
+interface Redirected<T> {
+  readonly from: MasterShown
+  readonly call: Call
+  readonly attempt: (master: MasterShown) => Promise<T>
 }
 
 /**
@@ -178,6 +209,12 @@ function mayTryNext(error: unknown, { method, signal }: Call): boolean {
 const isChunks = (body: Call['body']): boolean =>
   body !== undefined && !(body instanceof Uint8Array)
 
+/** Only the leader does what was asked: nothing was done, so another master may be asked the same. */
+const isOfFollower = (answer: HttpResponse | HttpStream): boolean =>
+  answer.status === 503 && !('close' in answer) && readRefusal(answer.body).code === notLeader
+
+const notLeader = 'cluster.not-leader'
+
 /** The words of a refusal, whichever face they come from. */
 function refused(status: number, body: Uint8Array): CommandFailed {
   if (status < 400) {
@@ -186,19 +223,26 @@ function refused(status: number, body: Uint8Array): CommandFailed {
       'the leader is at a place that the context does not know; is it that of another cluster?',
     )
   }
-  const text = Buffer.from(body).toString('utf8')
-  return new CommandFailed(failureOf(status), messageIn(text) ?? `the master answered ${status}`)
+  const { code, message = `the master answered ${status}` } = readRefusal(body)
+  const advice = code === notLeader ? ': nobody leads just now, try again' : ''
+  return new CommandFailed(failureOf(status), `${message}${advice}`)
 }
 
-function messageIn(text: string): string | undefined {
+function readRefusal(body: Uint8Array): {
+  code?: string | undefined
+  message?: string | undefined
+} {
+  const text = Buffer.from(body).toString('utf8')
   try {
     const { error, description } = JSON.parse(text) as {
-      error?: { message?: unknown }
+      error?: { code?: unknown; message?: unknown }
       description?: unknown
     }
-    const message = error?.message ?? description
-    return typeof message === 'string' ? message : undefined
+    return { code: textIn(error?.code), message: textIn(error?.message ?? description) }
   } catch {
-    return text.length > 0 && text.length < 500 ? text : undefined
+    return { message: text.length > 0 && text.length < 500 ? text : undefined }
   }
 }
+
+const textIn = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value : undefined

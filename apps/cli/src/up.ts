@@ -28,6 +28,8 @@ export async function up(options: UpOptions): Promise<number> {
   const startedAt = performance.now()
   const ended = endOfThisCommand()
   const { directory, isKept } = whereTo(options.data)
+  // Whoever waits for it must not take that of an earlier cluster for this one's.
+  if (options.readyFile !== undefined) rmSync(resolve(options.readyFile), { force: true })
   const { cluster, addresses } = await startLocalCluster({
     directory,
     isKept,

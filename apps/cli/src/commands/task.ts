@@ -30,7 +30,8 @@ export function taskCommands(program: Command, client: () => Client): void {
         '/conclave/v1/tasks',
       )
       if (options.json === true) return printJson(tasks)
-      const rows = tasks.map((shown) => [
+      const newestFirst = tasks.toSorted((a, b) => b.updatedAtMs - a.updatedAtMs)
+      const rows = newestFirst.map((shown) => [
         shown.taskId,
         printable(shown.name),
         shown.state,
@@ -67,7 +68,8 @@ export function taskCommands(program: Command, client: () => Client): void {
     .option('--json', 'print the lines of the stream as they come')
     .addHelpText('after', '\nExample:\n  conclave task exec web.1 -- cat keys/keystore')
     .action(async (id: string, argv: string[], options: { stdin?: boolean; json?: boolean }) => {
-      const stream = await client().stream({
+      const leader = await client().leading()
+      const stream = await leader.stream({
         face: 'conclave',
         method: 'POST',
         path: urlOf(id, '/exec'),

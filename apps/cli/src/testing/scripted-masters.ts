@@ -21,12 +21,29 @@ export interface Answer {
   readonly body?: string | Buffer | object
 }
 
-const at = (masterId: string, url: string): Context['masters'][number] => ({
-  masterId,
-  conclave: url,
-  dcos: url,
-  mesos: url,
-})
+const portOf = (server: Server): number => (server.address() as AddressInfo).port
+
+function at(masterId: string, port: number): Context['masters'][number] {
+  const url = `http://127.0.0.1:${port}`
+  return { masterId, conclave: url, dcos: url, mesos: url }
+}
+
+function send(response: ServerResponse, answer: Answer | undefined): void {
+  const {
+    status = 200,
+    headers = {},
+    body = '',
+  } = answer ?? {
+    status: 404,
+    body: { error: { code: 'none', message: 'no such route' } },
+  }
+  const isText = typeof body === 'string' || Buffer.isBuffer(body)
+  response.writeHead(status, {
+    ...(isText ? {} : { 'content-type': 'application/json' }),
+    ...headers,
+  })
+  response.end(isText ? body : JSON.stringify(body))
+}
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url))
 
@@ -35,8 +52,12 @@ export class ScriptedCluster {
   readonly asked: Asked[] = []
   readonly #routes = new Map<string, Answer>()
   readonly #server: Server
+  /** Another master, which answers whatever it is asked with the route `follower`. */
+  readonly #follower: Server
   readonly #directory = mkdtempSync(join(tmpdir(), 'conclave-cli-'))
-  #url = ''
+  /** How many of those that only follow are in the context, before the leader: none or one. */
+  followers = 0
+  port = 0
   /** Masters that are in the context and not there, before the one that is. */
   deadMasters = 0
 
@@ -44,14 +65,20 @@ export class ScriptedCluster {
     this.#server = createServer((request, response) => {
       void this.#answer(request, response)
     })
+    this.#follower = createServer((request, response) => {
+      const isLogin = request.url === '/acs/api/v1/auth/login'
+      const route = isLogin ? 'POST /acs/api/v1/auth/login' : 'follower'
+      request.resume().once('end', () => send(response, this.#routes.get(route)))
+    })
   }
 
   static async start(): Promise<ScriptedCluster> {
     const cluster = new ScriptedCluster()
-    cluster.#server.listen(0, '127.0.0.1')
-    await once(cluster.#server, 'listening')
-    const { port } = cluster.#server.address() as AddressInfo
-    cluster.#url = `http://127.0.0.1:${port}`
+    for (const server of [cluster.#server, cluster.#follower]) {
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+    }
+    cluster.port = portOf(cluster.#server)
     cluster.on('POST /acs/api/v1/auth/login', { body: { token: 'a.b.c' } })
     return cluster
   }
@@ -62,8 +89,10 @@ export class ScriptedCluster {
 
   /** Nobody listens there any more. */
   leave(): void {
-    this.#server.closeAllConnections()
-    this.#server.close()
+    for (const server of [this.#server, this.#follower]) {
+      server.closeAllConnections()
+      server.close()
+    }
   }
 
   stop(): void {
@@ -100,10 +129,9 @@ export class ScriptedCluster {
 
   #context(): Context {
     // Port 1 is reserved, and nobody listens there.
-    const dead = Array.from({ length: this.deadMasters }, (_, index) =>
-      at(`dead-${index}`, 'http://127.0.0.1:1'),
-    )
-    const masters = [...dead, at('master-1', this.#url)]
+    const dead = Array.from({ length: this.deadMasters }, (_, index) => at(`dead-${index}`, 1))
+    const followers = this.followers === 0 ? [] : [at('master-2', portOf(this.#follower))]
+    const masters = [...dead, ...followers, at('master-1', this.port)]
     return { clusterId: 'c', masters, uid: 'dev', password: 'the-password' }
   }
 
@@ -112,20 +140,6 @@ export class ScriptedCluster {
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const { method = '', url = '', headers } = request
     this.asked.push({ method, path: url, headers, body: Buffer.concat(chunks) })
-    const known = this.#routes.get(`${method} ${url}`)
-    const {
-      status = 200,
-      headers: more,
-      body = '',
-    } = known ?? {
-      status: 404,
-      body: { error: { code: 'none', message: `no route ${method} ${url}` } },
-    }
-    const isText = typeof body === 'string' || Buffer.isBuffer(body)
-    response.writeHead(status, {
-      ...(isText ? {} : { 'content-type': 'application/json' }),
-      ...more,
-    })
-    response.end(isText ? body : JSON.stringify(body))
+    send(response, this.#routes.get(`${method} ${url}`))
   }
 }

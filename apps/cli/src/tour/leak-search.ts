@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findCanary, scanDirectory, type Canary } from '@conclave/testkit'
 import type { Client } from '../client.ts'
+import type { LocalCluster } from '../cluster/local-cluster.ts'
 import type { EventTap } from './event-tap.ts'
 
 /** One place that was searched, how much of it, and how often a canary was found there. */
@@ -45,12 +46,14 @@ const operatorReads = [
  */
 export async function searchForLeaks(
   client: Client,
-  directory: string,
+  cluster: LocalCluster,
   tap: EventTap,
   canaries: readonly Canary[],
   control: Canary,
 ): Promise<{ searched: readonly Searched[]; foundControl: boolean }> {
+  const { directory } = cluster
   const answers = await allAnswers(client)
+  const processes = processFacts(cluster)
   const controlFile = join(directory, 'control.txt')
   writeFileSync(controlFile, `planted to see whether the search works: ${control.text}\n`)
   const files = await scanDirectory(directory, [...canaries, control])
@@ -68,6 +71,9 @@ export async function searchForLeaks(
       },
       search('events of all masters and agents', Buffer.from(tap.text), canaries),
       search(`${answers.count} list and state answers`, answers.bytes, canaries),
+      ...(processes.count === 0
+        ? []
+        : [search(`command lines and environments of the processes`, processes.bytes, canaries)]),
     ],
   }
 }
@@ -77,6 +83,16 @@ function search(place: string, bytes: Uint8Array, canaries: readonly Canary[]): 
     findCanary(bytes, canary).map(({ form, offset }) => `${place} at ${offset} (${form})`),
   )
   return { place, bytes: bytes.length, hits }
+}
+
+/** What any process of the same user can see of the members, where the system shows it as files. */
+function processFacts(cluster: LocalCluster): { bytes: Buffer; count: number } {
+  if (process.platform !== 'linux') return { bytes: Buffer.alloc(0), count: 0 }
+  const pids = new Set(cluster.members.map(({ id }) => cluster.pidOf(id) ?? process.pid))
+  const facts = [...pids].flatMap((pid) =>
+    ['cmdline', 'environ'].map((name) => readFileSync(`/proc/${pid}/${name}`)),
+  )
+  return { bytes: Buffer.concat(facts), count: pids.size }
 }
 
 async function allAnswers(client: Client): Promise<{ bytes: Buffer; count: number }> {

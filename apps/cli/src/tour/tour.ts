@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { canary, type Canary } from '@conclave/testkit'
+import { canary, scanDirectory, type Canary } from '@conclave/testkit'
 import { Client } from '../client.ts'
 import { follow, type RunShown } from '../commands/run.ts'
 import { dim, table } from '../output.ts'
@@ -35,7 +35,7 @@ export async function tour(cluster: LocalCluster, story: Story): Promise<void> {
     await store(client, story, planted)
     await runAll(client, story, planted, tap)
     await loseLeader(cluster, client, story, planted)
-    if (cluster.mode === 'processes') await loseAgent(cluster, client, story)
+    await loseAgent(cluster, client, story, planted)
     await lookFromOutside(cluster, client, story, planted, tap)
     showJourney(story, tap, planted)
   } finally {
@@ -371,29 +371,42 @@ async function readBack(client: Client, n: number): Promise<boolean> {
   return status === 200 && Buffer.from(body).toString() === `write ${n}`
 }
 
-async function loseAgent(cluster: LocalCluster, client: Client, story: Story): Promise<void> {
+async function loseAgent(
+  cluster: LocalCluster,
+  client: Client,
+  story: Story,
+  planted: Planted,
+): Promise<void> {
   story.chapter('An agent is killed under a task')
   const task = await startLongRun(client)
+  const agent = await agentOf(client, task)
+  await cluster.kill(agent)
+  story.say(`kill -9 ${agent}, while its container holds both secrets`)
+  const left = await scanDirectory(cluster.directoryOf(agent), [planted.text, planted.binary])
+  story.claim(
+    `nothing of them is in what ${agent} left behind`,
+    left.files > 0 && left.hits.length === 0,
+    `${left.files} files, ${left.bytes} bytes`,
+  )
+  await cluster.restart(agent)
+  const end = await waitFor(client, task, ({ isTerminal }) => isTerminal)
+  story.claim(
+    `${agent} is back without the task, which is reported lost`,
+    end.state === 'TASK_LOST',
+    outcomeOf(end),
+  )
+}
+
+/** The member on which a task runs: an agent's host name is its name here. */
+async function agentOf(client: Client, { runId }: RunShown): Promise<string> {
+  const path = `/conclave/v1/runs/${encodeURIComponent(runId)}`
+  const { agentId } = await client.json<{ agentId?: string }>('conclave', 'GET', path)
   const { agents } = await client.json<{ agents: { agentId: string; hostname: string }[] }>(
     'conclave',
     'GET',
     '/conclave/v1/agents',
   )
-  const view = await client.json<{ agentId?: string }>(
-    'conclave',
-    'GET',
-    `/conclave/v1/runs/${encodeURIComponent(task.runId)}`,
-  )
-  const agent = agents.find(({ agentId }) => agentId === view.agentId)?.hostname ?? ''
-  await cluster.kill(agent)
-  story.say(`kill -9 ${agent}, while its container holds both secrets`)
-  await cluster.restart(agent)
-  const end = await waitFor(client, task, ({ isTerminal }) => isTerminal)
-  story.claim(
-    'the task is reported lost',
-    end.state === 'TASK_LOST' || end.state === 'TASK_FAILED',
-    `${end.state}: ${end.reason ?? ''}`,
-  )
+  return agents.find((agent) => agent.agentId === agentId)?.hostname ?? ''
 }
 
 async function lookFromOutside(
@@ -406,7 +419,7 @@ async function lookFromOutside(
   story.chapter('The search: were they seen anywhere else?')
   const control = canary('control')
   const decoy = canary('decoy')
-  const found = await searchForLeaks(client, cluster.directory, tap, [text, binary, decoy], control)
+  const found = await searchForLeaks(client, cluster, tap, [text, binary, decoy], control)
   story.claim('the search finds a value that it planted itself', found.foundControl)
   for (const { place, bytes, hits } of found.searched) {
     story.claim(`${place}: nothing`, hits.length === 0, describe(bytes, hits))
