@@ -7,7 +7,7 @@ import { VersionedKeys, type KeyHistory, type Version } from './versioned-keys.t
 
 /*
  * The bytes of the whole state: equal states give equal bytes, so they are also what replicas are
- * compared by. Layout: docs/formats/snapshot-state.md.
+ * compared by. Layout: docs/formats/store-snapshot.md.
  */
 
 export const snapshotFormat = 1
@@ -134,6 +134,8 @@ function readVersion(reader: ByteReader, key: string): Version {
   if (kind === isDeleted) return { key, modRevision, value: undefined }
   const createRevision = reader.uint()
   const version = reader.uint()
+  demand(createRevision > 0 && createRevision <= modRevision, 'a version before its creation')
+  demand(version > 0 && version <= modRevision - createRevision + 1, 'more versions than revisions')
   if (kind === isPut) return { key, value: reader.bytes(), createRevision, modRevision, version }
   const lease = reader.uint()
   return { key, value: reader.bytes(), createRevision, modRevision, version, lease }

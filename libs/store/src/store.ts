@@ -10,6 +10,7 @@ import {
   defaultStoreLimits,
   type Command,
   type Compare,
+  type CompareOperator,
   type Op,
   type SessionRef,
   type StoreLimits,
@@ -68,6 +69,10 @@ export class StoreMachine implements View {
       return { ...this.#rejected('malformed'), isReplay: false }
     }
     const { session } = command
+    // Before the sessions, because the client's name may be what is wrong with it.
+    if (commandFault(command, this.#limits) !== undefined) {
+      return { ...this.#rejected('invalid'), ...(session && { session }), isReplay: false }
+    }
     if (session === undefined) return { ...this.#execute(command), isReplay: false }
 
     const last = this.#state.sessions.get(session.client)
@@ -159,8 +164,6 @@ export class StoreMachine implements View {
   }
 
   #execute(command: Command): Outcome {
-    if (commandFault(command, this.#limits) !== undefined) return this.#rejected('invalid')
-
     const failedCompare = command.compare.findIndex((claim) => !this.#holds(claim))
     const succeeded = failedCompare < 0
     const branch = succeeded ? command.success : (command.failure ?? [])
@@ -243,7 +246,7 @@ export class StoreMachine implements View {
           : 0
       case 'lease-extend-all':
         return leases.list().map(({ id }) => leases.renew(id, nowMs)).length
-      case 'compact':
+      default:
         keys.compact(op.revision)
         return 0
     }
@@ -276,17 +279,13 @@ export class StoreMachine implements View {
   }
 }
 
-function isOrdered(difference: number, is: Compare['is']): boolean {
-  switch (is) {
-    case '=':
-      return difference === 0
-    case '!=':
-      return difference !== 0
-    case '<':
-      return difference < 0
-    case '>':
-      return difference > 0
-  }
+const isOrdered = (difference: number, is: CompareOperator): boolean => orders[is](difference)
+
+const orders: Readonly<Record<CompareOperator, (difference: number) => boolean>> = {
+  '=': (difference) => difference === 0,
+  '!=': (difference) => difference !== 0,
+  '<': (difference) => difference < 0,
+  '>': (difference) => difference > 0,
 }
 
 function compareBytes(a: Uint8Array, b: Uint8Array): number {

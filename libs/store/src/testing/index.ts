@@ -1,0 +1,2 @@
+export { anyCommand } from './arbitrary-command.ts'
+export { NaiveStore } from './naive-store.ts'
