@@ -1,1 +1,1 @@
-export {}
+export { conclaveFace, conclaveServerOptions, type ConclaveFaceOptions } from './face.ts'

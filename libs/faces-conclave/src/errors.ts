@@ -1,0 +1,77 @@
+import type { MasterStatus } from '@conclave/actors'
+import { ConclaveError } from '@conclave/kernel'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** One row for each code of ours: the status it is answered with. Everything else is a failure: 500. */
+const statusOf: Readonly<Record<string, number>> = {
+  'access.denied': 403,
+  'bytes.malformed': 400,
+  'cluster.not-leader': 503,
+  'cluster.outcome-unknown': 503,
+  'cluster.unavailable': 503,
+  'mesos.malformed': 400,
+  'request.invalid': 400,
+  'run.not-found': 404,
+  'secret.exists': 409,
+  'secret.not-found': 404,
+  'secret.path-invalid': 400,
+  'secret.too-large': 413,
+  'secret.version-conflict': 409,
+  'spec.invalid': 422,
+  'task.ambiguous': 409,
+  'task.not-found': 404,
+  'task.not-running': 409,
+}
+
+/** A request whose shape is off. Names the field and the mend. */
+export class RequestInvalid extends ConclaveError {
+  readonly code = 'request.invalid'
+}
+
+/** `{"error":{"code","message"}}`: the code is stable, the message is for people. */
+export function refuse(
+  reply: FastifyReply,
+  status: number,
+  code: string,
+  message: string,
+): FastifyReply {
+  // What is left of a body that nobody reads to its end would be taken for the next request.
+  if (status === 413) void reply.header('connection', 'close')
+  return reply.code(status).send({ error: { code, message } })
+}
+
+/** Answers what was thrown: our own errors in their words, and a failure of ours without a word of it. */
+export function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (error instanceof ConclaveError) {
+    const status = statusOf[error.code]
+    if (status !== undefined) return refuse(reply, status, error.code, error.message)
+  } else {
+    const { statusCode } = error as { statusCode?: unknown }
+    if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
+      // The framework's own words may quote the request, so these are ours.
+      return refuse(reply, statusCode, 'request.invalid', 'the request could not be read')
+    }
+  }
+  request.log.error({ err: error }, 'a request failed')
+  const where = `this is a fault of ours; the log has it as request ${request.id}`
+  return refuse(reply, 500, 'internal', where)
+}
+
+export const isNotLeader = (error: unknown): boolean =>
+  error instanceof ConclaveError && error.code === 'cluster.not-leader'
+
+/** The same request at the leader's own listener, or undefined while no other leader is known. */
+export function locationAtLeader(
+  { masterId, leader }: MasterStatus,
+  { protocol, raw: { url = '' } }: FastifyRequest,
+): string | undefined {
+  const at = leader?.listeners['conclave']
+  // A request line may also carry a whole URL, which behind a port would be nonsense.
+  if (at === undefined || leader?.masterId === masterId || !url.startsWith('/')) return undefined
+  const host = at.host.includes(':') ? `[${at.host}]` : at.host
+  return `${protocol}://${host}:${at.port}${url}`
+}

@@ -1,0 +1,99 @@
+import { principalOf, type Caller, type MasterApi } from '@conclave/actors'
+import type {
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyRequest,
+  FastifyServerOptions,
+} from 'fastify'
+import { answerError, isNotLeader, locationAtLeader, refuse } from './errors.ts'
+import { clusterRoutes } from './routes.ts'
+import { sessionRoutes } from './session-routes.ts'
+
+export interface ConclaveFaceOptions {
+  readonly master: MasterApi
+  /** The process's metrics in Prometheus' text form. */
+  readonly metrics: () => Promise<string>
+}
+
+/** A spec with inline secrets of 1 MiB each, in base64. */
+const bodyBytesMax = 16 * 1024 * 1024
+
+/** What the server that carries this face must know. Ids of tasks are longer than its usual limit. */
+export const conclaveServerOptions = {
+  frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+  routerOptions: { maxParamLength: 1024 },
+} as const satisfies FastifyServerOptions
+
+/** Our own API, beside those that imitate others. */
+export const conclaveFace =
+  ({ master, metrics }: ConclaveFaceOptions): FastifyPluginAsync =>
+  async (app) => {
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: bodyBytesMax },
+      (_request, body, done) => {
+        done(null, body)
+      },
+    )
+    app.addHook('onResponse', async ({ body }) => {
+      if (Buffer.isBuffer(body)) body.fill(0)
+    })
+    app.setErrorHandler((error, request, reply) => {
+      const location = isNotLeader(error) ? locationAtLeader(master.status(), request) : undefined
+      if (location === undefined) return answerError(error, request, reply)
+      return refuse(
+        reply.header('location', location),
+        307,
+        'cluster.not-leader',
+        'this is for the leader; ask it, at the Location',
+      )
+    })
+    app.setNotFoundHandler((_request, reply) =>
+      refuse(reply, 404, 'route.not-found', 'there is nothing at this address'),
+    )
+
+    app.get('/health', async () => {
+      const { masterId, role, term, isReady, leader } = master.status()
+      return { masterId, role, term, isReady, leader: leader?.masterId ?? null }
+    })
+    app.get('/metrics', async (_request, reply) =>
+      reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics()),
+    )
+
+    await app.register(async (guarded) => {
+      const caller = guard(guarded, master)
+      await guarded.register(clusterRoutes(master, caller))
+      await guarded.register(sessionRoutes(master, caller))
+    })
+  }
+
+/** Lets nobody in without a token that holds, before any body is read. */
+function guard(app: FastifyInstance, { identity }: MasterApi): (request: FastifyRequest) => Caller {
+  const callers = new WeakMap<FastifyRequest, Caller>()
+  app.addHook('onRequest', async (request, reply) => {
+    if (countOf(request, 'authorization') > 1) {
+      return refuse(reply, 400, 'request.invalid', 'send one Authorization header, not two')
+    }
+    const principal = await principalOf(identity, request.headers.authorization)
+    if (principal === undefined) {
+      return refuse(
+        reply.header('www-authenticate', 'acsjwt'),
+        401,
+        'access.unauthenticated',
+        'log in with POST /acs/api/v1/auth/login, then send Authorization: token=<token>',
+      )
+    }
+    callers.set(request, { principal, requestId: request.id })
+    return undefined
+  })
+  return (request) => {
+    const known = callers.get(request)
+    if (known === undefined) throw new Error('a guarded route ran without its guard')
+    return known
+  }
+}
+
+/** How often a header was sent. Node keeps the first and drops the others (threats.md AU-14). */
+const countOf = ({ raw }: FastifyRequest, name: string): number =>
+  raw.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name).length
