@@ -21,7 +21,7 @@ const lines = (...items: object[]): string =>
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
 describe('a secret', () => {
-  test('is stored from standard input, as text when it is text', async () => {
+  test('CL1: is stored from standard input, as text when it is text', async () => {
     cluster.on(`PUT ${secretUrl}`, { status: 201 })
 
     const { code } = await cluster.conclave(['secret', 'put', 'dev/db'], 'grüße "x"\n')
@@ -35,7 +35,7 @@ describe('a secret', () => {
     expect(JSON.parse(put?.body.toString() ?? '')).toEqual({ value: 'grüße "x"\n' })
   })
 
-  test('is stored byte for byte from a file when it is not', async () => {
+  test('CL1: is stored byte for byte from a file when it is not', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'conclave-secret-'))
     const value = Buffer.from([0, 255, 10, 13, 128])
     writeFileSync(join(directory, 'value'), value)
@@ -62,7 +62,7 @@ describe('a secret', () => {
     expect(refused.stderr).toBe('conclave: the secret dev/db exists\n')
   })
 
-  test('is never taken from the command line, and what stood there is not repeated', async () => {
+  test('CL1: is never taken from the command line, and what stood there is not repeated', async () => {
     const { code, stdout, stderr } = await cluster.conclave(['secret', 'put', 'dev/db', 'hunter2'])
 
     expect(code).toBe(2)
@@ -71,7 +71,7 @@ describe('a secret', () => {
     expect(cluster.asked).toEqual([])
   })
 
-  test('is written to standard output byte for byte', async () => {
+  test('CL1: is written to standard output byte for byte', async () => {
     const value = Buffer.from([0, 255, 10, 13, 128])
     cluster.on(`GET ${secretUrl}`, { body: value })
 
@@ -95,7 +95,7 @@ describe('a secret', () => {
 })
 
 describe('the exit code', () => {
-  test('of a refusal follows from its status, and its message is the words of the master', async () => {
+  test('CL2, CL3: of a refusal follows from its status, and its message is the words of the master', async () => {
     const body = { description: 'in the words of the master' }
     cluster.on(`GET ${secretUrl}`, { status: 404, body })
 
@@ -106,7 +106,7 @@ describe('the exit code', () => {
     expect(stdout).toBe('')
   })
 
-  test('is 5 when no master is there, and the message says how to start one', async () => {
+  test('CL2, CL3: is 5 when no master is there, and the message says how to start one', async () => {
     cluster.leave()
 
     const { code, stderr } = await cluster.conclave(['agent', 'ls'])
@@ -133,7 +133,7 @@ describe('the exit code', () => {
   )
 })
 
-test('a command goes on to the next master when one is not there', async () => {
+test('CL4: a command goes on to the next master when one is not there', async () => {
   cluster.deadMasters = 2
   cluster.on('GET /conclave/v1/agents', { body: { agents: [] } })
 
@@ -158,7 +158,7 @@ describe('conclave run', () => {
   const spec = '{"name":"x"}'
   const logs = 'GET /conclave/v1/tasks/t/logs?follow=true'
 
-  test("prints what the task writes, and ends with the task's own exit code", async () => {
+  test("CL2: prints what the task writes, and ends with the task's own exit code", async () => {
     cluster.on('POST /conclave/v1/runs', { status: 201, body: run })
     cluster.on('GET /conclave/v1/runs/r/watch', {
       body: sse(
@@ -233,7 +233,7 @@ test('exec passes its arguments and its input on, and ends with the exit code it
   ])
 })
 
-test('what a task says of itself cannot command the terminal', async () => {
+test('CL6: what a task says of itself cannot command the terminal', async () => {
   const task = { taskId: 't', agentId: 'a', name: '\u001b[2Jx', state: 'S', updatedAtMs: 0 }
   cluster.on('GET /conclave/v1/tasks', { body: { tasks: [task] } })
 
@@ -242,7 +242,7 @@ test('what a task says of itself cannot command the terminal', async () => {
   expect(stdout).toContain('\\u001b[2Jx')
 })
 
-test('a command that only the leader does goes where a follower sends it', async () => {
+test('CL4: a command that only the leader does goes where a follower sends it', async () => {
   const run = { runId: 'r', taskId: 't' }
   const location = `//127.0.0.1:${cluster.port}/conclave/v1/runs`
   cluster.followers = 1
@@ -255,7 +255,7 @@ test('a command that only the leader does goes where a follower sends it', async
   expect(stdout).toBe('t\n')
 })
 
-test('a command is asked of another master when a follower cannot say who leads', async () => {
+test('CL4: a command is asked of another master when a follower cannot say who leads', async () => {
   const body = { error: { code: 'cluster.not-leader', message: 'this master does not lead' } }
   cluster.followers = 1
   cluster.on('follower', { status: 503, body })
@@ -266,7 +266,7 @@ test('a command is asked of another master when a follower cannot say who leads'
   expect(code).toBe(0)
 })
 
-test('a command is not asked again of another master when the first may have done it', async () => {
+test('CL4: a command is not asked again of another master when the first may have done it', async () => {
   const body = { error: { code: 'cluster.outcome-unknown', message: 'lost touch' } }
   cluster.followers = 1
   cluster.on('follower', { status: 503, body })
@@ -277,7 +277,7 @@ test('a command is not asked again of another master when the first may have don
   expect(cluster.requests()).toEqual([])
 })
 
-test('an operator read goes where the master sends it only if the context knows that place', async () => {
+test('CL5: an operator read goes where the master sends it only if the context knows that place', async () => {
   cluster.on('POST /api/v1', { status: 307, headers: { location: '//example.org/api/v1' } })
 
   const { code } = await cluster.conclave(['state'])

@@ -55,7 +55,7 @@ describe('an app', () => {
   })
   afterEach(async () => rm(directory, { recursive: true, force: true }))
 
-  test('takes a setting from a flag before its variable before its file', async () => {
+  test('AP1: takes a setting from a flag before its variable before its file', async () => {
     const file = join(directory, 'thing.json')
     await writeFile(file, '{"dataDirectory":"/file","tickMs":7}')
     const thing = app()
@@ -74,7 +74,7 @@ describe('an app', () => {
     expect(thing.configs[0]?.tickMs).toBe(7)
   })
 
-  test('says of every bad field what is wrong with it, once, and ends with 2', async () => {
+  test('AP2: says of every bad field what is wrong with it, once, and ends with 2', async () => {
     const { code, err } = await run(app(), ['--tick-ms', 'soon'])
 
     expect(code).toBe(2)
@@ -82,7 +82,7 @@ describe('an app', () => {
     expect(err).toContain('tickMs (--tick-ms): "soon" is not a number of milliseconds')
   })
 
-  test('ends with 2 at a flag that it does not have', async () => {
+  test('AP2: ends with 2 at a flag that it does not have', async () => {
     const { code, err } = await run(app(), ['--data-dir', '/x'])
 
     expect(code).toBe(2)
@@ -99,7 +99,7 @@ describe('an app', () => {
     expect(thing.configs).toEqual([])
   })
 
-  test('says in one line when it is ready, and ends with 0 after its stop', async () => {
+  test('AP3, AP4: says in one line when it is ready, and ends with 0 after its stop', async () => {
     let stops = 0
     const ended = Promise.withResolvers<string>()
     const member = {
@@ -116,7 +116,7 @@ describe('an app', () => {
     expect(JSON.parse(out)).toEqual({ ready: true, pid: process.pid, masterId: 'master-1' })
   })
 
-  test('ends with 1 when its member cannot go on', async () => {
+  test('AP5: ends with 1 when its member cannot go on', async () => {
     const failed = Promise.resolve(new Error('the disk is full'))
 
     const { code } = await run(app({ failed }), ['--data-directory=/x'], { ended: never })
