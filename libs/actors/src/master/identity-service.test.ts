@@ -167,20 +167,33 @@ describe('an Authorization header', () => {
     const token = (await login('dev', rootPassword)) ?? ''
     const basic = Buffer.from(`dev:${rootPassword}`).toString('base64')
     for (const header of [`token=${token}`, `Bearer ${token}`, `Basic ${basic}`]) {
-      expect(await principalOf(identity, header)).toMatchObject({ uid: 'dev' })
+      expect(await cluster.settle(principalOf(identity, header))).toMatchObject({ uid: 'dev' })
     }
     const wrong = Buffer.from('dev:wrong').toString('base64')
     for (const header of [undefined, '', token, `token=${token}x`, `Basic ${wrong}`, 'Basic !']) {
-      expect(await principalOf(identity, header)).toBeUndefined()
+      expect(await cluster.settle(principalOf(identity, header))).toBeUndefined()
     }
   })
 
   test('with a right password is right again at once, and a wrong one never is', async () => {
     const basic = (text: string): Promise<unknown> =>
-      identity.authenticatePassword('dev', password(text))
+      cluster.settle(identity.authenticatePassword('dev', password(text)))
     expect(await basic(rootPassword)).toMatchObject({ uid: 'dev' })
     expect(await basic(rootPassword)).toMatchObject({ uid: 'dev' })
     expect(await basic(`${rootPassword}x`)).toBeUndefined()
-    expect(await identity.authenticatePassword('root', password('wrong'))).toBeUndefined()
+    const root = identity.authenticatePassword('root', password('wrong'))
+    expect(await cluster.settle(root)).toBeUndefined()
+  })
+
+  test('is turned away rather than queued for ever when very many come at once', async () => {
+    const tries = Array.from({ length: 80 }, () =>
+      identity.authenticatePassword('dev', password(rootPassword)).then(
+        () => 'in',
+        (error: { code: string }) => error.code,
+      ),
+    )
+    const came = await cluster.settle(Promise.all(tries))
+    expect(new Set(came)).toEqual(new Set(['in', 'cluster.unavailable']))
+    expect(came.filter((one) => one === 'in')).toHaveLength(64)
   })
 })

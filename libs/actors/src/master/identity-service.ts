@@ -30,12 +30,15 @@ import {
 import type { IdentityApi } from './master-api.ts'
 import { PasswordMemory } from './password-memory.ts'
 import { Records } from './record.ts'
+import { Turnstile } from './turnstile.ts'
 
 /** DC/OS: five days. Source: dcos.md §1. */
 export const tokenLifetimeSeconds = 432_000
 
 /** A service signs its login token when it needs one: a longer life only helps a thief. */
 const serviceTokenLifetimeSecondsMax = 3600
+
+const loginsWaitingMax = 64
 
 export interface IdentityServiceOptions {
   readonly view: View
@@ -58,6 +61,8 @@ export class IdentityService implements IdentityApi {
   readonly #passwords: Records<{ readonly hash: string }>
   readonly #acls: Records<AclRecord>
   readonly #memory: PasswordMemory
+  /** Stretching occupies a thread of the pool that the disk is written with, too. */
+  readonly #stretching = new Turnstile(loginsWaitingMax)
 
   constructor(options: IdentityServiceOptions) {
     const { view, random, clock } = options
@@ -96,12 +101,11 @@ export class IdentityService implements IdentityApi {
 
   async authenticatePassword(uid: string, password: RedactedBytes): Promise<Principal | undefined> {
     try {
-      const stamp = this.#passwords.get(passwordKey(uid))?.modRevision ?? 0
-      const isKnown = this.#memory.knows(uid, stamp, password)
-      if (!isKnown) {
-        if (!(await this.#isPasswordOf(uid, password))) return undefined
-        this.#memory.remember(uid, stamp, password)
-      }
+      const stamp = this.#stampOf(uid)
+      if (this.#memory.knows(uid, stamp, password)) return this.#principal(uid)
+      await this.#options.refresh()
+      if (!(await this.#isPasswordOf(uid, password))) return undefined
+      this.#memory.remember(uid, this.#stampOf(uid), password)
       return this.#principal(uid)
     } finally {
       wipe(password)
@@ -148,9 +152,15 @@ export class IdentityService implements IdentityApi {
     return user && { uid: user.uid, isSuperuser: this.isSuperuser(uid) }
   }
 
+  #stampOf(uid: string): number {
+    return this.#passwords.get(passwordKey(uid))?.modRevision ?? 0
+  }
+
   /** Takes as long for a user who does not exist, or has no password. */
   #isPasswordOf(uid: string, password: RedactedBytes): Promise<boolean> {
-    return verifyPassword(password, this.#passwords.get(passwordKey(uid))?.record.hash)
+    return this.#stretching.through(() =>
+      verifyPassword(password, this.#passwords.get(passwordKey(uid))?.record.hash),
+    )
   }
 
   async #isLoginTokenOf(uid: string, token: string): Promise<boolean> {

@@ -250,12 +250,12 @@ describe('a task', () => {
       'session-signal',
       'session-input-end',
     ])
-    for (const text of ['one', 'two']) {
+    for (const printed of ['one', 'two']) {
       agent.say({
         type: 'session-output',
         sessionId,
         stream: 'stdout',
-        data: Buffer.from(text).toString('base64'),
+        data: Buffer.from(printed).toString('base64'),
       })
     }
     agent.say({ type: 'session-end', sessionId, exitCode: 3 })
@@ -282,7 +282,9 @@ describe('a task', () => {
       data: Buffer.from('lie').toString('base64'),
     })
     agent.say({ type: 'session-end', sessionId })
-    expect(await lastOf(session)).toMatchObject({ kind: 'end' })
+    const heard: SessionOutput[] = []
+    for await (const output of session.output()) heard.push(output)
+    expect(heard).toEqual([{ kind: 'end', exitCode: undefined, error: undefined }])
   })
 
   test('MA14: is left when its agent goes, and when its reader does', async () => {
@@ -436,8 +438,8 @@ describe('S2: a value', () => {
     Buffer.from(canary).toString('base64url'),
   ]
   const leaksIn = (bytes: Uint8Array | string): readonly string[] => {
-    const text = Buffer.from(bytes).toString('latin1')
-    return forms.filter((form) => text.includes(form))
+    const haystack = Buffer.from(bytes).toString('latin1')
+    return forms.filter((form) => haystack.includes(form))
   }
 
   test('is in no journal, snapshot, event, audit line, error, list or state', async () => {

@@ -155,6 +155,7 @@ export class MasterActor implements MasterApi {
     const { replica, settings } = this.#options
     replica.tick()
     this.#sessions.tick()
+    this.runs.tick()
     this.#ticks++
     const isLeading = replica.role === 'leader'
     // A term that ended without another master's doing, as when a commit found no quorum in time.

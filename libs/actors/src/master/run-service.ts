@@ -42,6 +42,9 @@ export interface RunServiceOptions {
   readonly secretSizeBytesMax: number
 }
 
+/** Below which the cluster's core keeps its tasks, by framework. */
+const tasksPrefix = 'cluster/tasks/'
+
 /** What the leader must do about a run that somebody wants to end. */
 export type KillTask = (task: TaskRecord) => void
 
@@ -51,9 +54,11 @@ export class RunService implements RunApi {
   readonly #replicated: Replicated
   readonly #access: Access
   readonly #runs: Records<RunRecord>
+  readonly #specs = new WeakMap<RunRecord, unknown>()
   readonly #changed = new Signal()
-  /** Runs whose record may be behind their task's. */
-  #due = new Set<string>()
+  readonly #ticked = new Signal()
+  /** Runs whose record may be behind their task's, and the framework of that task where it is known. */
+  #due = new Map<string, string | undefined>()
   #isNoting = false
 
   constructor(options: RunServiceOptions) {
@@ -109,14 +114,17 @@ export class RunService implements RunApi {
 
   async *watch(caller: Caller, runId: string, signal: AbortSignal): AsyncGenerator<RunView> {
     await this.#replicated.refresh()
-    let last: string | undefined
+    let seen: string | undefined
     while (!signal.aborted) {
       const changed = this.#changed.wait(signal)
-      const view = this.#view(this.#visible(caller, runId).record)
-      const text = JSON.stringify(view)
-      if (text !== last) yield view
-      last = text
-      if (view.isTerminal) return
+      const { record, modRevision } = this.#visible(caller, runId)
+      const now = `${modRevision} ${this.#taskRevision(record)}`
+      if (now !== seen) {
+        seen = now
+        const view = this.#view(record)
+        yield view
+        if (view.isTerminal) return
+      }
       await changed
     }
   }
@@ -149,28 +157,39 @@ export class RunService implements RunApi {
 
   async *#pending(signal: AbortSignal): AsyncGenerator<PendingRuns> {
     await this.#replicated.refresh()
-    let last: string | undefined
+    let seen: string | undefined
     while (!signal.aborted) {
       const changed = this.#changed.wait(signal)
       const runs = this.#runs.list(runPrefix).map(({ record }) => record)
-      const pending = {
-        launch: runs
-          .filter(({ state }) => state === 'pending')
-          .toSorted((a, b) => a.submittedAtMs - b.submittedAtMs)
-          .map(({ id, taskId, template }) => ({
-            runId: id,
-            taskId,
-            spec: toJson(TaskSpec, parseOurs(TaskSpec, template)),
-          })),
-        kill: runs
-          .filter(({ state, killRequestedAtMs }) => state === 'launched' && killRequestedAtMs)
-          .map(({ taskId }) => ({ taskId })),
+      const waiting = runs.filter(({ state }) => state === 'pending')
+      const kill = runs
+        .filter(({ state, killRequestedAtMs }) => state === 'launched' && killRequestedAtMs)
+        .map(({ taskId }) => ({ taskId }))
+      const now = JSON.stringify([waiting.map(({ id }) => id), kill])
+      if (now !== seen) {
+        seen = now
+        yield { launch: this.#launchOf(waiting), kill }
+        // It tells everything each time, so a burst of changes is told once for each tick.
+        await this.#ticked.wait(signal)
+      } else {
+        await changed
       }
-      const text = JSON.stringify(pending)
-      if (text !== last) yield pending
-      last = text
-      await changed
     }
+  }
+
+  /** Oldest first, and without the values that are sealed in them. */
+  #launchOf(waiting: readonly RunRecord[]): PendingRuns['launch'] {
+    return waiting
+      .toSorted((a, b) => a.submittedAtMs - b.submittedAtMs)
+      .map((record) => ({ runId: record.id, taskId: record.taskId, spec: this.#specOf(record) }))
+  }
+
+  #specOf(record: RunRecord): unknown {
+    const known = this.#specs.get(record)
+    if (known !== undefined) return known
+    const spec = toJson(TaskSpec, parseOurs(TaskSpec, record.template))
+    this.#specs.set(record, spec)
+    return spec
   }
 
   // ── the leader's part ─────────────────────────────────────────────────────────────────────────
@@ -182,16 +201,22 @@ export class RunService implements RunApi {
     return parseOurs(TaskSpec, record.template)
   }
 
+  tick(): void {
+    this.#ticked.raise()
+  }
+
   /** Something was agreed on: whoever watches looks again. */
   told({ events }: WatchBatch): void {
     let isOurs = false
     for (const { key } of events) {
       if (key.startsWith(runPrefix)) {
         isOurs = true
-        this.#due.add(key.slice(runPrefix.length))
-      } else if (key.startsWith('cluster/tasks/')) {
+        const runId = key.slice(runPrefix.length)
+        this.#due.set(runId, this.#due.get(runId))
+      } else if (key.startsWith(tasksPrefix)) {
         isOurs = true
-        this.#due.add(runIdOf(key))
+        const [frameworkId, taskId = ''] = key.slice(tasksPrefix.length).split('/')
+        this.#due.set(runIdOf(taskId), frameworkId)
       }
     }
     if (isOurs) this.#changed.raise()
@@ -199,8 +224,8 @@ export class RunService implements RunApi {
 
   /** A new leader, or a restored state: every run may be behind its task. */
   toldOfEverything(): void {
-    for (const { record } of this.#runs.list(runPrefix)) {
-      if (record.state !== 'finished') this.#due.add(record.id)
+    for (const { frameworkId, taskId } of tasksIn(this.#options.reader)) {
+      this.#due.set(runIdOf(taskId), frameworkId)
     }
     this.#changed.raise()
   }
@@ -210,23 +235,27 @@ export class RunService implements RunApi {
     if (this.#isNoting || this.#due.size === 0) return
     this.#isNoting = true
     const due = this.#due
-    this.#due = new Set()
-    try {
-      const tasks = new Map(tasksIn(this.#options.reader).map((task) => [task.taskId, task]))
-      for (const runId of due) {
-        const known = this.#runs.get(runKey(runId))
-        if (known === undefined) continue
-        const task = tasks.get(known.record.taskId)
-        const wantsEnd = known.record.killRequestedAtMs !== undefined
-        if (task !== undefined && wantsEnd && !isTerminal(task.state)) kill(task)
-        const next = noted(known.record, task)
-        if (next !== known.record) await this.#put(next, known)
+    this.#due = new Map()
+    const noting = Array.from(due, async ([runId, frameworkId]) => {
+      try {
+        await this.#noteOne(runId, frameworkId, kill)
+      } catch {
+        this.#due.set(runId, frameworkId)
       }
-    } catch {
-      for (const runId of due) this.#due.add(runId)
-    } finally {
-      this.#isNoting = false
-    }
+    })
+    await Promise.all(noting)
+    this.#isNoting = false
+  }
+
+  async #noteOne(runId: string, ofTask: string | undefined, kill: KillTask): Promise<void> {
+    const known = runId === '' ? undefined : this.#runs.get(runKey(runId))
+    const frameworkId = known?.record.frameworkId ?? ofTask
+    if (known === undefined || frameworkId === undefined) return
+    const task = taskIn(this.#options.reader, frameworkId, known.record.taskId)
+    const wantsEnd = known.record.killRequestedAtMs !== undefined
+    if (task !== undefined && wantsEnd && !isTerminal(task.state)) kill(task)
+    const next = noted(known.record, task)
+    if (next !== known.record) await this.#put(next, known)
   }
 
   async #put(record: RunRecord, known: Stored<RunRecord> | undefined): Promise<void> {
@@ -236,7 +265,7 @@ export class RunService implements RunApi {
       success: [{ do: 'put', key, value: encodeRecord(record) }],
     })
     // Somebody else wrote it: what is there now is looked at again.
-    if (committed === undefined) this.#due.add(record.id)
+    if (committed === undefined) this.#due.set(record.id, record.frameworkId)
   }
 
   async #checkMaySubmit(caller: Caller, spec: TaskSpec, runId: string): Promise<void> {
@@ -260,6 +289,11 @@ export class RunService implements RunApi {
     return (
       submittedBy === caller.principal.uid || this.#access.may(caller, operatorResource, 'full')
     )
+  }
+
+  #taskRevision({ frameworkId, taskId }: RunRecord): number {
+    if (frameworkId === undefined) return 0
+    return this.#replicated.view.get(`${tasksPrefix}${frameworkId}/${taskId}`)?.modRevision ?? 0
   }
 
   #view(record: RunRecord): RunView {

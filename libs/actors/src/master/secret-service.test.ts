@@ -96,6 +96,17 @@ describe('a secret', () => {
     expect(again.version).toBe(2)
   })
 
+  test('MA3: … nor when it came and went while somebody else was creating it', async () => {
+    const { follower, leader } = cluster
+    follower.audit.onAppend = async () => {
+      follower.audit.onAppend = () => undefined
+      await leader.actor.secrets.create(root, 'dev/db', text('short-lived'))
+      await leader.actor.secrets.delete(root, 'dev/db')
+    }
+    const created = follower.actor.secrets.create(root, 'dev/db', text('new'))
+    expect(await cluster.settle(created)).toMatchObject({ version: 2 })
+  })
+
   test('is refused when it is too large, whatever the caller may do', async () => {
     const input = { kind: 'binary' as const, bytes: new Redacted(new Uint8Array(4097)) }
     await expect(cluster.settle(secrets().create(root, 'dev/big', input))).rejects.toMatchObject({

@@ -70,7 +70,7 @@ export class SecretService implements SecretApi {
     this.#options = options
     this.#replicated = options.replicated
     this.#access = options.access
-    this.#records = new Records(options.replicated.view, SecretRecord)
+    this.#records = new Records(options.replicated.view, SecretRecord, 32_768)
     this.#lastVersions = new Records(options.replicated.view, LastVersion)
     this.#sizeBytesMax = options.secretSizeBytesMax ?? secretSizeBytesMax
   }
