@@ -1,0 +1,200 @@
+import { utf8 } from '@conclave/kernel'
+import type { EventDraft } from '@conclave/model'
+import { decodeMessage, encodeMessage, type Message, type NodeId } from '@conclave/raft'
+import { StoreMachine, type ApplyResult, type Txn } from '@conclave/store'
+import { ManualClock, SeededRandom } from '@conclave/testkit'
+import { Replica, type ReplicaLimits, type ReplicaWork } from '../replica.ts'
+import { MemoryJournal } from './memory-journal.ts'
+
+/** One member: its replica while it is up, and its disk in any case. */
+export class GroupMember {
+  readonly nodeId: NodeId
+  readonly events: EventDraft[] = []
+  journal = new MemoryJournal()
+  store = new StoreMachine()
+  replica: Replica
+  isUp = true
+  /** Writing, or waiting for a held disk. */
+  isBusy = false
+  readonly #group: ReplicaGroup
+  #life = 0
+
+  constructor(group: ReplicaGroup, nodeId: NodeId) {
+    this.#group = group
+    this.nodeId = nodeId
+    this.replica = this.#start()
+  }
+
+  propose(txn: Txn): Promise<ApplyResult> {
+    return this.replica.propose(txn)
+  }
+
+  put(key: string, value = key): Promise<ApplyResult> {
+    return this.propose({ compare: [], success: [{ do: 'put', key, value: utf8(value) }] })
+  }
+
+  /** The power goes: only what its disk has made durable is left. */
+  crash(): void {
+    if (!this.isUp) return
+    this.isUp = false
+    this.isBusy = false
+    this.#life++
+    this.replica.close()
+    this.journal = this.journal.crash()
+  }
+
+  restart(): void {
+    this.crash()
+    this.store = new StoreMachine()
+    this.replica = this.#start()
+    this.isUp = true
+  }
+
+  /** Begins the next piece of work, if there is any. */
+  work(): boolean {
+    if (!this.isUp || this.isBusy) return false
+    const work = this.replica.takeWork()
+    if (work === undefined) return false
+    this.isBusy = true
+    for (const message of work.early) this.#group.post(message)
+    void this.#carryOut(work, this.#life)
+    return true
+  }
+
+  async #carryOut(work: ReplicaWork, life: number): Promise<void> {
+    const { journal } = this
+    if (work.install !== undefined) await journal.saveSnapshot(work.install)
+    if (work.batch !== undefined) await journal.append(work.batch)
+    if (life !== this.#life) return
+    for (const message of work.late) this.#group.post(message)
+    this.replica.advance()
+    this.isBusy = false
+    const snapshot = this.replica.takeSnapshot()
+    if (snapshot === undefined) return
+    await journal.saveSnapshot(snapshot)
+    if (life === this.#life) this.replica.compact(snapshot.meta.index)
+  }
+
+  #start(): Replica {
+    const { size, clock, limits } = this.#group
+    return new Replica({
+      nodeId: this.nodeId,
+      masterId: `master-${this.nodeId}`,
+      bootstrap: { voters: Array.from({ length: size }, (_, at) => at + 1) },
+      recovered: this.journal.recovered(),
+      store: this.store,
+      random: new SeededRandom(this.nodeId + this.#life * 100),
+      clock,
+      boot: `master-${this.nodeId}/${this.#life}`,
+      emit: (draft) => this.events.push(draft),
+      wake: () => undefined,
+      limits,
+    })
+  }
+}
+
+/** Replicas on a network in memory, moved only when told to. */
+export class ReplicaGroup {
+  readonly size: number
+  readonly limits: Partial<ReplicaLimits>
+  readonly clock = new ManualClock()
+  readonly members: readonly GroupMember[]
+  /** On their way, as bytes, because that is what a network carries. */
+  inFlight: { readonly to: NodeId; readonly from: NodeId; readonly bytes: Uint8Array }[] = []
+  /** Messages that a test wants lost. */
+  isLost: (message: Message) => boolean = () => false
+  readonly #cut = new Set<NodeId>()
+
+  constructor(size: number, limits: Partial<ReplicaLimits> = {}) {
+    this.size = size
+    this.limits = limits
+    this.members = Array.from({ length: size }, (_, at) => new GroupMember(this, at + 1))
+  }
+
+  member(nodeId: NodeId): GroupMember {
+    const member = this.members[nodeId - 1]
+    if (member === undefined) throw new Error(`there is no member ${nodeId}`)
+    return member
+  }
+
+  get leader(): GroupMember {
+    const leading = this.members
+      .filter(({ isUp, replica }) => isUp && replica.role === 'leader')
+      .sort((a, b) => b.replica.term - a.replica.term)[0]
+    if (leading === undefined) throw new Error('nobody leads')
+    return leading
+  }
+
+  get followers(): readonly GroupMember[] {
+    const { leader } = this
+    return this.members.filter((member) => member !== leader)
+  }
+
+  /** Somebody who does not lead. */
+  get follower(): GroupMember {
+    const [follower] = this.followers
+    if (follower === undefined) throw new Error('there is no follower')
+    return follower
+  }
+
+  /** Nothing reaches this member, and nothing comes from it. */
+  cut(member: GroupMember): void {
+    this.#cut.add(member.nodeId)
+  }
+
+  heal(): void {
+    this.#cut.clear()
+  }
+
+  post(message: Message): void {
+    const { to, from } = message
+    if (this.#cut.has(to) || this.#cut.has(from) || this.isLost(message)) return
+    this.inFlight.push({ to, from, bytes: encodeMessage(message) })
+  }
+
+  /** Delivers the message at this place of the queue. */
+  deliver(at: number): void {
+    const [envelope] = this.inFlight.splice(at, 1)
+    if (envelope === undefined) return
+    const { to, from, bytes } = envelope
+    const receiver = this.member(to)
+    if (receiver.isUp && !this.#cut.has(to) && !this.#cut.has(from)) {
+      receiver.replica.receive(decodeMessage(bytes))
+    }
+  }
+
+  /** Lets everybody work and talk until nobody has anything to do. */
+  async settle(): Promise<void> {
+    for (let idleCount = 0; idleCount < 8;) {
+      let isBusy = false
+      for (const member of this.members) isBusy = member.work() || isBusy
+      while (this.inFlight.length > 0) {
+        this.deliver(0)
+        isBusy = true
+      }
+      // A disk that is not held needs a few turns of the microtask queue.
+      await Promise.resolve()
+      idleCount = isBusy ? 0 : idleCount + 1
+    }
+  }
+
+  async tick(count = 1): Promise<void> {
+    for (let ticked = 0; ticked < count; ticked++) {
+      this.clock.advance(50)
+      for (const { isUp, replica } of this.members) if (isUp) replica.tick()
+      await this.settle()
+    }
+  }
+
+  /** Until somebody leads, and has committed an entry of its term. */
+  async elected(): Promise<void> {
+    for (let ticked = 0; ticked < 500; ticked++) {
+      await this.tick()
+      if (this.members.some(({ isUp, replica }) => isUp && replica.role === 'leader')) {
+        await this.tick()
+        return
+      }
+    }
+    throw new Error('nobody was elected')
+  }
+}
