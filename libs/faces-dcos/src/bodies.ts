@@ -6,7 +6,7 @@ export const bodyBytesMax = 7 * 1024 * 1024
 
 /** More than any secret could need, so it is not even read to its end. */
 export class BodyTooLarge extends ConclaveError {
-  readonly code = 'secret.too-large'
+  readonly code = 'body.too-large'
 
   constructor() {
     super(`the body has more than ${bodyBytesMax} bytes; a secret may have 1047552`)
@@ -20,14 +20,15 @@ export class BodyTooLarge extends ConclaveError {
 export function takeBodiesAsBytes(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', async (_request: FastifyRequest, payload: AsyncIterable<Buffer>) =>
-    gather(payload),
+    gatherBody(payload),
   )
   app.addHook('onResponse', async ({ body }) => {
     if (Buffer.isBuffer(body)) body.fill(0)
   })
 }
 
-async function gather(payload: AsyncIterable<Buffer>): Promise<Buffer> {
+/** The whole of a body. Its pieces are wiped, whether it arrives whole or not. @throws BodyTooLarge */
+export async function gatherBody(payload: AsyncIterable<Buffer>): Promise<Buffer> {
   const pieces: Buffer[] = []
   let size = 0
   try {

@@ -11,6 +11,7 @@ export interface Refusal {
 /** One row for each code of ours: the status and code that DC/OS clients match. */
 const table: Readonly<Record<string, readonly [status: number, code: string]>> = {
   'access.denied': [403, 'ERR_FORBIDDEN'],
+  'body.too-large': [413, 'ERR_SECRET_TOO_LARGE'],
   'bytes.malformed': [400, 'ERR_INVALID_DATA'],
   'cluster.not-leader': [503, 'ERR_UNAVAILABLE'],
   'cluster.outcome-unknown': [503, 'ERR_OUTCOME_UNKNOWN'],
