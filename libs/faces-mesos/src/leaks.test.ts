@@ -44,6 +44,21 @@ describe('an inline secret', () => {
     expect(inlineBytes(front)).toEqual([new Uint8Array(5)])
   })
 
+  test.each([schedulerUrl, operatorUrl, '/nowhere'])(
+    'MF8: is wiped in the body of a call to %s, whatever becomes of it',
+    async (url) => {
+      const front = new Front()
+      const bodies: Buffer[] = []
+      front.app.addHook('preHandler', async ({ body }) => void bodies.push(body as Buffer))
+
+      await front.ask(url, launchWith(base64('value')))
+
+      expect(bodies).toHaveLength(1)
+      expect(bodies[0]?.length).toBeGreaterThan(100)
+      expect(bodies[0]?.every((byte) => byte === 0)).toBe(true)
+    },
+  )
+
   test('MF8: appears in no log line and no refusal', async () => {
     const front = new Front()
     const secret = canary('inline')
