@@ -65,6 +65,17 @@ describe('who may come in', () => {
     expect(metrics.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8')
   })
 
+  test.each(['/events', '/conclave/v1/pending', '/conclave/v1/tasks/task-1/logs'])(
+    'CF7: the head of %s cannot be asked for, since nobody would read the stream',
+    async (url) => {
+      const front = new Front()
+      front.master.tasks.add('task-1')
+
+      expect((await front.ask('HEAD', url)).status).toBe(404)
+      expect(front.master.tasks.sessions).toEqual([])
+    },
+  )
+
   test('CF1: what is not there says so', async () => {
     expect(await new Front().ask('GET', '/conclave/v2')).toMatchObject(
       refused(404, 'route.not-found'),
@@ -187,6 +198,20 @@ describe('a run', () => {
     expect(front.log.text).toContain('a request failed')
     expectNoLeak({ answers, log: front.log.text }, [inline])
   })
+
+  test.each(['/conclave/v1/runs', '/nowhere'])(
+    'CF4: the body of a request to %s is wiped when that is answered',
+    async (url) => {
+      const front = new Front()
+      const bodies: Buffer[] = []
+      front.app.addHook('preHandler', async ({ body }) => void bodies.push(body as Buffer))
+
+      await front.ask('POST', url, { body: { name: 'hello' } })
+
+      expect(bodies).toHaveLength(1)
+      expect(bodies[0]).toEqual(Buffer.alloc(16))
+    },
+  )
 
   test('CF4: a task is shown by the beginning of a long id, and killed', async () => {
     const front = new Front()

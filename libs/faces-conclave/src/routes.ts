@@ -3,7 +3,7 @@ import { parseSecretFolder, parseSecretPath } from '@conclave/model'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { RequestInvalid } from './errors.ts'
 import { queryOf } from './query.ts'
-import { sendEvents, untilClosed } from './streaming.ts'
+import { noHead, sendEvents, untilClosed } from './streaming.ts'
 
 interface ById {
   readonly Params: { readonly id: string }
@@ -15,7 +15,7 @@ export const clusterRoutes =
   async (app) => {
     const { runs, secrets, tasks } = master
 
-    app.get('/events', async (request, reply) => {
+    app.get('/events', noHead, async (request, reply) => {
       const closed = untilClosed(reply)
       const header = request.headers['last-event-id']
       const lastId = (Array.isArray(header) ? header[0] : header) ?? queryOf(request, 'after')
@@ -43,13 +43,13 @@ export const clusterRoutes =
     app.delete<ById>('/conclave/v1/runs/:id', async (request) =>
       runs.kill(caller(request), request.params.id),
     )
-    app.get<ById>('/conclave/v1/runs/:id/watch', async (request, reply) => {
+    app.get<ById>('/conclave/v1/runs/:id/watch', noHead, async (request, reply) => {
       const closed = untilClosed(reply)
       const { runId } = await runs.get(caller(request), request.params.id)
       const views = runs.watch(caller(request), runId, closed)
       await sendEvents(reply, views, closed, (run) => ({ data: run }))
     })
-    app.get('/conclave/v1/pending', async (request, reply) => {
+    app.get('/conclave/v1/pending', noHead, async (request, reply) => {
       const closed = untilClosed(reply)
       await sendEvents(reply, runs.pending(caller(request), closed), closed, (pending) => ({
         data: pending,

@@ -5,7 +5,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { RequestInvalid } from './errors.ts'
 import { queryOf } from './query.ts'
-import { sendLines, untilClosed } from './streaming.ts'
+import { noHead, sendLines, untilClosed } from './streaming.ts'
 
 const ExecRequest = z.object({
   argv: z.array(z.string()).min(1),
@@ -32,11 +32,15 @@ export const sessionRoutes =
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
 
-    app.get<{ Params: { id: string } }>('/conclave/v1/tasks/:id/logs', async (request, reply) => {
-      const follow = queryOf(request, 'follow') === 'true'
-      const session = await master.tasks.logs(caller(request), request.params.id, { follow })
-      await answer(session, reply)
-    })
+    app.get<{ Params: { id: string } }>(
+      '/conclave/v1/tasks/:id/logs',
+      noHead,
+      async (request, reply) => {
+        const follow = queryOf(request, 'follow') === 'true'
+        const session = await master.tasks.logs(caller(request), request.params.id, { follow })
+        await answer(session, reply)
+      },
+    )
 
     app.post<{ Params: { id: string }; Body: Readable | undefined }>(
       '/conclave/v1/tasks/:id/exec',

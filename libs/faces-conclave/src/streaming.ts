@@ -5,6 +5,9 @@ import type { FastifyReply } from 'fastify'
 /** Often enough that no proxy or client on the way takes a quiet stream for a dead one. */
 const heartbeatMs = 5_000
 
+/** For routes that stream: a HEAD request would be answered at once, and its stream never read. */
+export const noHead = { exposeHeadRoute: false } as const
+
 /** An abort signal that fires when the client goes away, or has gone already. */
 export function untilClosed({ raw }: FastifyReply): AbortSignal {
   const controller = new AbortController()
