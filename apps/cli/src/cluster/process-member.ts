@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { linesOf } from '@conclave/runtime'
+import { compileCache } from '../compile-cache.ts'
 import { CommandFailed } from '../failure.ts'
 import type { Kind, Member } from './member.ts'
 
@@ -26,7 +27,7 @@ export async function startProcess(options: ProcessOptions): Promise<Member> {
     stdio: ['pipe', 'pipe', log],
     // A group of its own, so that Ctrl-C is heard here alone and members stop in order.
     detached: process.platform !== 'win32',
-    env: withoutConclave(process.env),
+    env: { NODE_COMPILE_CACHE: compileCache, ...withoutConclave(process.env) },
   })
   closeSync(log)
   const member = new ProcessMember(child, options)

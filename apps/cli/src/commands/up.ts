@@ -1,4 +1,6 @@
+import { enableCompileCache } from 'node:module'
 import { InvalidArgumentError, type Command } from 'commander'
+import { compileCache } from '../compile-cache.ts'
 import type { UpOptions } from '../up.ts'
 
 /** `conclave up`: a whole cluster here and now, for as long as this command runs. */
@@ -20,6 +22,7 @@ export function upCommand(program: Command): void {
     )
     .action(async (options: UpOptions) => {
       // Only now: this loads the whole house, which no other command needs.
+      enableCompileCache(compileCache)
       const { up } = await import('../up.ts')
       const code = await up(options)
       // Whoever was still asking the cluster something is not waited for.
