@@ -178,7 +178,7 @@ function sectorsBetween(start: number, end: number): readonly (readonly [number,
   return sectors
 }
 
-describe('a torn tail', () => {
+describe('R3: a torn tail', () => {
   test('J4: is dropped wherever the file ends inside the last record', async () => {
     const { disk, path, start, end } = await diskWithLastRecord()
 
@@ -276,7 +276,7 @@ async function diskWithEveryKind(): Promise<SimulatedDisk> {
 
 const bothKeys = { key: key(8), keyId: 2, olderKeys: [{ id: 1, bytes: key() }] }
 
-describe('damage', () => {
+describe('R3: damage', () => {
   test('J5: a flipped bit anywhere in the log is found, and its file and place are named', async () => {
     const disk = await diskWithEveryKind()
     const whole = await recoveredFrom(disk, bothKeys)
