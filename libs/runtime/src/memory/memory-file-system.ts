@@ -144,6 +144,7 @@ export class MemoryFileSystem implements FileSystem {
     const { parent, name } = this.#parentOf(path, who)
     const inode = childOf(parent, name, path)
     if (inode.kind === 'directory') throw new FileSystemError('EISDIR', path)
+    if (path.endsWith('/')) throw new FileSystemError('ENOTDIR', path)
     this.#remove(parent, name, inode, who, path)
   }
 
@@ -152,9 +153,15 @@ export class MemoryFileSystem implements FileSystem {
     const target = this.#parentOf(to, who)
     const inode = childOf(source.parent, source.name, from)
     const replaced = target.parent.child(target.name)
+    if (inode.kind !== 'directory' && (from.endsWith('/') || to.endsWith('/'))) {
+      throw new FileSystemError('ENOTDIR', from)
+    }
     if (replaced === inode) return
     if (target.name === '') throw new FileSystemError('EBUSY', to)
     if (this.#isWithin(target.parent, inode)) throw new FileSystemError('EINVAL', to)
+    if (replaced !== undefined && this.#isWithin(source.parent, replaced)) {
+      throw new FileSystemError('ENOTEMPTY', to)
+    }
     this.#checkRemoval(source.parent, inode, who, from)
     checkName(target.name, to)
     check(target.parent, mayWrite | maySearch, who, to)
@@ -172,14 +179,16 @@ export class MemoryFileSystem implements FileSystem {
   symlink(target: string, path: string, who: Credentials): void {
     if (target === '') throw new FileSystemError('ENOENT', path)
     const { parent, name } = this.#newName(path, who)
+    if (path.endsWith('/')) throw new FileSystemError('ENOENT', path)
     const inode = this.#add(parent, name, 'symlink', 0o777, who)
     inode.target = target
   }
 
   link(from: string, to: string, who: Credentials): void {
     const inode = this.#find(from, who, false)
-    if (inode.kind === 'directory') throw new FileSystemError('EPERM', from)
     const { parent, name } = this.#newName(to, who)
+    if (to.endsWith('/')) throw new FileSystemError('ENOENT', to)
+    if (inode.kind === 'directory') throw new FileSystemError('EPERM', from)
     if (inode.storage !== parent.storage) throw new FileSystemError('EXDEV', to)
     inode.links++
     parent.setChild(name, inode)
@@ -236,11 +245,15 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   #opened(path: string, options: OpenOptions, who: Credentials, links = 0): Inode {
-    const found = this.#lookup(path, who, true)
+    if (options.create === true && path.endsWith('/')) {
+      this.#parentOf(path, who)
+      throw new FileSystemError('EISDIR', path)
+    }
+    const isExclusive = options.create === true && options.exclusive === true
+    // What must be new is new even where a symbolic link leads nowhere.
+    const found = this.#lookup(path, who, !isExclusive)
     if (found !== undefined) {
-      if (options.create === true && options.exclusive === true) {
-        throw new FileSystemError('EEXIST', path)
-      }
+      if (isExclusive) throw new FileSystemError('EEXIST', path)
       if (found.kind === 'directory') throw new FileSystemError('EISDIR', path)
       if (options.write === true && this.#readOnly.has(found)) {
         throw new FileSystemError('EROFS', path)
@@ -248,11 +261,10 @@ export class MemoryFileSystem implements FileSystem {
       check(found, options.write === true ? mayWrite : mayRead, who, path)
       return found
     }
-    if (options.create !== true || path.endsWith('/')) throw new FileSystemError('ENOENT', path)
+    if (options.create !== true) throw new FileSystemError('ENOENT', path)
     const { parent, name } = this.#parentOf(path, who)
     const dangling = parent.child(name)
     if (dangling?.kind === 'symlink') {
-      if (options.exclusive === true) throw new FileSystemError('EEXIST', path)
       if (links >= linksMax) throw new FileSystemError('ELOOP', path)
       return this.#opened(besides(path, dangling.target), options, who, links + 1)
     }
