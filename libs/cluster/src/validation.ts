@@ -294,30 +294,33 @@ const unset = (part: unknown, field: string, type: string): string | undefined =
  * container's sandbox, and no two mounts may want one place.
  */
 function strictVolumesProblem(volumes: readonly Volume[]): string | undefined {
-  const taken = new Set<string>()
+  const files = new Map<string, boolean>()
   return firstOf(volumes, ({ container_path: path, source }) => {
-    const isSecret = source?.type === 'SECRET'
-    const secret = isSecret ? source.secret : undefined
+    const isFile = source?.type === 'SECRET'
+    const secret = isFile ? source.secret : undefined
     const problem =
-      (isSecret ? strictPathProblem(path) : undefined) ??
+      (isFile ? strictPathProblem(path) : undefined) ??
       prefixed(
         `Invalid secret specified in volume '${path}': `,
         secret === undefined ? undefined : secretProblem(secret),
       )
     if (problem !== undefined) return problem
-    const place = path
-      .split('/')
-      .filter((part) => part !== '' && part !== '.')
-      .join('/')
-    const mount = path.startsWith('/') ? `/${place}` : place
-    if (taken.has(mount)) return `'container_path' '${path}' is mounted twice`
-    const conflict = isSecret ? [...taken].find((other) => isWithin(other, mount)) : undefined
-    if (conflict !== undefined) {
-      return `'container_path' '${path}' and '${conflict}' are within each other, and one is a file`
+    const mount = canonicalMount(path)
+    if (files.has(mount)) return `'container_path' '${path}' is mounted twice`
+    for (const [other, isOtherFile] of files) {
+      const isClash = (isFile && isWithin(other, mount)) || (isOtherFile && isWithin(mount, other))
+      if (!isClash) continue
+      return `'container_path' '${path}' and '${other}' are within each other, and one is a file`
     }
-    taken.add(mount)
+    files.set(mount, isFile)
     return undefined
   })
+}
+
+/** One text for every way to write a path. */
+function canonicalMount(path: string): string {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.')
+  return (path.startsWith('/') ? '/' : '') + parts.join('/')
 }
 
 const isWithin = (a: string, b: string): boolean => a.startsWith(`${b}/`)

@@ -24,6 +24,8 @@ export interface Stream {
   readonly uid: string
   readonly streamId: string
   readonly events: SchedulerEvent[]
+  /** Offers that it accepted or declined. */
+  readonly answered: Set<string>
   isOpen: boolean
 }
 
@@ -127,7 +129,13 @@ export class DrivenCluster {
     info: object = {},
     rest: object = {},
   ): { stream: Stream; answer: PlainAnswer | undefined } {
-    const stream: Stream = { uid, streamId: `stream-${this.#streams++}`, events: [], isOpen: true }
+    const stream: Stream = {
+      uid,
+      streamId: `stream-${this.#streams++}`,
+      events: [],
+      answered: new Set(),
+      isOpen: true,
+    }
     this.streams.set(stream.streamId, stream)
     const call = parseCall({
       type: 'SUBSCRIBE',
@@ -152,10 +160,10 @@ export class DrivenCluster {
 
   /** A call of the framework on this stream, in Mesos' JSON, or parsed already. */
   call(stream: Stream & { frameworkId: string }, json: object): PlainAnswer {
-    return this.callAs(stream.uid, stream.streamId, {
-      ...parseCall(json),
-      framework_id: { value: stream.frameworkId },
-    })
+    const call = { ...parseCall(json), framework_id: { value: stream.frameworkId } }
+    const answered = (call.accept ?? call.decline)?.offer_ids ?? []
+    for (const { value } of answered) stream.answered.add(value)
+    return this.callAs(stream.uid, stream.streamId, call)
   }
 
   callAs(uid: string, streamId: string | undefined, call: SchedulerCall): PlainAnswer {
@@ -202,7 +210,11 @@ export class DrivenCluster {
     return uuid
   }
 
-  acknowledge(stream: Stream & { frameworkId: string }, status: TaskStatus): PlainAnswer {
+  acknowledge(
+    stream: Stream & { frameworkId: string },
+    status: TaskStatus | undefined,
+  ): PlainAnswer {
+    invariant(status !== undefined, 'there is a status to acknowledge')
     const { agent_id: agentId, task_id: taskId, uuid } = status
     return this.call(stream, {
       type: 'ACKNOWLEDGE',
@@ -336,13 +348,12 @@ export function frameworkIdOf({ events }: Stream): string {
 export const updatesOf = ({ events }: Stream): readonly TaskStatus[] =>
   events.flatMap(({ update }) => (update === undefined ? [] : [update.status]))
 
-/** The offers on a stream since it last accepted one, without those that were rescinded. */
-export function openOffers({ events }: Stream): readonly Offer[] {
-  const offers = events.flatMap((event) => event.offers?.offers ?? [])
-  const gone = new Set(events.flatMap(({ rescind }) => rescind?.offer_id.value ?? []))
-  const open = offers.filter(({ id }) => !gone.has(id.value))
-  const last = open.at(-1)
-  return last === undefined ? [] : [last]
+/** The offers that a framework was made, has not answered, and that stand. */
+export function openOffers({ events, answered }: Stream): readonly Offer[] {
+  const rescinded = new Set(events.map(({ rescind }) => rescind?.offer_id.value))
+  return events
+    .flatMap(({ offers }) => offers?.offers ?? [])
+    .filter(({ id }) => !answered.has(id.value) && !rescinded.has(id.value))
 }
 
 export const launchesOf = ({ messages }: Link): readonly Of<ToAgent, 'launch'>[] =>
