@@ -142,6 +142,24 @@ describe('a secret', () => {
     expect(shown(gone)).toEqual(denied(404, 'Not Found', 'ERR_SECRET_NOT_FOUND'))
   })
 
+  test('DC11: is read as it was, and replaced only where it is what was expected', async () => {
+    const front = new Front()
+    const url = secretUrl('dev/db')
+    await front.ask('PUT', url, { body: { value: 'one' } })
+    const replace = (value: string, version: string) =>
+      front.ask('PATCH', url, { body: { value }, headers: { 'if-match': version } })
+
+    expect((await replace('two', '"1"')).statusCode).toBe(204)
+    expect(shown(await replace('lost', '"1"'))).toEqual(
+      denied(409, 'Conflict', 'ERR_SECRET_VERSION'),
+    )
+    expect((await front.ask('GET', `${url}?version=1`)).json()).toEqual({ value: 'one' })
+    expect((await front.ask('GET', url)).json()).toEqual({ value: 'two' })
+    expect((await front.ask('GET', `${url}?version=9`)).statusCode).toBe(404)
+    expect((await front.ask('GET', `${url}?version=-1`)).statusCode).toBe(400)
+    expect((await replace('lost', 'W/"1"')).statusCode).toBe(400)
+  })
+
   test.each(['PATCH', 'DELETE', 'GET'] as const)('DC3: %s of none is 404', async (method) => {
     const body = method === 'PATCH' ? { value: 'x' } : undefined
     const answer = await new Front().ask(method, secretUrl('a'), { body })

@@ -25,7 +25,10 @@ export const secretsRoutes =
       if (wantsList(request)) {
         return list(reply, await secrets.list(caller(request), parseSecretFolder(id)))
       }
-      const { metadata, bytes } = await secrets.read(caller(request), parseSecretPath(id))
+      const version = versionIn(queryOf(request).get('version'))
+      if (version === 'malformed') return refuse(reply, noVersion)
+      const path = parseSecretPath(id)
+      const { metadata, bytes } = await secrets.read(caller(request), path, version)
       return sendValue(request, reply, metadata.kind, bytes)
     })
 
@@ -33,9 +36,13 @@ export const secretsRoutes =
       write(request, reply, 201, (path, input) => secrets.create(caller(request), path, input)),
     )
 
-    app.patch(`${base}*`, async (request, reply) =>
-      write(request, reply, 204, (path, input) => secrets.update(caller(request), path, input)),
-    )
+    app.patch(`${base}*`, async (request, reply) => {
+      const expected = versionIn(request.headers['if-match'] ?? null)
+      if (expected === 'malformed') return refuse(reply, noVersion)
+      return write(request, reply, 204, (path, input) =>
+        secrets.update(caller(request), path, input, expected),
+      )
+    })
 
     app.delete(`${base}*`, async (request, reply) => {
       const id = secretId(request)
@@ -106,6 +113,12 @@ const noValue = refusal(
   'the field "value" must be a string; send other bytes as application/octet-stream',
 )
 
+const noVersion = refusal(
+  400,
+  'ERR_INVALID_DATA',
+  'a version is a number from 1 on, as ?version=3 or If-Match: "3"',
+)
+
 const notAsJson = refusal(
   406,
   'ERR_NOT_ACCEPTABLE',
@@ -131,8 +144,20 @@ function secretId(request: FastifyRequest): string | Refusal {
   }
 }
 
-const wantsList = (request: FastifyRequest): boolean =>
-  new URLSearchParams((request.raw.url ?? '').split('?')[1] ?? '').get('list') === 'true'
+const queryOf = (request: FastifyRequest): URLSearchParams =>
+  new URLSearchParams((request.raw.url ?? '').split('?')[1] ?? '')
+
+const wantsList = (request: FastifyRequest): boolean => queryOf(request).get('list') === 'true'
+
+/**
+ * Ours, since DC/OS has no versions: `?version=3` reads an earlier one that is still kept, and
+ * `If-Match: "3"` replaces only that one.
+ */
+function versionIn(text: string | null): number | undefined | 'malformed' {
+  if (text === null) return undefined
+  const digits = /^"?([1-9]\d{0,14})"?$/.exec(text)?.[1]
+  return digits === undefined ? 'malformed' : Number(digits)
+}
 
 function list(reply: FastifyReply, ids: readonly string[] | undefined): FastifyReply {
   if (ids !== undefined) return reply.send({ array: ids })
