@@ -71,6 +71,35 @@ describe('a secret', () => {
     expect(cluster.asked).toEqual([])
   })
 
+  test('keeps its size and every byte when it is larger than a pipe', async () => {
+    cluster.on(`PUT ${secretUrl}`, { status: 201 })
+    const value = Buffer.alloc(1_000_000, 'ä')
+
+    await cluster.conclave(['secret', 'put', '--binary', 'dev/db'], value)
+
+    expect(cluster.asked.at(-1)?.body.equals(value)).toBe(true)
+  })
+
+  test('is replaced only where it is what was expected, and read as it was', async () => {
+    cluster.on(`PATCH ${secretUrl}`, { status: 204 })
+    cluster.on(`GET ${secretUrl}?version=3`, { body: 'old' })
+
+    await cluster.conclave(['secret', 'put', 'dev/db', '--if-version', '3'], 'new')
+    const { stdout } = await cluster.conclave(['secret', 'get', 'dev/db', '--version', '3'])
+
+    expect(cluster.requests()).toEqual([`PATCH ${secretUrl}`, `GET ${secretUrl}?version=3`])
+    expect(cluster.asked.find(({ method }) => method === 'PATCH')?.headers['if-match']).toBe('"3"')
+    expect(stdout).toBe('old')
+  })
+
+  test.each(['../db', 'a//b', '', 'a/./b'])('cannot be kept at %j', async (path) => {
+    const { code, stderr } = await cluster.conclave(['secret', 'put', path], 'v')
+
+    expect(code).toBe(2)
+    expect(stderr).toContain('path')
+    expect(cluster.asked).toEqual([])
+  })
+
   test('CL1: is written to standard output byte for byte', async () => {
     const value = Buffer.from([0, 255, 10, 13, 128])
     cluster.on(`GET ${secretUrl}`, { body: value })

@@ -43,4 +43,5 @@ const failureByCode: Readonly<Record<string, Failure>> = {
   'config.invalid': 'usage',
   'http.failed': 'unavailable',
   'journal.locked': 'conflict',
+  'secret.path-invalid': 'usage',
 }

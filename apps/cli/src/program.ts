@@ -16,6 +16,8 @@ export function conclave(): Command {
     .description('a whole secret-carrying cluster on one laptop')
     .version(manifest.version)
     .exitOverride()
+    // `secret get --version 3` is about the secret.
+    .enablePositionalOptions()
     .showHelpAfterError('(conclave --help shows what there is)')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', help)

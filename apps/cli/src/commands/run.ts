@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventsOf } from '@conclave/runtime'
 import type { Command } from 'commander'
 import type { Client } from '../client.ts'
 import { CommandFailed } from '../failure.ts'
+import { readInput } from '../input.ts'
 import { dim, print, printable, printJson } from '../output.ts'
 import { copyOutput } from './session.ts'
 
@@ -30,7 +30,7 @@ export function runCommand(program: Command, client: () => Client): void {
       '\nExamples:\n  conclave run examples/tasks/env-secret.json\n  conclave run --detach spec.json',
     )
     .action(async (file: string, options: { detach?: boolean; json?: boolean }) => {
-      const spec = readSpec(file)
+      const spec = await readSpec(file)
       const talk = client()
       const run = await talk.json<RunShown>('conclave', 'POST', '/conclave/v1/runs', spec)
       if (options.detach === true) {
@@ -102,13 +102,8 @@ async function printLogs(client: Client, taskId: string): Promise<void> {
   }
 }
 
-function readSpec(file: string): unknown {
-  let text: string
-  try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8')
-  } catch (cause) {
-    throw new CommandFailed('notFound', `${file} cannot be read`, { cause })
-  }
+async function readSpec(file: string): Promise<unknown> {
+  const text = (await readInput(file)).toString('utf8')
   try {
     return JSON.parse(text)
   } catch {

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { wipe, writeJsonString } from '@conclave/kernel'
+import { parseSecretPath } from '@conclave/model'
 import type { Command } from 'commander'
 import type { Client } from '../client.ts'
 import { CommandFailed } from '../failure.ts'
+import { readInput } from '../input.ts'
 import { age, print, printJson, table } from '../output.ts'
 
 interface Metadata {
@@ -13,8 +14,9 @@ interface Metadata {
   readonly updatedAtMs: number
 }
 
+/** Checked here, too: a `..` would not survive as part of a URL. @throws PathInvalid */
 const urlOf = (path: string): string =>
-  `/secrets/v1/secret/default/${path.split('/').map(encodeURIComponent).join('/')}`
+  `/secrets/v1/secret/default/${parseSecretPath(path).split('/').map(encodeURIComponent).join('/')}`
 
 /** `conclave secret …`: the Secrets API, with values on standard input and output or in files only. */
 export function secretCommands(program: Command, client: () => Client): void {
@@ -120,14 +122,15 @@ interface PutOptions {
 }
 
 async function put(client: Client, path: string, options: PutOptions): Promise<void> {
-  const value = readValue(options.file)
+  const url = urlOf(path)
+  const value = await readValue(options.file)
   const isBinary = options.binary === true || !isText(value)
   const headers = {
     'content-type': isBinary ? 'application/octet-stream' : 'application/json',
     ...(options.ifVersion !== undefined && { 'if-match': `"${options.ifVersion}"` }),
   }
   const body = isBinary ? value : jsonBody(value)
-  const call = { face: 'dcos', path: urlOf(path), headers, body } as const
+  const call = { face: 'dcos', path: url, headers, body } as const
   if (options.ifVersion === undefined) {
     const created = await client.try({ ...call, method: 'PUT' })
     const isReplacing = created.status === 409 && options.create !== true
@@ -155,15 +158,11 @@ function jsonBody(value: Buffer): Buffer {
   return body
 }
 
-function readValue(file: string | undefined): Buffer {
+async function readValue(file: string | undefined): Promise<Buffer> {
   if (file === undefined && process.stdin.isTTY) {
     throw new CommandFailed('usage', 'pipe the value in, or name a file with --file')
   }
-  try {
-    return readFileSync(file ?? 0)
-  } catch (cause) {
-    throw new CommandFailed('notFound', `${file ?? 'standard input'} cannot be read`, { cause })
-  }
+  return readInput(file ?? '-')
 }
 
 function isText(value: Buffer): boolean {

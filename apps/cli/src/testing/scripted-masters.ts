@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '../compile-cache.ts'
 import type { Context } from '../context.ts'
 
 export interface Asked {
@@ -115,7 +116,12 @@ export class ScriptedCluster {
     const context = join(this.#directory, 'context.json')
     writeFileSync(context, JSON.stringify(this.#context()), { mode: 0o600 })
     const child = spawn(process.execPath, [main, ...argv], {
-      env: { ...process.env, CONCLAVE_CONTEXT: context, NO_COLOR: '1' },
+      env: {
+        NODE_COMPILE_CACHE: compileCache,
+        ...process.env,
+        CONCLAVE_CONTEXT: context,
+        NO_COLOR: '1',
+      },
       stdio: 'pipe',
     })
     const [out, err]: Buffer[][] = [[], []]
