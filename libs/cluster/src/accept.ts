@@ -339,6 +339,17 @@ export function decline(
   state.mayAllocate = true
 }
 
+/** Takes back offers that nobody answered. Others get a chance at them, as if they had been declined. */
+export function expireOffers(state: ClusterState): void {
+  const latest = state.ticks - state.limits.offerTimeoutTicks
+  const isOld = ({ madeAtTick }: OpenOffer): boolean => madeAtTick <= latest
+  if (!Iterator.from(state.offers.all()).some(isOld)) return
+  for (const offer of state.closeOffers(isOld, { rescind: true })) {
+    const { frameworkId, agentId, role, bag: left } = offer
+    refuseRest(state, frameworkId, { agentId, role, left }, undefined)
+  }
+}
+
 const refuseSecondsDefault = 5
 const refuseSecondsMax = 31_536_000
 

@@ -1,5 +1,6 @@
 import { utf8 } from '@conclave/kernel'
 import {
+  exitCodeLabel,
   isTerminal,
   isUuid,
   type AgentInfo,
@@ -298,7 +299,8 @@ function ours(state: ClusterState, { record }: Task, status: TaskStatus): TaskSt
   }
   const isSmall = utf8(JSON.stringify(whole)).length <= statusSizeBytesMax
   if (isSmall && infiniteField(whole) === undefined) return whole
-  const { data: _data, labels: _labels, limitation: _limitation, ...small } = whole
+  const { data: _data, labels: all, limitation: _limitation, ...small } = whole
+  const labels = (all?.labels ?? []).filter(({ key }) => key === exitCodeLabel).slice(0, 1)
   const containerStatus = { container_id: { value: containerId }, network_infos: [] }
-  return { ...small, container_status: containerStatus }
+  return { ...small, labels: { labels }, container_status: containerStatus }
 }

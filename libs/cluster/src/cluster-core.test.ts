@@ -255,6 +255,9 @@ describe('CL1: offers', () => {
     const framework = cluster.framework()
     cluster.tick(20)
     expect(framework.events.map(({ rescind }) => rescind?.offer_id.value)).toContain('M-O0')
+    expect(openOffers(framework)).toEqual([])
+    cluster.tick(5)
+    expect(openOffers(framework)).toHaveLength(1)
     cluster.hangUp(link)
 
     expect(framework.events.map(({ rescind }) => rescind?.offer_id.value)).toContain('M-O1')

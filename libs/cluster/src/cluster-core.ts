@@ -1,5 +1,6 @@
 import type { Core } from '@conclave/kernel'
 import type { Grant, MasterCall, MasterInfo, SchedulerCall, TaskInfo } from '@conclave/model'
+import { expireOffers } from './accept.ts'
 import { agentStatus, disconnectAgent, expireAgents, registerAgent } from './agents.ts'
 import { answerCall, callRefusal } from './calls.ts'
 import type { ClusterEffect, ClusterInput, ClusterSurroundings, PlainAnswer } from './effect.ts'
@@ -165,11 +166,7 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
     state.ticks++
     expireAgents(state)
     expireFrameworks(state)
-    const { offerTimeoutTicks } = state.limits
-    const isOld = (madeAtTick: number): boolean => state.ticks - madeAtTick >= offerTimeoutTicks
-    if ([...state.offers.all()].some(({ madeAtTick }) => isOld(madeAtTick))) {
-      state.closeOffers(({ madeAtTick }) => isOld(madeAtTick), { rescind: true })
-    }
+    expireOffers(state)
     if (state.allocator.expire(state.ticks)) state.mayAllocate = true
     retryStatuses(state)
     heartbeats(state)

@@ -86,8 +86,12 @@ export class ClusterState {
     return this.frameworks.get(record.frameworkId)
   }
 
-  closeOffers(matches: (offer: OpenOffer) => boolean, { rescind }: { rescind: boolean }): void {
-    for (const { offerId, frameworkId, agentId } of this.offers.closeAll(matches)) {
+  closeOffers(
+    matches: (offer: OpenOffer) => boolean,
+    { rescind }: { rescind: boolean },
+  ): readonly OpenOffer[] {
+    const closed = this.offers.closeAll(matches)
+    for (const { offerId, frameworkId, agentId } of closed) {
       const streamId = this.frameworks.get(frameworkId)?.streamId
       if (rescind && streamId !== undefined) {
         const event = { type: 'RESCIND', rescind: { offer_id: { value: offerId } } } as const
@@ -96,6 +100,7 @@ export class ClusterState {
       this.outbox.emit({ type: 'offer.rescinded', offerId, frameworkId, agentId })
     }
     this.mayAllocate = true
+    return closed
   }
 
   /** Offers what is free, if anything changed since the last time. */

@@ -1,3 +1,4 @@
+import { exitCodeLabel } from '@conclave/model'
 import { describe, expect, test } from 'vitest'
 import { exitCodeOf } from './statuses.ts'
 import {
@@ -235,12 +236,19 @@ describe('what an agent may say', () => {
     cluster.report(link, task, 'TASK_RUNNING', {
       message: 'x'.repeat(5000),
       data: 'A'.repeat(20_000),
+      labels: {
+        labels: [
+          { key: 'a', value: 'x' },
+          { key: exitCodeLabel, value: '7' },
+        ],
+      },
     })
 
     const [status] = updatesOf(framework)
     expect(status?.state).toBe('TASK_RUNNING')
     expect(status?.message).toHaveLength(1024)
     expect(status?.data).toBeUndefined()
+    expect(cluster.core.taskOf('M-0000', 't')?.exitCode).toBe(7)
   })
 })
 
@@ -293,13 +301,22 @@ describe('reconciliation (mesos.md §5.5)', () => {
   })
 })
 
-const code = (state: 'TASK_FINISHED' | 'TASK_FAILED', message?: string): number | undefined =>
-  exitCodeOf({ task_id: { value: 't' }, state, message })
+const code = (
+  state: 'TASK_FINISHED' | 'TASK_FAILED',
+  message?: string,
+  value?: string,
+): number | undefined =>
+  exitCodeOf({
+    task_id: { value: 't' },
+    state,
+    message,
+    labels: { labels: [{ key: exitCodeLabel, value }] },
+  })
 
-test('the exit code is what the status says in words, or a signal as a shell counts it', () => {
+test('the exit code is in a label, or in the words of the command executor', () => {
   expect(code('TASK_FAILED', 'Command exited with status 3')).toBe(3)
-  expect(code('TASK_FAILED', 'Command terminated with signal Killed')).toBe(137)
-  expect(code('TASK_FAILED', 'Command terminated with signal SIGTERM')).toBe(143)
+  expect(code('TASK_FAILED', 'Command terminated with signal Killed', '137')).toBe(137)
+  expect(code('TASK_FAILED', 'Command exited with status 3', 'none')).toBe(3)
   expect(code('TASK_FINISHED')).toBe(0)
   expect(code('TASK_FAILED', 'Failed to launch container: no')).toBeUndefined()
 })

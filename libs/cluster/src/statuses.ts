@@ -1,5 +1,6 @@
 import {
   dropSecretValues,
+  exitCodeLabel,
   hasCapability,
   isTerminal,
   TaskInfo,
@@ -153,32 +154,14 @@ function queued(
   return [...(isFull ? pending.toSpliced(1, 1) : pending), status]
 }
 
-/** Mesos has no field for it; the command executor says it in words (mesos.md §5.4). */
-export function exitCodeOf({ state, message = '' }: TaskStatus): number | undefined {
-  const code = /^Command exited with status (\d{1,3})$/.exec(message)?.[1]
+/** Our agents say it in a label; the words are those of Mesos' own command executor (mesos.md §5.4). */
+export function exitCodeOf({ state, message = '', labels }: TaskStatus): number | undefined {
+  const label = labels?.labels.find(({ key }) => key === exitCodeLabel)?.value
+  const words = /^Command exited with status (\d{1,3})$/.exec(message)?.[1]
+  const code = [label, words].find((text) => text !== undefined && /^\d{1,3}$/.test(text))
   if (code !== undefined) return Number(code)
-  const signal = /^Command terminated with signal (.{1,40})$/.exec(message)?.[1]
-  if (signal !== undefined) return signalCodes.get(signal)
   return state === 'TASK_FINISHED' ? 0 : undefined
 }
-
-/** As a shell counts: 128 and the signal's number. Names as strsignal(3) gives them, and short ones. */
-const signalCodes = new Map([
-  ['Hangup', 129],
-  ['SIGHUP', 129],
-  ['Interrupt', 130],
-  ['SIGINT', 130],
-  ['Quit', 131],
-  ['SIGQUIT', 131],
-  ['Aborted', 134],
-  ['SIGABRT', 134],
-  ['Killed', 137],
-  ['SIGKILL', 137],
-  ['Segmentation fault', 139],
-  ['SIGSEGV', 139],
-  ['Terminated', 143],
-  ['SIGTERM', 143],
-])
 
 /** Sends what is next for a task, if its framework is there and nothing is under way. */
 export function deliver(state: ClusterState, frameworkId: string, taskId: string): void {

@@ -29,6 +29,9 @@ const Registered = z.object({
   tasks: z.array(z.object({ ...task, containerId: id })).readonly(),
 })
 
+/** The label of a terminal status that holds the exit code: Mesos has no field for it. */
+export const exitCodeLabel = 'conclave.exit-code'
+
 /** One status; sent again, with the same uuid, until it is acknowledged. One at a time for each task. */
 const StatusUpdate = z.object({
   type: z.literal('status-update'),

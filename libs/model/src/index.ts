@@ -112,4 +112,4 @@ export {
   TaskStatus,
   type TaskReason,
 } from './mesos/task-status.ts'
-export { FromAgent, Resolution, ToAgent } from './agent-protocol.ts'
+export { exitCodeLabel, FromAgent, Resolution, ToAgent } from './agent-protocol.ts'
