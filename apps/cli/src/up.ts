@@ -73,8 +73,7 @@ async function whatFollows(
     if (options.once === true || code !== 0) return code
   }
   if (!isJson) print(nextCommands(cluster.context.uid))
-  await ended
-  return 0
+  return Promise.race([ended.then(() => 0), cluster.deserted.then(() => 1)])
 }
 
 /** @returns the exit code */
@@ -134,9 +133,12 @@ function whereTo(data: UpOptions['data']): { directory: string; isKept: boolean 
 /** Resolves at the first Ctrl-C or SIGTERM; a second one ends this process as it is. */
 function endOfThisCommand(): Promise<void> {
   return new Promise((resolved) => {
+    // A signal that is waited for does not keep a process alive.
+    const stay = setInterval(() => undefined, 2 ** 30)
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
         process.once(signal, () => process.exit(130))
+        clearInterval(stay)
         resolved()
       })
     }

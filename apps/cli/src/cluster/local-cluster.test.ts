@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { CommandFailed } from '../failure.ts'
 import { LocalCluster } from './local-cluster.ts'
-import type { Kind, MemberPlan } from './member.ts'
+import { neverLost, type Kind, type MemberPlan } from './member.ts'
 
 const context = { clusterId: 'c', masters: [], uid: 'dev', password: 'x' }
 
@@ -10,9 +10,11 @@ function scripted(kinds: Readonly<Record<string, Kind>>): {
   told: string[]
   members: MemberPlan[]
   failing: Set<string>
+  lose: (id: string) => void
 } {
   const told: string[] = []
   const failing = new Set<string>()
+  const ends = new Map(Object.keys(kinds).map((id) => [id, Promise.withResolvers<string>()]))
   const members = Object.entries(kinds).map(([id, kind]) => ({
     id,
     kind,
@@ -21,17 +23,22 @@ function scripted(kinds: Readonly<Record<string, Kind>>): {
       if (failing.has(id)) throw new CommandFailed('failed', `${id} did not start`)
       told.push(`start ${id}`)
       return {
+        lost: ends.get(id)?.promise ?? neverLost,
         stop: async () => void told.push(`stop ${id}`),
         kill: async () => void told.push(`kill ${id}`),
       }
     },
   }))
-  return { told, members, failing }
+  const lose = (id: string): void => ends.get(id)?.resolve('gone')
+  return { told, members, failing, lose }
 }
 
 const four = { m1: 'master', m2: 'master', a1: 'agent', s1: 'scheduler' } as const
-const start = (members: readonly MemberPlan[]): Promise<LocalCluster> =>
-  LocalCluster.start({ directory: '/cluster', context, mode: 'processes', members })
+const start = (
+  members: readonly MemberPlan[],
+  onLost: (id: string, why: string) => void = () => undefined,
+): Promise<LocalCluster> =>
+  LocalCluster.start({ directory: '/cluster', context, mode: 'processes', members, onLost })
 
 describe('a local cluster', () => {
   test('stops its scheduler before its agents, and these before its masters', async () => {
@@ -68,6 +75,17 @@ describe('a local cluster', () => {
 
     expect(told.slice(0, 2)).toEqual(['kill m1', 'start m1'])
     expect(cluster.directoryOf('m1')).toBe('/cluster/m1')
+  })
+
+  test('says who ended by itself, and when nobody is left', async () => {
+    const { members, lose } = scripted(four)
+    const lost: string[] = []
+    const cluster = await start(members, (id, why) => lost.push(`${id} ${why}`))
+
+    for (const { id } of members) lose(id)
+    await cluster.deserted
+
+    expect(lost).toEqual(['m1 gone', 'm2 gone', 'a1 gone', 's1 gone'])
   })
 
   test('does not stop again whom it has killed', async () => {

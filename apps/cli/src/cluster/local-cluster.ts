@@ -10,6 +10,8 @@ export interface LocalClusterOptions {
   readonly context: Context
   readonly mode: Mode
   readonly members: readonly MemberPlan[]
+  /** Called when a member ended and nobody had asked for it. */
+  readonly onLost: (id: string, why: string) => void
 }
 
 /** A cluster that this command started and may also hurt. */
@@ -19,8 +21,11 @@ export class LocalCluster {
   readonly mode: Mode
   readonly #plans: ReadonlyMap<string, MemberPlan>
   readonly #running = new Map<string, Member>()
+  readonly #onLost: LocalClusterOptions['onLost']
+  readonly #deserted = Promise.withResolvers<void>()
 
-  private constructor({ directory, context, mode, members }: LocalClusterOptions) {
+  private constructor({ directory, context, mode, members, onLost }: LocalClusterOptions) {
+    this.#onLost = onLost
     this.directory = directory
     this.context = context
     this.mode = mode
@@ -59,7 +64,22 @@ export class LocalCluster {
 
   /** Starts a member that does not run, on what it left on its disk. */
   async restart(member: string): Promise<void> {
-    this.#running.set(member, await this.#plan(member).start())
+    const running = await this.#plan(member).start()
+    this.#running.set(member, running)
+    void this.#watch(member, running)
+  }
+
+  /** Resolves when the last member has ended and nobody had asked for it. */
+  get deserted(): Promise<void> {
+    return this.#deserted.promise
+  }
+
+  async #watch(member: string, running: Member): Promise<void> {
+    const why = await running.lost
+    if (this.#running.get(member) !== running) return
+    this.#running.delete(member)
+    this.#onLost(member, why)
+    if (this.#running.size === 0) this.#deserted.resolve()
   }
 
   /** Schedulers first, masters last: whoever still has something to say finds somebody to say it to. */

@@ -2,11 +2,16 @@
 export interface Member {
   /** Of its own process, if it has one. */
   readonly pid?: number
+  /** Resolves with the reason when it ended and nobody had asked for it. */
+  readonly lost: Promise<string>
   /** Ends it in good order. */
   stop(): Promise<void>
   /** Ends it as `kill -9` does: nothing is flushed, closed or said. */
   kill(): Promise<void>
 }
+
+/** For members that go on for as long as this process does. */
+export const neverLost: Promise<string> = new Promise(() => undefined)
 
 export type Kind = 'master' | 'agent' | 'scheduler'
 

@@ -16,7 +16,6 @@ export interface ProcessesOptions {
   readonly directory: string
   readonly manifest: ClusterManifest
   readonly addresses: readonly MasterAddress[]
-  readonly onLost: (id: string, why: string) => void
 }
 
 /** Every member as a process of its own, started with a file that its app could also be given by hand. */
@@ -36,7 +35,7 @@ export function membersAsProcesses(options: ProcessesOptions): readonly MemberPl
 }
 
 function plan(
-  { directory, addresses, onLost }: ProcessesOptions,
+  { directory, addresses }: ProcessesOptions,
   kind: Kind,
   id: string,
   own: string,
@@ -54,7 +53,7 @@ function plan(
         stopWithInput: true,
         ...more,
       })
-      return startProcess({ id, kind, configFile, logFile: logFile(directory, id), onLost })
+      return startProcess({ id, kind, configFile, logFile: logFile(directory, id) })
     },
   }
 }

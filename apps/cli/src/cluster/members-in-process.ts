@@ -12,13 +12,12 @@ import {
   type MasterAddress,
 } from '@conclave/assembly'
 import { createLogger, type Log } from '@conclave/runtime'
-import type { MemberPlan } from './member.ts'
+import { neverLost, type MemberPlan } from './member.ts'
 
 export interface InProcessOptions {
   readonly directory: string
   readonly manifest: ClusterManifest
   readonly addresses: readonly MasterAddress[]
-  readonly onLost: (id: string, why: string) => void
 }
 
 /** Every member in this process, each with its own directory, log, listeners and connections. */
@@ -40,8 +39,11 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
     start: async () => {
       const log = logOf(options, id)
       const master = await startMaster({ directory, masters: options.addresses, log })
-      void master.failed.then((error) => options.onLost(id, reasonOf(error)))
-      return { stop: () => master.stop(), kill: () => master.destroy() }
+      return {
+        lost: master.failed.then(reasonOf),
+        stop: () => master.stop(),
+        kill: () => master.destroy(),
+      }
     },
   }
 }
@@ -55,7 +57,7 @@ function agentPlan(options: InProcessOptions, id: string): MemberPlan {
     start: async () => {
       const log = logOf(options, id)
       const { agent } = await startMemberAgent({ directory, masters: options.addresses, log })
-      return { stop: () => agent.stop(), kill: async () => agent.destroy() }
+      return { lost: neverLost, stop: () => agent.stop(), kill: async () => agent.destroy() }
     },
   }
 }
@@ -73,7 +75,11 @@ function schedulerPlan(options: InProcessOptions, id: string, uid: string): Memb
         account: { uid, privateKey: await loadAccountKey(directory) },
         log: logOf(options, id),
       })
-      return { stop: () => scheduler.stop(), kill: async () => scheduler.destroy() }
+      return {
+        lost: neverLost,
+        stop: () => scheduler.stop(),
+        kill: async () => scheduler.destroy(),
+      }
     },
   }
 }

@@ -14,8 +14,6 @@ export interface ProcessOptions {
   readonly kind: Kind
   readonly configFile: string
   readonly logFile: string
-  /** Called when the process ends and nobody had asked for it. */
-  readonly onLost: (id: string, why: string) => void
 }
 
 /** Starts one app by the Node that runs this one, and lets it go only when this process ends. */
@@ -42,21 +40,24 @@ const withoutConclave = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
 class ProcessMember implements Member {
   readonly pid: number
   readonly ready: Promise<void>
+  readonly lost: Promise<string>
   readonly #child: ChildProcess
   readonly #ended: Promise<void>
   #isWanted = true
 
-  constructor(child: ChildProcess, { id, logFile, onLost }: ProcessOptions) {
+  constructor(child: ChildProcess, { id, logFile }: ProcessOptions) {
     this.#child = child
     this.pid = child.pid ?? 0
     const ready = Promise.withResolvers<void>()
     this.ready = ready.promise
+    const lost = Promise.withResolvers<string>()
+    this.lost = lost.promise
     let isReady = false
     this.#ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         const why = signal ?? `exit code ${code}`
         if (!isReady) ready.reject(neverReady(id, why, logFile))
-        else if (this.#isWanted) onLost(id, why)
+        else if (this.#isWanted) lost.resolve(why)
         resolve()
       })
     })

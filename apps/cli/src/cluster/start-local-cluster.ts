@@ -45,9 +45,12 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
   }
   if (password !== undefined) wipe(password)
   mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o700 })
-  const options = { directory, manifest, addresses, onLost }
+  const options = { directory, manifest, addresses }
   const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)
-  return { cluster: await LocalCluster.start({ directory, context, mode, members }), addresses }
+  return {
+    cluster: await LocalCluster.start({ directory, context, mode, members, onLost }),
+    addresses,
+  }
 }
 
 /** A login sends it as JSON, so the context keeps it as text. */
