@@ -1,6 +1,15 @@
 import { invariant } from '@conclave/kernel'
 import type { AgentInfo, Offer } from '@conclave/model'
-import { bagText, contains, emptyBag, minus, plus, resourcesOf, type Bag } from './resources.ts'
+import {
+  bagText,
+  contains,
+  emptyBag,
+  minus,
+  plus,
+  resourcesOf,
+  tally,
+  type Bag,
+} from './resources.ts'
 
 /** Resources of one agent that are promised to one framework until it answers. */
 export interface OpenOffer {
@@ -21,7 +30,8 @@ export interface OpenOffer {
  */
 export class OfferBook {
   readonly #offers = new Map<string, OpenOffer>()
-  readonly #offered = new Map<string, Bag>()
+  readonly #offeredOn = new Map<string, Bag>()
+  readonly #offeredTo = new Map<string, Bag>()
 
   get(offerId: string): OpenOffer | undefined {
     return this.#offers.get(offerId)
@@ -32,7 +42,11 @@ export class OfferBook {
   }
 
   offeredOn(agentId: string): Bag {
-    return this.#offered.get(agentId) ?? emptyBag
+    return this.#offeredOn.get(agentId) ?? emptyBag
+  }
+
+  offeredTo(frameworkId: string, role: string): Bag {
+    return this.#offeredTo.get(`${frameworkId} ${role}`) ?? emptyBag
   }
 
   open(offer: OpenOffer, agent: { readonly total: Bag; readonly used: Bag }): void {
@@ -40,14 +54,14 @@ export class OfferBook {
     const free = minus(minus(agent.total, agent.used), this.offeredOn(agentId))
     invariant(contains(free, bag), `CL1: ${bagText(bag, role)} of ${agentId} is free`)
     this.#offers.set(offer.offerId, offer)
-    this.#offered.set(agentId, plus(this.offeredOn(agentId), bag))
+    this.#count(offer, plus)
   }
 
   close(offerId: string): OpenOffer | undefined {
     const offer = this.#offers.get(offerId)
     if (offer === undefined) return undefined
     this.#offers.delete(offerId)
-    this.#offered.set(offer.agentId, minus(this.offeredOn(offer.agentId), offer.bag))
+    this.#count(offer, minus)
     return offer
   }
 
@@ -56,6 +70,14 @@ export class OfferBook {
     const closed = [...this.#offers.values()].filter(matches)
     for (const { offerId } of closed) this.close(offerId)
     return closed
+  }
+
+  #count(
+    { agentId, frameworkId, role, bag }: OpenOffer,
+    change: (sum: Bag, part: Bag) => Bag,
+  ): void {
+    tally(this.#offeredOn, agentId, change(this.offeredOn(agentId), bag))
+    tally(this.#offeredTo, `${frameworkId} ${role}`, change(this.offeredTo(frameworkId, role), bag))
   }
 }
 

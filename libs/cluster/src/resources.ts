@@ -133,6 +133,12 @@ export const contains = (whole: Bag, part: Bag): boolean => isEmpty(minus(part, 
 export const isEmpty = ({ scalars, ranges, sets }: Bag): boolean =>
   scalars.size + ranges.size + sets.size === 0
 
+/** Keeps a running sum by name; what has come to nothing is forgotten. */
+export function tally(sums: Map<string, Bag>, name: string, sum: Bag): void {
+  if (isEmpty(sum)) sums.delete(name)
+  else sums.set(name, sum)
+}
+
 const overlaps = (a: Bag, b: Bag): boolean =>
   b.ranges.entries().some(([name, spans]) => {
     const others = a.ranges.get(name) ?? []

@@ -1,4 +1,4 @@
-import { rolesOf, type MasterInfo } from '@conclave/model'
+import { hasCapability, rolesOf, type Grant, type MasterInfo, type Offer } from '@conclave/model'
 import { Allocator, type Contender } from './allocator.ts'
 import type { ClusterSurroundings } from './effect.ts'
 import type { ClusterLimits } from './limits.ts'
@@ -20,7 +20,6 @@ import {
 } from './records.ts'
 import { bagOf, emptyBag, minus, plus, type Bag } from './resources.ts'
 import { TaskTable } from './tasks.ts'
-import { hasCapability, type Grant, type Offer } from '@conclave/model'
 
 /** An agent as the leader holds it. Without a connection it is away since a tick. */
 export interface Agent {
@@ -125,7 +124,9 @@ export class ClusterState {
       this.offers.open(offer, { total: agent.total, used: this.tasks.usedOn(agentId) })
       const isMultiRole = hasCapability(framework.record.info, 'MULTI_ROLE')
       const message = offerMessage(offer, agent.record.info, isMultiRole)
-      made.set(framework, [...(made.get(framework) ?? []), message])
+      const messages = made.get(framework)
+      if (messages === undefined) made.set(framework, [message])
+      else messages.push(message)
       this.outbox.emit({ type: 'offer.made', offerId, frameworkId, agentId })
     }
     for (const [{ streamId }, offers] of made) {
@@ -135,19 +136,15 @@ export class ClusterState {
   }
 
   #contenders(): readonly Contender[] {
-    const offered = new Map<string, Bag>()
-    for (const { frameworkId, role, bag } of this.offers.all()) {
-      const key = `${frameworkId} ${role}`
-      offered.set(key, plus(offered.get(key) ?? emptyBag, bag))
-    }
     return [...this.frameworks.values()].flatMap(({ record, streamId }) => {
       const held = this.tasks.heldBy(record.frameworkId)
       return rolesOf(record.info).map((role): Contender => {
+        const { frameworkId } = record
         const used = held.get(role) ?? emptyBag
         return {
-          frameworkId: record.frameworkId,
+          frameworkId,
           role,
-          held: plus(used, offered.get(`${record.frameworkId} ${role}`) ?? emptyBag),
+          held: plus(used, this.offers.offeredTo(frameworkId, role)),
           isEager: streamId !== undefined && !record.suppressedRoles.includes(role),
         }
       })

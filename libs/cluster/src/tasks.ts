@@ -1,6 +1,6 @@
 import { isTerminal, type Grant } from '@conclave/model'
 import { grantKey, taskKey, type TaskRecord } from './records.ts'
-import { bagOf, emptyBag, minus, plus, type Bag } from './resources.ts'
+import { bagOf, emptyBag, minus, plus, tally, type Bag } from './resources.ts'
 
 /** A status that was sent to its framework and waits for the acknowledgement. */
 export interface InFlight {
@@ -105,9 +105,10 @@ export class TaskTable {
     if (!isHolding(record)) return
     const bag = bagOf(record.info.resources)
     const { agentId, frameworkId, role } = record
-    this.#usedOn.set(agentId, change(this.usedOn(agentId), bag))
+    tally(this.#usedOn, agentId, change(this.usedOn(agentId), bag))
     const held = child(this.#heldBy, frameworkId)
-    held.set(role, change(held.get(role) ?? emptyBag, bag))
+    tally(held, role, change(held.get(role) ?? emptyBag, bag))
+    if (held.size === 0) this.#heldBy.delete(frameworkId)
   }
 }
 
