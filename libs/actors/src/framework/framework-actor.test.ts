@@ -45,7 +45,7 @@ function launches(effects: readonly FrameworkEffect[]): [offerId: string, taskId
 }
 
 describe('a framework with something to launch', () => {
-  test('asks for offers, and accepts the first with room', () => {
+  test('FW1: asks for offers, and accepts the first with room', () => {
     const actor = subscribed()
     waitFor(actor, run('one'))
     expect(typesOf(actor.takeEffects())).toEqual(['REVIVE'])
@@ -80,7 +80,7 @@ describe('a framework with something to launch', () => {
     })
   })
 
-  test('fills an offer to its last thousandth, in the order of submission', () => {
+  test('FW1: fills an offer to its last thousandth, in the order of submission', () => {
     const actor = subscribed()
     waitFor(actor, run('one'), run('two'), run('three'), run('four'))
 
@@ -89,7 +89,7 @@ describe('a framework with something to launch', () => {
     expect(launches(actor.takeEffects())).toEqual([['o', ['one', 'two', 'three']]])
   })
 
-  test('launches each task once, however often it is listed', () => {
+  test('FW1: launches each task once, however often it is listed', () => {
     const actor = subscribed()
     waitFor(actor, run('one'))
     actor.step({ kind: 'offers', offers: [offer('o1', 1)] })
@@ -101,7 +101,7 @@ describe('a framework with something to launch', () => {
     expect(launches(actor.takeEffects())).toEqual([])
   })
 
-  test('tries again after ten ticks if the task is still listed as waiting', () => {
+  test('FW2: tries again after ten ticks if the task is still listed as waiting', () => {
     const actor = subscribed()
     waitFor(actor, run('one'))
     actor.step({ kind: 'offers', offers: [offer('o1', 1)] })
@@ -114,7 +114,7 @@ describe('a framework with something to launch', () => {
     expect(launches(actor.takeEffects())).toEqual([['o2', ['one']]])
   })
 
-  test('tries again at once when the offer was no longer valid', () => {
+  test('FW2: tries again at once when the offer was no longer valid', () => {
     const actor = subscribed()
     waitFor(actor, run('one'))
     actor.step({ kind: 'offers', offers: [offer('o1', 1)] })
@@ -160,7 +160,7 @@ describe('a framework with something to launch', () => {
 })
 
 describe('a framework with nothing to launch', () => {
-  test('gives offers back, and asks for no more, once', () => {
+  test('FW3: gives offers back, and asks for no more, once', () => {
     const actor = subscribed()
 
     actor.step({ kind: 'offers', offers: [offer('o1', 1)] })
@@ -169,7 +169,7 @@ describe('a framework with nothing to launch', () => {
     expect(typesOf(actor.takeEffects())).toEqual(['DECLINE', 'SUPPRESS', 'DECLINE'])
   })
 
-  test('acknowledges updates that have a uuid, and no others', () => {
+  test('FW4: acknowledges updates that have a uuid, and no others', () => {
     const actor = subscribed()
     const status = { taskId: 't', agentId: 'a', state: 'TASK_RUNNING', reason: undefined }
 
@@ -188,7 +188,7 @@ describe('a framework with nothing to launch', () => {
 describe('a task that shall end', () => {
   const kill = { kind: 'pending', pending: { launch: [], kill: [{ taskId: 'one' }] } } as const
 
-  test('is killed once, and again after ten ticks without an end', () => {
+  test('FW4: is killed once, and again after ten ticks without an end', () => {
     const actor = subscribed()
     actor.step(kill)
     actor.step(kill)
@@ -199,7 +199,7 @@ describe('a task that shall end', () => {
     expect(typesOf(actor.takeEffects())).toEqual(['KILL'])
   })
 
-  test('is left alone once it is no longer listed', () => {
+  test('FW4: is left alone once it is no longer listed', () => {
     const actor = subscribed()
     actor.step(kill)
     waitFor(actor)
@@ -212,7 +212,7 @@ describe('a task that shall end', () => {
 })
 
 describe('a framework whose master is gone', () => {
-  test('says nothing until it is subscribed again', () => {
+  test('FW5: says nothing until it is subscribed again', () => {
     const actor = subscribed()
     actor.step({ kind: 'disconnected' })
 
@@ -222,7 +222,7 @@ describe('a framework whose master is gone', () => {
     expect(actor.takeEffects()).toEqual([])
   })
 
-  test('launches nothing by a list from before: the new leader may know more', () => {
+  test('FW5: launches nothing by a list from before: the new leader may know more', () => {
     const actor = subscribed()
     waitFor(actor, run('one'), run('two'))
     actor.step({ kind: 'offers', offers: [offer('o1', 0.1)] })

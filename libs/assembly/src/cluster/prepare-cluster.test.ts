@@ -32,7 +32,7 @@ async function filesBelow(at: string): Promise<string[]> {
 }
 
 describe('a new cluster', () => {
-  test('has a certificate of its own authority for each master and each agent', async () => {
+  test('PC1: has a certificate of its own authority for each master and each agent', async () => {
     const { manifest } = await prepareCluster(directory, plan)
 
     const masters = await Promise.all(
@@ -53,7 +53,7 @@ describe('a new cluster', () => {
     )
   })
 
-  test('has one key for all masters, and under it the key of its authority', async () => {
+  test('PC3: has one key for all masters, and under it the key of its authority', async () => {
     const { manifest } = await prepareCluster(directory, plan)
 
     for (const { masterId } of manifest.masters) {
@@ -66,7 +66,7 @@ describe('a new cluster', () => {
     }
   })
 
-  test('knows one superuser by a hash, and each scheduler by its public key', async () => {
+  test('PC1: knows one superuser by a hash, and each scheduler by its public key', async () => {
     const { manifest, password } = await prepareCluster(directory, plan)
 
     const { users, permissions } = await loadFirstIdentities(masterDirectory(directory, 'master-1'))
@@ -81,7 +81,7 @@ describe('a new cluster', () => {
     expect(Buffer.from(key.reveal()).toString()).toMatch(/^-----BEGIN PRIVATE KEY-----/)
   })
 
-  test('keeps the password nowhere, and every key readable by its owner alone', async () => {
+  test('PC3: keeps the password nowhere, and every key readable by its owner alone', async () => {
     const { password } = await prepareCluster(directory, plan)
     const text = Buffer.from(password?.reveal() ?? []).toString()
 
@@ -97,7 +97,7 @@ describe('a new cluster', () => {
   })
 })
 
-test('a password is handed over before the cluster counts as made', async () => {
+test('PC4: a password is handed over before the cluster counts as made', async () => {
   const told: string[] = []
   const keepPassword = (clusterId: string): void => {
     told.push(clusterId)
@@ -112,7 +112,7 @@ test('a password is handed over before the cluster counts as made', async () => 
 })
 
 describe('a directory that was prepared before', () => {
-  test('is left exactly as it is, and its password is not known again', async () => {
+  test('PC2: is left exactly as it is, and its password is not known again', async () => {
     const first = await prepareCluster(directory, plan)
     const before = await Promise.all((await filesBelow(directory)).map((file) => readFile(file)))
 
@@ -124,7 +124,7 @@ describe('a directory that was prepared before', () => {
     expect(after).toEqual(before)
   })
 
-  test('is filled anew when its filling was interrupted', async () => {
+  test('PC1: is filled anew when its filling was interrupted', async () => {
     await prepareCluster(directory, plan)
     // As a crash leaves it: some members' files are there, the manifest that comes last is not.
     await rm(manifestFile(directory))
@@ -144,7 +144,7 @@ describe('a directory that was prepared before', () => {
     expect(await readdir(directory)).not.toContain('unfinished')
   })
 
-  test('is refused when it holds anything else', async () => {
+  test('PC1: is refused when it holds anything else', async () => {
     await writeFile(join(directory, 'thesis.txt'), 'years of work')
 
     await expect(prepareCluster(directory, plan)).rejects.toThrow(ClusterDirectoryUnusable)
@@ -160,14 +160,14 @@ describe('a directory that was prepared before', () => {
 })
 
 describe('what a member finds in its directory', () => {
-  test('must be for its role', async () => {
+  test('PC6: must be for its role', async () => {
     await prepareCluster(directory, plan)
 
     const wrong = loadMember(agentDirectory(directory, 'agent-1'), 'conclave-master')
     await expect(wrong).rejects.toThrow(MemberFileUnusable)
   })
 
-  test.skipIf(process.platform === 'win32')('must be closed to others', async () => {
+  test.skipIf(process.platform === 'win32')('PC6: must be closed to others', async () => {
     await prepareCluster(directory, plan)
     const file = join(masterDirectory(directory, 'master-1'), 'kek.key')
     await chmod(file, 0o644)
@@ -177,7 +177,7 @@ describe('what a member finds in its directory', () => {
 })
 
 describe('the addresses of a cluster', () => {
-  test('are all different, and the same again at the next start', async () => {
+  test('PC5: are all different, and the same again at the next start', async () => {
     const cluster = await prepareCluster(directory, plan)
 
     const first = await addressesFor(cluster)
@@ -188,7 +188,7 @@ describe('the addresses of a cluster', () => {
     expect(new Set(ports).size).toBe(15)
   })
 
-  test('are others when one of them is taken', async () => {
+  test('PC5: are others when one of them is taken', async () => {
     const cluster = await prepareCluster(directory, plan)
     const first = await addressesFor(cluster)
     const squatter = createServer()

@@ -60,7 +60,7 @@ const offers = {
 }
 
 describe('a scheduler', () => {
-  test('logs in with its key, and follows a follower to the leader', async () => {
+  test('SC1: logs in with its key, and follows a follower to the leader', async () => {
     const scheduler = await start()
     await scheduler.subscribed
 
@@ -71,7 +71,7 @@ describe('a scheduler', () => {
     })
   })
 
-  test('launches what waits on what is offered, with its framework id and stream id', async () => {
+  test('SC2: launches what waits on what is offered, with its framework id and stream id', async () => {
     leader.tellPending({ launch: [{ runId: 'r', taskId: 'task-1', spec }], kill: [] })
     await start()
     await vi.waitFor(() => expect(leader.typesOfCalls()).toContain('REVIVE'))
@@ -112,7 +112,7 @@ describe('a scheduler', () => {
     })
   })
 
-  test('subscribes again with the same id when its stream breaks', async () => {
+  test('SC3: subscribes again with the same id when its stream breaks', async () => {
     const scheduler = await start()
     await scheduler.subscribed
 
@@ -125,7 +125,7 @@ describe('a scheduler', () => {
     })
   })
 
-  test('is the same framework after it was started again', async () => {
+  test('SC3: is the same framework after it was started again', async () => {
     const first = await start()
     await first.subscribed
     first.destroy()
@@ -138,7 +138,7 @@ describe('a scheduler', () => {
     expect((await stat(join(directory, 'framework.json'))).mode & 0o077).toBe(0)
   })
 
-  test('is a new framework when its old one was removed', async () => {
+  test('SC3: is a new framework when its old one was removed', async () => {
     const scheduler = await start()
     await scheduler.subscribed
 
@@ -152,7 +152,7 @@ describe('a scheduler', () => {
     )
   })
 
-  test('goes from master to master while none of them leads', async () => {
+  test('SC4: goes from master to master while none of them leads', async () => {
     follower.redirectTo = undefined
     follower.refuseWith = 503
     leader.refuseWith = 503
@@ -165,7 +165,7 @@ describe('a scheduler', () => {
     expect(follower.calls.length).toBeGreaterThan(1)
   })
 
-  test('takes its token to no host that it was not told of', async () => {
+  test('SC1: takes its token to no host that it was not told of', async () => {
     const stranger = await ScriptedMaster.start('stranger', keys.publicKey)
     follower.redirectTo = stranger.urls.mesos
 
@@ -176,7 +176,7 @@ describe('a scheduler', () => {
     expect(stranger.calls).toEqual([])
   })
 
-  test('says nothing more once it was stopped', async () => {
+  test('SC5: says nothing more once it was stopped', async () => {
     const scheduler = await start()
     await scheduler.subscribed
     await scheduler.stop()
