@@ -1,11 +1,6 @@
 import type { Secret } from '@conclave/model'
-import {
-  wipeResolved,
-  type Resolved,
-  type ResolvingTask,
-  type Resolver,
-  type WantedSecret,
-} from './resolver.ts'
+import { gather } from './gather.ts'
+import type { Resolved, ResolvingTask, Resolver, WantedSecret } from './resolver.ts'
 
 /** Which resolver a secret is for. Plaintext that lies in the spec itself needs nobody to ask. */
 const isInline = (secret: Secret): boolean =>
@@ -29,28 +24,19 @@ export class ComposedResolver implements Resolver {
     wanted: readonly WantedSecret[],
     answer: (resolved: readonly Resolved[]) => void,
   ): () => void {
+    const inline = wanted.filter(({ secret }) => isInline(secret))
+    const stored = wanted.filter(({ secret }) => !isInline(secret))
     const parts = [
-      { resolver: this.#value, wanted: wanted.filter(({ secret }) => isInline(secret)) },
-      { resolver: this.#store, wanted: wanted.filter(({ secret }) => !isInline(secret)) },
-    ].filter((part) => part.wanted.length > 0)
-    const found = new Map<WantedSecret, Resolved>()
-    let waiting = parts.length
-    let isAbandoned = false
-    if (waiting === 0) answer([])
-
-    const abandons = parts.map((part) =>
-      part.resolver.resolve(task, part.wanted, (resolved) => {
-        if (isAbandoned) return wipeResolved(resolved)
-        for (const [index, one] of part.wanted.entries()) {
-          found.set(one, resolved[index] ?? { outcome: 'invalid', why: 'a resolver left it out' })
-        }
-        if (--waiting === 0) answer(wanted.flatMap((one) => found.get(one) ?? []))
-      }),
+      { resolver: this.#value, some: inline },
+      { resolver: this.#store, some: stored },
+    ].filter(({ some }) => some.length > 0)
+    return gather(
+      wanted,
+      parts.map(({ resolver, some }) => ({
+        wanted: some,
+        ask: (answered) => resolver.resolve(task, some, answered),
+      })),
+      answer,
     )
-    return () => {
-      isAbandoned = true
-      for (const abandon of abandons) abandon()
-      if (waiting > 0) wipeResolved([...found.values()])
-    }
   }
 }

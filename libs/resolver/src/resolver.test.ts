@@ -31,8 +31,8 @@ function storeOf() {
     path: string,
     text: string,
     change: Partial<typeof task & { version: number }> = {},
+    question = questions.at(-1),
   ) => {
-    const question = questions.at(-1)
     if (question === undefined) throw new Error('nothing was asked')
     const context = boxContext({ ...task, version: 3, ...change, path })
     const bytes = new Redacted(utf8(text))
@@ -173,6 +173,40 @@ describe('through the store', () => {
     resolver.askAgain()
 
     expect(questions[1]).toEqual(questions[0])
+  })
+
+  test('RS8: many secrets are asked for in questions of a bearable size, and answered together', () => {
+    const { resolver, questions, boxed } = storeOf()
+    const names = Array.from({ length: 9 }, (_, index) => `dev/${index}`)
+    const answers: (readonly Resolved[])[] = []
+    resolver.resolve(task, wanted(...names.map((name) => reference(name))), (resolved) =>
+      answers.push(resolved),
+    )
+    expect(questions.map(({ secrets }) => secrets.length)).toEqual([4, 4, 1])
+
+    for (const question of questions.toReversed()) {
+      expect(answers).toEqual([])
+      const resolutions = question.secrets.map(({ secret }) => {
+        const name = secret.reference?.name ?? ''
+        return boxed(name, `value of ${name}`, {}, question)
+      })
+      resolver.answered(question.requestId, resolutions)
+    }
+
+    expect(answers.flatMap(shown)).toEqual(names.map((name) => `value of ${name}`))
+  })
+
+  test('RS8: abandoned half-way, what came is wiped and nothing is answered', () => {
+    const { resolver, questions, boxed } = storeOf()
+    const secrets = Array.from({ length: 5 }, () => reference('dev/db'))
+    let answers = 0
+    const abandon = resolver.resolve(task, wanted(...secrets), () => answers++)
+    const last = questions[1]
+    resolver.answered(last?.requestId ?? '', [boxed('dev/db', 'x', {}, last)])
+    abandon()
+    resolver.answered(questions[0]?.requestId ?? '', [])
+
+    expect(answers).toBe(0)
   })
 
   test('RS6: no two questions share a key or an id', () => {

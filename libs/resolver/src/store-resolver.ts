@@ -7,6 +7,7 @@ import {
 } from '@conclave/crypto'
 import { uuid, wipe, type Random } from '@conclave/kernel'
 import { parseSecretPath, PathInvalid, type Resolution, type Secret } from '@conclave/model'
+import { gather } from './gather.ts'
 import {
   wipeResolved,
   type Resolved,
@@ -15,7 +16,7 @@ import {
   type WantedSecret,
 } from './resolver.ts'
 
-/** What a master is asked: every secret of one container, for a key that only this question has. */
+/** What a master is asked: secrets of one container, for a key that only this question has. */
 export interface StoreQuestion extends ResolvingTask {
   readonly requestId: string
   /** base64 of the 32 bytes of an X25519 key. */
@@ -39,6 +40,9 @@ interface Pending {
 
 const usualSizeBytesMax = 1_048_576
 
+/** An answer with four boxes of 1 MiB, in base64, still fits into one message of an agent link (8 MiB). */
+const secretsPerQuestion = 4
+
 /**
  * Resolves through the store: a master releases what the task was granted, each value in a box that
  * opens with this question's key pair alone, for this task, container, path and version alone. The
@@ -57,15 +61,15 @@ export class StoreResolver implements Resolver {
     wanted: readonly WantedSecret[],
     answer: (resolved: readonly Resolved[]) => void,
   ): () => void {
-    const { random, ask } = this.#options
-    const keyPair = createBoxKeyPair(random)
-    const requestId = uuid(random)
-    const publicKey = Buffer.from(keyPair.publicKey).toString('base64')
-    const { frameworkId, taskId, containerId } = task
-    const question = { requestId, frameworkId, taskId, containerId, publicKey, secrets: wanted }
-    this.#pending.set(requestId, { question, keyPair, answer })
-    ask(question)
-    return () => this.#pending.delete(requestId)
+    const parts: WantedSecret[][] = []
+    for (let at = 0; at < wanted.length; at += secretsPerQuestion) {
+      parts.push(wanted.slice(at, at + secretsPerQuestion))
+    }
+    return gather(
+      wanted,
+      parts.map((some) => ({ wanted: some, ask: (answered) => this.#ask(task, some, answered) })),
+      answer,
+    )
   }
 
   /** A master's answer. One that nobody waits for is dropped unopened. */
@@ -79,6 +83,21 @@ export class StoreResolver implements Resolver {
   /** Asks again what has no answer yet: the connection that would have brought it is gone. */
   askAgain(): void {
     for (const { question } of this.#pending.values()) this.#options.ask(question)
+  }
+
+  #ask(
+    { frameworkId, taskId, containerId }: ResolvingTask,
+    secrets: readonly WantedSecret[],
+    answer: Pending['answer'],
+  ): () => void {
+    const { random, ask } = this.#options
+    const keyPair = createBoxKeyPair(random)
+    const requestId = uuid(random)
+    const publicKey = Buffer.from(keyPair.publicKey).toString('base64')
+    const question = { requestId, frameworkId, taskId, containerId, publicKey, secrets }
+    this.#pending.set(requestId, { question, keyPair, answer })
+    ask(question)
+    return () => this.#pending.delete(requestId)
   }
 
   #open(pending: Pending, resolutions: readonly Resolution[]): readonly Resolved[] {

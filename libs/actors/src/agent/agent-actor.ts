@@ -28,7 +28,7 @@ import {
   type Resolver,
 } from '@conclave/resolver'
 import type { AgentTask, PlacedSecret, TaskEnd } from './agent-task.ts'
-import { argumentsOf, commandOf, environmentOf, userOf } from './command.ts'
+import { argumentsOf, commandOf, environmentOf, executorIdOf, userOf } from './command.ts'
 import type { ContainerExit, ContainerSpec, OutputChunk } from './container-runtime.ts'
 import { EventReport } from './event-report.ts'
 import { StatusUpdates, taskKey, type TaskName } from './status-updates.ts'
@@ -734,7 +734,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       ...(more.message === undefined ? {} : { message: more.message }),
       ...(more.reason === undefined ? {} : { reason: more.reason }),
       ...(this.#agentId === undefined ? {} : { agent_id: { value: this.#agentId } }),
-      executor_id: { value: task.taskId },
+      executor_id: { value: executorIdOf(task.info) },
       timestamp: clock.nowMs() / 1000,
       uuid: Buffer.from(uuidBytes(random)).toString('base64'),
       ...(exitCode === undefined

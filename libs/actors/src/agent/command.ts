@@ -36,6 +36,10 @@ export const userOf = ({ user }: CommandInfo): ContainerUser =>
     ? { name: 'root', uid: 0, gid: 0 }
     : { name: user ?? 'task', uid: ordinaryId, gid: ordinaryId }
 
+/** A command's executor is called like its task; a group's has a name of its own. */
+export const executorIdOf = (task: TaskInfo): string =>
+  task.executor?.executor_id.value ?? task.task_id.value
+
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** What every task finds in its environment. Source: reference/mesos.md §8; no tokens. */
@@ -51,7 +55,7 @@ export function environmentOf(
     ['MESOS_ALLOCATION_ROLE', role?.allocation_info?.role ?? '*'],
     ['MESOS_CHECKPOINT', '0'],
     ['MESOS_DIRECTORY', sandboxDirectory],
-    ['MESOS_EXECUTOR_ID', task.task_id.value],
+    ['MESOS_EXECUTOR_ID', executorIdOf(task)],
     ['MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD', '5secs'],
     ['MESOS_FRAMEWORK_ID', frameworkId],
     ['MESOS_HTTP_COMMAND_EXECUTOR', '0'],

@@ -42,6 +42,8 @@ export interface RunningAgent {
   readonly isRegistered: boolean
   /** How many containers it runs. */
   readonly containers: number
+  /** For a certificate about to expire. The connection that stands goes on. */
+  setIdentity(identity: TlsIdentity): void
   /** Ends every container, tells what became of it, and hangs up. */
   stop(): Promise<void>
   /**
@@ -147,6 +149,7 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
     get containers() {
       return actor.containerCount
     },
+    setIdentity: (identity) => link.setIdentity(identity),
     stop: () => (stopping ??= stop()),
     destroy() {
       link.destroy()

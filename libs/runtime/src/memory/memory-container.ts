@@ -305,6 +305,9 @@ function knownSignal(name: string) {
   return number === undefined ? undefined : signalName(number)
 }
 
+/** Input that an exec has not read when it is given up. */
+const backlogBytesMax = 16 * 1_048_576
+
 class MemoryExec implements Exec {
   readonly exit: Promise<ContainerExit>
   readonly #machine: Machine
@@ -312,6 +315,7 @@ class MemoryExec implements Exec {
   readonly #stdin: { write(bytes: Uint8Array): boolean; end(): void }
   readonly #log: OutputLog
   readonly #onEnd: () => void
+  #backlogBytes = 0
   #resolve: (exit: ContainerExit) => void = () => {}
 
   constructor(
@@ -337,7 +341,9 @@ class MemoryExec implements Exec {
   }
 
   write(bytes: Uint8Array): void {
-    this.#stdin.write(bytes)
+    this.#backlogBytes = this.#stdin.write(bytes) ? 0 : this.#backlogBytes + bytes.length
+    // Nothing can make the sender wait, and input must not fill this process.
+    if (this.#backlogBytes > backlogBytesMax) this.signal('KILL')
   }
 
   endInput(): void {

@@ -210,6 +210,20 @@ describe('many containers', () => {
     expect(text.endsWith('last\n')).toBe(true)
   })
 
+  test('MR2: an exec that does not read its input is ended before that fills the process', async () => {
+    const runtime = runtimeWith()
+    const container = await createContainer(runtime, 'echo ready; sleep 3600')
+    const exit = started(container)
+    await said(container, 'ready')
+    const exec = await container.exec(['sleep', '3600'], {})
+
+    for (let count = 0; count < 20; count++) exec.write(new Uint8Array(1_048_576))
+
+    expect(await exec.exit).toMatchObject({ signal: 'KILL' })
+    container.signal('KILL')
+    await exit
+  })
+
   test('MR3: a container that fills its volume gets ENOSPC, and its neighbour does not', async () => {
     const runtime = runtimeWith({ limits: { volumeSizeBytesMax: 65_536 } })
     const full = await createContainer(runtime, 'head -c 70000 /dev/zero > /tmp/big || echo full')
