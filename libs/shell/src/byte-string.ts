@@ -20,12 +20,16 @@ export function bytesOf(text: ByteString): Uint8Array {
 // `fromCharCode` takes its bytes as arguments, and too many of them would overflow the stack.
 const slice = 4096
 
+// Spreading would walk an iterator, which takes ten times as long.
+const sliceString = (bytes: Uint8Array): ByteString =>
+  Reflect.apply(String.fromCharCode, null, bytes) as ByteString
+
 /** The byte string that holds `bytes`. */
 export function byteString(bytes: Uint8Array): ByteString {
-  if (bytes.length <= slice) return String.fromCharCode(...bytes)
+  if (bytes.length <= slice) return sliceString(bytes)
   let text = ''
   for (let at = 0; at < bytes.length; at += slice) {
-    text += String.fromCharCode(...bytes.subarray(at, at + slice))
+    text += sliceString(bytes.subarray(at, at + slice))
   }
   return text
 }

@@ -8,12 +8,14 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const values = new Int16Array(256).fill(-1)
 for (let value = 0; value < 64; value++) values[alphabet.charCodeAt(value)] = value
 
+/** How much is encoded in one tick. */
+const readSizeBytes = 3072
+
 /** Base64 of whole groups of three bytes; only the last one may be shorter. */
 export function encodeBase64(bytes: Uint8Array): ByteString {
   let text = ''
   for (let at = 0; at < bytes.length; at += 3) {
-    const [one = 0, two = 0, three = 0] = bytes.subarray(at, at + 3)
-    const bits = (one << 16) | (two << 8) | three
+    const bits = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
     text += alphabet.charAt(bits >> 18) + alphabet.charAt((bits >> 12) & 63)
     text += at + 1 < bytes.length ? alphabet.charAt((bits >> 6) & 63) : '='
     text += at + 2 < bytes.length ? alphabet.charAt(bits & 63) : '='
@@ -79,7 +81,7 @@ function encode(invocation: Invocation, path: ByteString, width: number): Task<n
   }
   return invocation.eachInput([path], function* (input) {
     for (;;) {
-      const bytes = yield* invocation.read(input)
+      const bytes = yield* invocation.read(input, readSizeBytes)
       if (bytes.length === 0) break
       kept += byteString(bytes)
       const whole = kept.length - (kept.length % 3)

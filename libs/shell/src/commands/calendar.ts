@@ -184,7 +184,8 @@ export function parseTime(text: ByteString, nowMs: number): number | undefined {
   let offsetMs = 0
   let hasTime = false
   let hasDate = rest === ''
-  while (rest !== '') {
+  for (;;) {
+    if (rest === '') break
     let match =
       take(/^(\d{4})-(\d{1,2})-(\d{1,2})(?:t(?=\d))?/) ?? take(/^(\d{4})(\d\d)(\d\d)(?!\d)/)
     if (match !== null) {

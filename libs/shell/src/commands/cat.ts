@@ -80,7 +80,7 @@ export const tac: Program = function* (invocation) {
 export const rev: Program = (invocation) => {
   const { operands } = invocation.options('')
   return eachLine(invocation, operands, (line, isTerminated) => {
-    const bytes = bytesOf(line).reverse()
+    const bytes = bytesOf(line).toReversed()
     invocation.put(byteString(bytes) + (isTerminated ? '\n' : ''))
   })
 }

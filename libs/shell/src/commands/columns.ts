@@ -9,8 +9,9 @@ import { unescape } from './printf.ts'
 /** Positions from 1 on, both ends included. */
 type Range = readonly [from: number, to: number]
 
+/** Ranges in order, and those that touch made one. */
 function ranges(list: ByteString, what: string): readonly Range[] {
-  return list.split(/[, ]/).map((text): Range => {
+  const given = list.split(/[, ]/).map((text): Range => {
     const match = /^(\d*)(-?)(\d*)$/.exec(text)
     const [, low = '', dash = '', high = ''] = match ?? []
     if (match === null || (low === '' && high === '')) {
@@ -22,6 +23,14 @@ function ranges(list: ByteString, what: string): readonly Range[] {
     if (to < from) throw new ScriptFault('invalid decreasing range', 1)
     return [from, to]
   })
+  const merged: Range[] = []
+  for (const [from, to] of given.toSorted(([one], [two]) => one - two)) {
+    const last = merged.at(-1)
+    if (last !== undefined && from <= last[1]) {
+      merged[merged.length - 1] = [last[0], Math.max(last[1], to)]
+    } else merged.push([from, to])
+  }
+  return merged
 }
 
 const covers = (list: readonly Range[], position: number): boolean =>
@@ -56,7 +65,7 @@ export const cut: Program = (invocation) => {
   const given = values.get('O')?.at(-1)
   return eachLine(invocation, operands, (line) => {
     if (kind !== 'f') {
-      invocation.put(`${cutBytes(line, isWanted, given ?? '')}\n`)
+      invocation.put(`${cutBytes(line, list, isComplement, given ?? '')}\n`)
       return
     }
     if (!line.includes(delimiter)) {
@@ -70,18 +79,19 @@ export const cut: Program = (invocation) => {
 
 function cutBytes(
   line: ByteString,
-  isWanted: (position: number) => boolean,
+  list: readonly Range[],
+  isComplement: boolean,
   delimiter: ByteString,
 ): ByteString {
-  let text = ''
-  let last = -1
-  for (let at = 0; at < line.length; at++) {
-    if (!isWanted(at + 1)) continue
-    if (last >= 0 && last !== at - 1) text += delimiter
-    text += line[at] ?? ''
-    last = at
+  const pieces: ByteString[] = []
+  let behind = 0
+  for (const [from, to] of list) {
+    if (isComplement && from - 1 > behind) pieces.push(line.slice(behind, from - 1))
+    if (!isComplement) pieces.push(line.slice(from - 1, to))
+    behind = to
   }
-  return text
+  if (isComplement) pieces.push(line.slice(behind))
+  return pieces.filter((piece) => piece !== '').join(delimiter)
 }
 
 export const paste: Program = (invocation) => {

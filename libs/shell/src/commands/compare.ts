@@ -50,8 +50,11 @@ function* changes(one: readonly ByteString[], two: readonly ByteString[]): Task<
     for (let diagonal = -cost; diagonal <= cost; diagonal += 2) {
       const isDown =
         diagonal === -cost ||
-        (diagonal !== cost && at(reach, offset + diagonal - 1) < at(reach, offset + diagonal + 1))
-      let x = isDown ? at(reach, offset + diagonal + 1) : at(reach, offset + diagonal - 1) + 1
+        (diagonal !== cost &&
+          reached(reach, offset + diagonal - 1) < reached(reach, offset + diagonal + 1))
+      let x = isDown
+        ? reached(reach, offset + diagonal + 1)
+        : reached(reach, offset + diagonal - 1) + 1
       let y = x - diagonal
       while (x < oldSize && y < newSize && one[start + x] === two[start + y]) {
         x++
@@ -65,7 +68,7 @@ function* changes(one: readonly ByteString[], two: readonly ByteString[]): Task<
   return whole
 }
 
-const at = (array: Int32Array, index: number): number => array[index] ?? 0
+const reached = (array: Int32Array, index: number): number => array[index] ?? 0
 
 function grouped(
   trace: readonly Int32Array[],
@@ -82,9 +85,10 @@ function grouped(
     const offset = cost + 1
     const isDown =
       diagonal === -cost ||
-      (diagonal !== cost && at(reach, offset + diagonal - 1) < at(reach, offset + diagonal + 1))
+      (diagonal !== cost &&
+        reached(reach, offset + diagonal - 1) < reached(reach, offset + diagonal + 1))
     const before = isDown ? diagonal + 1 : diagonal - 1
-    const fromX = at(reach, offset + before)
+    const fromX = reached(reach, offset + before)
     const fromY = fromX - before
     const oldStart = start + fromX
     const newStart = start + fromY
@@ -101,7 +105,7 @@ function grouped(
     x = fromX
     y = fromY
   }
-  return found.reverse()
+  return found.toReversed()
 }
 
 export const diff: Program = function* (invocation) {
@@ -263,10 +267,10 @@ class Comparison {
 
   #plain(one: Side, two: Side, found: readonly Change[]): void {
     for (const { oldStart, oldEnd, newStart, newEnd } of found) {
-      const range = (from: number, to: number): string =>
-        to - from > 1 ? `${from + 1},${to}` : String(to)
       const letter = oldStart === oldEnd ? 'a' : newStart === newEnd ? 'd' : 'c'
-      this.#invocation.put(`${range(oldStart, oldEnd)}${letter}${range(newStart, newEnd)}\n`)
+      this.#invocation.put(
+        `${plainRange(oldStart, oldEnd)}${letter}${plainRange(newStart, newEnd)}\n`,
+      )
       for (let index = oldStart; index < oldEnd; index++) this.#line('< ', one, index)
       if (letter === 'c') this.#invocation.put('---\n')
       for (let index = newStart; index < newEnd; index++) this.#line('> ', two, index)
@@ -292,14 +296,10 @@ class Comparison {
     if (first === undefined || last === undefined) return
     const before = Math.min(this.#context, first.oldStart)
     const after = Math.min(this.#context, one.lines.length - last.oldEnd)
-    const range = (start: number, size: number): string => {
-      if (size === 1) return String(start + 1)
-      return `${size === 0 ? start : start + 1},${size}`
-    }
     const oldSize = last.oldEnd + after - (first.oldStart - before)
     const newSize = last.newEnd + after - (first.newStart - before)
-    const oldRange = range(first.oldStart - before, oldSize)
-    const newRange = range(first.newStart - before, newSize)
+    const oldRange = unifiedRange(first.oldStart - before, oldSize)
+    const newRange = unifiedRange(first.newStart - before, newSize)
     this.#invocation.put(`@@ -${oldRange} +${newRange} @@\n`)
     let index = first.oldStart - before
     for (const { oldStart, oldEnd, newStart, newEnd } of hunk) {
@@ -316,6 +316,21 @@ class Comparison {
     const atMs = this.#invocation.files.statIfThere(path)?.modifiedAtMs ?? this.#invocation.nowMs
     return `${path}\t${formatTime('%Y-%m-%d %H:%M:%S.%N %z', atMs)}`
   }
+}
+
+/** Lines `[from, to)` as plain `diff` counts them. */
+const plainRange = (from: number, to: number): string =>
+  to - from > 1 ? `${from + 1},${to}` : String(to)
+
+function unifiedRange(start: number, size: number): string {
+  if (size === 1) return String(start + 1)
+  return `${size === 0 ? start : start + 1},${size}`
+}
+
+function newlines(text: ByteString): number {
+  let count = 0
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count++
+  return count
 }
 
 export const cmp: Program = function* (invocation) {
@@ -349,19 +364,21 @@ export const cmp: Program = function* (invocation) {
       const left = yield* readFully(invocation, one, length)
       const right = yield* readFully(invocation, two, length)
       const common = Math.min(left.length, right.length)
-      for (let at = 0; at < common; at++) {
-        if (left[at] !== right[at]) {
-          if (flags.has('s')) return 1
-          if (!flags.has('l')) {
-            invocation.put(`${first} ${second} differ: byte ${offset + at + 1}, line ${line}\n`)
-            return 1
+      if (left === right) line += newlines(left)
+      else
+        for (let at = 0; at < common; at++) {
+          if (left[at] !== right[at]) {
+            if (flags.has('s')) return 1
+            if (!flags.has('l')) {
+              invocation.put(`${first} ${second} differ: char ${offset + at + 1}, line ${line}\n`)
+              return 1
+            }
+            const octal = (text: ByteString): string => text.charCodeAt(at).toString(8).padStart(3)
+            invocation.put(`${offset + at + 1} ${octal(left)} ${octal(right)}\n`)
+            status = 1
           }
-          const octal = (text: ByteString): string => text.charCodeAt(at).toString(8).padStart(3)
-          invocation.put(`${offset + at + 1} ${octal(left)} ${octal(right)}\n`)
-          status = 1
+          if (left[at] === '\n') line++
         }
-        if (left[at] === '\n') line++
-      }
       offset += common
       if (invocation.isFull) yield* invocation.flush()
       if (left.length !== right.length) {

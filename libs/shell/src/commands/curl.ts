@@ -313,20 +313,21 @@ function* fileOrText(
   }
 }
 
+const percentEncoded = (bytes: ByteString): ByteString =>
+  bytes.replace(
+    /[^\w.~-]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  )
+
 function* encoded(invocation: Invocation, value: ByteString): Task<ByteString> {
   const cut = value.search(/[=@]/)
-  const escape = (bytes: ByteString): ByteString =>
-    bytes.replace(
-      /[^\w.~-]/g,
-      (one) => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-    )
-  if (cut < 0) return escape(value)
+  if (cut < 0) return percentEncoded(value)
   const name = value.slice(0, cut)
   const raw =
     value[cut] === '@'
       ? yield* fileOrText(invocation, value.slice(cut), false)
       : value.slice(cut + 1)
-  return (name === '' ? '' : `${name}=`) + escape(raw)
+  return (name === '' ? '' : `${name}=`) + percentEncoded(raw)
 }
 
 /** A complaint with the number that is curl's exit code too. */
@@ -454,7 +455,7 @@ function* ask(
         `Failed to connect to ${hostname} port ${shown} after 0 ms: Couldn't connect to server`,
       )
     }
-    case 'timed-out': {
+    default: {
       const ms = Number.isFinite(maxSeconds) ? Math.round(maxSeconds * 1000) : 0
       throw new CurlFault(28, `Operation timed out after ${ms} milliseconds with 0 bytes received`)
     }
@@ -504,7 +505,10 @@ function* save(
   bytes: Uint8Array,
 ): Task<void> {
   const { files } = invocation
-  if (path === '-') return yield* invocation.write(bytes)
+  if (path === '-') {
+    yield* invocation.write(bytes)
+    return
+  }
   try {
     if (order.makesDirectories) {
       const names = path.split('/').slice(0, -1)
@@ -632,7 +636,10 @@ function* store(
   url: URL,
   { body }: Response,
 ): Task<void> {
-  if (given === '-') return yield* invocation.write(body.slice())
+  if (given === '-') {
+    yield* invocation.write(body.slice())
+    return
+  }
   const name = baseName(fromText(url.pathname))
   const path = given ?? (name === '' || name === '/' ? 'index.html' : name)
   const output = invocation.files.open(path, { write: true, create: true, truncate: true }).retain()

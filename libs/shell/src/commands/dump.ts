@@ -12,6 +12,9 @@ interface Span {
   readonly rowBytes: number
 }
 
+/** Every byte becomes several, so that a tick is a small piece. */
+const readSizeBytes = 512
+
 /** Cuts all inputs, one behind the other, into rows of equal size; the last one may be shorter. */
 function* rows(
   invocation: Invocation,
@@ -25,7 +28,7 @@ function* rows(
   let left = length
   const status = yield* invocation.eachInput(operands, function* (input) {
     while (left > 0) {
-      const bytes = yield* invocation.read(input)
+      const bytes = yield* invocation.read(input, readSizeBytes)
       if (bytes.length === 0) return
       const drop = Math.min(skip - skipped, bytes.length)
       skipped += drop
@@ -153,6 +156,8 @@ const oldForms: Readonly<Record<string, string>> = {
   x: 'x2',
 }
 
+const roomOf = ({ width, sizeBytes }: UnitFormat): number => (width + 1) / sizeBytes
+
 export const od: Program = function* (invocation) {
   const { flags, values, operands } = invocation.options('A:t:N:j:w:vabcdosx', {
     'address-radix': 'A',
@@ -180,7 +185,6 @@ export const od: Program = function* (invocation) {
   const rowBytes = Math.max(1, limit(values, 'w', 16))
   const span = { skip: limit(values, 'j', 0), length: limit(values, 'N', Infinity), rowBytes }
   // Several formats are set below each other, so all get the room the widest needs for a byte.
-  const roomOf = ({ width, sizeBytes }: UnitFormat): number => (width + 1) / sizeBytes
   const room = Math.max(...formats.map(roomOf))
   let last = ''
   let isRepeating = false

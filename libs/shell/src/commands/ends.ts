@@ -124,7 +124,10 @@ function tailAll(
 }
 
 function* tailOne(invocation: Invocation, input: Description, wanted: Amount): Task<void> {
-  if (wanted.isReversed) return yield* tailFrom(invocation, input, wanted)
+  if (wanted.isReversed) {
+    yield* tailFrom(invocation, input, wanted)
+    return
+  }
   // Only the end is kept, whatever comes before it.
   let text = ''
   const { stringBytesMax } = invocation

@@ -78,7 +78,8 @@ function* visit(walk: Walk, test: Test, top: ByteString, follows: boolean): Task
     try {
       stat = (follows ? files.statIfThere(path) : undefined) ?? files.stat(path, false)
     } catch (refusal) {
-      return yield* refused(walk, complaint(refusal, `'${path}'`))
+      yield* refused(walk, complaint(refusal, `'${path}'`))
+      return
     }
     const found = { path, top, depth, stat }
     const isInside = depth >= walk.depthMin

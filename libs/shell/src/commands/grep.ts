@@ -209,6 +209,9 @@ function compiled(
   }
 }
 
+/** A chunk of input may be thousands of empty lines: too many for one tick. */
+const linesPerTick = 100
+
 function* searchInput(
   invocation: Invocation,
   search: Search,
@@ -234,7 +237,7 @@ function* searchInput(
   while (count < search.max) {
     const line = lines.take() ?? (yield* lines.more())
     if (line === undefined) break
-    number++
+    if (++number % linesPerTick === 0) yield
     if (line.includes('\0') && separator === '\n' && !search.isText) isBinary = true
     const match = search.matchesAll && shows !== 'parts' ? wholeLine : yield* regex.search(line)
     if ((match !== undefined) === search.isInverted) {
@@ -252,7 +255,7 @@ function* searchInput(
     if (shows === 'nothing' || shows === 'names' || shows === 'names-without') break
     if (isBinary && shows !== 'count') {
       yield* invocation.flush()
-      invocation.put(`${invocation.name}: ${path}: binary file matches\n`)
+      yield* invocation.complain(`${path}: binary file matches`)
       return true
     }
     if (shows === 'parts' && !search.isInverted) {
@@ -275,11 +278,13 @@ function* searchInput(
     offset += line.length + 1
     if (invocation.isFull) yield* invocation.flush()
   }
-  while (afterLeft-- > 0 && shows === 'lines') {
-    const line = lines.take() ?? (yield* lines.more())
-    if (line === undefined) break
-    put(line, ++number, offset, '-')
-    offset += line.length + 1
+  if (shows === 'lines') {
+    for (; afterLeft > 0; afterLeft--) {
+      const line = lines.take() ?? (yield* lines.more())
+      if (line === undefined) break
+      put(line, ++number, offset, '-')
+      offset += line.length + 1
+    }
   }
   if (shows === 'count') invocation.put(`${search.hasNames ? `${path}:` : ''}${count}\n`)
   if (shows === 'names' && count > 0) invocation.put(`${path}\n`)

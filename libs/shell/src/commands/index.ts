@@ -1,5 +1,6 @@
 import type { ByteString } from '../byte-string.ts'
 import type { Program } from '../invocation.ts'
+import { awk } from './awk/awk.ts'
 import { base64 } from './base64.ts'
 import { cat, fold, nl, rev, tac } from './cat.ts'
 import { comm, cut, join, paste } from './columns.ts'
@@ -67,6 +68,7 @@ export const commands: ReadonlyMap<ByteString, Program> = new Map<ByteString, Pr
   Object.entries<Program>({
     ':': () => 0,
     '[': test,
+    awk,
     base64,
     basename,
     cat,
@@ -108,6 +110,7 @@ export const commands: ReadonlyMap<ByteString, Program> = new Map<ByteString, Pr
     less: cat,
     ln,
     ls,
+    mawk: awk,
     md5sum: digest('md5'),
     mkdir,
     mktemp,

@@ -4,6 +4,9 @@ import { LineReader, type Invocation } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import type { Task } from '../wait-set.ts'
 
+/** A chunk of input may be thousands of empty lines: too many for one tick. */
+const linesPerTick = 100
+
 /** Runs `each` for every line of every input, or of standard input when no input is named. */
 export function eachLine(
   invocation: Invocation,
@@ -13,11 +16,13 @@ export function eachLine(
 ): Task<number> {
   return invocation.eachInput(operands, function* (input) {
     const lines = new LineReader(invocation, input, separator)
+    let work = 0
     for (;;) {
       const line = lines.take() ?? (yield* lines.more())
       if (line === undefined) return
       each(line, lines.endedWithNewline)
       if (invocation.isFull) yield* invocation.flush()
+      if (++work % linesPerTick === 0) yield
     }
   })
 }

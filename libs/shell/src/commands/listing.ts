@@ -137,7 +137,7 @@ class Lister {
             two.stat.modifiedAtMs - one.stat.modifiedAtMs || byName(one, two)
         : byName
     const sorted = this.#flags.has('U') ? [...entries] : entries.toSorted(compare)
-    return this.#flags.has('r') ? sorted.reverse() : sorted
+    return this.#flags.has('r') ? sorted.toReversed() : sorted
   }
 
   #put(entries: readonly Entry[]): void {
@@ -230,7 +230,7 @@ export const stat: Program = function* (invocation) {
       invocation.put(statText(invocation, text, path, found))
     } catch (refusal) {
       yield* invocation.flush()
-      yield* invocation.complain(`cannot stat '${path}': ${complaint(refusal)}`)
+      yield* invocation.complain(`cannot statx '${path}': ${complaint(refusal)}`)
       status = 1
     }
   }

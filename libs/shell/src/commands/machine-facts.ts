@@ -53,6 +53,9 @@ export const uname: Program = (invocation) => {
   return invocation.answer(`${shown.join(' ')}\n`)
 }
 
+const labelled = (number: number, label: ByteString): ByteString =>
+  label === String(number) ? label : `${number}(${label})`
+
 export const id: Program = (invocation) => {
   const { flags, operands } = invocation.options('ugGnrz', {
     user: 'u',
@@ -77,8 +80,6 @@ export const id: Program = (invocation) => {
   if (flags.has('u')) return invocation.answer(`${isNamed ? user : uid}\n`)
   if (flags.has('g') || flags.has('G')) return invocation.answer(`${isNamed ? group : gid}\n`)
   if (isNamed) throw new ScriptFault('cannot print only names or real IDs in default format', 1)
-  const labelled = (number: number, label: ByteString): ByteString =>
-    label === String(number) ? label : `${number}(${label})`
   const groupText = labelled(gid, group)
   return invocation.answer(`uid=${labelled(uid, user)} gid=${groupText} groups=${groupText}\n`)
 }
@@ -179,7 +180,7 @@ export const umount: Program = (invocation) => {
   )
 }
 
-const mountColumns: Readonly<Record<string, (mount: Mount) => string>> = {
+const mountColumns: Readonly<Record<string, (row: Mount) => string>> = {
   TARGET: ({ at }) => at,
   SOURCE: ({ source }) => source,
   FSTYPE: ({ type }) => type,
@@ -192,26 +193,26 @@ const mountColumns: Readonly<Record<string, (mount: Mount) => string>> = {
 
 /** A mount with the branch that `findmnt` draws in front of it. */
 interface Branch {
-  readonly mount: Mount
+  readonly row: Mount
   readonly lead: string
 }
 
 function branches(mounts: readonly Mount[], isList: boolean): readonly Branch[] {
-  if (isList) return mounts.map((mount) => ({ mount, lead: '' }))
-  const parentOf = (mount: Mount): Mount | undefined => {
+  if (isList) return mounts.map((row) => ({ row, lead: '' }))
+  const parentOf = (row: Mount): Mount | undefined => {
     const above = mounts.filter(({ at }) => {
       const base = at.endsWith('/') ? at : `${at}/`
-      return at !== mount.at && mount.at.startsWith(base)
+      return at !== row.at && row.at.startsWith(base)
     })
     return above.toSorted((one, two) => two.at.length - one.at.length)[0]
   }
   const drawn: Branch[] = []
   const draw = (parent: Mount | undefined, indent: string, depth: number): void => {
-    const children = mounts.filter((mount) => parentOf(mount) === parent)
-    for (const [index, mount] of children.entries()) {
+    const children = mounts.filter((row) => parentOf(row) === parent)
+    for (const [index, row] of children.entries()) {
       const isLast = index === children.length - 1
-      drawn.push({ mount, lead: depth === 0 ? '' : `${indent}${isLast ? '└─' : '├─'}` })
-      draw(mount, depth === 0 ? '' : `${indent}${isLast ? '  ' : '│ '}`, depth + 1)
+      drawn.push({ row, lead: depth === 0 ? '' : `${indent}${isLast ? '└─' : '├─'}` })
+      draw(row, depth === 0 ? '' : `${indent}${isLast ? '  ' : '│ '}`, depth + 1)
     }
   }
   draw(undefined, '', 0)
@@ -244,8 +245,8 @@ export const findmnt: Program = (invocation) => {
     )
   if (mounts.length === 0) return 1
   const isList = flags.has('l') || flags.has('r') || target !== undefined || types !== undefined
-  const rows = branches(mounts, isList).map(({ mount, lead }) =>
-    names.map((name) => (name === 'TARGET' ? lead : '') + (mountColumns[name]?.(mount) ?? '')),
+  const rows = branches(mounts, isList).map(({ row, lead }) =>
+    names.map((name) => (name === 'TARGET' ? lead : '') + (mountColumns[name]?.(row) ?? '')),
   )
   if (!flags.has('n')) rows.unshift(names)
   return invocation.answer(
@@ -296,8 +297,8 @@ export const df: Program = function* (invocation) {
       try {
         invocation.files.stat(path)
         const at = mountPoint(invocation, path)
-        const mount = all.find((one) => fromText(one.at) === at)
-        if (mount !== undefined) named.push(mount)
+        const found = all.find((one) => fromText(one.at) === at)
+        if (found !== undefined) named.push(found)
       } catch (refusal) {
         yield* invocation.complain(complaint(refusal, path))
         status = 1

@@ -83,7 +83,7 @@ export const rmdir: Program = (invocation) => {
   needOperand(options)
   const { flags, operands } = options
   return eachPath(invocation, operands, 'failed to remove', (path) => {
-    for (const prefix of flags.has('p') ? prefixes(path).reverse() : [path]) {
+    for (const prefix of flags.has('p') ? prefixes(path).toReversed() : [path]) {
       try {
         invocation.files.rmdir(prefix)
       } catch (refusal) {
@@ -120,6 +120,7 @@ export const rm: Program = function* (invocation) {
 
 class Remover {
   status = 0
+  #refusals = 0
   readonly #invocation: Invocation
   readonly #flags: ReadonlySet<string>
 
@@ -137,20 +138,24 @@ class Remover {
       if (!(refusal instanceof FileSystemError)) throw refusal
       const isMissing = refusal.posix === 'ENOENT' || refusal.posix === 'ENOTDIR'
       if (isMissing && this.#flags.has('f')) return
-      return yield* this.refused(`cannot remove '${path}': ${complaint(refusal)}`)
+      yield* this.refused(`cannot remove '${path}': ${complaint(refusal)}`)
+      return
     }
     yield
     try {
       if (kind !== 'directory') files.unlink(path)
       else if (this.#flags.has('r') || this.#flags.has('R')) {
-        const before = this.status
+        const before = this.#refusals
         for (const name of files.list(path))
           yield* this.remove(`${path.replace(/\/+$/, '')}/${name}`)
         // What is inside and stays has been complained about already.
-        if (this.status !== 0 && this.status !== before) return
+        if (this.#refusals > before) return
         files.rmdir(path)
       } else if (this.#flags.has('d')) files.rmdir(path)
-      else return yield* this.refused(`cannot remove '${path}': Is a directory`)
+      else {
+        yield* this.refused(`cannot remove '${path}': Is a directory`)
+        return
+      }
       if (this.#flags.has('v')) {
         this.#invocation.put(`removed ${kind === 'directory' ? 'directory ' : ''}'${path}'\n`)
       }
@@ -161,6 +166,7 @@ class Remover {
 
   *refused(message: ByteString): Task<void> {
     this.status = 1
+    this.#refusals++
     yield* this.#invocation.flush()
     yield* this.#invocation.complain(message)
   }
@@ -244,7 +250,8 @@ export class Copier {
     try {
       found = files.stat(source, followsLink)
     } catch (refusal) {
-      return yield* this.#refused(`cannot stat '${source}': ${complaint(refusal)}`)
+      yield* this.#refused(`cannot stat '${source}': ${complaint(refusal)}`)
+      return
     }
     const there = files.statIfThere(target)
     const isSame =
@@ -253,12 +260,14 @@ export class Copier {
       there.inode === found.inode &&
       there.device === found.device
     if (isSame && found.kind === 'file') {
-      return yield* this.#refused(`'${source}' and '${target}' are the same file`)
+      yield* this.#refused(`'${source}' and '${target}' are the same file`)
+      return
     }
     if (this.#has('n') && there !== undefined && found.kind !== 'directory') return
     if (this.#has('u') && there !== undefined && there.modifiedAtMs >= found.modifiedAtMs) return
     if (found.kind === 'directory' && !this.#isRecursive) {
-      return yield* this.#refused(`-r not specified; omitting directory '${source}'`)
+      yield* this.#refused(`-r not specified; omitting directory '${source}'`)
+      return
     }
     try {
       if (found.kind === 'directory') yield* this.#directory(source, target, found, there)
@@ -268,7 +277,8 @@ export class Copier {
       } else yield* this.#file(source, target, found, there)
     } catch (refusal) {
       if (!(refusal instanceof FileSystemError)) throw refusal
-      return yield* this.#refused(`${this.#doing(refusal, source, target)}: ${complaint(refusal)}`)
+      yield* this.#refused(`${this.#doing(refusal, source, target)}: ${complaint(refusal)}`)
+      return
     }
     if (this.#has('v')) this.#invocation.put(`'${source}' -> '${target}'\n`)
     if (this.#keepsAttributes && found.kind !== 'symlink') this.keepAttributes(target, found)
@@ -294,13 +304,13 @@ export class Copier {
   ): Task<void> {
     const { files } = this.#invocation
     if (there !== undefined && there.kind !== 'directory') {
-      return yield* this.#refused(
-        `cannot overwrite non-directory '${target}' with directory '${source}'`,
-      )
+      yield* this.#refused(`cannot overwrite non-directory '${target}' with directory '${source}'`)
+      return
     }
     const inside = `${files.realPath(source)}/`
     if (`${files.realPath(target)}/`.startsWith(inside)) {
-      return yield* this.#refused(`cannot copy a directory, '${source}', into itself, '${target}'`)
+      yield* this.#refused(`cannot copy a directory, '${source}', into itself, '${target}'`)
+      return
     }
     if (there === undefined) files.mkdir(target, found.mode | 0o700)
     for (const name of files.list(source)) {
@@ -319,7 +329,8 @@ export class Copier {
   ): Task<void> {
     const { files } = this.#invocation
     if (there?.kind === 'directory') {
-      return yield* this.#refused(`cannot overwrite directory '${target}' with non-directory`)
+      yield* this.#refused(`cannot overwrite directory '${target}' with non-directory`)
+      return
     }
     const input = files.open(source).retain()
     try {

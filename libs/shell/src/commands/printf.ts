@@ -81,7 +81,7 @@ export const echo: Program = (invocation) => {
 }
 
 /** One piece of a format: text as it is, or a conversion with what stands between `%` and its letter. */
-type Piece =
+export type Piece =
   | { readonly type: 'text'; readonly text: ByteString }
   | {
       readonly type: 'conversion'
@@ -93,7 +93,16 @@ type Piece =
 
 const conversion = /%([-+ 0#]*)(\*|\d*)(?:\.(\*|-?\d*))?(?:hh|h|ll|l|L|q|j|z|t)?([a-zA-Z%])/y
 
-function parseFormat(format: ByteString): {
+/**
+ * Takes a format apart.
+ *
+ * @param hasEscapes whether backslashes in its text are still to be read
+ * @throws ScriptFault for a conversion that nobody knows
+ */
+export function parseFormat(
+  format: ByteString,
+  hasEscapes = true,
+): {
   readonly pieces: readonly Piece[]
   readonly isLast: boolean
 } {
@@ -103,7 +112,10 @@ function parseFormat(format: ByteString): {
     const percent = format.indexOf('%', at)
     const end = percent < 0 ? format.length : percent
     if (end > at) {
-      const { text, isLast } = unescape(format.slice(at, end), false)
+      const source = format.slice(at, end)
+      const { text, isLast } = hasEscapes
+        ? unescape(source, false)
+        : { text: source, isLast: false }
       pieces.push({ type: 'text', text })
       if (isLast) return { pieces, isLast }
     }
@@ -124,7 +136,7 @@ function parseFormat(format: ByteString): {
 }
 
 /** How wide a field may be made: beyond it nobody reads, and memory would go. */
-const widthMax = 65_536
+export const widthMax = 65_536
 
 /** One number, width and precision as C's `printf` writes it. */
 export interface Shape {
@@ -166,7 +178,7 @@ export function formatInteger(value: bigint, letter: string, shape: Shape): Byte
 /** A floating-point number as `%e %f %g` write it. */
 export function formatFloat(value: number, letter: string, shape: Shape): ByteString {
   const { flags } = shape
-  const precision = Math.min(shape.precision ?? 6, 100)
+  const precision = Math.min(shape.precision ?? 6, decimalsMax)
   const plus = flags.includes('+') ? '+' : flags.includes(' ') ? ' ' : ''
   const isNegative = value < 0 || Object.is(value, -0)
   const magnitude = Math.abs(value)
@@ -185,24 +197,47 @@ export function formatFloat(value: number, letter: string, shape: Shape): ByteSt
   return pad((isNegative ? '-' : plus) + digits, shape, true)
 }
 
+/**
+ * JavaScript rounds 0.5 up where C rounds to the even neighbour. Only a value that lies exactly between
+ * two neighbours is rounded anew: its decimals end with a 5 right behind the last one that is kept.
+ *
+ * @param exact many more decimals than `rounded`, up to where the value ends
+ */
+function halfToEven(rounded: string, exact: string): string {
+  const [digits = ''] = /^[\d.]+/.exec(rounded) ?? []
+  const [all = ''] = /^[\d.]+/.exec(exact) ?? []
+  const tail = all.slice(digits.length).replace('.', '')
+  if (!/^50*$/.test(tail) || rounded.length - digits.length !== exact.length - all.length)
+    return rounded
+  const truncated = all.slice(0, digits.length)
+  const isEven = '02468'.includes(truncated.at(-1) ?? '')
+  return isEven ? truncated + rounded.slice(digits.length) : rounded
+}
+
+const decimalsMax = 100
+
 // `toFixed` gives up at 10^21 and answers with an exponent.
 function fixed(magnitude: number, precision: number): string {
-  if (magnitude < 1e21) return magnitude.toFixed(precision)
+  if (magnitude < 1e21) {
+    return halfToEven(magnitude.toFixed(precision), magnitude.toFixed(decimalsMax))
+  }
   const whole = BigInt(magnitude).toString()
   return precision === 0 ? whole : `${whole}.${'0'.repeat(precision)}`
 }
 
-const exponential = (magnitude: number, precision: number): string =>
-  magnitude.toExponential(precision).replace(/e([+-])(\d)$/, 'e$10$2')
+function exponential(magnitude: number, precision: number): string {
+  const text = halfToEven(magnitude.toExponential(precision), magnitude.toExponential(decimalsMax))
+  return text.replace(/e([+-])(\d)$/, 'e$10$2')
+}
 
 function general(magnitude: number, precision: number, keepsZeros: boolean): string {
   const digits = Math.max(precision, 1)
-  const exponent = magnitude === 0 ? 0 : Number(magnitude.toExponential(digits - 1).split('e')[1])
+  const exponent = magnitude === 0 ? 0 : Number(exponential(magnitude, digits - 1).split('e')[1])
   if (exponent < -4 || exponent >= digits) {
     const [mantissa = '', power = ''] = exponential(magnitude, digits - 1).split('e')
     return `${keepsZeros ? mantissa : trimZeros(mantissa)}e${power}`
   }
-  const text = magnitude.toFixed(Math.min(digits - 1 - exponent, 100))
+  const text = fixed(magnitude, Math.min(digits - 1 - exponent, decimalsMax))
   return keepsZeros ? text : trimZeros(text)
 }
 
@@ -262,7 +297,7 @@ function* print(
   let at = 0
   let status = 0
   const next = (): ByteString => operands[at++] ?? ''
-  do {
+  for (;;) {
     for (const piece of pieces) {
       if (piece.type === 'text') {
         invocation.put(piece.text)
@@ -297,9 +332,9 @@ function* print(
       invocation.put(text)
     }
     if (invocation.isFull) yield* invocation.flush()
+    if (at >= operands.length || isLast) return status
     yield
-  } while (at < operands.length && !isLast)
-  return status
+  }
 }
 
 function converted(

@@ -99,7 +99,7 @@ export const pgrep: Program = function* (invocation) {
   if (pattern === undefined) throw new ScriptFault('no matching criteria specified', 2)
   const regex = compileRegex(pattern, 'extended')
   let count = 0
-  for (const process of [...invocation.process.kernel.processes.values()]) {
+  for (const process of Array.from(invocation.process.kernel.processes.values())) {
     if (process === invocation.process) continue
     const text = flags.has('f') ? process.argv.join(' ') : commandName(process)
     const match = yield* regex.search(text)
@@ -138,9 +138,10 @@ const args = (process: Process): ByteString => process.argv.join(' ')
 
 const started = (process: Process): ByteString => formatTime('%H:%M', process.startedAtMs)
 
+const two = (value: number): string => String(Math.floor(value)).padStart(2, '0')
+
 function elapsed(process: Process, invocation: Invocation): string {
   const seconds = Math.max(0, Math.floor((invocation.nowMs - process.startedAtMs) / 1000))
-  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0')
   const clock = `${two((seconds / 60) % 60)}:${two(seconds % 60)}`
   const hours = Math.floor(seconds / 3600)
   if (hours === 0) return clock

@@ -102,16 +102,13 @@ class Parser {
       }
       commands.push(command)
     }
-    if (open.length > 0) throw this.#fault("unmatched `{'")
+    if (open.length > 0) throw new ScriptFault("-e expression #1, char 0: unmatched `{'", 1)
     const labels = new Set(
       commands.flatMap(({ action }) => (action.do === 'label' ? [action.label] : [])),
     )
     for (const { action } of commands) {
       if ('label' in action && action.label !== '' && !labels.has(action.label)) {
-        throw new ScriptFault(
-          `-e expression #1, char ${this.#source.length}: can't find label for jump to \`${action.label}'`,
-          1,
-        )
+        throw new ScriptFault(`can't find label for jump to \`${action.label}'`, 4)
       }
     }
     return commands
@@ -254,8 +251,10 @@ class Parser {
         this.#skip(/[ \t]/)
         path = this.#restOfLine()
         break
-      } else if (/[a-zA-Z0]/.test(flag)) throw this.#fault("unknown option to `s'")
-      else break
+      } else if (/[a-zA-Z0]/.test(flag)) {
+        this.#at++
+        throw this.#fault("unknown option to `s'")
+      } else break
       if (!/[1-9]/.test(flag)) this.#at++
     }
     if (path === undefined) this.#end()
@@ -355,6 +354,7 @@ class Parser {
       return
     }
     if (character === '}' || character === '#') return
+    this.#at++
     throw this.#fault('extra characters after command')
   }
 

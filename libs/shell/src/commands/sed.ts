@@ -364,7 +364,7 @@ class Editor {
         const line = this.#lineNumber
         return step === 0 ? line === first : line >= first && (line - first) % step === 0
       }
-      case 'regex':
+      default:
         return (yield* this.#regex(address.regex).search(this.#pattern)) !== undefined
     }
   }

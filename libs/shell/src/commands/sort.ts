@@ -127,20 +127,23 @@ function generalIn(text: ByteString): number {
   return Number.isNaN(value) ? -Infinity : value
 }
 
-function compareHuman(left: ByteString, right: ByteString): number {
-  const rank = (text: ByteString): number => {
-    const [, sign, digits = '', unit = ' '] = /^\s*(-?)(\d*\.?\d*)([KMGTPEZYk]?)/.exec(text) ?? []
-    if (Number(digits) === 0) return 0
-    const order = 1 + Math.max(0, units.indexOf(asciiUpper(unit || ' ')))
-    return sign === '-' ? -order : order
-  }
-  return rank(left) - rank(right) || numberIn(left) - numberIn(right)
+/** What counts first: the sign and the unit. */
+function humanRank(text: ByteString): number {
+  const [, sign, digits = '', unit = ' '] = /^\s*(-?)(\d*\.?\d*)([KMGTPEZYk]?)/.exec(text) ?? []
+  if (Number(digits) === 0) return 0
+  const order = 1 + Math.max(0, units.indexOf(asciiUpper(unit || ' ')))
+  return sign === '-' ? -order : order
 }
 
+function compareHuman(left: ByteString, right: ByteString): number {
+  return humanRank(left) - humanRank(right) || numberIn(left) - numberIn(right)
+}
+
+const versionParts = (text: ByteString): string[] => text.match(/\d+|\D+/g) ?? []
+
 function compareVersion(left: ByteString, right: ByteString): number {
-  const parts = (text: ByteString): string[] => text.match(/\d+|\D+/g) ?? []
-  const one = parts(left)
-  const two = parts(right)
+  const one = versionParts(left)
+  const two = versionParts(right)
   for (let at = 0; at < Math.max(one.length, two.length); at++) {
     const a = one[at] ?? ''
     const b = two[at] ?? ''
@@ -176,7 +179,7 @@ const comparisonsPerTick = 500
 /** Merge sort that ticks: a stable order of any number of lines without ever holding up a machine. */
 export function* mergeSort(lines: readonly ByteString[], compare: Comparison): Task<ByteString[]> {
   let source = [...lines]
-  let target = new Array<ByteString>(source.length)
+  let target = [...lines]
   let work = 0
   for (let width = 1; width < source.length; width *= 2) {
     for (let start = 0; start < source.length; start += 2 * width) {

@@ -71,8 +71,8 @@ function parseSet(source: ByteString): Listed {
 }
 
 function complement(codes: readonly number[]): number[] {
-  const members = new Set(codes)
-  return Array.from({ length: 256 }, (_, code) => code).filter((code) => !members.has(code))
+  const known = new Set(codes)
+  return Array.from({ length: 256 }, (_, code) => code).filter((code) => !known.has(code))
 }
 
 /** What each byte becomes. */
@@ -81,7 +81,7 @@ function mapping(from: readonly number[], second: Listed, isTruncated: boolean):
   if (second.fill !== undefined) {
     const { at, code } = second.fill
     const missing = Math.max(0, from.length - to.length)
-    to.splice(at, 0, ...new Array<number>(missing).fill(code))
+    to.splice(at, 0, ...Array.from({ length: missing }, () => code))
   }
   const table = Uint8Array.from({ length: 256 }, (_, code) => code)
   const last = to.at(-1)
@@ -91,6 +91,13 @@ function mapping(from: readonly number[], second: Listed, isTruncated: boolean):
     if (index >= to.length && isTruncated) break
     table[code] = to[index] ?? last
   }
+  return table
+}
+
+/** One for every byte of a set. */
+function members(codes: readonly number[]): Uint8Array {
+  const table = new Uint8Array(256)
+  for (const code of codes) table[code] = 1
   return table
 }
 
@@ -121,16 +128,16 @@ export const tr: Program = (invocation) => {
   const two = second === undefined ? undefined : parseSet(second)
   const translates = !deletes && two !== undefined
   const table = translates ? mapping(from, two, flags.has('t')) : undefined
-  const deleted = new Set(deletes ? from : [])
-  const squeezed = new Set(squeezes ? (two?.codes ?? from) : [])
+  const deleted = members(deletes ? from : [])
+  const squeezed = members(squeezes ? (two?.codes ?? from) : [])
   let last = -1
   return eachChunk(invocation, [], (bytes) => {
     const out = new Uint8Array(bytes.length)
     let length = 0
     for (const byte of bytes) {
-      if (deleted.has(byte)) continue
+      if (deleted[byte] === 1) continue
       const code = table?.[byte] ?? byte
-      if (code === last && squeezed.has(code)) continue
+      if (code === last && squeezed[code] === 1) continue
       last = code
       out[length++] = code
     }
