@@ -102,6 +102,19 @@ describe('a login', () => {
   })
 })
 
+test('nobody is refused by a cluster that does not know its users yet', async () => {
+  const random = new SeededRandom(5)
+  const early = new MemoryCluster({ clock, random, identities: await firstPeople(random) })
+  const asked = early.masters.map(({ actor }) =>
+    actor.identity.login('root', password(rootPassword)),
+  )
+  const came = await early.settle(Promise.allSettled(asked))
+  const answers = came.map((one) =>
+    one.status === 'fulfilled' ? typeof one.value : (one.reason as { code: string }).code,
+  )
+  expect(answers.filter((one) => one !== 'string' && one !== 'cluster.unavailable')).toEqual([])
+})
+
 describe('a token', () => {
   test('of another key, or with another algorithm, is nobody’s', async () => {
     const exp = Math.floor(clock.nowMs() / 1000) + 60

@@ -75,7 +75,7 @@ export class IdentityService implements IdentityApi {
 
   async login(uid: string, password: RedactedBytes): Promise<string | undefined> {
     try {
-      await this.#options.refresh()
+      await this.#refresh()
       const isRight = await this.#isPasswordOf(uid, password)
       return await this.#admit(uid, isRight)
     } finally {
@@ -84,7 +84,7 @@ export class IdentityService implements IdentityApi {
   }
 
   async loginService(uid: string, loginToken: string): Promise<string | undefined> {
-    await this.#options.refresh()
+    await this.#refresh()
     return this.#admit(uid, await this.#isLoginTokenOf(uid, loginToken))
   }
 
@@ -103,7 +103,7 @@ export class IdentityService implements IdentityApi {
     try {
       const stamp = this.#stampOf(uid)
       if (this.#memory.knows(uid, stamp, password)) return this.#principal(uid)
-      await this.#options.refresh()
+      await this.#refresh()
       if (!(await this.#isPasswordOf(uid, password))) return undefined
       this.#memory.remember(uid, this.#stampOf(uid), password)
       return this.#principal(uid)
@@ -150,6 +150,12 @@ export class IdentityService implements IdentityApi {
   #principal(uid: string): Principal | undefined {
     const user = this.#users.get(userKey(uid))?.record
     return user && { uid: user.uid, isSuperuser: this.isSuperuser(uid) }
+  }
+
+  /** @throws Unavailable also while a new cluster has no users: nobody is refused for coming early */
+  async #refresh(): Promise<void> {
+    await this.#options.refresh()
+    this.#options.keys.tokenKey()
   }
 
   #stampOf(uid: string): number {

@@ -135,6 +135,26 @@ describe('a new cluster', () => {
   })
 })
 
+describe('a master that has stopped', () => {
+  test('leads no more, and answers nobody', async () => {
+    const { leader } = cluster
+    const waiting = leader.actor.secrets.list(root, '')
+    leader.actor.stop()
+    await expect(waiting).rejects.toMatchObject({ code: 'cluster.unavailable' })
+    await expect(leader.actor.secrets.list(root, '')).rejects.toMatchObject({
+      code: 'cluster.unavailable',
+    })
+    await expect(leader.actor.secrets.create(root, 'a', text('x'))).rejects.toMatchObject({
+      code: 'cluster.unavailable',
+    })
+    expect(leader.actor.status()).toMatchObject({
+      role: 'follower',
+      isReady: false,
+      leader: undefined,
+    })
+  })
+})
+
 describe('a term', () => {
   test('MA12: is over for whoever was deposed: what it decided can never be committed', async () => {
     const old = cluster.leader

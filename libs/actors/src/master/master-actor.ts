@@ -218,6 +218,7 @@ export class MasterActor implements MasterApi {
   /** Nobody is answered any more, and whoever waits is told. */
   stop(): void {
     this.#isStopped = true
+    this.#replicated.stop()
     this.#endTerm()
     this.#options.replica.close()
   }
@@ -226,17 +227,16 @@ export class MasterActor implements MasterApi {
 
   status(): MasterStatus {
     const { replica, settings, store } = this.#options
+    const leader = this.#isStopped ? none : replica.leader
+    const role = this.#isStopped ? 'follower' : replica.role
     const isFounded = store.get(foundingKey) !== undefined
     return {
       masterId: settings.masterId,
       clusterId: settings.clusterId,
-      role: replica.role,
+      role,
       term: replica.term,
-      leader: replica.leader === none ? undefined : this.#members.byNode(replica.leader),
-      isReady:
-        replica.role === 'leader'
-          ? this.#term?.core !== undefined
-          : isFounded && replica.leader !== none,
+      leader: leader === none ? undefined : this.#members.byNode(leader),
+      isReady: role === 'leader' ? this.#term?.core !== undefined : isFounded && leader !== none,
       appliedIndex: replica.appliedIndex,
       commitIndex: replica.commitIndex,
       revision: store.revision,

@@ -13,6 +13,7 @@ export interface Agreement {
 export class Replicated {
   readonly view: View
   readonly #agreement: Agreement
+  #isStopped = false
 
   constructor(view: View, agreement: Agreement) {
     this.view = view
@@ -20,18 +21,29 @@ export class Replicated {
   }
 
   /** After this, {@link view} shows every change that was acknowledged before the call. */
-  refresh(): Promise<void> {
-    return this.#agreement.linearize()
+  async refresh(): Promise<void> {
+    this.#checkWorks()
+    await this.#agreement.linearize()
   }
 
   /** Answers with the revision, or undefined when a claim did not hold and nothing changed. */
   async commit(txn: Txn): Promise<number | undefined> {
+    this.#checkWorks()
     const { succeeded, rejection, revision } = await this.#agreement.propose(txn)
     if (rejection !== undefined) {
       // A repetition that came after a later command of its session: what it came to is forgotten.
       throw new OutcomeUnknown(`the log refused a transaction as ${rejection}`)
     }
     return succeeded ? revision : undefined
+  }
+
+  /** Whoever asks after this is told, rather than left to wait for a member that does no more. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  #checkWorks(): void {
+    if (this.#isStopped) throw new Unavailable('this master is stopping')
   }
 }
 

@@ -1,4 +1,4 @@
-import { taskIn, tasksIn, type RecordReader, type TaskRecord } from '@conclave/cluster'
+import { TaskRecord, tasksIn, type RecordReader } from '@conclave/cluster'
 import type { Clock, Random } from '@conclave/kernel'
 import { uuidBytes } from '@conclave/kernel'
 import {
@@ -54,6 +54,7 @@ export class RunService implements RunApi {
   readonly #replicated: Replicated
   readonly #access: Access
   readonly #runs: Records<RunRecord>
+  readonly #tasks: Records<TaskRecord>
   readonly #specs = new WeakMap<RunRecord, unknown>()
   readonly #changed = new Signal()
   readonly #ticked = new Signal()
@@ -65,7 +66,8 @@ export class RunService implements RunApi {
     this.#options = options
     this.#replicated = options.replicated
     this.#access = options.access
-    this.#runs = new Records(options.replicated.view, RunRecord)
+    this.#runs = new Records(options.replicated.view, RunRecord, 16_384)
+    this.#tasks = new Records(options.replicated.view, TaskRecord, 16_384)
   }
 
   async submit(caller: Caller, json: unknown): Promise<RunView> {
@@ -115,14 +117,19 @@ export class RunService implements RunApi {
   async *watch(caller: Caller, runId: string, signal: AbortSignal): AsyncGenerator<RunView> {
     await this.#replicated.refresh()
     let seen: string | undefined
+    let told: string | undefined
     while (!signal.aborted) {
       const changed = this.#changed.wait(signal)
       const { record, modRevision } = this.#visible(caller, runId)
-      const now = `${modRevision} ${this.#taskRevision(record)}`
+      const task = this.#taskOf(record.frameworkId, record)
+      const now = `${modRevision} ${task?.modRevision ?? 0}`
       if (now !== seen) {
         seen = now
         const view = this.#view(record)
-        yield view
+        const text = JSON.stringify(view)
+        // Not every change of a record shows, as when an update was acknowledged.
+        if (text !== told) yield view
+        told = text
         if (view.isTerminal) return
       }
       await changed
@@ -251,7 +258,7 @@ export class RunService implements RunApi {
     const known = runId === '' ? undefined : this.#runs.get(runKey(runId))
     const frameworkId = known?.record.frameworkId ?? ofTask
     if (known === undefined || frameworkId === undefined) return
-    const task = taskIn(this.#options.reader, frameworkId, known.record.taskId)
+    const task = this.#taskOf(frameworkId, known.record)?.record
     const wantsEnd = known.record.killRequestedAtMs !== undefined
     if (task !== undefined && wantsEnd && !isTerminal(task.state)) kill(task)
     const next = noted(known.record, task)
@@ -291,15 +298,14 @@ export class RunService implements RunApi {
     )
   }
 
-  #taskRevision({ frameworkId, taskId }: RunRecord): number {
-    if (frameworkId === undefined) return 0
-    return this.#replicated.view.get(`${tasksPrefix}${frameworkId}/${taskId}`)?.modRevision ?? 0
+  #taskOf(frameworkId: string | undefined, { taskId }: RunRecord): Stored<TaskRecord> | undefined {
+    if (frameworkId === undefined) return undefined
+    return this.#tasks.get(`${tasksPrefix}${frameworkId}/${taskId}`)
   }
 
   #view(record: RunRecord): RunView {
     const { id, taskId, name, submittedBy, submittedAtMs, frameworkId, outcome } = record
-    const task =
-      frameworkId === undefined ? undefined : taskIn(this.#options.reader, frameworkId, taskId)
+    const task = this.#taskOf(frameworkId, record)?.record
     const now = outcome ?? task
     return {
       runId: id,
