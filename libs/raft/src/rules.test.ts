@@ -3,6 +3,7 @@ import { SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
 import { decodeMessage } from './codec.ts'
 import { confChange } from './conf-change.ts'
+import { packContext } from './context.ts'
 import type { Entry } from './entry.ts'
 import { RaftError, proposalDropped } from './errors.ts'
 import { message, waitsForDisk } from './message.ts'
@@ -31,6 +32,17 @@ function tick(group: Group, ids: readonly number[], count: number): void {
     for (const id of ids) group.node(id).tick()
     group.settle(ids)
   }
+}
+
+/** A follower whose log, behind what it was founded with, holds these entries of term 2. */
+function followerWith(log: readonly string[]): { node: RawNode; storage: MemoryStorage } {
+  const storage = new MemoryStorage()
+  storage.applySnapshot(foundingSnapshot([1, 2, 3]))
+  storage.append(
+    log.map((text, at) => ({ type: 'EntryNormal', term: 2, index: 2 + at, data: utf8(text) })),
+  )
+  storage.setHardState({ term: 2, vote: 0, commit: 1 })
+  return { node: new RawNode({ id: 2, storage, random: new SeededRandom(1) }), storage }
 }
 
 describe('elections', () => {
@@ -174,6 +186,14 @@ describe('the log', () => {
     expect(group.member(1).digest).toBe(group.member(2).digest)
   })
 
+  test('RF3: a follower commits no further than what it is known to share with its leader', () => {
+    const { node } = followerWith(['older 2', 'older 3', 'older 4'])
+
+    node.step(message({ type: 'MsgApp', to: 2, from: 1, term: 3, index: 2, logTerm: 2, commit: 4 }))
+
+    expect(node.basicStatus().hardState.commit).toBe(2)
+  })
+
   test('RF4: nothing that promises a write leaves before it', () => {
     const group = ledGroup()
     write(group, 1, 'promised')
@@ -279,6 +299,7 @@ describe('flow', () => {
     const group = ledGroup()
     write(group, 1, 'known')
     group.settle()
+    group.member(2).compact(0)
     const { digest } = group.member(2)
     const { term } = group.node(2).basicStatus().hardState
     const offer = (index: number, voters: readonly number[]): void => {
@@ -292,6 +313,18 @@ describe('flow', () => {
     offer(99, [1, 3])
 
     expect(group.member(2).digest).toBe(digest)
+  })
+
+  test('RF13: a snapshot that the log agrees with takes nothing of it away', () => {
+    const { node } = followerWith(['two', 'three', 'four'])
+    const { meta } = foundingSnapshot([1, 2, 3])
+    const snapshot = { meta: { ...meta, index: 3, term: 2 }, data: utf8('state') }
+
+    node.step(message({ type: 'MsgSnap', to: 2, from: 1, term: 3, snapshot }))
+
+    expect(node.basicStatus().lastIndex).toBe(4)
+    expect(node.basicStatus().hardState.commit).toBe(3)
+    expect(node.ready().snapshot).toBeUndefined()
   })
 
   test('RF13: a newcomer is sent a snapshot that was taken after it was added', () => {
@@ -341,6 +374,24 @@ describe('reads', () => {
     group.node(1).readIndex(utf8('lonely'))
     tick(group, [1], 5)
     expect(group.member(1).reads).toEqual([])
+  })
+
+  test('RF5: an answer to an older round confirms no read that came after it', () => {
+    const group = ledGroup()
+    group.node(1).readIndex(utf8('first'))
+    group.settle([1])
+    group.deliver(group.inFlight.findIndex(({ to }) => to === 2))
+    group.settle([2])
+    const answers = group.inFlight.filter(({ to }) => to === 1)
+    group.drop(() => true)
+
+    group.node(1).readIndex(utf8('second'))
+    group.settle([1])
+    group.drop(() => true)
+    group.inFlight.push(...answers)
+    group.settle([1, 2])
+
+    expect(group.member(1).reads.map(({ context }) => utf8Text(context))).toEqual(['first'])
   })
 
   test('RF5: a follower learns an index that covers every write before its question', () => {
@@ -457,12 +508,87 @@ describe('membership', () => {
     )
   })
 
+  test('RF7: a member with a committed change that it has not applied does not campaign', () => {
+    const group = ledGroup()
+    group.node(1).proposeConfChange(confChange([{ type: 'ConfChangeAddLearnerNode', nodeId: 4 }]))
+    group.settle([1, 3])
+    // Both the entry and its commitment reach the second member, which has not come to work on it.
+    group.node(1).tick()
+    while (group.node(1).hasReady()) group.process(1)
+    while (group.inFlight.length > 0) group.deliver(0)
+    expect(group.node(2).basicStatus().hardState.commit).toBeGreaterThan(
+      group.node(2).basicStatus().applied,
+    )
+
+    group.node(2).campaign()
+
+    expect(state(group, 2)).toBe('StateFollower')
+  })
+
+  test('RF7: a candidate that learns of a committed change does not win in the configuration before', () => {
+    const group = ledGroup()
+    group.node(1).proposeConfChange(confChange([{ type: 'ConfChangeAddLearnerNode', nodeId: 4 }]))
+    group.process(1)
+    const toBoth = group.inFlight.splice(0)
+    group.inFlight.push(...toBoth)
+    group.settle([2, 3])
+    while (group.inFlight.length > 0) group.deliver(0)
+    group.settle([2, 3])
+    write(group, 1, 'only here')
+    while (group.node(1).hasReady()) group.process(1)
+    group.drop(() => true)
+    group.node(1).forgetLeader()
+    for (const id of [1, 2, 3]) for (let ticked = 0; ticked < 9; ticked++) group.node(id).tick()
+    group.drop(() => true)
+
+    group.node(2).campaign()
+    group.process(2)
+    const rejection = message({
+      type: 'MsgPreVoteResp',
+      to: 2,
+      from: 1,
+      term: group.node(2).basicStatus().hardState.term,
+      reject: true,
+      context: packContext(3, 1),
+    })
+    group.node(2).step(rejection)
+    group.node(2).step({ ...rejection, from: 3, term: rejection.term + 1, reject: false })
+
+    expect(state(group, 2)).toBe('StateFollower')
+  })
+
+  test('RF7: a smaller quorum commits at once what the larger one waited for', () => {
+    const group = ledGroup({}, 4)
+    group.node(1).proposeConfChange(confChange([{ type: 'ConfChangeRemoveNode', nodeId: 4 }]))
+    group.settle([1])
+    write(group, 1, 'with two of four')
+    group.settle([1])
+    const [toThird] = group.inFlight.filter(({ to }) => to === 3)
+    group.drop((to) => to > 2)
+    group.settle([1, 2])
+    const { commit } = group.node(1).basicStatus().hardState
+    group.drop(() => true)
+    if (toThird !== undefined) group.inFlight.push(toThird)
+
+    group.deliver(0)
+    group.process(3)
+    group.deliver(0)
+    group.settle([1])
+
+    expect(group.member(1).confState.voters).toEqual([1, 2, 3])
+    expect(group.node(1).basicStatus().hardState.commit).toBe(commit + 2)
+  })
+
   test('RF7: the others go on when a leader leaves before anybody heard that its removal is committed', () => {
     const group = ledGroup({}, 2)
     group.node(1).proposeConfChange(confChange([{ type: 'ConfChangeRemoveNode', nodeId: 1 }]))
     group.process(1)
     group.deliver(group.inFlight.findIndex(({ to }) => to === 2))
     group.process(2)
+    // It has more in its log than the other, so it will not vote for it.
+    write(group, 1, 'never sent')
+    group.process(1)
+    group.drop((to) => to === 2)
     group.deliver(group.inFlight.findIndex(({ to }) => to === 1))
     // Commits and applies its own removal; what it would tell of it is lost.
     while (group.node(1).hasReady()) group.process(1)
