@@ -25,7 +25,6 @@ export interface UpOptions {
 
 /** Starts the cluster, shows what was asked for, and stops it. @returns the exit code */
 export async function up(options: UpOptions): Promise<number> {
-  const startedAt = performance.now()
   const ended = endOfThisCommand()
   const { directory, isKept } = whereTo(options.data)
   // Whoever waits for it must not take that of an earlier cluster for this one's.
@@ -49,7 +48,8 @@ export async function up(options: UpOptions): Promise<number> {
     writeContext(cluster.context)
     const document = readyDocument(cluster, addresses)
     if (options.readyFile !== undefined) writePrivateJson(resolve(options.readyFile), document)
-    announce(document, options, performance.now() - startedAt)
+    // Since this process began, loading included.
+    announce(document, options, performance.now())
     code = await whatFollows(cluster, options, ended)
   } finally {
     client.close()

@@ -283,8 +283,8 @@ async function loseLeader(
   const leader = await leaderOf(client)
   const writes = writeThrough(client)
   await sleep(100)
-  const killedAt = performance.now()
   await cluster.kill(leader)
+  const killedAt = performance.now()
   story.say(`kill -9 ${leader}, while a task holds both secrets and a client keeps writing`)
   const next = await leaderOf(client)
   const { acknowledged, firstAfter } = await writes.finish(killedAt)
@@ -326,10 +326,11 @@ function writeThrough(client: Client): {
   finish: (killedAt: number) => Promise<{ acknowledged: number[]; firstAfter: number }>
 } {
   const acknowledged: number[] = []
-  const times: number[] = []
+  const acknowledgements: { begunAt: number; atMs: number }[] = []
   const done = new AbortController()
   const writing = (async () => {
     for (let n = 0; !done.signal.aborted; n++) {
+      const begunAt = performance.now()
       try {
         const { status } = await client.try({
           face: 'dcos',
@@ -340,7 +341,7 @@ function writeThrough(client: Client): {
         })
         if (status === 201) {
           acknowledged.push(n)
-          times.push(performance.now())
+          acknowledgements.push({ begunAt, atMs: performance.now() })
         }
       } catch {
         // Nobody answered: not acknowledged, so nothing was promised.
@@ -349,15 +350,13 @@ function writeThrough(client: Client): {
   })()
   return {
     finish: async (killedAt) => {
-      for (let turn = 0; turn < 400 && !times.some((at) => at > killedAt + 20); turn++)
-        await sleep(25)
+      const first = (): { atMs: number } | undefined =>
+        acknowledgements.find(({ begunAt }) => begunAt >= killedAt)
+      for (let turn = 0; turn < 400 && first() === undefined; turn++) await sleep(25)
       done.abort()
       await writing
-      const first = times.find((at) => at > killedAt + 20)
-      return {
-        acknowledged,
-        firstAfter: Math.round((first ?? Number.POSITIVE_INFINITY) - killedAt),
-      }
+      const atMs = first()?.atMs ?? Number.POSITIVE_INFINITY
+      return { acknowledged, firstAfter: Math.round(atMs - killedAt) }
     },
   }
 }
