@@ -135,6 +135,24 @@ describe('a new cluster', () => {
   })
 })
 
+test('large values that were overwritten are forgotten, however few they are', async () => {
+  const small = new MemoryCluster({
+    clock: new ManualClock(),
+    random,
+    identities: await firstPeople(random),
+    settings: { historyBytesMax: 200_000 },
+  })
+  await small.elected()
+  const { secrets } = small.leader.actor
+  await small.settle(secrets.create(root, 'a', text('x'.repeat(20_000))))
+  // Ten versions are kept; the envelopes of the others are deleted, and stay in the history at first.
+  for (let count = 0; count < 25; count++) {
+    await small.settle(secrets.update(root, 'a', text('x'.repeat(20_000))))
+  }
+  await small.until(() => small.leader.store.compactRevision > 0)
+  expect(small.leader.store.snapshot().length).toBeLessThan(18 * 20_000)
+})
+
 describe('a master that has stopped', () => {
   test('leads no more, and answers nobody', async () => {
     const { leader } = cluster

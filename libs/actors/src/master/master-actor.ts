@@ -51,6 +51,7 @@ export interface MasterActorOptions {
 const heldMax = 256
 
 const revisionsKeptUsually = 10_000
+const historyBytesMaxUsually = 64 * 1024 * 1024
 
 /**
  * One master: a member of the group, its copy of the state, and, while it leads, the core that
@@ -74,6 +75,7 @@ export class MasterActor implements MasterApi {
   #held: { readonly connection: number; readonly message: FromAgent }[] = []
   #term: Term | undefined
   #ticks = 0
+  #historyBytes = 0
   #isCompacting = false
   #isStopped = false
 
@@ -144,7 +146,10 @@ export class MasterActor implements MasterApi {
     })
     this.events = { follow: (caller, after, signal) => this.#follow(caller, after, signal) }
 
-    store.onBatch((batch) => this.runs.told(batch))
+    store.onBatch((batch) => {
+      for (const event of batch.events) this.#historyBytes += event.previous?.value.length ?? 0
+      this.runs.told(batch)
+    })
     store.onRestore(() => this.runs.toldOfEverything())
     replica.onRole(() => this.#roleChanged())
   }
@@ -393,15 +398,18 @@ export class MasterActor implements MasterApi {
     }
   }
 
-  /** Forgets, now and then, what was overwritten long ago: the state would grow for ever. */
+  /** Forgets, now and then, what was overwritten: the state would grow for ever. */
   async #compact(): Promise<void> {
     const { store, settings } = this.#options
     const kept = settings.revisionsKept ?? revisionsKeptUsually
-    if (this.#isCompacting || store.revision - store.compactRevision < 2 * kept) return
+    const isLong = store.revision - store.compactRevision >= 2 * kept
+    const isLarge = this.#historyBytes > (settings.historyBytesMax ?? historyBytesMaxUsually)
+    if (this.#isCompacting || !(isLong || isLarge)) return
     this.#isCompacting = true
     try {
-      const revision = store.revision - kept
+      const revision = isLarge ? store.revision : store.revision - kept
       await this.#replicated.commit({ compare: [], success: [{ do: 'compact', revision }] })
+      this.#historyBytes = 0
     } catch {
       // The next second tries again.
     } finally {

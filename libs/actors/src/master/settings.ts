@@ -21,6 +21,8 @@ export interface MasterSettings {
   readonly secretSizeBytesMax?: number
   /** How many revisions of the store can be read again; older ones are forgotten. */
   readonly revisionsKept?: number
+  /** However few revisions they are: what was overwritten or deleted must not fill the memory. */
+  readonly historyBytesMax?: number
 }
 
 /** The name among a member's listeners where its agents call. */

@@ -25,7 +25,9 @@ export interface MemoryClusterOptions {
   readonly random: Random
   readonly identities: FirstIdentities
   readonly replicaLimits?: Partial<ReplicaLimits>
-  readonly settings?: Partial<Pick<MasterSettings, 'secretSizeBytesMax' | 'revisionsKept'>>
+  readonly settings?: Partial<
+    Pick<MasterSettings, 'secretSizeBytesMax' | 'revisionsKept' | 'historyBytesMax'>
+  >
 }
 
 const tickMs = 50

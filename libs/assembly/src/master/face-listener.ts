@@ -20,6 +20,8 @@ export interface FaceListenerOptions {
   readonly plugin: FastifyPluginAsync
   readonly host: string
   readonly port: number
+  /** How long a whole request may take to arrive, 0 for ever: what goes into a container may take its time. */
+  readonly requestSeconds: number
   readonly log: Log
   readonly onAnswered: (face: string, method: string, status: number, seconds: number) => void
 }
@@ -51,8 +53,7 @@ export class FaceListener {
       logController: new FailuresOnly(),
       genReqId: () => randomUUID(),
       requestIdHeader: false,
-      // Streams stay open for as long as both sides like; a slow head of a request does not.
-      requestTimeout: 0,
+      requestTimeout: o.requestSeconds * 1000,
       keepAliveTimeout: 60_000,
       forceCloseConnections: 'idle',
       routerOptions: { maxParamLength: 4096 },

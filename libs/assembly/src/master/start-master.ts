@@ -355,6 +355,7 @@ class Master implements RunningMaster {
       plugin: facePlugins[face](this.#actor, metrics),
       host,
       port,
+      requestSeconds: face === 'conclave' ? 0 : 120,
       log: this.#log,
       onAnswered: this.#metrics.answered,
     })
