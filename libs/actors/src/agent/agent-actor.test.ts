@@ -561,6 +561,79 @@ describe('ending', () => {
   })
 })
 
+const checked = (stage: Stage, isSuccess: boolean): Stage =>
+  stage.tell({ kind: 'checked', containerId: 'c1', isSuccess }).acknowledgeAll()
+
+describe('health', () => {
+  const check = {
+    type: 'COMMAND',
+    command: { value: 'test -f ready', environment: { variables: [{ name: 'A', value: 'b' }] } },
+    delay_seconds: 0.2,
+    interval_seconds: 0.1,
+    timeout_seconds: 0.3,
+    grace_period_seconds: 0,
+    consecutive_failures: 2,
+  }
+  const running = (health_check: object = check): Stage =>
+    new Stage().registered().launch({ health_check }).running().acknowledgeAll()
+
+  test('AG21: a check runs after its delay, then after each interval, and never beside itself', () => {
+    const stage = running().ticks(1)
+    expect(stage.done('check')).toEqual([])
+    stage.ticks(2)
+    expect(stage.done('check')).toEqual([
+      { do: 'check', containerId: 'c1', argv: ['sh', '-c', 'test -f ready'], env: { A: 'b' } },
+    ])
+
+    checked(stage, true).ticks(1)
+
+    expect(stage.done('check')).toHaveLength(2)
+  })
+
+  test('AG21: health is told when it changes, sickness each time', () => {
+    const stage = running()
+    for (const isSuccess of [true, true, false, true]) checked(stage.ticks(2), isSuccess)
+
+    expect(stage.statuses.slice(2)).toMatchObject([
+      { state: 'TASK_RUNNING', healthy: true, reason: 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED' },
+      { state: 'TASK_RUNNING', healthy: false },
+      { state: 'TASK_RUNNING', healthy: true },
+    ])
+  })
+
+  test('AG21: so many failures in a row end the task, which has then failed', () => {
+    const stage = checked(checked(running().ticks(2), false).ticks(2), false)
+    expect(stage.done('signal').map(({ signal }) => signal)).toEqual(['TERM'])
+
+    stage.exited({ exitCode: 143, signal: 'TERM' }).acknowledgeAll()
+
+    expect(stage.statuses.at(-1)).toMatchObject({ state: 'TASK_FAILED', healthy: false })
+  })
+
+  test('AG21: a check that takes too long is ended, and has failed', () => {
+    const stage = running().ticks(5)
+
+    expect(stage.done('abandon-check')).toEqual([{ do: 'abandon-check', containerId: 'c1' }])
+    expect(stage.statuses.at(-1)).toMatchObject({ healthy: false })
+  })
+
+  test('AG21: failures while a task comes up do not count', () => {
+    const stage = checked(running({ ...check, grace_period_seconds: 10 }).ticks(2), false)
+
+    expect(stage.states).toEqual(['TASK_STARTING', 'TASK_RUNNING'])
+  })
+
+  test('AG21: a kind of check that cannot be made is refused', () => {
+    const stage = new Stage()
+      .registered()
+      .launch({ health_check: { type: 'TCP', tcp: { port: 1 } } })
+
+    expect(stage.statuses[0]?.message).toBe(
+      'Failed to launch container: only health checks of type COMMAND are supported',
+    )
+  })
+})
+
 describe('statuses', () => {
   test('AG14: one at a time, each with a uuid of its own, the next after the acknowledgement', () => {
     const stage = new Stage().registered().launch().running()

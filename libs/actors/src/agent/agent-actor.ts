@@ -30,6 +30,7 @@ import {
 import type { AgentTask, PlacedSecret, TaskEnd } from './agent-task.ts'
 import { argumentsOf, commandOf, environmentOf, executorIdOf, userOf } from './command.ts'
 import type { ContainerExit, ContainerSpec, OutputChunk } from './container-runtime.ts'
+import { Health, healthPlanOf, type HealthPlan } from './health.ts'
 import { EventReport } from './event-report.ts'
 import { StatusUpdates, taskKey, type TaskName } from './status-updates.ts'
 import {
@@ -58,6 +59,8 @@ export type AgentInput =
       readonly exitCode?: number
       readonly error?: string
     }
+  /** The result of a health check. */
+  | { readonly kind: 'checked'; readonly containerId: string; readonly isSuccess: boolean }
   /** End every container, then say so. */
   | { readonly kind: 'stop'; readonly graceMs: number }
 
@@ -72,6 +75,15 @@ export type AgentEffect =
   /** Ends what runs, leaves nothing but the output: `destroyed`. */
   | { readonly do: 'destroy'; readonly containerId: string }
   | { readonly do: 'forget-output'; readonly containerId: string }
+  /** Runs a command beside the container's own, and tells whether it ended with 0: `checked`. */
+  | {
+      readonly do: 'check'
+      readonly containerId: string
+      readonly argv: readonly string[]
+      readonly env: Readonly<Record<string, string>>
+    }
+  /** Ends the check that is under way. */
+  | { readonly do: 'abandon-check'; readonly containerId: string }
   | {
       readonly do: 'open-logs'
       readonly sessionId: string
@@ -129,6 +141,11 @@ export interface AgentActorOptions {
   readonly clock: Clock
   readonly random: Random
   readonly limits?: Partial<AgentLimits>
+}
+
+interface CheckedTask {
+  readonly container: CheckedContainer
+  readonly healthPlan: HealthPlan | undefined
 }
 
 interface EndedOutput {
@@ -225,6 +242,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         break
       case 'session-ended':
         this.#sessionEnded(input)
+        break
+      case 'checked':
+        this.#checked(input.containerId, input.isSuccess)
         break
       case 'stop':
         this.#stop(input.graceMs)
@@ -349,13 +369,16 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       taskId,
       containerId,
       info,
-      checked: checked instanceof PlanRefused ? undefined : checked,
+      checked: checked instanceof PlanRefused ? undefined : checked.container,
+      healthPlan: checked instanceof PlanRefused ? undefined : checked.healthPlan,
+      health: undefined,
       stage: 'resolving',
       abandon: () => {},
       resolveAtTickMax: this.#ticks + this.#ticksIn(this.#limits.resolveTimeoutMs),
       placed: [],
       isKilled: false,
       isOverdue: false,
+      isUnhealthy: false,
       overdueAtTick: Infinity,
       killAtTick: Infinity,
       exit: undefined,
@@ -367,14 +390,15 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (checked instanceof PlanRefused)
       return this.#failLaunch(task, launchFailure(checked.message))
     if (this.#isStopping) return this.#failLaunch(task, launchFailure('the agent is stopping'))
-    this.#resolve(task, checked)
+    this.#resolve(task, checked.container)
   }
 
-  #check(info: TaskInfo): CheckedContainer | PlanRefused {
+  #check(info: TaskInfo): CheckedTask | PlanRefused {
     try {
       const command = commandOf(info)
       argumentsOf(command)
-      return checkContainer(command, info.container)
+      const healthPlan = healthPlanOf(info, (ms) => this.#ticksIn(ms))
+      return { container: checkContainer(command, info.container), healthPlan }
     } catch (refusal) {
       if (refusal instanceof PlanRefused) return refusal
       throw refusal
@@ -471,6 +495,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     // Once it was said that it is being killed, "running" would be a step back.
     if (!task.isKilled) this.#update(task, 'TASK_RUNNING', 'SOURCE_EXECUTOR')
     const longest = task.info.max_completion_time?.nanoseconds
+    if (task.healthPlan !== undefined) task.health = new Health(task.healthPlan, this.#ticks)
     if (longest !== undefined) task.overdueAtTick = this.#ticks + this.#ticksIn(longest / 1e6)
     for (const { sessionId, follow } of task.waitingLogs.splice(0)) {
       this.#do({ do: 'open-logs', sessionId, containerId, follow })
@@ -645,9 +670,41 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       this.#do({ do: 'signal', containerId: task.containerId, signal: 'KILL' })
     } else if (!task.isKilled && this.#ticks >= task.overdueAtTick) {
       task.isOverdue = true
-      const own = task.info.kill_policy?.grace_period?.nanoseconds
-      this.#askToEnd(task, own === undefined ? this.#limits.killGraceMs : own / 1e6, false)
+      this.#askToEnd(task, this.#graceMsOf(task), false)
     }
+    if (task.health !== undefined && !task.isKilled) this.#tickHealth(task, task.health)
+  }
+
+  #graceMsOf({ info }: AgentTask): number {
+    const own = info.kill_policy?.grace_period?.nanoseconds
+    return own === undefined ? this.#limits.killGraceMs : own / 1e6
+  }
+
+  #tickHealth({ containerId }: AgentTask, health: Health): void {
+    switch (health.tick(this.#ticks)) {
+      case 'ask': {
+        const { argv, env } = health.plan
+        return this.#do({ do: 'check', containerId, argv, env })
+      }
+      case 'give-up':
+        this.#do({ do: 'abandon-check', containerId })
+        return this.#checked(containerId, false)
+      case undefined:
+        return
+    }
+  }
+
+  #checked(containerId: string, isSuccess: boolean): void {
+    const task = this.#byContainer.get(containerId)
+    if (task?.stage !== 'running' || task.health === undefined || task.isKilled) return
+    const { healthy, isOver } = task.health.checked(isSuccess, this.#ticks)
+    if (healthy !== undefined) {
+      const reason = 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED'
+      this.#update(task, 'TASK_RUNNING', 'SOURCE_EXECUTOR', { reason })
+    }
+    if (!isOver) return
+    task.isUnhealthy = true
+    this.#askToEnd(task, this.#graceMsOf(task), false)
   }
 
   // ── sessions ──────────────────────────────────────────────────────────────────────────────────
@@ -737,6 +794,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       executor_id: { value: executorIdOf(task.info) },
       timestamp: clock.nowMs() / 1000,
       uuid: Buffer.from(uuidBytes(random)).toString('base64'),
+      ...(task.health?.isHealthy === undefined ? {} : { healthy: task.health.isHealthy }),
       ...(exitCode === undefined
         ? {}
         : { labels: { labels: [{ key: exitCodeLabel, value: `${exitCode}` }] } }),
@@ -792,6 +850,7 @@ function endOf(task: AgentTask, exit: ContainerExit = { exitCode: 137, signal: '
   if (task.isOverdue) {
     return { ...told, state: 'TASK_FAILED', reason: 'REASON_MAX_COMPLETION_TIME_REACHED' }
   }
+  if (task.isUnhealthy) return { ...told, state: 'TASK_FAILED' }
   if (task.isKilled) return { ...told, state: 'TASK_KILLED' }
   return { ...told, state: exit.exitCode === 0 ? 'TASK_FINISHED' : 'TASK_FAILED' }
 }

@@ -1,5 +1,6 @@
 import type { CheckedContainer } from '@conclave/isolators'
 import type { TaskInfo, TaskReason, TaskState } from '@conclave/model'
+import type { Health, HealthPlan } from './health.ts'
 import type { ContainerExit } from './container-runtime.ts'
 import type { TaskName } from './status-updates.ts'
 
@@ -31,6 +32,9 @@ export interface AgentTask extends TaskName {
   readonly containerId: string
   readonly info: TaskInfo
   readonly checked: CheckedContainer | undefined
+  readonly healthPlan: HealthPlan | undefined
+  /** There while it runs, when it has a health check. */
+  health: Health | undefined
   stage: Stage
   /** Stops waiting for its secrets. */
   abandon: () => void
@@ -40,6 +44,8 @@ export interface AgentTask extends TaskName {
   isKilled: boolean
   /** It ran longer than it may. */
   isOverdue: boolean
+  /** Its health check failed too often. */
+  isUnhealthy: boolean
   overdueAtTick: number
   /** When SIGKILL follows SIGTERM. */
   killAtTick: number

@@ -41,6 +41,8 @@ export class AgentDriver {
   readonly #options: AgentDriverOptions
   readonly #containers = new Map<string, Container>()
   readonly #sessions = new Map<string, Session>()
+  /** The health check that is under way, by container. */
+  readonly #checks = new Map<string, Exec>()
   #isRunning = false
   #isCut = false
   readonly #inputs: AgentInput[] = []
@@ -72,6 +74,7 @@ export class AgentDriver {
     this.#sessions.clear()
     for (const container of this.#containers.values()) container.forgetOutput()
     this.#containers.clear()
+    this.#checks.clear()
   }
 
   #carryOut(effect: AgentEffect): void {
@@ -91,6 +94,12 @@ export class AgentDriver {
       case 'forget-output':
         this.#containers.get(effect.containerId)?.forgetOutput()
         this.#containers.delete(effect.containerId)
+        return
+      case 'check':
+        return this.#check(effect)
+      case 'abandon-check':
+        this.#checks.get(effect.containerId)?.signal('KILL')
+        this.#checks.delete(effect.containerId)
         return
       case 'open-logs':
         return this.#openLogs(effect)
@@ -141,6 +150,20 @@ export class AgentDriver {
   #destroy(containerId: string): void {
     const destroyed = async (): Promise<void> => this.#containers.get(containerId)?.destroy()
     this.#answer(destroyed(), (failure) => ({ kind: 'destroyed', containerId, ...failure }))
+  }
+
+  #check({ containerId, argv, env }: Effect<'check'>): void {
+    const run = async (): Promise<void> => {
+      const exec = await this.#container(containerId).exec(argv, env)
+      exec.endInput()
+      this.#checks.set(containerId, exec)
+      const { exitCode } = await exec.exit
+      // One that was abandoned has been told as failed, and another may be under way.
+      if (this.#checks.get(containerId) !== exec) return
+      this.#checks.delete(containerId)
+      this.tell({ kind: 'checked', containerId, isSuccess: exitCode === 0 })
+    }
+    run().catch(() => this.tell({ kind: 'checked', containerId, isSuccess: false }))
   }
 
   /** Turns the end of something into an input, with the reason when it failed. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { box, boxContext } from '@conclave/crypto'
-import { Redacted, utf8 } from '@conclave/kernel'
+import { Redacted } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
 import {
   AgentLinkServer,
@@ -16,11 +16,12 @@ import {
   type AgentConnection,
   type Authority,
 } from '@conclave/runtime'
+import { canary, expectNoLeak } from '@conclave/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startAgent, type RunningAgent, type StartAgentOptions } from './index.ts'
 
 const clusterId = '5c6a1c1e-0000-4000-8000-000000000002'
-const canary = 'cnry7h3kq2vx9m4tz8wn5bpd6gjr0fsl'
+const planted = canary('released')
 
 /** Waits for something that real sockets will bring about. A test that waits in vain times out. */
 async function eventually(isTrue: () => boolean): Promise<void> {
@@ -33,7 +34,7 @@ class TestMaster {
   readonly server: AgentLinkServer<ToAgent, FromAgent>
   connection: AgentConnection<ToAgent, FromAgent> | undefined
   acknowledges = true
-  value: Uint8Array = utf8(canary)
+  value: Uint8Array = planted.bytes
   #lastId = 0
 
   private constructor(identity: Awaited<ReturnType<typeof issueCertificate>>) {
@@ -215,7 +216,7 @@ describe('an agent on a real link', () => {
     })
     expect(master.said('session-end')).toMatchObject([{ exitCode: 7 }])
     expect(agent.containers).toBe(0)
-    master.value = utf8(canary)
+    master.value = planted.bytes
   })
 
   test('AA2: seven secrets of 1 MiB each arrive, however small a message has to be', async () => {
@@ -235,7 +236,7 @@ describe('an agent on a real link', () => {
     await eventually(() => master.said('session-end').length > 0)
 
     expect(master.output).toBe('7000000\n')
-    master.value = utf8(canary)
+    master.value = planted.bytes
   })
 
   test('AA3 S2: the value is in no message, no log line and no file', async () => {
@@ -254,10 +255,7 @@ describe('an agent on a real link', () => {
     master.send({ type: 'kill', frameworkId: 'f1', taskId: 't1', graceMs: 0, tellKilling: false })
     await eventually(() => master.states.includes('TASK_KILLED'))
 
-    const seen = [...lines, ...files, JSON.stringify(master.heard)].join('\n')
-    for (const form of ['utf8', 'base64', 'hex'] as const) {
-      expect(seen).not.toContain(Buffer.from(canary).toString(form).slice(0, 40))
-    }
+    expectNoLeak({ lines, files, heard: master.heard }, [planted])
     expect(names).toEqual(['agent.json'])
     expect(lines.length).toBeGreaterThan(0)
   })
@@ -298,6 +296,27 @@ describe('an agent on a real link', () => {
 
     expect(master.output).toBe('hello, more\n')
     expect(master.said('session-end')).toMatchObject([{ sessionId: 's2', exitCode: 3 }])
+  })
+
+  test('AA9: a health check runs in the container, and its failures end the task', async () => {
+    await start()
+    master.launch({
+      command: { value: 'touch well; sleep 3600' },
+      health_check: {
+        type: 'COMMAND',
+        command: { value: 'rm well' },
+        delay_seconds: 0,
+        interval_seconds: 0.02,
+        grace_period_seconds: 0,
+        consecutive_failures: 1,
+      },
+      kill_policy: { grace_period: { nanoseconds: 0 } },
+    })
+
+    await eventually(() => master.states.at(-1) === 'TASK_FAILED')
+
+    const told = master.said('status-update').map(({ status }) => status.healthy)
+    expect([...new Set(told)]).toEqual([undefined, true, false])
   })
 
   test('AA6: told to stop, it ends what runs and says so', async () => {

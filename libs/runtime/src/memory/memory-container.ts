@@ -160,7 +160,7 @@ export class MemoryContainer implements Container, Host {
     this.#onExit = onExit
     const { pid } = machine.start({
       argv: spec.argv,
-      env: this.#environmentCopy({}),
+      env: this.#environmentWith({}),
       ...this.#surroundings(),
       stdout: (bytes) => this.#log.append('stdout', bytes),
       stderr: (bytes) => this.#log.append('stderr', bytes),
@@ -178,7 +178,7 @@ export class MemoryContainer implements Container, Host {
     try {
       const { pid, stdin } = machine.exec({
         argv,
-        env: this.#environmentCopy(env),
+        env: this.#environmentWith(env),
         ...this.#surroundings(),
         stdin: true,
         stdout: (bytes) => log.append('stdout', bytes),
@@ -257,14 +257,12 @@ export class MemoryContainer implements Container, Host {
     onExit(signal === undefined ? { exitCode } : { exitCode, signal })
   }
 
-  /** The machine owns what it is given and overwrites it at its end, so each start has copies. */
-  #environmentCopy(added: Readonly<Record<string, string>>): Map<string, string | Uint8Array> {
-    const copy = new Map<string, string | Uint8Array>()
-    for (const [name, value] of this.#environment) {
-      copy.set(name, typeof value === 'string' ? value : value.slice())
-    }
-    for (const [name, value] of Object.entries(added)) copy.set(name, value)
-    return copy
+  /**
+   * The machine does not change what it is given, and overwrites it when it ends; so do we. Whatever
+   * runs in one container can therefore share one copy of each secret.
+   */
+  #environmentWith(added: Readonly<Record<string, string>>): Map<string, string | Uint8Array> {
+    return new Map([...this.#environment, ...Object.entries(added)])
   }
 
   #surroundings(): { cwd: string; uid: number; gid: number } {
