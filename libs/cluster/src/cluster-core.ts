@@ -33,6 +33,11 @@ export type GrantAnswer =
     }
   | { readonly outcome: 'denied'; readonly why: string }
 
+const notSubscribe: PlainAnswer = {
+  status: 400,
+  body: "Failed to validate scheduler::Call: Expecting 'type' to be SUBSCRIBE",
+}
+
 const denied = (why: string): GrantAnswer => ({ outcome: 'denied', why })
 
 export interface GrantAsk {
@@ -86,7 +91,8 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
    */
   subscribe(uid: string, call: SchedulerCall, streamId: string): PlainAnswer | undefined {
     const refusal = callRefusal(call)
-    if (refusal !== undefined || call.subscribe === undefined) return refusal
+    if (refusal !== undefined) return refusal
+    if (call.type !== 'SUBSCRIBE' || call.subscribe === undefined) return notSubscribe
     const answer = subscribe(this.#state, uid, { ...call, subscribe: call.subscribe }, streamId)
     this.#state.allocate()
     return answer

@@ -1,3 +1,4 @@
+import { parseCall } from '@conclave/model'
 import { describe, expect, test } from 'vitest'
 import {
   command,
@@ -105,6 +106,8 @@ describe('SUBSCRIBE (mesos.md §5.1)', () => {
       status: 400,
       body: "Failed to validate scheduler::Call: Expecting 'subscribe' to be present",
     })
+    const other = parseCall({ type: 'REVIVE', framework_id: { value: 'x' } })
+    expect(cluster.core.subscribe('a', other, 's')?.status).toBe(400)
     expect(cluster.core.takeEffects()).toEqual([])
   })
 
