@@ -2,7 +2,7 @@ import { wipe, type RedactedBytes } from '@conclave/kernel'
 import type { CommandInfo, Secret } from '@conclave/model'
 import { checkSize, type SecretLimits } from './limits.ts'
 import type { Step } from './plan.ts'
-import { PlanRefused, quoted } from './refusal.ts'
+import { ContainerSpecRefused, quoted, VariableRefused } from './refusal.ts'
 import { environmentProblem, nullBytesProblem } from './secret-problem.ts'
 
 /*
@@ -25,17 +25,14 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
 export function secretVariables(command: CommandInfo): readonly SecretVariable[] {
   const problem = environmentProblem(command)
   if (problem !== undefined) {
-    throw new PlanRefused('SPEC_INVALID', `Invalid environment specified: ${problem}`)
+    throw new ContainerSpecRefused(`Invalid environment specified: ${problem}`)
   }
   const variables = command.environment?.variables ?? []
   return variables.flatMap(({ name, type, secret }) => {
     if (type !== 'SECRET' || secret === undefined) return []
     if (!variableName.test(name)) {
       const why = 'name is not [A-Za-z_][A-Za-z0-9_]*'
-      throw new PlanRefused(
-        'SECRET_ENV_INVALID',
-        `secret ${quoted(name)} cannot be an environment variable: ${why}.`,
-      )
+      throw new VariableRefused(`secret ${quoted(name)} cannot be an environment variable: ${why}.`)
     }
     return [{ name, secret }]
   })
@@ -62,7 +59,7 @@ export function planEnvironment(
     const value = values[index]
     if (value === undefined) continue
     if (value.reveal().includes(0)) {
-      throw new PlanRefused('SECRET_ENV_INVALID', nullBytesProblem(name))
+      throw new VariableRefused(nullBytesProblem(name))
     }
     checkSize(name, value, limits)
     replace(environment, name, value)

@@ -10,5 +10,13 @@ export { HostFailed, type Host } from './host.ts'
 export { usualSecretLimits, wholePages, type SecretLimits } from './limits.ts'
 export { CleanupFailed, perform, PlacementFailed, undo } from './perform.ts'
 export { planCleanup, wipePlan, type Owner, type Plan, type Step, type UndoStep } from './plan.ts'
-export { PlanRefused, type RefusalCode } from './refusal.ts'
+export {
+  ContainerPathRefused,
+  ContainerSpecRefused,
+  PathsInConflict,
+  PlanRefused,
+  PrivilegeRefused,
+  SecretOversize,
+  VariableRefused,
+} from './refusal.ts'
 export { sandboxDirectory } from './volume-secret.ts'

@@ -1,5 +1,5 @@
 import type { RedactedBytes } from '@conclave/kernel'
-import { PlanRefused, quoted } from './refusal.ts'
+import { quoted, SecretOversize } from './refusal.ts'
 
 export interface SecretLimits {
   /** The largest single value. */
@@ -23,8 +23,7 @@ export const wholePages = (sizeBytes: number): number =>
 export function checkSize(name: string, bytes: RedactedBytes, limits: SecretLimits): void {
   const sizeBytes = bytes.reveal().length
   if (sizeBytes <= limits.secretSizeBytesMax) return
-  throw new PlanRefused(
-    'SECRET_TOO_LARGE',
+  throw new SecretOversize(
     `secret ${quoted(name)} has ${sizeBytes} bytes; the limit per secret is ${limits.secretSizeBytesMax}.`,
   )
 }

@@ -1,25 +1,40 @@
 import { ConclaveError } from '@conclave/kernel'
 
-/** Source: reference/isolators.md §10. `SPEC_INVALID` is for what Mesos refuses in its own words. */
-export type RefusalCode =
-  | 'SECRET_TOO_LARGE'
-  | 'SECRET_PATH_INVALID'
-  | 'SECRET_ENV_INVALID'
-  | 'ISOLATOR_CONFLICT'
-  | 'PRIVILEGED_REFUSED'
-  | 'SPEC_INVALID'
-
 /**
  * A container cannot have its secrets as its spec wants them. Refused before anything is placed, and
  * never softened to something weaker. The message may be shown: it has names, sizes and no value.
+ * Codes and texts: reference/isolators.md §10.
  */
-export class PlanRefused extends ConclaveError {
-  readonly code: RefusalCode
+export abstract class PlanRefused extends ConclaveError {}
 
-  constructor(code: RefusalCode, message: string) {
-    super(message)
-    this.code = code
-  }
+/** A value, or the files of a container together, are larger than they may be. */
+export class SecretOversize extends PlanRefused {
+  readonly code = 'SECRET_TOO_LARGE'
+}
+
+/** A secret volume's `container_path` would lead somewhere else, or is no path of a file. */
+export class ContainerPathRefused extends PlanRefused {
+  readonly code = 'SECRET_PATH_INVALID'
+}
+
+/** A name or a value that cannot be an environment variable. */
+export class VariableRefused extends PlanRefused {
+  readonly code = 'SECRET_ENV_INVALID'
+}
+
+/** Two secrets of one container want one path. */
+export class PathsInConflict extends PlanRefused {
+  readonly code = 'ISOLATOR_CONFLICT'
+}
+
+/** More than a container may have of its host. */
+export class PrivilegeRefused extends PlanRefused {
+  readonly code = 'PRIVILEGED_REFUSED'
+}
+
+/** A spec that contradicts itself, or wants what is not supported: said in Mesos' own words. */
+export class ContainerSpecRefused extends PlanRefused {
+  readonly code = 'SPEC_INVALID'
 }
 
 const shownLength = 200

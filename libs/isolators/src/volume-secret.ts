@@ -3,7 +3,14 @@ import { utf8, type RedactedBytes } from '@conclave/kernel'
 import type { ContainerInfo, Secret } from '@conclave/model'
 import { checkSize, wholePages, type SecretLimits } from './limits.ts'
 import type { Owner, Step } from './plan.ts'
-import { PlanRefused, quoted } from './refusal.ts'
+import {
+  ContainerPathRefused,
+  ContainerSpecRefused,
+  PathsInConflict,
+  PrivilegeRefused,
+  quoted,
+  SecretOversize,
+} from './refusal.ts'
 import { secretProblem } from './secret-problem.ts'
 
 /*
@@ -30,26 +37,25 @@ export interface SecretVolume {
  */
 export function secretVolumes(container: ContainerInfo | undefined): readonly SecretVolume[] {
   if (container?.docker?.privileged === true) {
-    throw new PlanRefused(
-      'PRIVILEGED_REFUSED',
+    throw new PrivilegeRefused(
       'privileged containers, host pid namespace, host mounts of "/", "/proc", "/run" and device access are not supported.',
     )
   }
   const volumes = (container?.volumes ?? []).map((volume): SecretVolume => {
     if (volume.source?.type !== 'SECRET') {
-      throw new PlanRefused('SPEC_INVALID', 'Volumes in ContainerInfo is not supported')
+      throw new ContainerSpecRefused('Volumes in ContainerInfo is not supported')
     }
     if (container?.type !== 'MESOS') {
       const why = 'Can only prepare the secret volume isolator for a MESOS container'
-      throw new PlanRefused('SPEC_INVALID', why)
+      throw new ContainerSpecRefused(why)
     }
     const { secret } = volume.source
     if (secret === undefined) {
-      throw new PlanRefused('SPEC_INVALID', 'volume.source.secret is not specified')
+      throw new ContainerSpecRefused('volume.source.secret is not specified')
     }
     const problem = secretProblem(secret)
     if (problem !== undefined) {
-      throw new PlanRefused('SPEC_INVALID', `Invalid secret specified in volume: ${problem}`)
+      throw new ContainerSpecRefused(`Invalid secret specified in volume: ${problem}`)
     }
     const containerPath = volume.container_path
     const at = absolutePath(containerPath)
@@ -67,10 +73,7 @@ const systemDirectories = ['proc', 'sys', 'dev']
 function absolutePath(containerPath: string): string {
   const fault = pathFault(containerPath)
   if (fault !== undefined) {
-    throw new PlanRefused(
-      'SECRET_PATH_INVALID',
-      `secret path ${quoted(containerPath)} is not allowed: ${fault}.`,
-    )
+    throw new ContainerPathRefused(`secret path ${quoted(containerPath)} is not allowed: ${fault}.`)
   }
   return posix.resolve(sandboxDirectory, containerPath)
 }
@@ -102,15 +105,14 @@ function refuseConflicts(volumes: readonly SecretVolume[]): void {
   const paths = volumes.map(({ at }) => at).toSorted()
   for (const [index, at] of paths.entries()) {
     if (paths[index + 1] === at) {
-      throw new PlanRefused('ISOLATOR_CONFLICT', `two secrets target ${quoted(at)}.`)
+      throw new PathsInConflict(`two secrets target ${quoted(at)}.`)
     }
   }
   const known = new Set(paths)
   for (const at of paths) {
     for (let above = posix.dirname(at); above !== '/'; above = posix.dirname(above)) {
       if (!known.has(above)) continue
-      throw new PlanRefused(
-        'ISOLATOR_CONFLICT',
+      throw new PathsInConflict(
         `two secrets target ${quoted(above)}: one as a file, one as the directory of ${quoted(at)}.`,
       )
     }
@@ -150,8 +152,7 @@ export function planSecretVolumes(
   })
   if (sizeBytes > limits.containerSizeBytesMax) {
     const first = quoted(volumes[0]?.containerPath ?? '')
-    throw new PlanRefused(
-      'SECRET_TOO_LARGE',
+    throw new SecretOversize(
       `secret ${first} and those beside it have ${sizeBytes} bytes in whole pages; the limit per container is ${limits.containerSizeBytesMax}.`,
     )
   }

@@ -1,4 +1,4 @@
-import { PlanRefused, sandboxDirectory } from '@conclave/isolators'
+import { ContainerSpecRefused, sandboxDirectory } from '@conclave/isolators'
 import type { CommandInfo, TaskInfo } from '@conclave/model'
 import type { ContainerUser } from './container-runtime.ts'
 
@@ -12,7 +12,7 @@ export interface AgentPlace {
 /** @throws PlanRefused when a task has no command */
 export function commandOf(task: TaskInfo): CommandInfo {
   if (task.command !== undefined) return task.command
-  throw new PlanRefused('SPEC_INVALID', 'the task has no command')
+  throw new ContainerSpecRefused('the task has no command')
 }
 
 /**
@@ -23,7 +23,7 @@ export function commandOf(task: TaskInfo): CommandInfo {
  */
 export function argumentsOf({ shell, value, arguments: rest }: CommandInfo): readonly string[] {
   if (value === undefined || value === '') {
-    throw new PlanRefused('SPEC_INVALID', 'command.value is empty: there is no program to run')
+    throw new ContainerSpecRefused('command.value is empty: there is no program to run')
   }
   return shell === false ? [value, ...rest.slice(1)] : ['sh', '-c', value]
 }

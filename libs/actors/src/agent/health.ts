@@ -1,4 +1,4 @@
-import { PlanRefused } from '@conclave/isolators'
+import { ContainerSpecRefused } from '@conclave/isolators'
 import type { HealthCheck, TaskInfo } from '@conclave/model'
 import { argumentsOf } from './command.ts'
 
@@ -27,7 +27,7 @@ export function healthPlanOf(
   if (check === undefined) return undefined
   const { command } = check
   if (command === undefined || (check.type !== undefined && check.type !== 'COMMAND')) {
-    throw new PlanRefused('SPEC_INVALID', 'only health checks of type COMMAND are supported')
+    throw new ContainerSpecRefused('only health checks of type COMMAND are supported')
   }
   const seconds = (value: number | undefined, usual: number): number =>
     ticksIn((value ?? usual) * 1000)
