@@ -449,6 +449,24 @@ describe('somebody else', () => {
     await expect(recoveredFrom(disk)).rejects.toThrow(JournalCorrupt)
   })
 
+  test('J6: a segment that was taken back behind an entry that was written over is refused', async () => {
+    const disk = new SimulatedDisk()
+    const { journal } = await open(disk)
+    await journal.append({ entries: entries(2, 4) })
+    const path = `${directory}/${segmentsIn(disk)[0] ?? ''}`
+    const earlier = disk.bytes(path)
+    // Without it there is no gap: the log only says something else.
+    await journal.append({ entries: [entry(4, 'of a newer leader', 2)] })
+    await journal.close()
+    const again = await open(disk)
+    await again.journal.append({ entries: [entry(5, 'goes on', 2)] })
+    await again.journal.close()
+
+    disk.overwrite(path, earlier)
+
+    await expect(recoveredFrom(disk)).rejects.toThrow(JournalCorrupt)
+  })
+
   test('J6: a record of another segment, pasted in with its checksums mended, does not open', async () => {
     const [ours, theirs] = [await writtenWith(1), await writtenWith(2)]
     const bytes = theirs.disk.bytes(theirs.path)
@@ -533,6 +551,20 @@ describe('a snapshot', () => {
     await journal.saveSnapshot(snapshotAt(3))
 
     expect((await recoveredFrom(disk.crash())).snapshot).toEqual(snapshotAt(6))
+  })
+
+  test('J9: is not undone by an older one that was asked for at the same time', async () => {
+    const disk = new SimulatedDisk()
+    const { journal } = await open(disk)
+    await journal.append({ entries: entries(2, 9) })
+
+    await Promise.all([journal.saveSnapshot(snapshotAt(8)), journal.saveSnapshot(snapshotAt(5))])
+
+    expect(namesIn(disk).filter((name) => name.endsWith('.snap'))).toHaveLength(1)
+    expect(await recoveredFrom(disk.crash())).toMatchObject({
+      snapshot: snapshotAt(8),
+      entries: entries(9, 9),
+    })
   })
 
   test('J9: lets older segments and snapshots go', async () => {
