@@ -9,6 +9,7 @@ import {
 } from '@conclave/isolators'
 import { uuidBytes, type Clock, type Core, type Random } from '@conclave/kernel'
 import {
+  exitCodeLabel,
   type AgentInfo,
   type EventDraft,
   type FromAgent,
@@ -33,13 +34,7 @@ import type { ContainerExit, ContainerSpec, OutputChunk } from './container-runt
 import { Health, healthPlanOf, type HealthPlan } from './health.ts'
 import { EventReport } from './event-report.ts'
 import { StatusUpdates, taskKey, type TaskName } from './status-updates.ts'
-import {
-  collectFailure,
-  exitCodeLabel,
-  exitMessage,
-  killedBeforeStart,
-  launchFailure,
-} from './wording.ts'
+import { collectFailure, exitMessage, killedBeforeStart, launchFailure } from './wording.ts'
 
 /** What an agent is told: by its master, by the machine, and by time. */
 export type AgentInput =

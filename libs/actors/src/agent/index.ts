@@ -16,4 +16,3 @@ export {
   type Exec,
   type OutputChunk,
 } from './container-runtime.ts'
-export { exitCodeLabel } from './wording.ts'

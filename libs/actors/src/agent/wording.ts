@@ -34,6 +34,3 @@ export const launchFailure = (why: string): string => `Failed to launch containe
 export const collectFailure = (why: string): string => launchFailure(`Collect failed: ${why}`)
 
 export const killedBeforeStart = 'Killed before delivery to the executor'
-
-/** How `conclave run` learns the exit code: Mesos has no field for it. */
-export const exitCodeLabel = 'conclave.exit-code'
