@@ -16,8 +16,9 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : exitCode.usage
   } else if (error instanceof ConclaveError) {
-    process.stderr.write(`conclave: ${error.message}\n`)
-    process.exitCode = exitCode[failureIn(error)]
+    const code = exitCode[failureIn(error)]
+    // Nothing that was begun is waited for: `up` may have failed with half of a cluster around it.
+    process.stderr.write(`conclave: ${error.message}\n`, () => process.exit(code))
   } else {
     throw error
   }

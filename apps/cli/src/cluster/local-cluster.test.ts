@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import { ConclaveError } from '@conclave/kernel'
 import { CommandFailed } from '../failure.ts'
 import { LocalCluster } from './local-cluster.ts'
 import { neverLost, type Kind, type MemberPlan } from './member.ts'
+
+class DiskDamaged extends ConclaveError {
+  readonly code = 'disk.damaged'
+}
 
 const context = { clusterId: 'c', masters: [], uid: 'dev', password: 'x' }
 
@@ -20,7 +25,7 @@ function scripted(kinds: Readonly<Record<string, Kind>>): {
     kind,
     directory: `/cluster/${id}`,
     start: async () => {
-      if (failing.has(id)) throw new CommandFailed('failed', `${id} did not start`)
+      if (failing.has(id)) throw new DiskDamaged('byte 7 is off')
       told.push(`start ${id}`)
       return {
         lost: ends.get(id)?.promise ?? neverLost,
@@ -55,7 +60,7 @@ describe('a local cluster', () => {
     const { told, members, failing } = scripted(four)
     failing.add('m2')
 
-    await expect(start(members)).rejects.toThrow('m2 did not start')
+    await expect(start(members)).rejects.toThrow('m2 did not start: byte 7 is off')
 
     expect(told.filter((line) => line.startsWith('stop'))).toEqual([
       'stop s1',

@@ -1,4 +1,5 @@
-import { CommandFailed } from '../failure.ts'
+import { ConclaveError } from '@conclave/kernel'
+import { CommandFailed, failureIn } from '../failure.ts'
 import type { Context } from '../context.ts'
 import type { Member, MemberPlan } from './member.ts'
 
@@ -64,7 +65,11 @@ export class LocalCluster {
 
   /** Starts a member that does not run, on what it left on its disk. */
   async restart(member: string): Promise<void> {
-    const running = await this.#plan(member).start()
+    const running = await this.#plan(member)
+      .start()
+      .catch((error: unknown) => {
+        throw named(member, error)
+      })
     this.#running.set(member, running)
     void this.#watch(member, running)
   }
@@ -96,4 +101,11 @@ export class LocalCluster {
     if (plan === undefined) throw new CommandFailed('notFound', `no member is called ${member}`)
     return plan
   }
+}
+
+/** A member in this process fails with a reason that does not say whose it is. */
+function named(member: string, error: unknown): unknown {
+  if (!(error instanceof ConclaveError) || error instanceof CommandFailed) return error
+  const message = `${member} did not start: ${error.message}`
+  return new CommandFailed(failureIn(error), message, { cause: error })
 }
