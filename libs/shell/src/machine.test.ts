@@ -292,7 +292,7 @@ describe('SH8: limits', () => {
     ['many functions', 'while :; do i=$((i+1)); eval "f$i() { echo a b c d; }"; done', 2],
     ['eval in eval', 'e="eval \\"\\$e\\""; eval "$e"', 2],
     ['a pattern of many directories', 'echo /*/../*/../*/../*/../*/../*/../*/../*', 2],
-  ])('end %s', (_, script, exitCode) => {
+  ])('end %s', { timeout: 120_000 }, (_, script, exitCode) => {
     expect(runScript(script).exitCode).toBe(exitCode)
   })
 

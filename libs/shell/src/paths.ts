@@ -17,18 +17,25 @@ export function normalPath(path: ByteString): ByteString {
   return `/${names.join('/')}`
 }
 
+/** A loop, since a regular expression would look at a long run of slashes once for each of them. */
+export function withoutTrailingSlashes(path: ByteString): ByteString {
+  let end = path.length
+  while (end > 0 && path[end - 1] === '/') end--
+  return path.slice(0, end)
+}
+
 export function baseName(path: ByteString): ByteString {
-  const trimmed = path.replace(/\/+$/, '')
+  const trimmed = withoutTrailingSlashes(path)
   if (trimmed === '') return path === '' ? '' : '/'
   return trimmed.slice(trimmed.lastIndexOf('/') + 1)
 }
 
 export function parentPath(path: ByteString): ByteString {
-  const trimmed = path.replace(/\/+$/, '')
+  const trimmed = withoutTrailingSlashes(path)
   if (trimmed === '') return path === '' ? '.' : '/'
   const cut = trimmed.lastIndexOf('/')
   if (cut < 0) return '.'
-  return trimmed.slice(0, cut).replace(/\/+$/, '') || '/'
+  return withoutTrailingSlashes(trimmed.slice(0, cut)) || '/'
 }
 
 /** A path as the file system port wants it. @throws FileSystemError when it is not UTF-8 */

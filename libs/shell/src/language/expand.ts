@@ -242,9 +242,9 @@ export class Expander {
     const [part] = word.parts
     if (part === undefined || word.parts.length !== 1) return false
     if (part.kind === 'arithmetic' && part.expression.type === 'parsed') {
-      const value = String(evaluate(part.expression.expression, this.#shell))
+      // What it assigns it must assign once: nothing may send it the slow way from here on.
       if (!part.isQuoted && this.#shell.variables.has('IFS')) return false
-      fields.push(value)
+      fields.push(String(evaluate(part.expression.expression, this.#shell)))
       return true
     }
     if (part.kind !== 'parameter' || part.operation !== undefined) return false
@@ -389,6 +389,7 @@ export class Expander {
     switch (operator) {
       case '+':
         if (!isMissing) yield* this.#word(word, part.isQuoted, sink)
+        else if (part.isQuoted) sink.quoted('')
         return true
       case '-':
         if (isMissing) yield* this.#word(word, part.isQuoted, sink)

@@ -4,7 +4,7 @@ import { Files } from '../files.ts'
 import type { Task } from '../wait-set.ts'
 import { countOf, type Builtin } from './builtin.ts'
 import type { Interpreter } from './interpreter.ts'
-import { parseProgram, parseScript } from './parse.ts'
+import { parseProgram } from './parse.ts'
 import { ScriptFault } from './script-fault.ts'
 
 /** `break` and `continue`: out of so many loops, or of all there are. */
@@ -34,9 +34,12 @@ export const evaluateText: Builtin = (interpreter, fields) => {
 
 function* evaluated(interpreter: Interpreter, text: ByteString): Task<number> {
   const { shell, isTested } = interpreter
+  const { list, fault } = parseProgram(text)
   interpreter.enter('eval')
   try {
-    return yield* interpreter.list(parseScript(text), isTested)
+    const status = yield* interpreter.list(list, isTested)
+    if (fault !== undefined && shell.leave === undefined) throw fault
+    return status
   } finally {
     shell.callDepth--
   }

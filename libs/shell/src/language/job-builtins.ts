@@ -30,8 +30,20 @@ function jobNamed(shell: Shell, name: ByteString): Job {
   return job
 }
 
-const forget = (shell: Shell, job: Job): void => {
+const endedStatusesMax = 64
+
+/** Takes a job that has ended off the list. Its exit codes are kept for a while. */
+function forget(shell: Shell, job: Job): void {
   shell.jobs = shell.jobs.filter((other) => other !== job)
+  for (const { pid, status } of job.processes) {
+    if (status === undefined) continue
+    shell.endedStatuses.delete(pid)
+    shell.endedStatuses.set(pid, status.exitCode)
+  }
+  for (const pid of shell.endedStatuses.keys()) {
+    if (shell.endedStatuses.size <= endedStatusesMax) return
+    shell.endedStatuses.delete(pid)
+  }
 }
 
 /** Waits for all of this shell's jobs, or for those that are named; a trapped signal ends the wait. */
@@ -50,7 +62,7 @@ export function* wait(interpreter: Interpreter, fields: readonly ByteString[]): 
   for (const name of operands) {
     const job = findJob(shell, name)
     if (job === undefined) {
-      status = 127
+      status = shell.endedStatuses.get(Number(name)) ?? 127
       continue
     }
     const named = job.processes.filter(({ pid }) => String(pid) === name)

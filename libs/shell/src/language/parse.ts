@@ -46,8 +46,7 @@ export interface Parsed {
 }
 
 /**
- * Parses a text whose every line must be well-formed before any of it runs: `eval`, traps, the inside
- * of a substitution.
+ * Parses a text whose every line must be well-formed before any of it runs: traps, aliases.
  *
  * @throws ScriptFault
  */
@@ -102,7 +101,10 @@ function parseLines(source: ByteString): Parsed {
   for (const statement of script.commands) {
     const isWhole = statement.end > statement.pos && statement.end <= errorAt
     try {
-      if (!isWhole) break
+      if (!isWhole) {
+        faultAt = Math.min(faultAt, statement.pos)
+        break
+      }
       statements.push({ statement: adapter.statement(statement), end: statement.end })
     } catch (refusal) {
       if (!(refusal instanceof ScriptFault)) throw refusal
@@ -111,6 +113,7 @@ function parseLines(source: ByteString): Parsed {
       break
     }
   }
+  const isAdapters = fault !== undefined
   if (fault === undefined && error !== undefined) {
     fault = new ScriptFault(
       `Syntax error: ${inWordsOfShells(error.message, errorAt >= source.trimEnd().length)}`,
@@ -123,7 +126,7 @@ function parseLines(source: ByteString): Parsed {
   return {
     list: statements.filter(({ end }) => end <= lineStart).map(({ statement }) => statement),
     fault,
-    faultLine: fault === undefined ? 0 : lineAt(source, faultAt),
+    faultLine: fault === undefined ? 0 : lineAt(source, isAdapters ? faultAt : errorAt),
     isIncomplete: isOpen === true || adapter.hasOpenHereDocument || endsInBackslash.test(source),
   }
 }
@@ -258,7 +261,9 @@ class Adapter {
       }
       case 'For': {
         const words = node.wordlist?.map((word) => this.word(word))
-        return { type: 'for', name: node.name.value, words, body: this.#list(node.body) }
+        const name = node.name.value
+        if (!/^[A-Za-z_]\w*$/.test(name)) refuse('Bad for loop variable')
+        return { type: 'for', name, words, body: this.#list(node.body) }
       }
       case 'ArithmeticFor':
         return {
@@ -519,8 +524,9 @@ class Adapter {
     }
     const parts: Part[] = []
     for (const part of word.parts) {
-      if (part.type === 'Glob') parts.push({ kind: 'text', value: part.text, isQuoted: true })
-      else if (part.type === 'Literal') {
+      if (part.type === 'Glob' || part.type === 'SingleQuoted' || part.type === 'AnsiCQuoted') {
+        parts.push({ kind: 'text', value: part.text, isQuoted: true })
+      } else if (part.type === 'Literal') {
         const value = part.text.replace(/\\\n|\\([$`"\\}])/g, '$1')
         parts.push({ kind: 'text', value, isQuoted: true })
       } else this.#part(part, true, parts)

@@ -80,6 +80,8 @@ export class Shell {
   line = 1
   lastBackgroundPid: number | undefined
   jobs: Job[] = []
+  /** Exit codes of jobs that were waited for, by pid: who asks again gets the same answer. */
+  readonly endedStatuses = new Map<number, number>()
   /** Bodies of traps by signal; 0 is EXIT. */
   traps = new Map<number, ByteString>()
   /** While a trap runs: `$?` from before it, which `exit` without an operand gives. */
