@@ -13,6 +13,7 @@ export {
   NotLeader,
   OutcomeUnknown,
   RunNotFound,
+  RunTaken,
   SecretExists,
   SecretNotFound,
   SecretTooLarge,

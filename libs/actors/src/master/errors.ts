@@ -36,6 +36,15 @@ export class RunNotFound extends ConclaveError {
   }
 }
 
+/** Two schedulers heard of a run, and the other one was first. */
+export class RunTaken extends ConclaveError {
+  readonly code = 'run.taken'
+
+  constructor(taskId: string) {
+    super(`task ${taskId} is of a run that another framework launches`)
+  }
+}
+
 export class TaskNotFound extends ConclaveError {
   readonly code = 'task.not-found'
 

@@ -1,3 +1,4 @@
+import type { ClusterCore } from '@conclave/cluster'
 import {
   encodeEvent,
   mapParts,
@@ -7,20 +8,19 @@ import {
   wipeSecrets,
   type MasterCall,
   type SchedulerEvent,
-  type TaskSpec,
 } from '@conclave/model'
 import type { Access } from './access.ts'
-import { SecretTooLarge } from './errors.ts'
+import { RunTaken, SecretTooLarge } from './errors.ts'
 import type { Caller, FrameworkApi, FrameworkConnection, PlainAnswer } from './master-api.ts'
 import { frameworksResource, operatorResource, tasksResource } from './resources.ts'
+import type { RunService } from './run-service.ts'
 import type { Term } from './term.ts'
 
 export interface FrameworkServiceOptions {
   readonly access: Access
   readonly term: () => Term | undefined
   readonly seal: Parameters<typeof sealSecrets>[2]
-  /** The sealed spec of a run that this task id would launch. */
-  readonly templateOf: (taskId: string) => TaskSpec | undefined
+  readonly runs: Pick<RunService, 'templateOf'>
 }
 
 const notReady: PlainAnswer = { status: 503, body: 'Master has not finished recovery' }
@@ -69,12 +69,13 @@ export class FrameworkService implements FrameworkApi {
       (call.type !== 'ACCEPT' || access.may(caller, tasksResource, 'create'))
     if (!mayCall) return refused(call, forbidden)
     try {
-      const sealed = sealSecrets(SchedulerCall, this.#withTemplates(call), seal)
+      const sealed = sealSecrets(SchedulerCall, this.#withTemplates(core, call), seal)
       return core.call(caller.principal.uid, sealed, streamId)
     } catch (error) {
       wipeSecrets(SchedulerCall, call)
-      if (!(error instanceof SecretTooLarge)) throw error
-      return { status: 400, body: error.message }
+      if (error instanceof SecretTooLarge) return { status: 400, body: error.message }
+      if (error instanceof RunTaken) return { status: 409, body: error.message }
+      throw error
     } finally {
       term.flush()
     }
@@ -117,13 +118,17 @@ export class FrameworkService implements FrameworkApi {
    * A scheduler was never shown the values in a run's spec and cannot send them back, so the stored
    * spec is launched. It is taken whole: nobody can have a run's values given to a command of theirs.
    */
-  #withTemplates(call: SchedulerCall): SchedulerCall {
+  #withTemplates(core: ClusterCore, call: SchedulerCall): SchedulerCall {
     if (call.type !== 'ACCEPT') return call
+    const own = call.framework_id?.value ?? ''
+    const others = core.frameworks().filter(({ frameworkId }) => frameworkId !== own)
     return mapParts(SchedulerCall, call, TaskInfo, (task) => {
-      const template = this.#options.templateOf(task.task_id.value)
+      const { task_id, agent_id, resources } = task
+      const id = task_id.value
+      const isOthers = others.some(({ frameworkId }) => core.taskOf(frameworkId, id) !== undefined)
+      const template = this.#options.runs.templateOf(id, own, isOthers)
       if (template === undefined) return task
       wipeSecrets(TaskInfo, task)
-      const { task_id, agent_id, resources } = task
       return { ...template, task_id, agent_id, resources }
     })
   }

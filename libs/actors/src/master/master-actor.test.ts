@@ -391,8 +391,8 @@ describe('a task', () => {
   test('MA5: is nothing for people without a permission', async () => {
     await runningTask()
     const { actor } = cluster.leader
+    expect(await cluster.settle(actor.tasks.list(nobody))).toEqual([])
     const calls: readonly (() => Promise<unknown>)[] = [
-      () => actor.tasks.list(nobody),
       () => actor.tasks.find(nobody, 'task-1'),
       () => actor.tasks.kill(nobody, 'task-1'),
       () => actor.tasks.logs(nobody, 'task-1', { follow: false }),

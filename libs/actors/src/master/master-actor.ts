@@ -137,13 +137,9 @@ export class MasterActor implements MasterApi {
       sessions: this.#sessions,
       term,
       channel: (connection) => this.#channels.get(connection),
+      submitterOf: (taskId) => this.runs.submitterOf(taskId),
     })
-    this.frameworks = new FrameworkService({
-      access,
-      term,
-      seal,
-      templateOf: (taskId) => this.runs.templateOf(taskId),
-    })
+    this.frameworks = new FrameworkService({ access, term, seal, runs: this.runs })
     this.events = { follow: (caller, after, signal) => this.#follow(caller, after, signal) }
 
     store.onBatch((batch) => {

@@ -4,10 +4,10 @@ import type { ResourceId } from '@conclave/model'
  * What may be granted beside secrets, in DC/OS' names. Source: dcos.md §5.
  */
 
-/** `create`: to subscribe as a framework and take offers. */
+/** `create`: to subscribe as a framework, take offers, and hear which runs wait for a scheduler. */
 export const frameworksResource = 'dcos:mesos:master:framework' as ResourceId
 
-/** `create`: to submit runs, to launch tasks, and to hear which runs wait for a scheduler. */
+/** `create`: to submit runs, and for a framework to launch tasks. */
 export const tasksResource = 'dcos:mesos:master:task' as ResourceId
 
 /** `full`: to see, enter and end everybody's tasks, and to read the state of the cluster. */

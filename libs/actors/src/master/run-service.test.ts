@@ -328,6 +328,28 @@ describe('a run', () => {
     expect(agent.heard('launch')[0]?.task.command?.value).toBe('true')
   })
 
+  test('MA9: is launched once, when two schedulers have heard of it', async () => {
+    const { taskId } = await submit(specOf())
+    const { agent } = await launched()
+    const second = new MemoryFramework(cluster.leader.actor, callerOf('scheduler'))
+    second.subscribe()
+    // The first one holds what is left of its agent, so the second is offered another.
+    const other = new MemoryAgent(cluster.leader.actor, 'agent-2')
+    const resources = needs
+    other.say({
+      type: 'register',
+      info: { hostname: 'b', resources },
+      runtime: 'memory',
+      tasks: [],
+    })
+    await cluster.until(() => second.offers.length > 0)
+    const late = second.launch({ ...specOf(), task_id: { value: taskId } })
+    expect(late).toMatchObject({ status: 409 })
+    await cluster.round()
+    expect(agent.heard('launch')).toHaveLength(1)
+    expect(other.heard('launch')).toEqual([])
+  })
+
   test('MA10: that was never launched ends at once when it is killed', async () => {
     const { runId } = await submit(specOf())
     const killed = await cluster.settle(cluster.follower.actor.runs.kill(root, runId))
@@ -347,6 +369,22 @@ describe('a run', () => {
     expect(await ended()).toMatchObject({ state: 'TASK_KILLED' })
   })
 
+  test('MA5: is open to its submitter: its task, what it prints, and its end', async () => {
+    const { taskId } = await submit(specOf(), dev)
+    const { agent, launch } = await launched()
+    report(agent, launch, 'TASK_RUNNING')
+    const { tasks } = cluster.leader.actor
+    expect(await cluster.settle(tasks.list(dev))).toMatchObject([{ taskId }])
+    await cluster.settle(tasks.logs(dev, taskId, { follow: true }))
+    expect(agent.heard('open-logs')).toMatchObject([{ taskId }])
+    await cluster.settle(tasks.kill(dev, taskId))
+    for (const uid of ['scheduler', 'nobody']) {
+      await expect(cluster.settle(tasks.find(callerOf(uid), taskId))).rejects.toMatchObject({
+        code: 'access.denied',
+      })
+    }
+  })
+
   test('MA5: is nobody’s business but its submitter’s and an operator’s', async () => {
     const own = await submit(specOf(), dev)
     const other = await submit(specOf(), root)
@@ -361,6 +399,9 @@ describe('a run', () => {
     await expect(cluster.settle(runs.kill(dev, other.runId))).rejects.toMatchObject({
       code: 'run.not-found',
     })
-    expect(() => runs.pending(callerOf('nobody'), new AbortController().signal)).toThrow('may not')
+    for (const uid of ['nobody', 'dev']) {
+      const { signal } = new AbortController()
+      expect(() => runs.pending(callerOf(uid), signal)).toThrow('may not')
+    }
   })
 })

@@ -20,11 +20,11 @@ import {
 import type { WatchBatch } from '@conclave/store'
 import { Signal } from '../signal.ts'
 import type { Access } from './access.ts'
-import { RunNotFound, SecretTooLarge, SpecInvalid } from './errors.ts'
+import { RunNotFound, RunTaken, SecretTooLarge, SpecInvalid } from './errors.ts'
 import type { Caller, PendingRuns, RunApi, RunView } from './master-api.ts'
 import { encodeRecord, Records, type Stored } from './record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
-import { operatorResource, tasksResource } from './resources.ts'
+import { frameworksResource, operatorResource, tasksResource } from './resources.ts'
 import { runIdOf, runKey, runPrefix, RunRecord, taskIdOf } from './run-records.ts'
 import { parseSpec } from './spec.ts'
 
@@ -158,7 +158,7 @@ export class RunService implements RunApi {
 
   /** @throws AccessDenied at once: it is for schedulers */
   pending(caller: Caller, signal: AbortSignal): AsyncIterable<PendingRuns> {
-    this.#access.demand(caller, tasksResource, 'create')
+    this.#access.demand(caller, frameworksResource, 'create')
     return this.#pending(signal)
   }
 
@@ -199,13 +199,32 @@ export class RunService implements RunApi {
     return spec
   }
 
+  /** Who submitted the run that this is the task of, if it is of one. */
+  submitterOf(taskId: string): string | undefined {
+    const runId = runIdOf(taskId)
+    const record = runId === '' ? undefined : this.#runs.get(runKey(runId))?.record
+    return record?.taskId === taskId ? record.submittedBy : undefined
+  }
+
   // ── the leader's part ─────────────────────────────────────────────────────────────────────────
 
-  /** The stored spec of a run that `taskId` would launch, with its sealed values. */
-  templateOf(taskId: string): TaskSpec | undefined {
-    const record = this.#runs.get(runKey(runIdOf(taskId)))?.record
-    if (record?.taskId !== taskId || record.state !== 'pending') return undefined
-    return parseOurs(TaskSpec, record.template)
+  /**
+   * The stored spec, with its sealed values, of the run that `taskId` would launch.
+   *
+   * @param isLaunchedByOther whether a framework that is not the one that asks has such a task
+   * @throws RunTaken when another framework has it already
+   */
+  templateOf(
+    taskId: string,
+    frameworkId: string,
+    isLaunchedByOther: boolean,
+  ): TaskSpec | undefined {
+    const runId = runIdOf(taskId)
+    const record = runId === '' ? undefined : this.#runs.get(runKey(runId))?.record
+    if (record?.taskId !== taskId) return undefined
+    const isOthers = (record.frameworkId ?? frameworkId) !== frameworkId
+    if (isOthers || isLaunchedByOther) throw new RunTaken(taskId)
+    return record.state === 'pending' ? parseOurs(TaskSpec, record.template) : undefined
   }
 
   tick(): void {

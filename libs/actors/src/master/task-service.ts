@@ -17,6 +17,8 @@ export interface TaskServiceOptions {
   /** The term of this master, while it leads and is ready. */
   readonly term: () => Term | undefined
   readonly channel: (connection: number) => AgentChannel | undefined
+  /** Whose run a task is of. */
+  readonly submitterOf: (taskId: string) => string | undefined
 }
 
 /** Tasks and agents. Any master lists them; into a container leads only the leader's way. */
@@ -27,14 +29,15 @@ export class TaskService implements TaskApi {
     this.#options = options
   }
 
+  /** All tasks for an operator, and everybody's own. */
   async list(caller: Caller): Promise<readonly TaskView[]> {
-    await this.#enter(caller, 'cluster/tasks')
-    return tasksIn(this.#options.reader).map(viewOf)
+    await this.#options.replicated.refresh()
+    return this.#visible(caller).map(viewOf)
   }
 
   async find(caller: Caller, taskId: string): Promise<TaskView> {
-    await this.#enter(caller, `task/${taskId}`)
-    return viewOf(this.#find(taskId))
+    await this.#options.replicated.refresh()
+    return viewOf(await this.#find(caller, taskId))
   }
 
   async kill(caller: Caller, taskId: string): Promise<TaskView> {
@@ -42,7 +45,7 @@ export class TaskService implements TaskApi {
     if (!term.core?.kill(task.frameworkId, task.taskId)) throw new TaskNotRunning(task.taskId)
     term.flush()
     await term.settled()
-    return viewOf(this.#find(task.taskId))
+    return viewOf(await this.#find(caller, task.taskId))
   }
 
   async logs(
@@ -81,7 +84,8 @@ export class TaskService implements TaskApi {
   }
 
   async agents(caller: Caller): Promise<readonly AgentView[]> {
-    await this.#enter(caller, 'cluster/agents')
+    await this.#options.replicated.refresh()
+    if (!this.#isOperator(caller)) throw await this.#denied(caller, 'agents')
     const running = tasksIn(this.#options.reader).filter(({ state }) => !isTerminal(state))
     return agentsIn(this.#options.reader).map((agent) => {
       const own = running.filter(({ agentId }) => agentId === agent.agentId)
@@ -100,24 +104,15 @@ export class TaskService implements TaskApi {
     })
   }
 
-  /** Checks the caller, on record, before anything is looked at. */
-  async #enter(caller: Caller, what: string): Promise<void> {
-    const { replicated, access } = this.#options
-    await replicated.refresh()
-    if (!access.may(caller, operatorResource, 'full')) {
-      throw await access.denied(caller, 'administer', operatorResource, 'full', what.slice(0, 1200))
-    }
-  }
-
-  /** @throws NotLeader, TaskNotFound, TaskAmbiguous, TaskNotRunning */
+  /** @throws NotLeader, AccessDenied, TaskNotFound, TaskAmbiguous, TaskNotRunning */
   async #enterRunning(
     caller: Caller,
     taskId: string,
   ): Promise<{ term: Term; channel: AgentChannel; task: TaskRecord }> {
-    await this.#enter(caller, `task/${taskId}`)
-    const task = this.#find(taskId)
+    await this.#options.replicated.refresh()
+    const task = await this.#find(caller, taskId)
     const term = this.#options.term()
-    if (term?.core === undefined) throw new NotLeader()
+    if (term === undefined) throw new NotLeader()
     await this.#options.access.audit(caller, 'administer', `task/${task.taskId}`, 'allowed')
     const connection = term.core?.connectionOf(task.agentId)
     const channel = connection === undefined ? undefined : this.#options.channel(connection)
@@ -125,17 +120,35 @@ export class TaskService implements TaskApi {
     return { term, channel, task }
   }
 
-  #find(taskId: string): TaskRecord {
-    const tasks = tasksIn(this.#options.reader)
+  /** Among the tasks that the caller may see: of all others nothing is said, not even that they are. */
+  async #find(caller: Caller, taskId: string): Promise<TaskRecord> {
+    const tasks = this.#visible(caller)
     const exact = tasks.filter((task) => task.taskId === taskId)
     const found =
       exact.length > 0 || taskId === ''
         ? exact
         : tasks.filter((task) => task.taskId.startsWith(taskId))
     const [task] = found
-    if (task === undefined) throw new TaskNotFound(taskId)
     if (found.length > 1) throw new TaskAmbiguous(taskId, found.length)
-    return task
+    if (task !== undefined) return task
+    throw this.#isOperator(caller)
+      ? new TaskNotFound(taskId)
+      : await this.#denied(caller, `task/${taskId.slice(0, 255)}`)
+  }
+
+  #visible(caller: Caller): readonly TaskRecord[] {
+    const tasks = tasksIn(this.#options.reader)
+    if (this.#isOperator(caller)) return tasks
+    const { uid } = caller.principal
+    return tasks.filter(({ taskId }) => this.#options.submitterOf(taskId) === uid)
+  }
+
+  #isOperator(caller: Caller): boolean {
+    return this.#options.access.may(caller, operatorResource, 'full')
+  }
+
+  #denied(caller: Caller, what: string): Promise<Error> {
+    return this.#options.access.denied(caller, 'administer', operatorResource, 'full', what)
   }
 }
 
