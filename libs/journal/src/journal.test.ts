@@ -677,6 +677,28 @@ describe('a failure', () => {
     expect((await recoveredFrom(disk.crash())).entries).toEqual([entry(2)])
   })
 
+  test('J10: a reserve that finds no room harms nothing while it is not needed', async () => {
+    const disk = new SimulatedDisk()
+    const { journal } = await open(disk)
+    await journal.append({ entries: [entry(2)] })
+    await journal.append({ entries: [entry(3)] })
+    await journal.close()
+    const again = await open(disk)
+    let spareCount = 0
+    disk.failWhen((one, path) =>
+      one === 'create' && path.endsWith('spare.tmp') && ++spareCount > 1
+        ? systemError('ENOSPC')
+        : undefined,
+    )
+    await again.journal.append({ entries: [entry(4)] })
+    await again.journal.append({ entries: [entry(5)] })
+
+    await again.journal.close()
+
+    expect(spareCount).toBeGreaterThan(1)
+    expect((await recoveredFrom(disk)).entries).toEqual(entries(2, 5))
+  })
+
   test('J10: whoever asks a closed journal is told', async () => {
     const { journal } = await open(new SimulatedDisk())
     await journal.close()

@@ -120,7 +120,8 @@ export class SegmentWriter {
 
   /** Ends what was begun, and gives back what was reserved. */
   async close(): Promise<void> {
-    const spare = await this.#spare
+    // A reserve that could not be made is not needed any more.
+    const spare = await this.#spare?.catch(ignore)
     const active = this.#active
     if (active !== undefined) await this.#end(active, { isLast: true })
     if (spare === undefined) return
