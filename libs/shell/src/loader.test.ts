@@ -47,6 +47,13 @@ describe('SH4: a program that cannot be run', () => {
     expect(runWith({ '/tmp/f': '#!/bin/nosuch\n' }, './f')).toMatchObject({ exitCode: 127 })
   })
 
+  test('is 2 for a shell whose script is missing', () => {
+    expect(runScript('sh nosuch')).toMatchObject({
+      exitCode: 2,
+      stderr: 'sh: 0: cannot open nosuch: No such file or directory\n',
+    })
+  })
+
   test('is 126 when scripts are interpreters of each other', () => {
     const files = { '/tmp/a': '#!/tmp/b\n', '/tmp/b': '#!/tmp/a\n' }
 

@@ -1,5 +1,5 @@
 import { byteString, type ByteString } from '../byte-string.ts'
-import { FileSystemError } from '../file-system.ts'
+import { FileSystemError, posixErrors } from '../file-system.ts'
 import { Files } from '../files.ts'
 import type { Invocation, Program, Programs } from '../invocation.ts'
 import { readLine, writeComplaint } from '../io.ts'
@@ -93,7 +93,7 @@ function* readScript(interpreter: Interpreter, path: ByteString): Task<ByteStrin
     return byteString(new Files(process, shell.programs).read(path, stringBytes))
   } catch (refusal) {
     if (!(refusal instanceof FileSystemError)) throw refusal
-    yield* writeComplaint(process, `sh: 0: cannot open ${path}: ${refusal.posix}\n`)
+    yield* writeComplaint(process, `sh: 0: cannot open ${path}: ${posixErrors[refusal.posix]}\n`)
     return undefined
   }
 }
