@@ -262,6 +262,37 @@ test('exec passes its arguments and its input on, and ends with the exit code it
   ])
 })
 
+test('events are those of all masters, one line each, until none answers', async () => {
+  cluster.followers = 1
+  cluster.on('GET /conclave/v1/masters', { body: {} })
+  const event = {
+    id: 'master-1:b:1',
+    atMs: 0,
+    source: 'master-1',
+    type: 'secret.stored',
+    path: 'p',
+  }
+  cluster.on('GET /events', { body: `id: ${event.id}\n${sse(event)}` })
+  cluster.on('follower', { body: {} })
+  cluster.on('follower GET /events', {
+    body: sse({ ...event, id: 'master-2:b:7', source: 'agent-1' }),
+  })
+
+  const running = cluster.conclave(['events', '--json', '--after', 'master-1:b:0'])
+  await vi.waitFor(() => expect(cluster.asked.length).toBeGreaterThan(3), 30_000)
+  cluster.leave()
+  const { code, stdout } = await running
+
+  expect(code).toBe(5)
+  const told = stdout.trimEnd().split('\n')
+  const sources = told.map((line) => (JSON.parse(line) as { source: string }).source)
+  expect(new Set(sources)).toEqual(new Set(['master-1', 'agent-1']))
+  const positions = cluster.asked
+    .filter(({ path }) => path === '/events')
+    .map(({ headers }) => headers['last-event-id'])
+  expect(positions.slice(0, 2)).toEqual(['master-1:b:0', 'master-1:b:1'])
+})
+
 test('CL6: what a task says of itself cannot command the terminal', async () => {
   const task = { taskId: 't', agentId: 'a', name: '\u001b[2Jx', state: 'S', updatedAtMs: 0 }
   cluster.on('GET /conclave/v1/tasks', { body: { tasks: [task] } })

@@ -68,7 +68,11 @@ export class Client {
       }),
     })
     const text = Buffer.from(answer.body).toString('utf8')
-    return (text === '' ? undefined : JSON.parse(text)) as T
+    try {
+      return (text === '' ? undefined : JSON.parse(text)) as T
+    } catch {
+      throw new CommandFailed('failed', `${path} was not answered with JSON; is this a master?`)
+    }
   }
 
   /** The answer, if what was asked was done. @throws CommandFailed */

@@ -130,14 +130,20 @@ function whereTo(data: UpOptions['data']): { directory: string; isKept: boolean 
   return { directory, isKept: true }
 }
 
-/** Resolves at the first Ctrl-C or SIGTERM; a second one ends this process as it is. */
+/** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */
+const sameKeyMs = 500
+
+/** Resolves at the first Ctrl-C or SIGTERM; a later one ends this process as it is. */
 function endOfThisCommand(): Promise<void> {
   return new Promise((resolved) => {
     // A signal that is waited for does not keep a process alive.
     const stay = setInterval(() => undefined, 2 ** 30)
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
-        process.once(signal, () => process.exit(130))
+        const firstAt = performance.now()
+        process.on(signal, () => {
+          if (performance.now() - firstAt > sameKeyMs) process.exit(130)
+        })
         clearInterval(stay)
         resolved()
       })

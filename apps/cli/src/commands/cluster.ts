@@ -1,6 +1,6 @@
-import { eventsOf } from '@conclave/runtime'
 import type { Command } from 'commander'
 import type { Client } from '../client.ts'
+import { followEvents } from '../follow-events.ts'
 import { age, dim, print, printable, printJson, table } from '../output.ts'
 
 interface AgentShown {
@@ -75,20 +75,22 @@ export function clusterCommands(program: Command, client: () => Client): void {
   program
     .command('events')
     .description('print events as they happen, until Ctrl-C')
-    .option('--after <id>', 'begin after this event')
+    .option('--after <id>', "begin after this event of its master's, if that still remembers it")
     .option('--json', 'one JSON document a line')
+    .addHelpText('after', '\nExample:\n  conclave events --json | grep secret')
     .action(async (options: { after?: string; json?: boolean }) => {
-      const stream = await client().stream({
-        face: 'conclave',
-        method: 'GET',
-        path: '/events',
-        ...(options.after !== undefined && { headers: { 'last-event-id': options.after } }),
+      const talk = client()
+      // Whether anybody is there at all is said at once.
+      await talk.json('conclave', 'GET', '/conclave/v1/masters')
+      await followEvents(talk, {
+        ...(options.after !== undefined && { after: options.after }),
+        signal: new AbortController().signal,
+        failuresMax: 50,
+        onEvent: ({ data }) => {
+          const text = options.json === true ? data : eventLine(JSON.parse(data) as EventShown)
+          print(`${text}\n`)
+        },
       })
-      for await (const { data } of eventsOf(stream.body)) {
-        print(
-          options.json === true ? `${data}\n` : `${eventLine(JSON.parse(data) as EventShown)}\n`,
-        )
-      }
     })
 
   program

@@ -48,6 +48,8 @@ function send(response: ServerResponse, answer: Answer | undefined): void {
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url))
 
+const login = 'POST /acs/api/v1/auth/login'
+
 /** A master with all faces on one port that answers as a test says, and the command line to ask it. */
 export class ScriptedCluster {
   readonly asked: Asked[] = []
@@ -67,9 +69,10 @@ export class ScriptedCluster {
       void this.#answer(request, response)
     })
     this.#follower = createServer((request, response) => {
-      const isLogin = request.url === '/acs/api/v1/auth/login'
-      const route = isLogin ? 'POST /acs/api/v1/auth/login' : 'follower'
-      request.resume().once('end', () => send(response, this.#routes.get(route)))
+      const asked = `${request.method} ${request.url}`
+      const own = this.#routes.get(`follower ${asked}`) ?? this.#routes.get('follower')
+      const answer = asked === login ? this.#routes.get(login) : own
+      request.resume().once('end', () => send(response, answer))
     })
   }
 
@@ -80,7 +83,7 @@ export class ScriptedCluster {
       await once(server, 'listening')
     }
     cluster.port = portOf(cluster.#server)
-    cluster.on('POST /acs/api/v1/auth/login', { body: { token: 'a.b.c' } })
+    cluster.on(login, { body: { token: 'a.b.c' } })
     return cluster
   }
 

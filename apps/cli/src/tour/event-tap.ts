@@ -1,5 +1,5 @@
-import { eventsOf } from '@conclave/runtime'
 import type { Client } from '../client.ts'
+import { followEvents } from '../follow-events.ts'
 
 export interface SeenEvent {
   readonly id: string
@@ -17,7 +17,13 @@ export class EventTap {
   readonly seen: SeenEvent[] = []
 
   constructor(client: Client) {
-    for (const { masterId } of client.context.masters) void this.#listen(client.only(masterId))
+    void followEvents(client, {
+      signal: this.#stop.signal,
+      onEvent: ({ data }) => {
+        this.#texts.push(data)
+        this.seen.push(JSON.parse(data) as SeenEvent)
+      },
+    })
   }
 
   /** All that was received, for the canary search. */
@@ -35,25 +41,5 @@ export class EventTap {
 
   stop(): void {
     this.#stop.abort()
-  }
-
-  async #listen(client: Client): Promise<void> {
-    const { signal } = this.#stop
-    let lastId: string | undefined
-    while (!signal.aborted) {
-      try {
-        const headers = lastId === undefined ? {} : { 'last-event-id': lastId }
-        const call = { face: 'conclave', method: 'GET', path: '/events', headers, signal } as const
-        const stream = await client.stream(call)
-        for await (const { id, data } of eventsOf(stream.body)) {
-          lastId = id === '' ? lastId : id
-          this.#texts.push(data)
-          this.seen.push(JSON.parse(data) as SeenEvent)
-        }
-      } catch {
-        // The master was killed, as the tour does, or it is not up yet: try again.
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
   }
 }

@@ -112,6 +112,9 @@ const indented = (text: string): string =>
     .map((line) => `  ${line}`)
     .join('\n')
 
+/** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */
+const sameKeyMs = 500
+
 /** This process, as it is: its arguments, streams and signals. A second signal ends it at once. */
 export const thisProcess: Surroundings = {
   argv: process.argv.slice(2),
@@ -122,7 +125,10 @@ export const thisProcess: Surroundings = {
     new Promise((resolve) => {
       for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         process.once(signal, () => {
-          process.once(signal, () => process.exit(130))
+          const firstAt = performance.now()
+          process.on(signal, () => {
+            if (performance.now() - firstAt > sameKeyMs) process.exit(130)
+          })
           resolve(signal)
         })
       }
