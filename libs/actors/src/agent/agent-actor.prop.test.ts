@@ -12,7 +12,8 @@ import {
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { array, assert, integer, property } from 'fast-check'
 import { expect, test } from 'vitest'
-import { AgentActor, type AgentEffect, type AgentInput } from './agent-actor.ts'
+import { AgentActor } from './agent-actor.ts'
+import type { AgentEffect, AgentInput } from './agent-effect.ts'
 
 type Status = Extract<FromAgent, { type: 'status-update' }>['status']
 type Question = Extract<FromAgent, { type: 'resolve' }>

@@ -5,7 +5,8 @@ import { Redacted, utf8, utf8Text } from '@conclave/kernel'
 import { AgentInfo, parseOurs, ToAgent, type FromAgent, type TaskStatus } from '@conclave/model'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
-import { AgentActor, type AgentEffect, type AgentLimits } from './agent-actor.ts'
+import { AgentActor, type AgentLimits } from './agent-actor.ts'
+import type { AgentEffect } from './agent-effect.ts'
 import type { ContainerExit } from './container-runtime.ts'
 
 const info = parseOurs(AgentInfo, { hostname: 'box', resources: [] })

@@ -3,22 +3,10 @@ import {
   planContainer,
   PlanRefused,
   type CheckedContainer,
-  type Plan,
-  type PlannedSecret,
   type SecretLimits,
 } from '@conclave/isolators'
-import { uuidBytes, type Clock, type Core, type Random } from '@conclave/kernel'
-import {
-  exitCodeLabel,
-  type AgentInfo,
-  type EventDraft,
-  type FromAgent,
-  type TaskInfo,
-  type TaskReason,
-  type TaskState,
-  type TaskStatus,
-  type ToAgent,
-} from '@conclave/model'
+import type { Clock, Core, Random } from '@conclave/kernel'
+import type { AgentInfo, EventDraft, FromAgent, TaskInfo, ToAgent } from '@conclave/model'
 import {
   ComposedResolver,
   refusalIn,
@@ -28,76 +16,23 @@ import {
   type Resolved,
   type Resolver,
 } from '@conclave/resolver'
-import type { AgentTask, PlacedSecret, TaskEnd } from './agent-task.ts'
-import { argumentsOf, commandOf, environmentOf, executorIdOf, userOf } from './command.ts'
-import type { ContainerExit, ContainerSpec, OutputChunk } from './container-runtime.ts'
-import { Health, healthPlanOf, type HealthPlan } from './health.ts'
+import type { AgentEffect, AgentInput } from './agent-effect.ts'
+import { AgentSessions } from './agent-sessions.ts'
+import type { AgentTask, TaskEnd } from './agent-task.ts'
+import { argumentsOf, commandOf, environmentOf, userOf } from './command.ts'
+import type { ContainerExit } from './container-runtime.ts'
 import { EventReport } from './event-report.ts'
+import { Health, healthPlanOf, type HealthPlan } from './health.ts'
+import { placedIn } from './placed-secrets.ts'
 import { StatusUpdates, taskKey, type TaskName } from './status-updates.ts'
-import { collectFailure, exitMessage, killedBeforeStart, launchFailure } from './wording.ts'
-
-/** What an agent is told: by its master, by the machine, and by time. */
-export type AgentInput =
-  /** A master can be reached. It may still turn out not to lead. */
-  | { readonly kind: 'connected' }
-  | { readonly kind: 'disconnected' }
-  | { readonly kind: 'message'; readonly message: ToAgent }
-  | { readonly kind: 'tick' }
-  | { readonly kind: 'prepared'; readonly containerId: string; readonly failure?: string }
-  | { readonly kind: 'started'; readonly containerId: string; readonly failure?: string }
-  | { readonly kind: 'exited'; readonly containerId: string; readonly exit: ContainerExit }
-  | { readonly kind: 'destroyed'; readonly containerId: string; readonly failure?: string }
-  | { readonly kind: 'session-output'; readonly sessionId: string; readonly chunk: OutputChunk }
-  | {
-      readonly kind: 'session-ended'
-      readonly sessionId: string
-      readonly exitCode?: number
-      readonly error?: string
-    }
-  /** The result of a health check. */
-  | { readonly kind: 'checked'; readonly containerId: string; readonly isSuccess: boolean }
-  /** End every container, then say so. */
-  | { readonly kind: 'stop'; readonly graceMs: number }
-
-export type AgentEffect =
-  | { readonly do: 'send'; readonly message: FromAgent }
-  /** Remembers who this agent is across restarts, or forgets it. */
-  | { readonly do: 'keep-agent-id'; readonly agentId: string | undefined }
-  /** Makes a container and carries out its plan, whose bytes are wiped whatever happens: `prepared`. */
-  | { readonly do: 'prepare'; readonly spec: ContainerSpec; readonly plan: Plan }
-  | { readonly do: 'start'; readonly containerId: string }
-  | { readonly do: 'signal'; readonly containerId: string; readonly signal: string }
-  /** Ends what runs, leaves nothing but the output: `destroyed`. */
-  | { readonly do: 'destroy'; readonly containerId: string }
-  | { readonly do: 'forget-output'; readonly containerId: string }
-  /** Runs a command beside the container's own, and tells whether it ended with 0: `checked`. */
-  | {
-      readonly do: 'check'
-      readonly containerId: string
-      readonly argv: readonly string[]
-      readonly env: Readonly<Record<string, string>>
-    }
-  /** Ends the check that is under way. */
-  | { readonly do: 'abandon-check'; readonly containerId: string }
-  | {
-      readonly do: 'open-logs'
-      readonly sessionId: string
-      readonly containerId: string
-      readonly follow: boolean
-    }
-  | {
-      readonly do: 'open-exec'
-      readonly sessionId: string
-      readonly containerId: string
-      readonly argv: readonly string[]
-      readonly env: Readonly<Record<string, string>>
-    }
-  | { readonly do: 'write-session'; readonly sessionId: string; readonly bytes: Uint8Array }
-  | { readonly do: 'end-session-input'; readonly sessionId: string }
-  | { readonly do: 'signal-session'; readonly sessionId: string; readonly signal: string }
-  | { readonly do: 'close-session'; readonly sessionId: string }
-  /** Nothing runs any more. */
-  | { readonly do: 'stopped' }
+import {
+  endOf,
+  endOfFailedLaunch,
+  endOfKilledLaunch,
+  statusOf,
+  type TaskNews,
+} from './task-status.ts'
+import { collectFailure, launchFailure, shortened } from './wording.ts'
 
 export interface AgentLimits {
   readonly tickMs: number
@@ -143,11 +78,6 @@ interface CheckedTask {
   readonly healthPlan: HealthPlan | undefined
 }
 
-interface EndedOutput {
-  readonly containerId: string
-  readonly exitCode: number | undefined
-}
-
 type Told<Type extends ToAgent['type']> = Extract<ToAgent, { type: Type }>
 
 /**
@@ -165,12 +95,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   readonly #resolver: Resolver
   readonly #updates: StatusUpdates
   readonly #report: EventReport
+  readonly #sessions: AgentSessions
   readonly #tasks = new Map<string, AgentTask>()
   readonly #byContainer = new Map<string, AgentTask>()
-  /** By task: the newest container of each that has ended, oldest first. */
-  readonly #ended = new Map<string, EndedOutput>()
-  /** Open sessions, with the task whose output they are. */
-  readonly #sessions = new Map<string, { readonly logsOf: string | undefined }>()
   #effects: AgentEffect[] = []
   #agentId: string | undefined
   #isConnected = false
@@ -198,6 +125,11 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       retryMaxTicks: this.#ticksIn(this.#limits.statusRetryMaxMs),
     })
     this.#report = new EventReport(clock)
+    this.#sessions = new AgentSessions({
+      taskOf: (name) => this.#tasks.get(taskKey(name)),
+      endedOutputsMax: this.#limits.endedOutputsMax,
+      do: (effect) => this.#do(effect),
+    })
   }
 
   /** Containers that are being made, run, or are being ended. */
@@ -233,10 +165,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         this.#destroyed(input.containerId, input.failure)
         break
       case 'session-output':
-        this.#sessionOutput(input.sessionId, input.chunk)
+        this.#sessions.output(input)
         break
       case 'session-ended':
-        this.#sessionEnded(input)
+        this.#sessions.ended(input)
         break
       case 'checked':
         this.#checked(input.containerId, input.isSuccess)
@@ -274,9 +206,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     this.#isConnected = false
     this.#isRegistered = false
     this.#updates.disconnected()
-    for (const sessionId of this.#sessions.keys()) this.#do({ do: 'close-session', sessionId })
-    this.#sessions.clear()
-    for (const task of this.#tasks.values()) task.waitingLogs.length = 0
+    this.#sessions.closeAll()
   }
 
   #told(message: ToAgent): void {
@@ -297,28 +227,17 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       case 'resolved':
         return this.#store.answered(message.requestId, message.resolutions)
       case 'open-logs':
-        return this.#openLogs(message)
+        return this.#sessions.openLogs(message)
       case 'open-exec':
-        return this.#openExec(message)
+        return this.#sessions.openExec(message)
       case 'session-input':
-        return this.#toSession(message.sessionId, {
-          do: 'write-session',
-          sessionId: message.sessionId,
-          bytes: new Uint8Array(Buffer.from(message.data, 'base64')),
-        })
+        return this.#sessions.input(message)
       case 'session-input-end':
-        return this.#toSession(message.sessionId, {
-          do: 'end-session-input',
-          sessionId: message.sessionId,
-        })
+        return this.#sessions.endInput(message)
       case 'session-signal':
-        return this.#toSession(message.sessionId, {
-          do: 'signal-session',
-          sessionId: message.sessionId,
-          signal: message.signal,
-        })
+        return this.#sessions.signal(message)
       case 'session-close':
-        return this.#closeSession(message.sessionId)
+        return this.#sessions.close(message.sessionId)
     }
   }
 
@@ -469,7 +388,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     }
     if (task.isKilled) return this.#endLaunch(task)
     task.stage = 'starting'
-    this.#update(task, 'TASK_STARTING', 'SOURCE_EXECUTOR')
+    this.#update(task, { state: 'TASK_STARTING', source: 'SOURCE_EXECUTOR' })
     this.#do({ do: 'start', containerId })
   }
 
@@ -477,34 +396,22 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const task = this.#byContainer.get(containerId)
     if (task?.stage !== 'starting') return
     if (failure !== undefined) {
-      task.end = {
-        state: 'TASK_FAILED',
-        source: 'SOURCE_AGENT',
-        message: launchFailure(failure),
-        reason: 'REASON_CONTAINER_LAUNCH_FAILED',
-      }
+      task.end = endOfFailedLaunch(launchFailure(failure))
       return this.#destroy(task)
     }
     task.stage = 'running'
     this.#tell(task, { type: 'container.started' })
     // Once it was said that it is being killed, "running" would be a step back.
-    if (!task.isKilled) this.#update(task, 'TASK_RUNNING', 'SOURCE_EXECUTOR')
+    if (!task.isKilled) this.#update(task, { state: 'TASK_RUNNING', source: 'SOURCE_EXECUTOR' })
     const longest = task.info.max_completion_time?.nanoseconds
     if (task.healthPlan !== undefined) task.health = new Health(task.healthPlan, this.#ticks)
     if (longest !== undefined) task.overdueAtTick = this.#ticks + this.#ticksIn(longest / 1e6)
-    for (const { sessionId, follow } of task.waitingLogs.splice(0)) {
-      this.#do({ do: 'open-logs', sessionId, containerId, follow })
-    }
+    this.#sessions.started(task)
     if (task.isKilled) this.#terminate(task)
   }
 
   #failLaunch(task: AgentTask, message: string): void {
-    this.#finish(task, {
-      state: 'TASK_FAILED',
-      source: 'SOURCE_AGENT',
-      message,
-      reason: 'REASON_CONTAINER_LAUNCH_FAILED',
-    })
+    this.#finish(task, endOfFailedLaunch(message))
   }
 
   /** A kill came while a container was being made, and it was made all the same. */
@@ -532,7 +439,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       return this.#finish(task, endOfKilledLaunch)
     }
     if (task.stage !== 'running' && task.stage !== 'starting') return
-    if (tellKilling) this.#update(task, 'TASK_KILLING', 'SOURCE_EXECUTOR')
+    if (tellKilling) this.#update(task, { state: 'TASK_KILLING', source: 'SOURCE_EXECUTOR' })
     if (task.stage === 'running') this.#terminate(task)
   }
 
@@ -580,34 +487,15 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       const code = exitCode === undefined ? {} : { exitCode }
       this.#tell(task, { type: 'container.ended', ...code, why: shortened(end.message) })
     }
-    for (const { sessionId } of task.waitingLogs.splice(0)) {
-      this.#endSession(sessionId, { error: 'the container never started' })
-    }
-    if (wasContainer) this.#keepOutput(task, exitCode)
+    this.#sessions.neverStarted(task)
+    if (wasContainer) this.#sessions.keepOutput(task)
     else if (wasMade) this.#do({ do: 'forget-output', containerId: task.containerId })
     if (this.#isOver) {
       this.#tasks.delete(taskKey(task))
       return this.#beginAnewIfEmpty()
     }
-    this.#update(task, end.state, end.source, end)
+    this.#update(task, end)
     this.#stoppedIfEmpty()
-  }
-
-  #keepOutput(task: AgentTask, exitCode: number | undefined): void {
-    const key = taskKey(task)
-    this.#forgetOutput(key)
-    this.#ended.set(key, { containerId: task.containerId, exitCode })
-    const [oldest] = this.#ended.keys()
-    if (oldest !== undefined && this.#ended.size > this.#limits.endedOutputsMax) {
-      this.#forgetOutput(oldest)
-    }
-  }
-
-  #forgetOutput(key: string): void {
-    const ended = this.#ended.get(key)
-    if (ended === undefined) return
-    this.#ended.delete(key)
-    this.#do({ do: 'forget-output', containerId: ended.containerId })
   }
 
   /** Its last status is acknowledged. Its output may still be read. */
@@ -695,110 +583,20 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const { healthy, isOver } = task.health.checked(isSuccess, this.#ticks)
     if (healthy !== undefined) {
       const reason = 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED'
-      this.#update(task, 'TASK_RUNNING', 'SOURCE_EXECUTOR', { reason })
+      this.#update(task, { state: 'TASK_RUNNING', source: 'SOURCE_EXECUTOR', reason })
     }
     if (!isOver) return
     task.isUnhealthy = true
     this.#askToEnd(task, this.#graceMsOf(task), false)
   }
 
-  // ── sessions ──────────────────────────────────────────────────────────────────────────────────
-
-  #openLogs({ sessionId, follow, ...name }: Told<'open-logs'>): void {
-    const key = taskKey(name)
-    const task = this.#tasks.get(key)
-    this.#sessions.set(sessionId, { logsOf: key })
-    if (task !== undefined && task.stage !== 'ended') {
-      if (task.stage === 'running' || task.stage === 'ending') {
-        const { containerId } = task
-        return this.#do({ do: 'open-logs', sessionId, containerId, follow })
-      }
-      task.waitingLogs.push({ sessionId, follow })
-      return
-    }
-    const ended = this.#ended.get(key)
-    if (ended === undefined) {
-      return this.#endSession(sessionId, { error: `there is no output of task ${name.taskId}` })
-    }
-    this.#do({ do: 'open-logs', sessionId, containerId: ended.containerId, follow })
-  }
-
-  #openExec({ sessionId, argv, env, ...name }: Told<'open-exec'>): void {
-    const task = this.#tasks.get(taskKey(name))
-    this.#sessions.set(sessionId, { logsOf: undefined })
-    if (task?.stage !== 'running') {
-      return this.#endSession(sessionId, { error: `task ${name.taskId} is not running` })
-    }
-    this.#do({ do: 'open-exec', sessionId, containerId: task.containerId, argv, env })
-  }
-
-  #toSession(sessionId: string, effect: AgentEffect): void {
-    if (this.#sessions.has(sessionId)) this.#do(effect)
-  }
-
-  #closeSession(sessionId: string): void {
-    if (this.#sessions.delete(sessionId)) this.#do({ do: 'close-session', sessionId })
-    for (const { waitingLogs } of this.#byContainer.values()) {
-      const index = waitingLogs.findIndex((one) => one.sessionId === sessionId)
-      if (index >= 0) waitingLogs.splice(index, 1)
-    }
-  }
-
-  #sessionOutput(sessionId: string, { stream, bytes }: OutputChunk): void {
-    if (!this.#sessions.has(sessionId)) return
-    const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
-    this.#send({ type: 'session-output', sessionId, stream, data })
-  }
-
-  #sessionEnded(end: Extract<AgentInput, { kind: 'session-ended' }>): void {
-    const { logsOf } = this.#sessions.get(end.sessionId) ?? {}
-    const ofTask =
-      logsOf === undefined
-        ? undefined
-        : (this.#tasks.get(logsOf)?.exit?.exitCode ?? this.#ended.get(logsOf)?.exitCode)
-    const exitCode = end.exitCode ?? ofTask
-    this.#endSession(end.sessionId, {
-      ...(exitCode === undefined ? {} : { exitCode }),
-      ...(end.error === undefined ? {} : { error: shortened(end.error) }),
-    })
-  }
-
-  #endSession(sessionId: string, end: { exitCode?: number; error?: string }): void {
-    if (!this.#sessions.delete(sessionId)) return
-    this.#send({ type: 'session-end', sessionId, ...end })
-  }
-
   // ── saying ────────────────────────────────────────────────────────────────────────────────────
 
-  #update(
-    task: AgentTask,
-    state: TaskState,
-    source: 'SOURCE_AGENT' | 'SOURCE_EXECUTOR',
-    more: { readonly message?: string; readonly reason?: TaskReason } = {},
-  ): void {
+  #update(task: AgentTask, news: TaskNews): void {
+    if (this.#isOver) return
     const { clock, random, ipAddress } = this.#options
-    const address = { protocol: 'IPv4' as const, ip_address: ipAddress }
-    const exitCode = task.exit?.exitCode
-    const status: TaskStatus = {
-      task_id: { value: task.taskId },
-      state,
-      source,
-      ...(more.message === undefined ? {} : { message: more.message }),
-      ...(more.reason === undefined ? {} : { reason: more.reason }),
-      ...(this.#agentId === undefined ? {} : { agent_id: { value: this.#agentId } }),
-      executor_id: { value: executorIdOf(task.info) },
-      timestamp: clock.nowMs() / 1000,
-      uuid: Buffer.from(uuidBytes(random)).toString('base64'),
-      ...(task.health?.isHealthy === undefined ? {} : { healthy: task.health.isHealthy }),
-      ...(exitCode === undefined
-        ? {}
-        : { labels: { labels: [{ key: exitCodeLabel, value: `${exitCode}` }] } }),
-      container_status: {
-        container_id: { value: task.containerId },
-        network_infos: [{ ip_addresses: [address], groups: [], port_mappings: [] }],
-      },
-    }
-    if (!this.#isOver) this.#updates.add(task, status)
+    const agentId = this.#agentId
+    this.#updates.add(task, statusOf(task, news, { agentId, ipAddress, clock, random }))
   }
 
   #tell(task: AgentTask, told: TaskEvent): void {
@@ -831,42 +629,3 @@ type TaskEvent = EventDraft extends infer Draft
     ? Omit<Draft, ContainerField>
     : never
   : never
-
-const endOfKilledLaunch: TaskEnd = {
-  state: 'TASK_KILLED',
-  source: 'SOURCE_AGENT',
-  message: killedBeforeStart,
-  reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
-}
-
-/** How a task ended whose program ran. */
-function endOf(task: AgentTask, exit: ContainerExit = { exitCode: 137, signal: 'KILL' }): TaskEnd {
-  const told = { source: 'SOURCE_EXECUTOR', message: exitMessage(exit) } as const
-  if (task.isOverdue) {
-    return { ...told, state: 'TASK_FAILED', reason: 'REASON_MAX_COMPLETION_TIME_REACHED' }
-  }
-  if (task.isUnhealthy) return { ...told, state: 'TASK_FAILED' }
-  if (task.isKilled) return { ...told, state: 'TASK_KILLED' }
-  return { ...told, state: exit.exitCode === 0 ? 'TASK_FINISHED' : 'TASK_FAILED' }
-}
-
-/** What of the resolved secrets the plan really places: an overridden variable is not among it. */
-function placedIn(
-  secrets: readonly PlannedSecret[],
-  values: readonly { readonly path: string; readonly bytes: object }[],
-  plan: Plan,
-): readonly PlacedSecret[] {
-  const kept = new Set(
-    plan.flatMap((step): object[] => {
-      if (step.do === 'write-file') return [step.bytes]
-      return step.do === 'set-env' && typeof step.value !== 'string' ? [step.value] : []
-    }),
-  )
-  return secrets.flatMap(({ placement }, index) => {
-    const value = values[index]
-    return value !== undefined && kept.has(value.bytes) ? [{ path: value.path, ...placement }] : []
-  })
-}
-
-/** As long as a field of an event or an error of a session may be. */
-const shortened = (text: string): string => (text.length > 1000 ? `${text.slice(0, 1000)}…` : text)

@@ -2,10 +2,9 @@ export {
   AgentActor,
   usualAgentLimits,
   type AgentActorOptions,
-  type AgentEffect,
-  type AgentInput,
   type AgentLimits,
 } from './agent-actor.ts'
+export type { AgentEffect, AgentInput } from './agent-effect.ts'
 export {
   ContainerRefused,
   type Container,

@@ -34,3 +34,7 @@ export const launchFailure = (why: string): string => `Failed to launch containe
 export const collectFailure = (why: string): string => launchFailure(`Collect failed: ${why}`)
 
 export const killedBeforeStart = 'Killed before delivery to the executor'
+
+/** As long as a field of an event or an error of a session may be. */
+export const shortened = (text: string): string =>
+  text.length > 1000 ? `${text.slice(0, 1000)}…` : text

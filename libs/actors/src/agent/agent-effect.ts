@@ -1,0 +1,66 @@
+import type { Plan } from '@conclave/isolators'
+import type { FromAgent, ToAgent } from '@conclave/model'
+import type { ContainerExit, ContainerSpec, OutputChunk } from './container-runtime.ts'
+
+/** What an agent is told: by its master, by the machine, and by time. */
+export type AgentInput =
+  /** A master can be reached. It may still turn out not to lead. */
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'disconnected' }
+  | { readonly kind: 'message'; readonly message: ToAgent }
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'prepared'; readonly containerId: string; readonly failure?: string }
+  | { readonly kind: 'started'; readonly containerId: string; readonly failure?: string }
+  | { readonly kind: 'exited'; readonly containerId: string; readonly exit: ContainerExit }
+  | { readonly kind: 'destroyed'; readonly containerId: string; readonly failure?: string }
+  | { readonly kind: 'session-output'; readonly sessionId: string; readonly chunk: OutputChunk }
+  | {
+      readonly kind: 'session-ended'
+      readonly sessionId: string
+      readonly exitCode?: number
+      readonly error?: string
+    }
+  /** The result of a health check. */
+  | { readonly kind: 'checked'; readonly containerId: string; readonly isSuccess: boolean }
+  /** End every container, then say so. */
+  | { readonly kind: 'stop'; readonly graceMs: number }
+
+export type AgentEffect =
+  | { readonly do: 'send'; readonly message: FromAgent }
+  /** Remembers who this agent is across restarts, or forgets it. */
+  | { readonly do: 'keep-agent-id'; readonly agentId: string | undefined }
+  /** Makes a container and carries out its plan, whose bytes are wiped whatever happens: `prepared`. */
+  | { readonly do: 'prepare'; readonly spec: ContainerSpec; readonly plan: Plan }
+  | { readonly do: 'start'; readonly containerId: string }
+  | { readonly do: 'signal'; readonly containerId: string; readonly signal: string }
+  /** Ends what runs, leaves nothing but the output: `destroyed`. */
+  | { readonly do: 'destroy'; readonly containerId: string }
+  | { readonly do: 'forget-output'; readonly containerId: string }
+  /** Runs a command beside the container's own, and tells whether it ended with 0: `checked`. */
+  | {
+      readonly do: 'check'
+      readonly containerId: string
+      readonly argv: readonly string[]
+      readonly env: Readonly<Record<string, string>>
+    }
+  /** Ends the check that is under way. */
+  | { readonly do: 'abandon-check'; readonly containerId: string }
+  | {
+      readonly do: 'open-logs'
+      readonly sessionId: string
+      readonly containerId: string
+      readonly follow: boolean
+    }
+  | {
+      readonly do: 'open-exec'
+      readonly sessionId: string
+      readonly containerId: string
+      readonly argv: readonly string[]
+      readonly env: Readonly<Record<string, string>>
+    }
+  | { readonly do: 'write-session'; readonly sessionId: string; readonly bytes: Uint8Array }
+  | { readonly do: 'end-session-input'; readonly sessionId: string }
+  | { readonly do: 'signal-session'; readonly sessionId: string; readonly signal: string }
+  | { readonly do: 'close-session'; readonly sessionId: string }
+  /** Nothing runs any more. */
+  | { readonly do: 'stopped' }
