@@ -28,7 +28,8 @@ export async function up(options: UpOptions): Promise<number> {
   const ended = endOfThisCommand()
   const { directory, isKept } = whereTo(options.data)
   // Whoever waits for it must not take that of an earlier cluster for this one's.
-  if (options.readyFile !== undefined) rmSync(resolve(options.readyFile), { force: true })
+  const readyFile = options.readyFile === undefined ? undefined : resolve(options.readyFile)
+  if (readyFile !== undefined) rmSync(readyFile, { force: true })
   const { cluster, addresses } = await startLocalCluster({
     directory,
     isKept,
@@ -47,7 +48,7 @@ export async function up(options: UpOptions): Promise<number> {
     await untilReady(cluster, client)
     writeContext(cluster.context)
     const document = readyDocument(cluster, addresses)
-    if (options.readyFile !== undefined) writePrivateJson(resolve(options.readyFile), document)
+    if (readyFile !== undefined) writePrivateJson(readyFile, document)
     // Since this process began, loading included.
     announce(document, options, performance.now())
     code = await whatFollows(cluster, options, ended)
@@ -55,6 +56,7 @@ export async function up(options: UpOptions): Promise<number> {
     client.close()
     await cluster.stop()
     removeContext(cluster.context.clusterId)
+    if (readyFile !== undefined) rmSync(readyFile, { force: true })
     // A cluster that nobody can start again leaves nothing behind, unless its logs may be needed.
     if (!isKept && code === 0) rmSync(directory, { recursive: true, force: true })
     if (!isKept && code !== 0) process.stderr.write(`conclave: what is left is in ${directory}\n`)
