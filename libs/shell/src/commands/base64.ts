@@ -2,6 +2,7 @@ import { byteString, bytesOf, type ByteString } from '../byte-string.ts'
 import type { Invocation, Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import type { Task } from '../wait-set.ts'
+import { drain } from './lines.ts'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
@@ -87,7 +88,7 @@ function encode(invocation: Invocation, path: ByteString, width: number): Task<n
       const whole = kept.length - (kept.length % 3)
       put(encodeBase64(bytesOf(kept.slice(0, whole))))
       kept = kept.slice(whole)
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
       yield
     }
     put(encodeBase64(bytesOf(kept)))

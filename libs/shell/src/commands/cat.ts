@@ -1,7 +1,7 @@
 import { byteString, bytesOf, type ByteString } from '../byte-string.ts'
 import type { Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
-import { allLines, eachLine } from './lines.ts'
+import { drain, allLines, eachLine } from './lines.ts'
 
 const decorations = 'AbeEnstTuv'
 
@@ -71,7 +71,7 @@ export const tac: Program = function* (invocation) {
     status = Math.max(status, one)
     for (const line of lines.toReversed()) {
       invocation.put(`${line}\n`)
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
     }
   }
   return status
@@ -120,7 +120,7 @@ export const nl: Program = (invocation) => {
 }
 
 function count(text: ByteString): number {
-  if (!/^\d{1,9}$/.test(text)) throw new ScriptFault(`invalid number: '${text}'`, 1)
+  if (!/^\d{1,4}$/.test(text)) throw new ScriptFault(`invalid number: '${text}'`, 1)
   return Number(text)
 }
 

@@ -3,7 +3,7 @@ import { LineReader, type Invocation, type Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import type { Task } from '../wait-set.ts'
 import { trimBlanks } from './ascii.ts'
-import { eachLine, linesOf } from './lines.ts'
+import { drain, eachLine, linesOf } from './lines.ts'
 import { unescape } from './printf.ts'
 
 /** Positions from 1 on, both ends included. */
@@ -119,7 +119,7 @@ function pasteSerial(
       if (line === undefined) break
       invocation.put((count === 0 ? '' : between(count - 1)) + line)
       count++
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
     }
     invocation.put('\n')
   })
@@ -150,7 +150,7 @@ function* pasteParallel(
       }
       if (!isAny) return 0
       invocation.put(`${row}\n`)
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
     }
   } finally {
     for (const { input } of inputs) input.release()
@@ -190,7 +190,7 @@ export const comm: Program = function* (invocation) {
       at++
       other++
     }
-    if (invocation.isFull) yield* invocation.flush()
+    if (invocation.isFull) yield* drain(invocation)
   }
   return 0
 }
@@ -238,13 +238,13 @@ export const join: Program = function* (invocation) {
       for (; left[at]?.key === two.key; at++) {
         for (const match of right.slice(other, end)) {
           if (showsPairs) put(one.key, ...(left[at]?.rest ?? []), ...match.rest)
-          if (invocation.isFull) yield* invocation.flush()
+          if (invocation.isFull) yield* drain(invocation)
           yield
         }
       }
       other = end
     }
-    if (invocation.isFull) yield* invocation.flush()
+    if (invocation.isFull) yield* drain(invocation)
   }
   return 0
 }

@@ -7,7 +7,7 @@ import type { Task } from '../wait-set.ts'
 import { asciiLower, trimBlanks } from './ascii.ts'
 import { formatTime } from './calendar.ts'
 import { wholeNumber } from './magnitude.ts'
-import { readFully } from './lines.ts'
+import { drain, readFully } from './lines.ts'
 
 /** Lines `[oldStart, oldEnd)` of one file became `[newStart, newEnd)` of the other. */
 interface Change {
@@ -24,7 +24,7 @@ interface Side {
 }
 
 /** Beyond this many differing lines the answer is one large change, as `diff` itself falls back to. */
-const differencesMax = 4000
+const differencesMax = 1500
 
 /** Myers' algorithm: the shortest way from one file to the other. */
 function* changes(one: readonly ByteString[], two: readonly ByteString[]): Task<readonly Change[]> {
@@ -222,7 +222,7 @@ class Comparison {
       if (this.#isUnified) this.#unified(one, two, found)
       else this.#plain(one, two, found)
     }
-    if (this.#invocation.isFull) yield* this.#invocation.flush()
+    if (this.#invocation.isFull) yield* drain(this.#invocation)
     return 1
   }
 
@@ -380,7 +380,7 @@ export const cmp: Program = function* (invocation) {
           if (left[at] === '\n') line++
         }
       offset += common
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
       if (left.length !== right.length) {
         const shorter = left.length < right.length ? first : second
         const where =

@@ -4,8 +4,9 @@ import { ScriptFault } from '../language/script-fault.ts'
 import type { NetworkAnswer, NetworkRequest } from '../network.ts'
 import { baseName } from '../paths.ts'
 import { WaitSet, type Task } from '../wait-set.ts'
-import { asciiLower } from './ascii.ts'
+import { asciiLower, trimBlanks } from './ascii.ts'
 import { encodeBase64 } from './base64.ts'
+import { writeInto } from './lines.ts'
 
 type Header = readonly [name: string, value: string]
 
@@ -283,7 +284,7 @@ function* give(
 function addHeader(headers: Header[], line: ByteString): void {
   const cut = line.search(/[:;]/)
   if (cut <= 0) return
-  const value = line.slice(cut + 1).replace(/^[ \t]+|[ \t]+$/g, '')
+  const value = trimBlanks(line.slice(cut + 1))
   // `Name:` takes a header away, `Name;` sends it empty.
   const name = text(line.slice(0, cut))
   const before = headers.findIndex(([other]) => other.toLowerCase() === name.toLowerCase())
@@ -519,7 +520,7 @@ function* save(
     }
     const output = files.open(path, { write: true, create: true, truncate: true }).retain()
     try {
-      output.write(bytes)
+      yield* writeInto(output, bytes)
     } finally {
       output.release()
     }
@@ -644,7 +645,7 @@ function* store(
   const path = given ?? (name === '' || name === '/' ? 'index.html' : name)
   const output = invocation.files.open(path, { write: true, create: true, truncate: true }).retain()
   try {
-    output.write(body.slice())
+    yield* writeInto(output, body.slice())
   } finally {
     output.release()
   }

@@ -5,7 +5,7 @@ import { complaint, type Invocation, type Program } from '../invocation.ts'
 import { writeAll } from '../io.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import type { Task } from '../wait-set.ts'
-import { readFully } from './lines.ts'
+import { readFully, writeInto } from './lines.ts'
 import { magnitude } from './magnitude.ts'
 
 const known = new Set([
@@ -141,7 +141,11 @@ function* copy(
 ): Task<Counts> {
   const { blockSize, count, skip, pads, isFullBlock } = how
   if (input instanceof FileDescription) input.offset += skip * blockSize
-  else for (let block = 0; block < skip; block++) yield* readFully(invocation, input, blockSize)
+  else {
+    for (let block = 0; block < skip; block++) {
+      if ((yield* readFully(invocation, input, blockSize)).length < blockSize) break
+    }
+  }
   const counts: Counts = { full: 0, partial: 0, sizeBytes: 0, failed: false }
   while (counts.full + counts.partial < count) {
     const block =
@@ -154,14 +158,7 @@ function* copy(
     const text = pads ? block.padEnd(blockSize, '\0') : block
     try {
       if (output === undefined) yield* writeAll(invocation.process, 1, bytesOf(text))
-      else {
-        let rest = bytesOf(text)
-        while (rest.length > 0) {
-          const taken = output.write(rest)
-          if (typeof taken !== 'number') yield taken
-          else rest = rest.subarray(taken)
-        }
-      }
+      else yield* writeInto(output, bytesOf(text))
     } catch (refusal) {
       if (!(refusal instanceof FileSystemError)) throw refusal
       yield* invocation.complain(`error writing: ${complaint(refusal)}`)

@@ -2,6 +2,7 @@ import { byteString, bytesOf, type ByteString } from '../byte-string.ts'
 import type { Invocation, Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import type { Task } from '../wait-set.ts'
+import { drain } from './lines.ts'
 import { magnitude } from './magnitude.ts'
 
 const hexByte = (byte: number): string => byte.toString(16).padStart(2, '0')
@@ -42,7 +43,7 @@ function* rows(
       }
       kept = kept.slice(at)
       if (kept.length > invocation.stringBytesMax) throw new ScriptFault('row too long', 1)
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
       yield
     }
   })
@@ -281,6 +282,9 @@ function* dump(
 ): Task<number> {
   const isPlain = flags.has('p')
   const rowBytes = limit(values, 'c', isPlain ? 30 : 16) || (isPlain ? Number.MAX_SAFE_INTEGER : 16)
+  if (!isPlain && rowBytes > 256) {
+    throw new ScriptFault('invalid number of columns (max. 256).', 1)
+  }
   const group = limit(values, 'g', 2) || rowBytes
   const span = { skip: limit(values, 's', 0), length: limit(values, 'l', Infinity), rowBytes }
   const show = (byte: number): string =>
@@ -311,7 +315,7 @@ function undump(invocation: Invocation, path: ByteString, isPlain: boolean): Tas
         bytes[at] = Number.parseInt(digits.slice(2 * at, 2 * at + 2), 16)
       }
       invocation.put(byteString(bytes))
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
     }
   })
 }

@@ -6,7 +6,7 @@ function spin({ machine }: TestMachine, steps = 60): void {
   for (let step = 0; step < steps; step++) machine.step(10)
 }
 
-describe('programs that never end by themselves', () => {
+describe('SH2: programs that never end by themselves', () => {
   test.each([
     'yes > /dev/null',
     'cat /dev/zero > /dev/null',
@@ -77,6 +77,55 @@ describe('programs that never end by themselves', () => {
 
     expect(recording.out).toBe('awake\n')
     expect(recording.exit?.exitCode).toBe(0)
+  })
+})
+
+/** A variable `x` of that letter three hundred thousand times. */
+const long = (letter: string): string => `x=$(head -c 300000 /dev/zero | tr '\\0' '${letter}')`
+
+describe('SH2: long and hostile arguments', () => {
+  // Each of these would take minutes if it looked at every pair of bytes.
+  test.each([
+    [`${long('/')}; basename "\${x}a"; rm -f "\${x}a"`, 'a\n'],
+    [`${long('[')}; echo a | sed "s/$x/b/" 2>/dev/null; echo $?`, '1\n'],
+    [`${long('[')}; awk "/$x/" 2>/dev/null; echo $?`, '2\n'],
+    [`${long('1')}; echo "\${x}x" | awk '{print ($1 == 1)}'`, '0\n'],
+    [`${long('a')}; echo "$x" | grep -E '(a|a)*(a|a)*b'; echo $?`, '1\n'],
+    [`${long('X')}; mktemp -u "\${x}a/y" 2>/dev/null; echo $?`, '1\n'],
+    [`${long(' ')}; expr "\${x}1" + 1 2>/dev/null; echo $?`, '2\n'],
+  ])('are read once: %s', (script, stdout) => {
+    const made = testMachine()
+    const recording = record(made.machine, ['sh', '-c', script])
+
+    runToEnd(made, 200_000)
+
+    expect(recording.out).toBe(stdout)
+  })
+
+  test.each([
+    ['awk \'BEGIN {for (;;) a[i++]=sprintf("%60000s","x")}\'', 'awk: out of memory\n'],
+    ['awk \'BEGIN {x="a"; for (;;) x=x x}\'', 'awk: string too long\n'],
+    ["awk 'function f(n) {return f(n+1)} BEGIN {f(1)}'", 'awk: function calls nested too deep\n'],
+    ["yes | sed ':a;N;ba'", 'sed: line too long\n'],
+    ['yes | tail -n 1000000000', 'tail: input too large\n'],
+  ])('take no more memory than a program may have: %s', (script, stderr) => {
+    const made = testMachine({ limits: { stringBytes: 262_144 } })
+    const recording = record(made.machine, ['sh', '-c', script])
+
+    runToEnd(made, 200_000)
+
+    expect(recording.err).toBe(stderr)
+  })
+
+  test('awk forgets what a function held once it returned', () => {
+    const script = `awk 'function f(i,  a) {for (i=0;i<50;i++) a[i]=sprintf("%1000s",i)}
+      BEGIN {while (n++<200) f(); print "done"}'`
+    const made = testMachine({ limits: { stringBytes: 65_536 } })
+    const recording = record(made.machine, ['sh', '-c', script])
+
+    runToEnd(made, 200_000)
+
+    expect(recording.out).toBe('done\n')
   })
 })
 

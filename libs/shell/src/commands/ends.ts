@@ -3,6 +3,7 @@ import { FileDescription, type Description } from '../description.ts'
 import { complaint, LineReader, type Invocation, type Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import type { Task } from '../wait-set.ts'
+import { drain } from './lines.ts'
 import { withArguments } from './arguments.ts'
 import { magnitude } from './magnitude.ts'
 
@@ -73,7 +74,7 @@ function* headLines(invocation: Invocation, input: Description, count: number): 
     const line = lines.take() ?? (yield* lines.more())
     if (line === undefined) return
     invocation.put(lines.endedWithNewline ? `${line}\n` : line)
-    if (invocation.isFull) yield* invocation.flush()
+    if (invocation.isFull) yield* drain(invocation)
   }
 }
 

@@ -5,6 +5,7 @@ import { environmentValue, type Environment } from '../kernel.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import { exitCodeOfSignal, signal, signalNumber } from '../signals.ts'
 import type { Task } from '../wait-set.ts'
+import { drain } from './lines.ts'
 import { leadingOptions, withArguments } from './arguments.ts'
 import { startChild } from './children.ts'
 import { seconds } from './sleep.ts'
@@ -84,7 +85,7 @@ function* putVariable(
   if (typeof value === 'string') invocation.put(value)
   else yield* invocation.write(value.slice())
   invocation.put(end)
-  if (invocation.isFull) yield* invocation.flush()
+  if (invocation.isFull) yield* drain(invocation)
 }
 
 export const printenv: Program = function* (invocation) {

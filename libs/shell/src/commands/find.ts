@@ -5,6 +5,7 @@ import { ScriptFault } from '../language/script-fault.ts'
 import { baseName, parentPath } from '../paths.ts'
 import { Glob } from '../regex/glob.ts'
 import type { Task } from '../wait-set.ts'
+import { drain } from './lines.ts'
 import { withArguments } from './arguments.ts'
 import { asciiLower } from './ascii.ts'
 import { formatTime } from './calendar.ts'
@@ -99,7 +100,7 @@ function* visit(walk: Walk, test: Test, top: ByteString, follows: boolean): Task
       }
     }
     if (isInside && walk.isDepthFirst && !walk.isOver) yield* evaluate(test, found, walk)
-    if (walk.invocation.isFull) yield* walk.invocation.flush()
+    if (walk.invocation.isFull) yield* drain(walk.invocation)
     yield
   }
   yield* step(top, 0)

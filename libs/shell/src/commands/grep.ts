@@ -7,7 +7,7 @@ import { Glob } from '../regex/glob.ts'
 import type { Regex } from '../regex/regex.ts'
 import type { Task } from '../wait-set.ts'
 import { withArguments } from './arguments.ts'
-import { linesOf } from './lines.ts'
+import { drain, linesOf } from './lines.ts'
 import { wholeNumber } from './magnitude.ts'
 
 const long = {
@@ -276,7 +276,7 @@ function* searchInput(
       afterLeft = search.after
     }
     offset += line.length + 1
-    if (invocation.isFull) yield* invocation.flush()
+    if (invocation.isFull) yield* drain(invocation)
   }
   if (shows === 'lines') {
     for (; afterLeft > 0; afterLeft--) {

@@ -21,7 +21,7 @@ export function eachLine(
       const line = lines.take() ?? (yield* lines.more())
       if (line === undefined) return
       each(line, lines.endedWithNewline)
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
       if (++work % linesPerTick === 0) yield
     }
   })
@@ -38,7 +38,7 @@ export function eachChunk(
       const bytes = yield* invocation.read(input)
       if (bytes.length === 0) return
       each(bytes)
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
       yield
     }
   })
@@ -92,4 +92,20 @@ export function* readFully(
     yield
   }
   return text
+}
+
+/** Writes what was collected, and gives the machine a tick. */
+export function* drain(invocation: Invocation): Task<void> {
+  yield* invocation.flush()
+  yield
+}
+
+/** Writes all of `bytes` into an open file, which may be a pipe that has to be waited for. */
+export function* writeInto(output: Description, bytes: Uint8Array): Task<void> {
+  let rest = bytes
+  while (rest.length > 0) {
+    const taken = output.write(rest)
+    if (typeof taken !== 'number') yield taken
+    else rest = rest.subarray(taken)
+  }
 }

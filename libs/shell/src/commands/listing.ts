@@ -4,6 +4,7 @@ import { complaint, type Invocation, type Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import { baseName, parentPath } from '../paths.ts'
 import type { Task } from '../wait-set.ts'
+import { drain } from './lines.ts'
 import { leadingOptions, withArguments } from './arguments.ts'
 import { formatTime } from './calendar.ts'
 import { humanSize } from './magnitude.ts'
@@ -117,7 +118,7 @@ class Lister {
       this.#invocation.put(`total ${this.#flags.has('h') ? humanSize(blocks * 1024) : blocks}\n`)
     }
     this.#put(sorted)
-    if (this.#invocation.isFull) yield* this.#invocation.flush()
+    if (this.#invocation.isFull) yield* drain(this.#invocation)
     yield
     if (!this.#flags.has('R')) return
     for (const { name, path: at, stat } of sorted) {
@@ -402,7 +403,7 @@ export const du: Program = function* (invocation) {
     const isShown =
       depth === 0 || (depth <= depthMax && (found.kind === 'directory' || flags.has('a')))
     if (isShown) invocation.put(`${show(sum)}\t${path}\n`)
-    if (invocation.isFull) yield* invocation.flush()
+    if (invocation.isFull) yield* drain(invocation)
     return sum
   }
   for (const path of operands.length === 0 ? ['.'] : operands) {

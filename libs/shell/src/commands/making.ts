@@ -2,10 +2,11 @@ import type { ByteString } from '../byte-string.ts'
 import { FileSystemError, type FileStat } from '../file-system.ts'
 import { complaint, type Invocation, type Options, type Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
-import { baseName, normalPath, parentPath } from '../paths.ts'
+import { baseName, normalPath, parentPath, withoutTrailingSlashes } from '../paths.ts'
 import type { Task } from '../wait-set.ts'
 import { withArguments } from './arguments.ts'
 import { parseTime } from './calendar.ts'
+import { writeInto } from './lines.ts'
 import { findGroup, findUser, parseMode, type ModeChange } from './permissions.ts'
 
 /** Does `each` for every operand; a refusal is complained about as `what 'path': why`. */
@@ -109,7 +110,7 @@ export const rm: Program = function* (invocation) {
   }
   const remover = new Remover(invocation, flags)
   for (const path of operands) {
-    if (/(^|\/)\.\.?\/*$/.test(path)) {
+    if (['.', '..'].includes(baseName(path))) {
       yield* remover.refused(`refusing to remove '.' or '..' directory: skipping '${path}'`)
     } else if (/^\/+$/.test(path)) {
       yield* remover.refused("it is dangerous to operate recursively on '/'")
@@ -147,7 +148,7 @@ class Remover {
       else if (this.#flags.has('r') || this.#flags.has('R')) {
         const before = this.#refusals
         for (const name of files.list(path))
-          yield* this.remove(`${path.replace(/\/+$/, '')}/${name}`)
+          yield* this.remove(`${withoutTrailingSlashes(path)}/${name}`)
         // What is inside and stays has been complained about already.
         if (this.#refusals > before) return
         files.rmdir(path)
@@ -188,7 +189,7 @@ export function targets(
   const isPlain = flags.has('T')
   const isDirectory = !isPlain && invocation.files.statIfThere(last)?.kind === 'directory'
   if (isDirectory) {
-    return sources.map((source) => [source, `${last.replace(/\/+$/, '')}/${baseName(source)}`])
+    return sources.map((source) => [source, `${withoutTrailingSlashes(last)}/${baseName(source)}`])
   }
   if (sources.length > 1 || directory !== undefined) {
     const why =
@@ -348,7 +349,7 @@ export class Copier {
         for (;;) {
           const bytes = yield* this.#invocation.read(input, 65_536)
           if (bytes.length === 0) break
-          output.write(bytes)
+          yield* writeInto(output, bytes)
           yield
         }
       } finally {
@@ -566,7 +567,8 @@ function* tree(invocation: Invocation, path: ByteString, isRecursive: boolean): 
   for (let at = 0; at < all.length; at++) {
     const one = all[at] ?? ''
     if (invocation.files.statIfThere(one, false)?.kind !== 'directory') continue
-    for (const name of invocation.files.list(one)) all.push(`${one.replace(/\/+$/, '')}/${name}`)
+    for (const name of invocation.files.list(one))
+      all.push(`${withoutTrailingSlashes(one)}/${name}`)
     yield
   }
   return all
@@ -727,9 +729,14 @@ export const mktemp: Program = (invocation) => {
   const base = typeof tmp === 'string' && tmp !== '' ? tmp : '/tmp'
   const directory =
     values.get('p')?.at(-1) ?? (operands.length === 0 || flags.has('t') ? base : undefined)
-  const suffix = values.get('S')?.at(-1) ?? /[^X]*$/.exec(template)?.[0] ?? ''
-  const body = values.has('S') ? template : template.slice(0, template.length - suffix.length)
-  const marks = /X*$/.exec(body)?.[0].length ?? 0
+  const lastMark = template.lastIndexOf('X') + 1
+  const suffix = values.get('S')?.at(-1) ?? template.slice(lastMark)
+  const body = values.has('S') ? template : template.slice(0, lastMark)
+  let marks = 0
+  while (body[body.length - 1 - marks] === 'X') marks++
+  if (suffix.includes('/')) {
+    throw new ScriptFault(`invalid suffix '${suffix}', contains directory separator`, 1)
+  }
   if (marks < 3) throw new ScriptFault(`too few X's in template '${template}'`, 1)
   const { random } = invocation.process.kernel.surroundings
   const { files } = invocation
@@ -738,7 +745,7 @@ export const mktemp: Program = (invocation) => {
     for (let count = 0; count < marks; count++)
       name += nameLetters.charAt(random.below(nameLetters.length))
     const path =
-      (directory === undefined ? '' : `${directory.replace(/\/+$/, '')}/`) + name + suffix
+      (directory === undefined ? '' : `${withoutTrailingSlashes(directory)}/`) + name + suffix
     if (files.statIfThere(path, false) !== undefined) continue
     try {
       if (flags.has('u')) return invocation.answer(`${path}\n`)

@@ -3,10 +3,14 @@ import type { Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import { compileRegex, RegexMalformed } from '../regex/posix.ts'
 import type { Task } from '../wait-set.ts'
+import { drain } from './lines.ts'
 import { leadingOptions, withArguments } from './arguments.ts'
 import { formatFloat, pad } from './printf.ts'
 
-const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i
+const decimal = /^[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d{1,3})?$/i
+
+/** Counting in units of the last decimal has to stay exact. */
+const precisionMax = 15
 
 const places = (text: ByteString): number => /\.(\d+)/.exec(text)?.[1]?.length ?? 0
 
@@ -37,6 +41,7 @@ export const seq: Program = function* (invocation) {
   const step = Number(stepText)
   if (step === 0) throw new ScriptFault(`invalid Zero increment value: '${stepText}'`, 1)
   const precision = Math.max(places(firstText), places(stepText))
+  if (precision > precisionMax) throw new ScriptFault(`too many decimals: '${firstText}'`, 1)
   // Counted in units of the last decimal place, so that 0.1 + 0.2 stays 0.3.
   const scale = 10 ** precision
   const first = Math.round(Number(firstText) * scale)
@@ -56,7 +61,7 @@ export const seq: Program = function* (invocation) {
         : formatted(format, (first + at * increment) / scale)
     const shape = { flags: '0', width, precision: undefined }
     invocation.put((at === 0 ? '' : separator) + pad(text, shape, true))
-    if (invocation.isFull) yield* invocation.flush()
+    if (invocation.isFull) yield* drain(invocation)
     if (at % 200 === 199) yield
   }
   if (count >= 0) invocation.put('\n')

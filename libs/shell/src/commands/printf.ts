@@ -2,6 +2,7 @@ import type { ByteString } from '../byte-string.ts'
 import type { Invocation, Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import type { Task } from '../wait-set.ts'
+import { drain } from './lines.ts'
 
 /** Text behind its escapes, and whether `\c` in it ends all output. */
 interface Unescaped {
@@ -330,8 +331,8 @@ function* print(
         status = 1
       }
       invocation.put(text)
+      if (invocation.isFull) yield* drain(invocation)
     }
-    if (invocation.isFull) yield* invocation.flush()
     if (at >= operands.length || isLast) return status
     yield
   }

@@ -3,10 +3,12 @@ import { complaint, type Invocation, type Program } from '../invocation.ts'
 import type { Process } from '../kernel.ts'
 import { ScriptFault } from '../language/script-fault.ts'
 import { baseName } from '../paths.ts'
-import { compileRegex } from '../regex/posix.ts'
+import { compileRegex, RegexMalformed } from '../regex/posix.ts'
+import type { Regex } from '../regex/regex.ts'
 import { signalName, signalNumber, signals } from '../signals.ts'
 import { withArguments } from './arguments.ts'
 import { formatTime } from './calendar.ts'
+import { writeInto } from './lines.ts'
 import { userName } from './permissions.ts'
 
 /** Signals by name or number, to processes by pid; 0 is the group, -1 everybody, -n group n. */
@@ -97,7 +99,7 @@ export const pgrep: Program = function* (invocation) {
   })
   const [pattern] = operands
   if (pattern === undefined) throw new ScriptFault('no matching criteria specified', 2)
-  const regex = compileRegex(pattern, 'extended')
+  const regex = compiled(pattern)
   let count = 0
   for (const process of Array.from(invocation.process.kernel.processes.values())) {
     if (process === invocation.process) continue
@@ -117,6 +119,15 @@ export const pgrep: Program = function* (invocation) {
     }
   }
   return count === 0 ? 1 : 0
+}
+
+function compiled(pattern: ByteString): Regex {
+  try {
+    return compileRegex(pattern, 'extended')
+  } catch (refusal) {
+    if (refusal instanceof RegexMalformed) throw new ScriptFault(refusal.message, 2)
+    throw refusal
+  }
 }
 
 const commandName = (process: Process): ByteString => baseName(process.argv[0] ?? '').slice(0, 15)
@@ -279,14 +290,7 @@ export const tee: Program = function* (invocation) {
     for (;;) {
       const bytes = yield* invocation.read(invocation.stdin)
       if (bytes.length === 0) return status
-      for (const { output } of outputs) {
-        let rest = bytes.slice()
-        while (rest.length > 0) {
-          const taken = output.write(rest)
-          if (typeof taken !== 'number') yield taken
-          else rest = rest.subarray(taken)
-        }
-      }
+      for (const { output } of outputs) yield* writeInto(output, bytes.slice())
       yield* invocation.write(bytes)
       yield
     }

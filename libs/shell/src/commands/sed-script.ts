@@ -1,5 +1,6 @@
 import type { ByteString } from '../byte-string.ts'
 import { ScriptFault } from '../language/script-fault.ts'
+import { parseBracket } from '../regex/byte-set.ts'
 import { compileRegex, RegexMalformed, type RegexSyntax } from '../regex/posix.ts'
 import type { Regex } from '../regex/regex.ts'
 
@@ -77,6 +78,7 @@ class Parser {
   readonly #source: ByteString
   readonly #syntax: RegexSyntax
   #at = 0
+  #hasOpenBracket = false
 
   constructor(source: ByteString, syntax: RegexSyntax) {
     this.#source = source
@@ -335,15 +337,26 @@ class Parser {
         continue
       }
       if (character === '[' && isRegex) {
-        const [bracket = '['] =
-          /^\[\^?\]?(?:\[[:.=][^\]]*[:.=]\]|[^\]\n])*\]/.exec(this.#source.slice(this.#at - 1)) ??
-          []
-        text += bracket.replaceAll(String.raw`\n`, '\n').replaceAll(String.raw`\t`, '\t')
-        this.#at += bracket.length - 1
+        text += this.#bracket()
         continue
       }
       text += character
     }
+  }
+
+  /** The rest of a bracket expression, of which the `[` was read; just that when it never ends. */
+  #bracket(): ByteString {
+    const bracket = this.#hasOpenBracket
+      ? undefined
+      : parseBracket(this.#source, this.#at, '^', false)
+    // Once one never ends, none behind it does: they are not looked for again and again.
+    if (bracket === undefined) {
+      this.#hasOpenBracket = true
+      return '['
+    }
+    const text = this.#source.slice(this.#at, bracket.end)
+    this.#at = bracket.end
+    return `[${text.replaceAll(String.raw`\n`, '\n').replaceAll(String.raw`\t`, '\t')}`
   }
 
   #end(): void {

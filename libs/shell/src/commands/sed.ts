@@ -6,6 +6,7 @@ import { ScriptFault } from '../language/script-fault.ts'
 import { parentPath } from '../paths.ts'
 import type { Match, Regex } from '../regex/regex.ts'
 import type { Task } from '../wait-set.ts'
+import { drain, writeInto } from './lines.ts'
 import { withArguments } from './arguments.ts'
 import { asciiLower, asciiUpper } from './ascii.ts'
 import {
@@ -130,7 +131,7 @@ class Editor {
     try {
       while (!this.hasQuit && (yield* this.#nextLine())) {
         yield* this.#cycle()
-        if (this.#output === undefined && this.#invocation.isFull) yield* this.#invocation.flush()
+        if (this.#output === undefined && this.#invocation.isFull) yield* drain(this.#invocation)
       }
       if (this.#input.isFaulty) this.status = this.status || 2
     } finally {
@@ -256,7 +257,7 @@ class Editor {
           this.#queue.push({ type: 'file', text: action.path })
           break
         case 'write':
-          this.#writer(action.path).write(bytesOf(this.#pattern + this.#separator))
+          yield* this.#write(action.path)
           break
         case 'simple': {
           const next = yield* this.#simple(action.letter)
@@ -409,8 +410,15 @@ class Editor {
     this.#setPattern(result + text.slice(copied))
     if (how.prints) this.#print(this.#pattern)
     if (how.path !== undefined) {
-      this.#writer(how.path).write(bytesOf(this.#pattern + this.#separator))
+      yield* this.#write(how.path)
     }
+  }
+
+  /** `w`: the pattern space into a file, or in its turn into the output. */
+  *#write(path: ByteString): Task<void> {
+    const text = this.#pattern + this.#separator
+    if (path === '/dev/stdout') this.#put(text)
+    else yield* writeInto(this.#writer(path), bytesOf(text))
   }
 
   #setPattern(text: ByteString): void {

@@ -4,7 +4,7 @@ import { ScriptFault } from '../language/script-fault.ts'
 import type { Task } from '../wait-set.ts'
 import { withArguments } from './arguments.ts'
 import { asciiLower, asciiUpper } from './ascii.ts'
-import { allLines, eachLine } from './lines.ts'
+import { drain, allLines, eachLine, writeInto } from './lines.ts'
 
 /** How two keys are compared. */
 interface Ordering {
@@ -262,10 +262,19 @@ export const sort: Program = function* (invocation) {
     )
   }
   const sorted = yield* mergeSort(lines, compare)
-  const kept = flags.has('u')
-    ? sorted.filter((line, at) => at === 0 || byKeys(sorted[at - 1] ?? '', line) !== 0)
-    : sorted
+  const kept = flags.has('u') ? yield* first(sorted, byKeys) : sorted
   return yield* deliver(invocation, kept, end, values.get('o')?.at(-1))
+}
+
+/** The first of all lines that compare as equal. */
+function* first(lines: readonly ByteString[], compare: Comparison): Task<ByteString[]> {
+  const kept: ByteString[] = []
+  for (const [at, line] of lines.entries()) {
+    const before = kept.at(-1)
+    if (before === undefined || compare(before, line) !== 0) kept.push(line)
+    if (at % comparisonsPerTick === 0) yield
+  }
+  return kept
 }
 
 function* checkOrder(
@@ -296,14 +305,18 @@ function* deliver(
   if (path === undefined) {
     for (const line of lines) {
       invocation.put(line + end)
-      if (invocation.isFull) yield* invocation.flush()
+      if (invocation.isFull) yield* drain(invocation)
     }
     return 0
   }
   const flags = { write: true, create: true, truncate: true }
   const output = invocation.files.open(path, flags).retain()
+  let work = 0
   try {
-    for (const line of lines) output.write(bytesOf(line + end))
+    for (const line of lines) {
+      yield* writeInto(output, bytesOf(line + end))
+      if (++work % comparisonsPerTick === 0) yield
+    }
   } finally {
     output.release()
   }

@@ -98,6 +98,26 @@ function endsOperand(token: Token | undefined): boolean {
   return ['number', 'string', 'name', 'builtin', 'regex'].includes(token.type)
 }
 
+/** Where the slash is that ends a regular expression: behind no backslash and in no bracket. */
+function regexEnd(source: ByteString, start: number): number | undefined {
+  let bracketAt = -1
+  for (let at = start; at < source.length && source[at] !== '\n'; at++) {
+    const character = source[at]
+    if (character === '\\') at++
+    else if (bracketAt < 0) {
+      if (character === '/') return at
+      if (character !== '[') continue
+      if (source[at + 1] === '^') at++
+      bracketAt = at
+    } else if (character === ']' && at > bracketAt + 1) bracketAt = -1
+    else if (character === '[' && source[at + 1] === ':') {
+      const close = source.slice(at, at + 12).indexOf(':]')
+      if (close > 0) at += close + 1
+    }
+  }
+  return undefined
+}
+
 export function tokens(source: ByteString): readonly Token[] {
   const found: Token[] = []
   let line = 1
@@ -144,11 +164,11 @@ export function tokens(source: ByteString): readonly Token[] {
       continue
     }
     if (source[at] === '/' && !endsOperand(found.at(-1))) {
-      const regex = take(
-        /\/((?:\\[^\n]|\[\^?\]?(?:\[:[a-z]+:\]|\\[^\n]|[^\]\\\n])*\]|[^\\/[\n])*)\//y,
-      )
-      if (regex === null) throw fault(line, 'unterminated regular expression')
-      found.push({ type: 'regex', text: (regex[1] ?? '').replaceAll(String.raw`\/`, '/'), line })
+      const end = regexEnd(source, at + 1)
+      if (end === undefined) throw fault(line, 'unterminated regular expression')
+      const text = source.slice(at + 1, end).replaceAll(String.raw`\/`, '/')
+      found.push({ type: 'regex', text, line })
+      at = end + 1
       continue
     }
     const symbol = symbols.find((one) => source.startsWith(one, at))

@@ -10,6 +10,7 @@ import type { Task } from '../../wait-set.ts'
 import { asciiLower, asciiUpper } from '../ascii.ts'
 import { formatTime } from '../calendar.ts'
 import { formatFloat, formatInteger, pad, parseFormat, widthMax } from '../printf.ts'
+import { drain, writeInto } from '../lines.ts'
 import { unescapeString } from './lexer.ts'
 import { RecordReader } from './record-reader.ts'
 import { AwkRecord, splitFields } from './record.ts'
@@ -38,6 +39,11 @@ const workPerTick = 100
 const recursionMax = 200
 const openFilesMax = 32
 
+/** How much a script may have held, in strings of the longest kind; half of it at one time. */
+const heldStringsMax = 16
+
+const bytesPerEntry = 64
+
 const regexesMax = 500
 
 /** Runs one script of awk: every method that may take long is a generator. */
@@ -50,7 +56,10 @@ export class Run {
   readonly #regexes = new Map<ByteString, Regex>()
   readonly #writers = new Map<ByteString, Description>()
   readonly #readers = new Map<ByteString, RecordReader>()
+  readonly #frames: Map<string, Cell>[] = []
   #locals: Map<string, Cell> | undefined
+  /** At least as much as the script holds; counted anew when it would be too much. */
+  #heldBytes = 0
   #depth = 0
   #work = 0
   #status = 0
@@ -111,7 +120,7 @@ export class Run {
         while (leave !== 'exit' && (yield* this.#nextRecord())) {
           leave = yield* this.#leaving(this.#matching(main))
           if (leave === 'nextfile') this.#skipFile()
-          if (this.#invocation.isFull) yield* this.#invocation.flush()
+          if (this.#invocation.isFull) yield* drain(this.#invocation)
         }
       }
       yield* this.#leaving(this.#all(ends))
@@ -130,6 +139,7 @@ export class Run {
     } catch (fault) {
       if (!(fault instanceof ExitFromFunction)) throw fault
       this.#locals = undefined
+      this.#frames.length = 0
       this.#depth = 0
       return 'exit'
     }
@@ -299,7 +309,10 @@ export class Run {
       case 'element': {
         const table = this.#table(place.name)
         const key = yield* this.#key(place.keys)
-        if (!table.has(key)) table.set(key, undefined)
+        if (!table.has(key)) {
+          table.set(key, undefined)
+          this.#hold(bytesPerEntry + key.length)
+        }
         return table.get(key)
       }
       default: {
@@ -324,10 +337,14 @@ export class Run {
           throw new ScriptFault(`can't assign to ${place.name}; it's an array name.`, 2)
         }
         this.#cell(place.name).value = value
+        this.#hold(sizeOf(value))
         return
-      case 'element':
-        this.#table(place.name).set(yield* this.#key(place.keys), value)
+      case 'element': {
+        const key = yield* this.#key(place.keys)
+        this.#table(place.name).set(key, value)
+        this.#hold(bytesPerEntry + key.length + sizeOf(value))
         return
+      }
       default: {
         const index = fieldIndex(toNumber(yield* this.#value(place.index)))
         if (index === 0) {
@@ -338,6 +355,20 @@ export class Run {
         this.#record.setField(index, value)
       }
     }
+  }
+
+  #hold(sizeBytes: number): void {
+    const max = heldStringsMax * this.#invocation.stringBytesMax
+    this.#heldBytes += sizeBytes
+    if (this.#heldBytes <= max) return
+    this.#heldBytes = 0
+    for (const names of [this.#globals, ...this.#frames]) {
+      for (const { value, table } of names.values()) {
+        this.#heldBytes += sizeOf(value) + (table === undefined ? 0 : sizeOfTable(table))
+      }
+    }
+    // Half of it has to be free again, or everything would be counted again and again.
+    if (this.#heldBytes > max / 2) throw new ScriptFault('out of memory', 2)
   }
 
   #guard(value: Value): void {
@@ -433,7 +464,7 @@ export class Run {
     }
     if (statement.path === undefined) {
       this.#invocation.put(text)
-      if (this.#invocation.isFull) yield* this.#invocation.flush()
+      if (this.#invocation.isFull) yield* drain(this.#invocation)
       return
     }
     const path = this.#show(yield* this.#value(statement.path))
@@ -442,12 +473,7 @@ export class Run {
       return
     }
     const writer = this.#writer(path, statement.isAppended)
-    let bytes = bytesOf(text)
-    while (bytes.length > 0) {
-      const taken = writer.write(bytes)
-      if (typeof taken !== 'number') yield taken
-      else bytes = bytes.subarray(taken)
-    }
+    yield* writeInto(writer, bytesOf(text))
   }
 
   #writer(path: ByteString, isAppended: boolean): Description {
@@ -583,12 +609,14 @@ export class Run {
     }
     const before = this.#locals
     this.#locals = locals
+    this.#frames.push(locals)
     this.#depth++
     this.#returned = undefined
     const leave = yield* this.#statement(made.body)
     const value = this.#returned
     this.#returned = undefined
     this.#depth--
+    this.#frames.pop()
     this.#locals = before
     if (leave === 'exit') throw new ExitFromFunction()
     if (leave === 'next' || leave === 'nextfile') throw new ScriptFault('next used in function', 2)
@@ -764,6 +792,7 @@ export class Run {
     const table = this.#table(second.name)
     table.clear()
     for (const [index, part] of parts.entries()) table.set(String(index + 1), inputValue(part))
+    this.#hold(sizeOfTable(table))
     return parts.length
   }
 
@@ -849,6 +878,15 @@ export class Run {
     }
     return formatInteger(BigInt(Math.trunc(number)), letter, shape)
   }
+}
+
+const sizeOf = (value: Value): number =>
+  typeof value === 'string' ? value.length : typeof value === 'object' ? value.text.length : 0
+
+function sizeOfTable(table: Table): number {
+  let sizeBytes = 0
+  for (const [key, value] of table) sizeBytes += bytesPerEntry + key.length + sizeOf(value)
+  return sizeBytes
 }
 
 class ExitFromFunction extends Error {}

@@ -29,9 +29,9 @@ export function tableOf(of: Cell): Table {
   return of.table
 }
 
-const numberText = /^[ \t\n\r\v\f]*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[ \t\n\r\v\f]*$/
+const numberText = /^[ \t\n\r\v\f]*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)[ \t\n\r\v\f]*$/
 
-const numberPrefix = /^[ \t\n\r\v\f]*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)/
+const numberPrefix = /^[ \t\n\r\v\f]*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)/
 
 /** A field, a line or an assignment of the command line as a value. */
 export function inputValue(text: ByteString): Value {
