@@ -12,6 +12,7 @@ import {
   createAuthority,
   createLogger,
   issueCertificate,
+  MemoryRuntime,
   SystemRandom,
   type AgentConnection,
   type Authority,
@@ -331,13 +332,19 @@ describe('an agent on a real link', () => {
     await eventually(() => master.connection === undefined)
   })
 
-  test('AA7: destroyed, it says nothing and leaves nothing; the next one knows of no task', async () => {
-    const agent = await start()
+  test('AA7 S4: destroyed, it says nothing and leaves nothing; the next one knows of no task', async () => {
+    const runtime = new MemoryRuntime()
+    const agent = await start({ runtime })
     master.launch(withSecrets('sleep 3600'))
     await eventually(() => master.states.includes('TASK_RUNNING'))
     const told = master.states.length
+    const [container] = runtime.containers.values()
+    const secrets = container?.tmpfs
 
     agent.destroy()
+    expect(runtime.containers.size).toBe(0)
+    expect(secrets?.storage.contents.volume).toBeUndefined()
+    expect(container?.variable('DB')).toBeUndefined()
     await eventually(() => master.connection === undefined)
     const again = await start()
 
