@@ -1,21 +1,38 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { HttpClient, type HttpRequest, type HttpResponse } from '@conclave/runtime'
-
-/** The root of the repository: commands are run as a user would run them there. */
-export const repository = join(import.meta.dirname, '../../..')
-const cli = join(repository, 'apps/cli/src/main.ts')
+import {
+  HttpClient,
+  linesOf,
+  type HttpRequest,
+  type HttpResponse,
+  type HttpStream,
+} from '@conclave/runtime'
+import { Home } from './home.ts'
+import { foundCluster, type Person } from './people.ts'
+import {
+  conclaveProgram,
+  isAlive,
+  Program,
+  repository,
+  runProgram,
+  type Outcome,
+} from './program.ts'
+import { until } from './until.ts'
 
 export interface Master {
   readonly masterId: string
   readonly pid: number
   readonly directory: string
-  /** By face: `conclave`, `dcos`, `mesos`. */
+  /** By face: `conclave`, `dcos`, `mesos`; and the links, `peers` and `agents`, as `tls://host:port`. */
   readonly listeners: Readonly<Record<string, string>>
+}
+
+interface MemberShown {
+  readonly id: string
+  readonly pid: number
+  readonly directory: string
 }
 
 /** What `conclave up --ready-file` writes. */
@@ -23,78 +40,67 @@ export interface Ready {
   readonly clusterId: string
   readonly directory: string
   readonly masters: readonly Master[]
-  readonly agents: readonly {
-    readonly id: string
-    readonly pid: number
-    readonly directory: string
-  }[]
-  readonly schedulers: readonly { readonly id: string; readonly pid: number }[]
+  readonly agents: readonly MemberShown[]
+  readonly schedulers: readonly MemberShown[]
   readonly credentials: { readonly uid: string; readonly password: string }
 }
 
-export interface Outcome {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
+export interface ConclaveOptions {
+  /** Where an earlier cluster has left its data; it is then the caller's to remove. */
+  readonly home?: Home
+  /** Who may log in beside the superuser. For a new cluster only. */
+  readonly people?: readonly Person[]
 }
 
-/** Runs a program to its end and keeps what it printed. */
-export async function runProgram(
-  program: string,
-  args: readonly string[],
-  options: {
-    readonly cwd?: string
-    readonly env?: Readonly<Record<string, string>>
-    readonly input?: string | Uint8Array
-  } = {},
-): Promise<Outcome> {
-  const child = spawn(program, args, {
-    cwd: options.cwd ?? repository,
-    env: { ...process.env, NO_COLOR: '1', ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  child.stdin.on('error', () => undefined)
-  child.stdin.end(options.input)
-  const [code] = (await once(child, 'close')) as [number | null]
-  return { code, stdout, stderr }
-}
+/** Who asks: the cluster's superuser unless somebody else is named, and `nobody` without a token. */
+export type Asking = Pick<Person, 'uid' | 'password'> | 'nobody'
 
 /** A cluster of real processes, started by the command line, with a client that is logged in. */
 export class Conclave {
   readonly ready: Ready
-  readonly #child: ChildProcess
-  readonly #scratch: string
-  readonly #http = new HttpClient({ timeoutMs: 30_000 })
-  #token: string | undefined
+  readonly home: Home
+  readonly #isHomeOurs: boolean
+  readonly #program: Program
+  readonly #http = new HttpClient({ timeoutMs: 60_000 })
+  readonly #tokens = new Map<string, string>()
+  readonly #pids = new Map<string, number>()
+  readonly #restarted = new Map<string, ChildProcess>()
 
-  private constructor(ready: Ready, child: ChildProcess, scratch: string) {
+  private constructor(ready: Ready, program: Program, home: Home, isHomeOurs: boolean) {
     this.ready = ready
-    this.#child = child
-    this.#scratch = scratch
+    this.#program = program
+    this.home = home
+    this.#isHomeOurs = isHomeOurs
+    for (const { masterId, pid } of ready.masters) this.#pids.set(masterId, pid)
+    for (const { id, pid } of [...ready.agents, ...ready.schedulers]) this.#pids.set(id, pid)
   }
 
   /** @param args more flags for `conclave up`, such as `--agents 1` */
-  static async start(args: readonly string[] = []): Promise<Conclave> {
-    const scratch = mkdtempSync(join(realpathSync(tmpdir()), 'conclave-acceptance-'))
-    const readyFile = join(scratch, 'ready.json')
-    const data = join(scratch, 'data')
-    const child = spawn(
+  static async start(
+    args: readonly string[] = [],
+    options: ConclaveOptions = {},
+  ): Promise<Conclave> {
+    const home = options.home ?? new Home()
+    const readyFile = home.file('ready.json')
+    const data = home.file('data')
+    if (options.people !== undefined) await foundCluster(home, data, options.people)
+    rmSync(readyFile, { force: true })
+    const program = new Program(
       process.execPath,
-      [cli, 'up', '--processes', '--data', data, '--ready-file', readyFile, ...args],
-      { cwd: repository, env: environmentIn(scratch), stdio: ['ignore', 'ignore', 'pipe'] },
+      [conclaveProgram, 'up', '--processes', '--data', data, '--ready-file', readyFile, ...args],
+      { env: home.environment },
     )
-    let said = ''
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text))
-    while (!existsSync(readyFile)) {
-      if (child.exitCode !== null) throw new Error(`conclave up ended (${child.exitCode}): ${said}`)
-      await sleep(20)
+    await until(
+      'conclave up is ready, or has ended',
+      () => program.hasEnded || existsSync(readyFile),
+    )
+    if (program.hasEnded) {
+      const { code, stderr } = await program.outcome()
+      if (options.home === undefined) home.remove()
+      throw new Error(`conclave up ended (${code}): ${stderr}`)
     }
     const ready = JSON.parse(readFileSync(readyFile, 'utf8')) as Ready
-    return new Conclave(ready, child, scratch)
+    return new Conclave(ready, program, home, options.home === undefined)
   }
 
   /** Where the cluster keeps everything it has on disk. */
@@ -102,55 +108,152 @@ export class Conclave {
     return this.ready.directory
   }
 
+  /** Of every member as it was started last. */
+  get pids(): readonly number[] {
+    return [...this.#pids.values()]
+  }
+
+  pidOf(member: string): number {
+    const pid = this.#pids.get(member)
+    if (pid === undefined) throw new Error(`no member is called ${member}`)
+    return pid
+  }
+
+  logOf(member: string): string {
+    return readFileSync(this.#logFile(member), 'utf8')
+  }
+
   /** `conclave <args>` as this cluster's user. */
   cli(args: readonly string[], input?: string | Uint8Array): Promise<Outcome> {
-    return runProgram(process.execPath, [cli, ...args], {
-      env: environmentIn(this.#scratch),
+    return runProgram(process.execPath, [conclaveProgram, ...args], {
+      env: this.home.environment,
       ...(input !== undefined && { input }),
     })
   }
 
-  /** A request to one master's face, logged in. */
+  /** A request to one master's face, logged in as the superuser, as another, or not at all. */
   async ask(
     master: Master,
     face: string,
     path: string,
     wanted: Partial<HttpRequest> = {},
+    asking: Asking = this.ready.credentials,
   ): Promise<HttpResponse> {
-    this.#token ??= await this.#login()
-    return this.#http.request({
-      ...wanted,
-      url: new URL(path, master.listeners[face]),
-      headers: { authorization: `token=${this.#token}`, ...wanted.headers },
-    })
+    return this.#http.request(await this.#signed(master, face, path, wanted, asking))
   }
 
-  async token(): Promise<string> {
-    this.#token ??= await this.#login()
-    return this.#token
+  /** The same, when the answer has begun: for what never ends by itself. */
+  async stream(
+    master: Master,
+    face: string,
+    path: string,
+    wanted: Partial<HttpRequest> = {},
+    asking: Asking = this.ready.credentials,
+  ): Promise<HttpStream> {
+    return this.#http.stream(await this.#signed(master, face, path, wanted, asking))
+  }
+
+  async token(of: Exclude<Asking, 'nobody'> = this.ready.credentials): Promise<string> {
+    const token = this.#tokens.get(of.uid) ?? (await this.#login(of))
+    this.#tokens.set(of.uid, token)
+    return token
   }
 
   /** The master that leads, as it says itself; waits while nobody does. */
-  async leader(among: readonly Master[] = this.ready.masters): Promise<Master> {
-    for (let attempt = 0; attempt < 600; attempt++) {
+  leader(among: readonly Master[] = this.ready.masters): Promise<Master> {
+    return until('a master leads and is ready', async () => {
       for (const master of among) {
         const status = await this.#statusOf(master)
         if (status?.role === 'leader' && status.isReady) return master
       }
-      await sleep(50)
-    }
-    throw new Error('no leader within 30 s')
+      return undefined
+    })
+  }
+
+  /** `kill -9`. Resolves once the process is gone. */
+  async kill(...members: readonly string[]): Promise<void> {
+    const pids = members.map((member) => this.pidOf(member))
+    for (const pid of pids) process.kill(pid, 'SIGKILL')
+    await until('killed members are gone', () => !pids.some(isAlive))
+  }
+
+  /** Starts a member that was killed by its own program, on what it left on its disk. */
+  async restart(member: string): Promise<void> {
+    const { child, ready } = this.#startMember(member)
+    this.#restarted.set(member, child)
+    this.#pids.set(member, child.pid ?? 0)
+    await ready
+  }
+
+  /** Tries to start a member that must not start. @returns its exit code and what it said */
+  async startInVain(
+    member: string,
+    flags: readonly string[] = [],
+  ): Promise<{ code: number | null; said: string }> {
+    const before = this.logOf(member).length
+    const { child, ready } = this.#startMember(member, flags)
+    const ended = once(child, 'exit').then(([code]) => code as number | null)
+    const isUp = await Promise.race([ready.then(() => true), ended.then(() => false)])
+    if (isUp) child.kill('SIGKILL')
+    const code = await ended
+    if (isUp) throw new Error(`${member} has started`)
+    return { code, said: this.logOf(member).slice(before) }
   }
 
   /** Ends the whole cluster in good order. @returns the exit code of `conclave up` */
   async stop(): Promise<number | null> {
     this.#http.close()
-    this.#child.kill('SIGTERM')
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      await once(this.#child, 'exit')
-    }
-    rmSync(this.#scratch, { recursive: true, force: true, maxRetries: 5 })
-    return this.#child.exitCode
+    const { code } = await this.#program.end()
+    for (const child of this.#restarted.values()) child.kill('SIGTERM')
+    await until('every member is gone', () => !this.pids.some(isAlive))
+    if (this.#isHomeOurs) this.home.remove()
+    return code
+  }
+
+  #startMember(
+    member: string,
+    flags: readonly string[] = [],
+  ): { child: ChildProcess; ready: Promise<void> } {
+    const kind = member.replace(/-\d+$/, '')
+    const main = join(repository, 'apps', kind, 'src/main.ts')
+    const config = join(this.directory, 'run', `${member}.json`)
+    const log = openSync(this.#logFile(member), 'a', 0o600)
+    // Its standard input is ours, so it ends when we do.
+    const child = spawn(process.execPath, [main, '--config', config, ...flags], {
+      cwd: repository,
+      env: this.home.environment,
+      stdio: ['pipe', 'pipe', log],
+    })
+    closeSync(log)
+    child.stdin?.on('error', () => undefined)
+    const ready = Promise.withResolvers<void>()
+    child.once('exit', () => {
+      ready.reject(new Error(`${member} ended: ${this.logOf(member).slice(-1000)}`))
+    })
+    ready.promise.catch(() => undefined)
+    void (async () => {
+      for await (const line of linesOf(child.stdout as AsyncIterable<Uint8Array>)) {
+        if (line.startsWith('{"ready":true')) ready.resolve()
+      }
+    })()
+    return { child, ready: ready.promise }
+  }
+
+  #logFile(member: string): string {
+    return join(this.directory, 'logs', `${member}.log`)
+  }
+
+  async #signed(
+    master: Master,
+    face: string,
+    path: string,
+    wanted: Partial<HttpRequest>,
+    asking: Asking,
+  ): Promise<HttpRequest> {
+    const token = asking === 'nobody' ? undefined : await this.token(asking)
+    const signature = token === undefined ? {} : { authorization: `token=${token}` }
+    const url = new URL(path, master.listeners[face])
+    return { ...wanted, url, headers: { ...signature, ...wanted.headers } }
   }
 
   async #statusOf(master: Master): Promise<{ role: string; isReady: boolean } | undefined> {
@@ -164,28 +267,21 @@ export class Conclave {
     }
   }
 
-  async #login(): Promise<string> {
-    for (const { listeners } of this.ready.masters) {
-      try {
-        const answer = await this.#http.request({
-          url: new URL('/acs/api/v1/auth/login', listeners['dcos']),
-          body: this.ready.credentials,
-        })
-        const { token } = JSON.parse(Buffer.from(answer.body).toString()) as { token?: string }
-        if (token !== undefined) return token
-      } catch {
-        // This master is down; another one answers.
+  #login({ uid, password }: Exclude<Asking, 'nobody'>): Promise<string> {
+    return until(`${uid} is logged in`, async () => {
+      for (const { listeners } of this.ready.masters) {
+        try {
+          const answer = await this.#http.request({
+            url: new URL('/acs/api/v1/auth/login', listeners['dcos']),
+            body: { uid, password },
+          })
+          const { token } = JSON.parse(Buffer.from(answer.body).toString()) as { token?: string }
+          if (token !== undefined) return token
+        } catch {
+          // This master is down; another one answers.
+        }
       }
-    }
-    throw new Error('nobody lets us log in')
+      return undefined
+    })
   }
 }
-
-/** Its own home, so that neither the user's context nor the tests of others are touched. */
-const environmentIn = (scratch: string): Record<string, string> => ({
-  ...(process.env as Record<string, string>),
-  HOME: scratch,
-  USERPROFILE: scratch,
-  CONCLAVE_CONTEXT: join(scratch, 'context.json'),
-  NO_COLOR: '1',
-})

@@ -1,8 +1,15 @@
+export { Conclave, type Asking, type ConclaveOptions, type Master, type Ready } from './conclave.ts'
+export { Home } from './home.ts'
+export { flipByte, journalFiles, writtenLength } from './journal-files.ts'
+export { stranger, type Person } from './people.ts'
 export {
-  Conclave,
+  conclaveProgram,
+  isAlive,
+  Program,
   repository,
   runProgram,
-  type Master,
   type Outcome,
-  type Ready,
-} from './conclave.ts'
+  type ProgramOptions,
+} from './program.ts'
+export { inline, reference, resources, taskSpec, untilTerm, variable, volume } from './specs.ts'
+export { until } from './until.ts'
