@@ -110,7 +110,7 @@ export class Files {
     } catch (refusal) {
       if (!isMissing(refusal)) throw refusal
       if (this.isVirtualProgram(normal)) return made('file', 0o755, 0)
-      if (programDirectories.has(normal)) return made('directory', 0o755, 0)
+      if (isMadeUp(normal)) return made('directory', 0o755, 0)
       const target = isFollowing ? this.#virtualTarget(absolute) : undefined
       const found = target === undefined ? undefined : this.#statVirtual(target, true)
       if (found === undefined) throw refusal
@@ -140,9 +140,10 @@ export class Files {
         names.add(fromText(name))
       }
     } catch (refusal) {
-      if (!isMissing(refusal) || !programDirectories.has(normal)) throw refusal
+      if (!isMissing(refusal) || !isMadeUp(normal)) throw refusal
     }
     if (normal === '/') for (const name of ['bin', 'dev', 'proc', 'usr']) names.add(name)
+    if (normal === '/usr') for (const name of ['bin', 'sbin']) names.add(name)
     if (programDirectories.has(normal)) for (const name of this.#programs.names()) names.add(name)
     return [...names].sort()
   }
@@ -449,6 +450,10 @@ function descriptorEntry(other: Process, rest: readonly ByteString[]): ProcEntry
     descriptor: Number(number),
   }
 }
+
+/** Directories that are there even when the file system has none of that name. */
+const isMadeUp = (normal: ByteString): boolean =>
+  normal === '/usr' || programDirectories.has(normal)
 
 const zeroes = (length: number): Uint8Array => new Uint8Array(length)
 

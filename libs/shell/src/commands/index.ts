@@ -42,6 +42,7 @@ import {
   rm,
   rmdir,
   touch,
+  truncate,
 } from './making.ts'
 import { expr, seq } from './numbers.ts'
 import { echo, printf } from './printf.ts'
@@ -155,6 +156,7 @@ export const commands: ReadonlyMap<ByteString, Program> = new Map<ByteString, Pr
     touch,
     tr,
     true: () => 0,
+    truncate,
     tty: (invocation) => invocation.answer('not a tty\n', 1),
     umount,
     uname,

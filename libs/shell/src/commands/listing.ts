@@ -9,6 +9,7 @@ import { leadingOptions, withArguments } from './arguments.ts'
 import { formatTime } from './calendar.ts'
 import { humanSize } from './magnitude.ts'
 import { pad, unescape } from './printf.ts'
+import { isDevice } from './test.ts'
 import { groupName, modeText, userName } from './permissions.ts'
 
 interface Entry {
@@ -168,7 +169,8 @@ class Lister {
     if (flags.has('i')) put(String(stat.inode))
     if (flags.has('s')) put(String(blocksOf(stat)))
     if (!this.#isLong) return { columns, last: name + this.#mark(stat) }
-    put(modeText(stat), true)
+    const isNode = isDevice(this.#invocation.files, path)
+    put(isNode ? `c${modeText(stat).slice(1)}` : modeText(stat), true)
     put(String(stat.links))
     const isNumeric = flags.has('n')
     if (!flags.has('g')) {
@@ -278,7 +280,7 @@ function statField(
     case 'a':
       return found.mode.toString(8)
     case 'A':
-      return modeText(found)
+      return isDevice(invocation.files, path) ? `c${modeText(found).slice(1)}` : modeText(found)
     case 'b':
       return String(blocksOf(found) * 2)
     case 'B':
@@ -294,6 +296,7 @@ function statField(
     case 'f':
       return (kindBits[found.kind] | found.mode).toString(16)
     case 'F':
+      if (isDevice(invocation.files, path)) return 'character special file'
       return found.kind === 'file' && found.sizeBytes === 0
         ? 'regular empty file'
         : kindNames[found.kind]

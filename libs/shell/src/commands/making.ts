@@ -1,4 +1,5 @@
 import type { ByteString } from '../byte-string.ts'
+import { FileDescription } from '../description.ts'
 import { FileSystemError, type FileStat } from '../file-system.ts'
 import { complaint, type Invocation, type Options, type Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
@@ -7,6 +8,7 @@ import type { Task } from '../wait-set.ts'
 import { withArguments } from './arguments.ts'
 import { parseTime } from './calendar.ts'
 import { writeInto } from './lines.ts'
+import { magnitude } from './magnitude.ts'
 import { findGroup, findUser, parseMode, type ModeChange } from './permissions.ts'
 
 /** Does `each` for every operand; a refusal is complained about as `what 'path': why`. */
@@ -709,6 +711,37 @@ function parseStamp(text: ByteString, nowMs: number): number | undefined {
     Number(minute),
     Number(second),
   )
+}
+
+/** `truncate -s SIZE`, with `+` and `-` in front for more or less than it has. */
+export const truncate: Program = (invocation) => {
+  const { flags, values, operands } = invocation.options('cs:r:', {
+    'no-create': 'c',
+    size: 's',
+    reference: 'r',
+  })
+  if (operands.length === 0) throw new ScriptFault('missing file operand', 1)
+  const { files } = invocation
+  const reference = values.get('r')?.at(-1)
+  const text = values.get('s')?.at(-1)
+  if (text === undefined && reference === undefined) {
+    throw new ScriptFault("you must specify either '--size' or '--reference'", 1)
+  }
+  const sign = /^[-+]/.exec(text ?? '')?.[0] ?? ''
+  const amount = text === undefined ? 0 : magnitude(text.slice(sign.length))
+  if (amount === undefined) throw new ScriptFault(`Invalid number: '${text ?? ''}'`, 1)
+  const base = reference === undefined ? 0 : files.stat(reference).sizeBytes
+  return eachPath(invocation, operands, 'cannot open', (path) => {
+    if (flags.has('c') && files.statIfThere(path) === undefined) return
+    const output = files.open(path, { write: true, create: true }).retain()
+    try {
+      if (!(output instanceof FileDescription)) throw new FileSystemError('EINVAL', path)
+      const before = sign === '' ? base : output.stat().sizeBytes
+      output.handle.truncate(Math.max(0, sign === '-' ? before - amount : before + amount))
+    } finally {
+      output.release()
+    }
+  })
 }
 
 const nameLetters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'

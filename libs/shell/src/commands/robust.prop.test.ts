@@ -1,6 +1,7 @@
+import { ManualClock } from '@conclave/testkit'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { record, testMachine } from '../testing/index.ts'
+import { MemoryFileSystem, record, testMachine, type TestMachine } from '../testing/index.ts'
 import { commands } from './index.ts'
 
 const files = ['fruit', 'binary', 'empty', 'directory', 'link', 'loop', 'missing', '-', '/dev/null']
@@ -89,8 +90,10 @@ const argument = fc.oneof(
   fc.string({ maxLength: 12 }).filter((text) => !text.includes('\0')),
 )
 
-const prelude = (machine: ReturnType<typeof testMachine>): void => {
-  const { fs } = machine
+/** A machine with a volume of 8 MiB, as a container has one, and some files in it. */
+function furnished(): TestMachine {
+  const clock = new ManualClock()
+  const fs = new MemoryFileSystem(clock, { sizeBytesMax: 8_388_608 })
   const root = { uid: 0, gid: 0 }
   fs.put('/tmp/fruit', 'apple 1\nbanana 22\n\ncherry\t3 x\nend without newline')
   fs.put(
@@ -102,6 +105,7 @@ const prelude = (machine: ReturnType<typeof testMachine>): void => {
   fs.put('/tmp/directory/inner', 'x\n')
   fs.symlink('fruit', '/tmp/link', root)
   fs.symlink('loop', '/tmp/loop', root)
+  return { ...testMachine({ fs, clock }), fs, clock }
 }
 
 /** Programs that run what their arguments name do so from their second word on. */
@@ -114,8 +118,7 @@ describe('SH5: whatever its arguments and its input, a program', () => {
   test('neither throws out of step nor holds it up, and ends by itself or by SIGKILL', () => {
     fc.assert(
       fc.property(argv, fc.string({ maxLength: 200 }), ([name, args], stdin) => {
-        const made = testMachine()
-        prelude(made)
+        const made = furnished()
         const recording = record(made.machine, [name, ...args], { stdin })
 
         for (let step = 0; step < 40 && recording.exit === undefined; step++) {

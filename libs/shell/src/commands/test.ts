@@ -104,7 +104,8 @@ export function compareTest(
   }
 }
 
-const isDevice = (files: Files, path: ByteString): boolean =>
+/** Whether a path is a device that the machine makes up. */
+export const isDevice = (files: Files, path: ByteString): boolean =>
   /^\/dev\/(full|null|random|tty|urandom|zero)$/.test(normalPath(files.absolute(path)))
 
 function compareTimes(newer: FileStat | undefined, older: FileStat | undefined): boolean {
