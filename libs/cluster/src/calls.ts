@@ -1,7 +1,7 @@
-import { callProblem, type SchedulerCall } from '@conclave/model'
+import { callProblem, principalProblem, type SchedulerCall } from '@conclave/model'
 import { accept, decline } from './accept.ts'
 import type { PlainAnswer } from './effect.ts'
-import { principalProblem, removeFramework, setSuppressed, updateFramework } from './frameworks.ts'
+import { removeFramework, setSuppressed, updateFramework } from './frameworks.ts'
 import { graceOf, requestKill } from './kills.ts'
 import type { ClusterState, Framework } from './state.ts'
 import { acknowledge, reconcile } from './statuses.ts'
@@ -14,9 +14,9 @@ const invalid = (problem: string): PlainAnswer => ({
   body: `Failed to validate scheduler::Call: ${problem}`,
 })
 
-/** What is wrong with the form of a call, as an answer. */
-export function callRefusal(call: SchedulerCall): PlainAnswer | undefined {
-  const problem = callProblem(call)
+/** What is wrong with the form of a call of `uid`, as an answer. */
+export function callRefusal(call: SchedulerCall, uid: string): PlainAnswer | undefined {
+  const problem = callProblem(call, uid)
   return problem === undefined ? undefined : invalid(problem)
 }
 
@@ -27,7 +27,7 @@ export function answerCall(
   call: SchedulerCall,
   streamId: string | undefined,
 ): PlainAnswer {
-  const refusal = callRefusal(call)
+  const refusal = callRefusal(call, uid)
   if (refusal !== undefined) return refusal
   if (call.type === 'UNKNOWN') return { status: 501, body: '501 Not Implemented.' }
   const framework = state.frameworks.get(call.framework_id?.value ?? '')

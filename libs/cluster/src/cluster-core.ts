@@ -90,12 +90,12 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
    * and what comes on it (a refusal, maybe) is among the effects.
    */
   subscribe(uid: string, call: SchedulerCall, streamId: string): PlainAnswer | undefined {
-    const refusal = callRefusal(call)
+    const refusal = callRefusal(call, uid)
     if (refusal !== undefined) return refusal
     if (call.type !== 'SUBSCRIBE' || call.subscribe === undefined) return notSubscribe
-    const answer = subscribe(this.#state, uid, { ...call, subscribe: call.subscribe }, streamId)
+    subscribe(this.#state, uid, { ...call, subscribe: call.subscribe }, streamId)
     this.#state.allocate()
-    return answer
+    return undefined
   }
 
   /** Any other call. */

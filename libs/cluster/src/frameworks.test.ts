@@ -83,7 +83,7 @@ describe('SUBSCRIBE (mesos.md §5.1)', () => {
 
     expect(cluster.subscribe('alice', { principal: 'bob' }).answer).toEqual({
       status: 400,
-      body: "Authenticated principal 'alice' does not match principal 'bob' set in `FrameworkInfo`",
+      body: "Failed to validate scheduler::Call: Authenticated principal 'alice' does not match principal 'bob' set in `FrameworkInfo`",
     })
     expect(cluster.subscribe('alice', { id: { value: 'x' } }).answer).toBeUndefined()
     const framework = cluster.framework('alice')

@@ -14,36 +14,29 @@ import { decide, deliver, revokedNow } from './statuses.ts'
 import { isCompleted, isHolding, type Task } from './tasks.ts'
 import type { PlainAnswer } from './effect.ts'
 
-/** What Mesos says when the principal that asks is not the one that the framework names. */
-export const principalProblem = (uid: string, named: string): string =>
-  `Authenticated principal '${uid}' does not match principal '${named}' set in \`FrameworkInfo\``
-
 const badRequest = (body: string): PlainAnswer => ({ status: 400, body })
 
 /**
- * SUBSCRIBE. What Mesos refuses with a status is the answer; what it refuses within the stream is the
- * stream's first event, and its last. Source: mesos.md §5.1.
+ * SUBSCRIBE of the right form. What is refused here is refused within the stream: as its first event,
+ * and its last. Source: mesos.md §5.1.
  */
 export function subscribe(
   state: ClusterState,
   uid: string,
   call: SchedulerCall & { readonly subscribe: NonNullable<SchedulerCall['subscribe']> },
   streamId: string,
-): PlainAnswer | undefined {
+): void {
   const { framework_info: asked, suppressed_roles: suppressed } = call.subscribe
-  const { principal = uid } = asked
-  if (principal !== uid) return badRequest(principalProblem(uid, principal))
-  const info = { ...asked, principal }
+  const info = { ...asked, principal: uid }
   const known = info.id === undefined ? undefined : state.frameworks.get(info.id.value)
   const problem = infoProblem(info) ?? comebackProblem(uid, info, known)
   if (problem !== undefined) {
     state.outbox.toFramework(streamId, { type: 'ERROR', error: { message: problem } })
     state.outbox.closeFramework(streamId)
-    return undefined
+    return
   }
   if (known === undefined) start(state, uid, info, suppressed, streamId)
   else resume(state, known, info, suppressed, streamId)
-  return undefined
 }
 
 /** Why no framework may have this description. */

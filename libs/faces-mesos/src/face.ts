@@ -1,6 +1,7 @@
 import { principalOf, type Caller, type MasterApi, type PlainAnswer } from '@conclave/actors'
 import {
   asciiJson,
+  callProblem,
   masterCallProblem,
   parseCall,
   parseMasterCall,
@@ -17,7 +18,6 @@ import type {
 import { answerError, plain, send } from './answers.ts'
 import { acceptRefusal, contentTypeRefusal, locationAt, readCall } from './checks.ts'
 import { SubscribeStream } from './stream.ts'
-import { schedulerCallProblem } from './validation.ts'
 
 /** A call with 500 tasks is some hundred kilobytes; inline secrets of 1 MiB each make it larger. */
 const bodyBytesMax = 64 * 1024 * 1024
@@ -132,7 +132,7 @@ function schedule(
   request: FastifyRequest,
   reply: FastifyReply,
 ): PlainAnswer | undefined {
-  const problem = schedulerCallProblem(call, caller.principal.uid)
+  const problem = callProblem(call, caller.principal.uid)
   if (problem !== undefined) return plain(400, `Failed to validate scheduler::Call: ${problem}`)
   if (call.type === 'UNKNOWN') return plain(501)
   const streamId = headerOf(request, 'mesos-stream-id')

@@ -81,6 +81,7 @@ export {
   isUuid,
   parseCall,
   parseEvent,
+  principalProblem,
   SchedulerCall,
   SchedulerEvent,
 } from './mesos/scheduler.ts'

@@ -34,6 +34,21 @@ describe('MO8: the form of a call (mesos.md §4, §5)', () => {
     ],
     [
       {
+        type: 'SUBSCRIBE',
+        subscribe: { framework_info: { user: 'u', name: 'n', principal: 'bob' } },
+      },
+      "Authenticated principal 'alice' does not match principal 'bob' set in `FrameworkInfo`",
+    ],
+    [
+      {
+        type: 'UPDATE_FRAMEWORK',
+        ...framework,
+        update_framework: { framework_info: { user: 'u', name: 'n', id: { value: 'g' } } },
+      },
+      "'framework_id' differs from 'update_framework.framework_info.id'",
+    ],
+    [
+      {
         type: 'ACKNOWLEDGE',
         ...framework,
         acknowledge: { agent_id: { value: 'a' }, task_id: { value: 't' }, uuid: 'aGk=' },
@@ -41,11 +56,15 @@ describe('MO8: the form of a call (mesos.md §4, §5)', () => {
       'Not a valid UUID',
     ],
   ])('%j: %s', (call, problem) => {
-    expect(callProblem(parseCall(call))).toBe(problem)
+    expect(callProblem(parseCall(call), 'alice')).toBe(problem)
   })
 
   test.each([
     { type: 'SUBSCRIBE', subscribe: { framework_info: { user: 'u', name: 'n' } } },
+    {
+      type: 'SUBSCRIBE',
+      subscribe: { framework_info: { user: 'u', name: 'n', principal: 'alice' } },
+    },
     { type: 'TEARDOWN', ...framework },
     { type: 'REVIVE', ...framework },
     { type: 'SUPPRESS', ...framework, suppress: null },
@@ -56,7 +75,7 @@ describe('MO8: the form of a call (mesos.md §4, §5)', () => {
       acknowledge: { agent_id: { value: 'a' }, task_id: { value: 't' }, uuid },
     },
   ])('%j is one', (call) => {
-    expect(callProblem(parseCall(call))).toBeUndefined()
+    expect(callProblem(parseCall(call), 'alice')).toBeUndefined()
   })
 
   test.each([

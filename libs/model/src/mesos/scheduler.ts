@@ -144,26 +144,48 @@ const partOf: Readonly<Record<string, keyof SchedulerCall>> = {
   UPDATE_FRAMEWORK: 'update_framework',
 }
 
-/** The `<reason>` of `Failed to validate scheduler::Call: <reason>`, or undefined. Source: mesos.md §4. */
-export function callProblem(call: SchedulerCall): string | undefined {
+/**
+ * The `<reason>` of `Failed to validate scheduler::Call: <reason>`, or undefined: what can be said
+ * against a call without knowing any framework. Source: mesos.md §4, §5.
+ *
+ * @param uid the principal whose call it is
+ */
+export function callProblem(call: SchedulerCall, uid: string): string | undefined {
   const { type } = call
-  if (type === undefined) return "Expecting 'type' to be present"
-  if (type === 'SUBSCRIBE') return subscribeProblem(call)
-  if (type !== 'UNKNOWN' && call.framework_id === undefined) {
-    return "Expecting 'framework_id' to be present"
-  }
+  if (type === undefined) return absent('type')
+  if (type === 'SUBSCRIBE') return subscribeProblem(call, uid)
+  if (type !== 'UNKNOWN' && call.framework_id === undefined) return absent('framework_id')
   const part = partOf[type]
-  if (part !== undefined && call[part] === undefined) return `Expecting '${part}' to be present`
+  if (part !== undefined && call[part] === undefined) return absent(part)
+  if (type === 'UPDATE_FRAMEWORK') return idProblem(call, 'update_framework')
   const uuid = call.acknowledge?.uuid
   if (type === 'ACKNOWLEDGE' && uuid !== undefined && !isUuid(uuid)) return 'Not a valid UUID'
   return undefined
 }
 
-function subscribeProblem({ subscribe, framework_id: id }: SchedulerCall): string | undefined {
-  if (subscribe === undefined) return "Expecting 'subscribe' to be present"
-  const { framework_info: info } = subscribe
-  if (id?.value === info.id?.value) return undefined
-  return "'framework_id' differs from 'subscribe.framework_info.id'"
+const absent = (name: string): string => `Expecting '${name}' to be present`
+
+function subscribeProblem(call: SchedulerCall, uid: string): string | undefined {
+  if (call.subscribe === undefined) return absent('subscribe')
+  const { principal = uid } = call.subscribe.framework_info
+  return (
+    idProblem(call, 'subscribe') ??
+    (principal === uid ? undefined : principalProblem(uid, principal))
+  )
+}
+
+/** What Mesos says when the principal that asks is not the one that the framework names. */
+export const principalProblem = (uid: string, named: string): string =>
+  `Authenticated principal '${uid}' does not match principal '${named}' set in \`FrameworkInfo\``
+
+/** Both absent counts as equal. */
+function idProblem(
+  call: SchedulerCall,
+  part: 'subscribe' | 'update_framework',
+): string | undefined {
+  const inner = call[part]?.framework_info.id?.value ?? ''
+  const isSame = (call.framework_id?.value ?? '') === inner
+  return isSame ? undefined : `'framework_id' differs from '${part}.framework_info.id'`
 }
 
 /** Whether `encoded` is base64 of 16 bytes with the version of a UUID in them. */
