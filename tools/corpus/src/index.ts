@@ -1,0 +1,1 @@
+export { corpusDirectory, runDirectory, type Outcome } from './corpus.ts'
