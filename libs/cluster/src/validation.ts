@@ -5,8 +5,10 @@ import {
   partsIn,
   PathInvalid,
   Secret,
+  secretProblem,
   secretSizeBytesMax,
   TaskInfo,
+  variableProblem,
   type CheckInfo,
   type CommandInfo,
   type ContainerInfo,
@@ -193,30 +195,18 @@ const timesProblem = (check: HealthCheck | CheckInfo): string | undefined =>
   })
 
 function commandProblem(command: CommandInfo | undefined): string | undefined {
-  return firstOf(command?.environment?.variables ?? [], variableProblem)
+  return firstOf(command?.environment?.variables ?? [], environmentVariableProblem)
 }
 
-function variableProblem(variable: EnvironmentVariable, index: number): string | undefined {
-  const { name, type = 'VALUE', value, secret } = variable
-  const what = `Environment variable '${name}'`
-  switch (type) {
-    case 'SECRET':
-      if (secret === undefined) return `${what} of type 'SECRET' must have a secret set`
-      if (value !== undefined) return `${what} of type 'SECRET' must not have a value set`
-      return (
-        prefixed(`${what} specifies an invalid secret: `, secretProblem(secret)) ??
-        (secret.value?.sealed?.containsNull === true
-          ? `${what} specifies a secret containing null bytes, which is not allowed in the environment`
-          : strictNameProblem(name, index))
-      )
-    case 'VALUE':
-      if (value === undefined) return `${what} of type 'VALUE' must have a value set`
-      if (secret !== undefined) return `${what} of type 'VALUE' must not have a secret set`
-      return strictNameProblem(name, index) ?? strictValueProblem(what, value)
-    case 'UNKNOWN':
-      break
-  }
-  return "Environment variable of type 'UNKNOWN' is not allowed"
+function environmentVariableProblem(
+  variable: EnvironmentVariable,
+  index: number,
+): string | undefined {
+  return (
+    variableProblem(variable) ??
+    strictNameProblem(variable.name, index) ??
+    strictValueProblem(variable)
+  )
 }
 
 /** Upstream takes any name. No environment can hold these, and nobody can ask for them. */
@@ -227,26 +217,10 @@ function strictNameProblem(name: string, index: number): string | undefined {
 }
 
 /** Upstream hands the value to C, which cuts it off there. */
-const strictValueProblem = (what: string, value: string): string | undefined =>
-  value.includes('\0') ? `${what} has a value containing null bytes` : undefined
-
-function secretProblem({ type, reference, value }: Secret): string | undefined {
-  if (type === 'REFERENCE') {
-    if (reference === undefined) {
-      return "Secret of type REFERENCE must have the 'reference' field set"
-    }
-    if (value !== undefined) {
-      return `Secret '${reference.name}' of type REFERENCE must not have the 'value' field set`
-    }
-  }
-  if (type === 'VALUE') {
-    if (value === undefined) return "Secret of type VALUE must have the 'value' field set"
-    if (reference !== undefined) {
-      return "Secret of type VALUE must not have the 'reference' field set"
-    }
-  }
-  return undefined
-}
+const strictValueProblem = ({ name, value = '' }: EnvironmentVariable): string | undefined =>
+  value.includes('\0')
+    ? `Environment variable '${name}' has a value containing null bytes`
+    : undefined
 
 function containerProblem(container: ContainerInfo | undefined): string | undefined {
   if (container === undefined) return undefined

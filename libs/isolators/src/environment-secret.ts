@@ -1,9 +1,8 @@
 import { wipe, type RedactedBytes } from '@conclave/kernel'
-import type { CommandInfo, Secret } from '@conclave/model'
+import { nullBytesProblem, variableProblem, type CommandInfo, type Secret } from '@conclave/model'
 import { checkSize, type SecretLimits } from './limits.ts'
 import type { Step } from './plan.ts'
 import { ContainerSpecRefused, quoted, VariableRefused } from './refusal.ts'
-import { environmentProblem, nullBytesProblem } from './secret-problem.ts'
 
 /*
  * The isolator `environment_secret`. Source: reference/mesos.md §13, §14. An environment is the weaker
@@ -23,11 +22,11 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
  * @throws PlanRefused in Mesos' words, or for a name that a shell would evaluate
  */
 export function secretVariables(command: CommandInfo): readonly SecretVariable[] {
-  const problem = environmentProblem(command)
+  const variables = command.environment?.variables ?? []
+  const problem = variables.map(variableProblem).find((why) => why !== undefined)
   if (problem !== undefined) {
     throw new ContainerSpecRefused(`Invalid environment specified: ${problem}`)
   }
-  const variables = command.environment?.variables ?? []
   return variables.flatMap(({ name, type, secret }) => {
     if (type !== 'SECRET' || secret === undefined) return []
     if (!variableName.test(name)) {

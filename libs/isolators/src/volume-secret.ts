@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { utf8, type RedactedBytes } from '@conclave/kernel'
-import type { ContainerInfo, Secret } from '@conclave/model'
+import { secretProblem, type ContainerInfo, type Secret } from '@conclave/model'
 import { checkSize, wholePages, type SecretLimits } from './limits.ts'
 import type { Owner, Step } from './plan.ts'
 import {
@@ -11,7 +11,6 @@ import {
   quoted,
   SecretOversize,
 } from './refusal.ts'
-import { secretProblem } from './secret-problem.ts'
 
 /*
  * The isolator `volume/secret`. Source: reference/mesos.md §15, reference/isolators.md §3. As in Mesos

@@ -94,6 +94,7 @@ export {
   SecretValue,
   wipeSecrets,
 } from './mesos/secret.ts'
+export { nullBytesProblem, secretProblem, variableProblem } from './mesos/secret-problem.ts'
 export {
   CheckInfo,
   DurationInfo,

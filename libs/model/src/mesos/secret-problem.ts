@@ -1,4 +1,5 @@
-import type { CommandInfo, EnvironmentVariable, Secret } from '@conclave/model'
+import type { EnvironmentVariable } from './command.ts'
+import type { Secret } from './secret.ts'
 
 /** What Mesos says of a secret that contradicts itself, or nothing. Source: reference/mesos.md §11. */
 export function secretProblem({ type, reference, value }: Secret): string | undefined {
@@ -19,19 +20,17 @@ export function secretProblem({ type, reference, value }: Secret): string | unde
   return undefined
 }
 
+/** Upstream's only word on what a value may hold. */
 export const nullBytesProblem = (name: string): string =>
   `Environment variable '${name}' specifies a secret containing null bytes, which is not allowed in the environment`
 
-/** The first thing Mesos says of an environment, in order of its variables, or nothing. */
-export function environmentProblem(command: CommandInfo): string | undefined {
-  for (const variable of command.environment?.variables ?? []) {
-    const problem = variableProblem(variable)
-    if (problem !== undefined) return problem
-  }
-  return undefined
-}
-
-function variableProblem({ name, type, value, secret }: EnvironmentVariable): string | undefined {
+/** What Mesos says of one variable, or nothing. */
+export function variableProblem({
+  name,
+  type,
+  value,
+  secret,
+}: EnvironmentVariable): string | undefined {
   if (type === 'UNKNOWN') return "Environment variable of type 'UNKNOWN' is not allowed"
   if (type !== 'SECRET') {
     if (value === undefined) {
