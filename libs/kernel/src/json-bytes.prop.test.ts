@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BytesMalformed, utf8, utf8Text } from './bytes.ts'
@@ -14,12 +15,12 @@ function expected(json: unknown, field: string): string {
   return typeof value === 'string' ? `=${value}` : 'other'
 }
 
-function found(json: string, field: string): string {
-  const answer = readJsonField(utf8(json), field)
+function found(json: string | Uint8Array, field: string): string {
+  const answer = readJsonField(typeof json === 'string' ? utf8(json) : json, field)
   return answer.kind === 'string' ? `=${utf8Text(answer.bytes)}` : answer.kind
 }
 
-function foundOrRefused(json: string): string {
+function foundOrRefused(json: string | Uint8Array): string {
   try {
     return found(json, 'value')
   } catch (error) {
@@ -106,6 +107,28 @@ describe('KE4: a field of JSON read as bytes', () => {
   ])('is refused in %j with an offset and nothing of the text', (json) => {
     const read = (): unknown => readJsonField(utf8(json), 'value')
     expect(read).toThrow(/^not valid JSON at byte \d+$/)
+  })
+
+  test('is refused where a strict decoder refuses the bytes, and nowhere else', () => {
+    const piece = fc.oneof(
+      text.map((value) => utf8(value)),
+      fc.uint8Array({ maxLength: 4, min: 0x7f }),
+      fc
+        .constantFrom('c080', 'e0a0', 'ed9fbf', 'eda080', 'f0908080', 'f48fbfbf', 'f4908080')
+        .map((hex) => Uint8Array.from(Buffer.from(hex, 'hex'))),
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 4 }), (pieces) => {
+        const string = Buffer.concat(pieces).filter(
+          (byte) => byte >= 0x20 && byte !== 0x22 && byte !== 0x5c,
+        )
+        const json = Buffer.concat([utf8('{"value":"'), string, utf8('"}')])
+        const isText = isUtf8(json)
+        expect(foundOrRefused(json)).toBe(isText ? `=${utf8Text(string)}` : 'refused')
+      }),
+      { numRuns: 2000 },
+    )
+    expect(() => readJsonField(Buffer.from([0x7b, 0xff]), 'value')).toThrow('UTF-8 at byte 1')
   })
 
   test('is refused when nested deeper than 64', () => {

@@ -25,6 +25,8 @@ export type JsonField =
  * @throws BytesMalformed when `json` is not one JSON object; the message gives offsets only
  */
 export function readJsonField(json: Uint8Array, field: string): JsonField {
+  const fault = utf8FaultAt(json)
+  if (fault !== undefined) throw new BytesMalformed(`not valid UTF-8 at byte ${fault}`)
   const scanner = new Scanner(json)
   const wanted = utf8(field)
   let found: JsonField = { kind: 'absent' }
@@ -66,6 +68,33 @@ function escapedLength(byte: number): number {
   if (byte === quote || byte === backslash) return 2
   return byte < 0x20 ? 6 : 1
 }
+
+/** Where `bytes` stop being UTF-8. RFC 3629 §4: no overlong forms, no halves of surrogate pairs. */
+function utf8FaultAt(bytes: Uint8Array): number | undefined {
+  let at = 0
+  while (at < bytes.length) {
+    const length = sequenceLength(bytes, at)
+    if (length === 0) return at
+    at += length
+  }
+  return undefined
+}
+
+/** How many bytes the character at `at` has, 0 when there is none. */
+function sequenceLength(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] ?? 0
+  const second = bytes[at + 1] ?? 0
+  if (first < 0x80) return 1
+  if (first < 0xc2 || first > 0xf4 || !isTail(second)) return 0
+  if (first < 0xe0) return 2
+  if ((first === 0xe0 && second < 0xa0) || (first === 0xed && second > 0x9f)) return 0
+  if (!isTail(bytes[at + 2])) return 0
+  if (first < 0xf0) return 3
+  if ((first === 0xf0 && second < 0x90) || (first === 0xf4 && second > 0x8f)) return 0
+  return isTail(bytes[at + 3]) ? 4 : 0
+}
+
+const isTail = (byte: number | undefined): boolean => byte !== undefined && (byte & 0xc0) === 0x80
 
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index])
