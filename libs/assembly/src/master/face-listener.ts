@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { ConclaveError } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
-import Fastify, { LogController, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import Fastify, {
+  LogController,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type FastifyServerOptions,
+} from 'fastify'
 import { faceLog } from './face-log.ts'
 
 /** Nobody can call there: the port is taken, or not ours to take. */
@@ -18,6 +23,8 @@ export class FaceListenFailed extends ConclaveError {
 export interface FaceListenerOptions {
   readonly face: string
   readonly plugin: FastifyPluginAsync
+  /** What the face wants of the server that carries it: its own words for what no route is asked. */
+  readonly server: Pick<FastifyServerOptions, 'frameworkErrors'>
   readonly host: string
   readonly port: number
   /** How long a whole request may take to arrive, 0 for ever: what goes into a container may take its time. */
@@ -49,6 +56,7 @@ export class FaceListener {
   /** @throws FaceListenFailed */
   static async start(o: FaceListenerOptions): Promise<FaceListener> {
     const app = Fastify({
+      ...o.server,
       loggerInstance: faceLog(o.log, { face: o.face }),
       logController: new FailuresOnly(),
       genReqId: () => randomUUID(),

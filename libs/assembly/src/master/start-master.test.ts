@@ -113,6 +113,20 @@ async function filesHolding(text: string, below: string): Promise<string[]> {
 }
 
 describe('three masters on real disks and sockets', () => {
+  test('answers in the words of each face before any route is found', async () => {
+    const master = await start('master-1')
+    const { host, ports } = master.place
+    const said = async (port: number): Promise<unknown> => {
+      const answer = await fetch(`http://${host}:${port}/a%`)
+      expect(answer.status).toBe(400)
+      return answer.text()
+    }
+
+    expect(await said(ports.dcos)).toMatch(/"code":"ERR_INVALID_DATA"/)
+    expect(await said(ports.conclave)).toMatch(/^{"error":{"code":"request\.invalid"/)
+    expect(await said(ports.mesos)).not.toMatch(/FST_|%/)
+  })
+
   test('keep a secret that a follower took, and any of them gives it back', async () => {
     const masters = await startAll()
     await Promise.all(masters.map((master) => master.ready()))

@@ -7,9 +7,9 @@ import {
   type MasterApi,
   type Recovered,
 } from '@conclave/actors'
-import { conclaveFace } from '@conclave/faces-conclave'
-import { dcosFace } from '@conclave/faces-dcos'
-import { mesosFace } from '@conclave/faces-mesos'
+import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
+import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
+import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
 import { openJournal, type Journal, type JournalEvent } from '@conclave/journal'
 import { BytesMalformed, uuid, wipe } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
@@ -353,6 +353,7 @@ class Master implements RunningMaster {
     const listener = await FaceListener.start({
       face,
       plugin: facePlugins[face](this.#actor, metrics),
+      server: faceServers[face],
       host,
       port,
       requestSeconds: face === 'conclave' ? 0 : 120,
@@ -395,6 +396,12 @@ const facePlugins = {
   dcos: (master: MasterApi) => dcosFace(master),
   conclave: (master: MasterApi, metrics: () => Promise<string>) =>
     conclaveFace({ master, metrics }),
+} as const
+
+const faceServers = {
+  mesos: mesosServerOptions,
+  dcos: dcosServerOptions,
+  conclave: conclaveServerOptions,
 } as const
 
 function listenersOf({ host, ports }: MasterPlace): Readonly<Record<string, Address>> {
