@@ -122,7 +122,7 @@ describe('three masters on real disks and sockets', () => {
       return answer.text()
     }
 
-    expect(await said(ports.dcos)).toMatch(/"code":"ERR_INVALID_DATA"/)
+    expect(await said(ports.dcos)).toMatch(/the path cannot be decoded.*"code":"ERR_INVALID_PATH"/)
     expect(await said(ports.conclave)).toMatch(/^{"error":{"code":"request\.invalid"/)
     expect(await said(ports.mesos)).not.toMatch(/FST_|%/)
   })
