@@ -119,6 +119,11 @@ export class Conclave {
     return pid
   }
 
+  /** What `conclave up` complained of. */
+  get complaints(): string {
+    return this.#program.stderr
+  }
+
   logOf(member: string): string {
     return readFileSync(this.#logFile(member), 'utf8')
   }

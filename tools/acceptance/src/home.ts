@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { repository } from './program.ts'
 
 const homes = new Set<string>()
 process.once('exit', () => {
@@ -45,6 +46,8 @@ export class Home {
       USERPROFILE: this.directory,
       TMPDIR: this.temporary,
       npm_config_update_notifier: 'false',
+      // Where `conclave up` has Node keep what it made of our TypeScript: a hundred commands start sooner.
+      NODE_COMPILE_CACHE: join(repository, 'node_modules/.cache/conclave'),
       CONCLAVE_CONTEXT: this.context,
       NO_COLOR: '1',
     }

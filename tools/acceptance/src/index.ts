@@ -11,5 +11,6 @@ export {
   type Outcome,
   type ProgramOptions,
 } from './program.ts'
+export { answerIn, sendRaw, sendThroughTls } from './raw-socket.ts'
 export { inline, reference, resources, taskSpec, untilTerm, variable, volume } from './specs.ts'
 export { until } from './until.ts'
