@@ -30,6 +30,7 @@ export async function up(options: UpOptions): Promise<number> {
   // Whoever waits for it must not take that of an earlier cluster for this one's.
   const readyFile = options.readyFile === undefined ? undefined : resolve(options.readyFile)
   if (readyFile !== undefined) rmSync(readyFile, { force: true })
+  if (options.json !== true) print(dim('starting …\n'))
   const { cluster, addresses } = await startLocalCluster({
     directory,
     isKept,
