@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 /** One row for each code of ours: the status it is answered with. Everything else is a failure: 500. */
 const statusOf: Readonly<Record<string, number>> = {
   'access.denied': 403,
+  'body.too-large': 413,
   'bytes.malformed': 400,
   'cluster.not-leader': 503,
   'cluster.outcome-unknown': 503,

@@ -174,7 +174,7 @@ describe('a run', () => {
     [{}, 422, 'spec.invalid'],
     [[], 422, 'spec.invalid'],
     ['null', 422, 'spec.invalid'],
-    [Buffer.alloc(17 * 1024 * 1024, ' '), 413, 'request.invalid'],
+    [Buffer.alloc(17 * 1024 * 1024, ' '), 413, 'body.too-large'],
   ])('CF4: cannot be made of body %#', async (body, status, code) => {
     const answer = await new Front().ask('POST', '/conclave/v1/runs', { body })
 

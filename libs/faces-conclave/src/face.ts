@@ -1,4 +1,5 @@
-import { principalOf, type Caller, type MasterApi } from '@conclave/actors'
+import type { Caller, MasterApi } from '@conclave/actors'
+import { Callers, takeBodiesAsBytes } from '@conclave/runtime'
 import type {
   FastifyInstance,
   FastifyPluginAsync,
@@ -28,17 +29,7 @@ export const conclaveServerOptions = {
 export const conclaveFace =
   ({ master, metrics }: ConclaveFaceOptions): FastifyPluginAsync =>
   async (app) => {
-    app.removeAllContentTypeParsers()
-    app.addContentTypeParser(
-      '*',
-      { parseAs: 'buffer', bodyLimit: bodyBytesMax },
-      (_request, body, done) => {
-        done(null, body)
-      },
-    )
-    app.addHook('onResponse', async ({ body }) => {
-      if (Buffer.isBuffer(body)) body.fill(0)
-    })
+    takeBodiesAsBytes(app, bodyBytesMax)
     app.setErrorHandler((error, request, reply) => {
       const location = isNotLeader(error) ? locationAtLeader(master.status(), request) : undefined
       if (location === undefined) return answerError(error, request, reply)
@@ -68,32 +59,21 @@ export const conclaveFace =
     })
   }
 
-/** Lets nobody in without a token that holds, before any body is read. */
+/** Lets nobody in without a token that holds. */
 function guard(app: FastifyInstance, { identity }: MasterApi): (request: FastifyRequest) => Caller {
-  const callers = new WeakMap<FastifyRequest, Caller>()
+  const callers = new Callers(identity)
   app.addHook('onRequest', async (request, reply) => {
-    if (countOf(request, 'authorization') > 1) {
+    const admission = await callers.admit(request)
+    if (admission === 'known') return undefined
+    if (admission === 'ambiguous') {
       return refuse(reply, 400, 'request.invalid', 'send one Authorization header, not two')
     }
-    const principal = await principalOf(identity, request.headers.authorization)
-    if (principal === undefined) {
-      return refuse(
-        reply.header('www-authenticate', 'acsjwt'),
-        401,
-        'access.unauthenticated',
-        'log in with POST /acs/api/v1/auth/login, then send Authorization: token=<token>',
-      )
-    }
-    callers.set(request, { principal, requestId: request.id })
-    return undefined
+    return refuse(
+      reply.header('www-authenticate', 'acsjwt'),
+      401,
+      'access.unauthenticated',
+      'log in with POST /acs/api/v1/auth/login, then send Authorization: token=<token>',
+    )
   })
-  return (request) => {
-    const known = callers.get(request)
-    if (known === undefined) throw new Error('a guarded route ran without its guard')
-    return known
-  }
+  return (request) => callers.of(request)
 }
-
-/** How often a header was sent. Node keeps the first and drops the others (threats.md AU-14). */
-const countOf = ({ raw }: FastifyRequest, name: string): number =>
-  raw.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name).length

@@ -1,4 +1,6 @@
 import { BytesMalformed, ConclaveError } from '@conclave/kernel'
+import { secretSizeBytesMax } from '@conclave/model'
+import { BodyTooLarge } from '@conclave/runtime'
 
 /** How DC/OS says no. Source: dcos.md §1, §2, §4. */
 export interface Refusal {
@@ -50,12 +52,18 @@ export function refusalOf(error: unknown): Refusal | undefined {
     const row = table[error.code]
     if (row === undefined) return undefined
     const [status, code] = row
-    // A malformed body is described by its parser's offsets, never by what stands there.
-    const malformed = error instanceof BytesMalformed ? `the body is ${error.message}` : undefined
-    return refusal(status, code, malformed ?? error.message)
+    return refusal(status, code, descriptionOf(error))
   }
   const { statusCode } = error as { statusCode?: unknown }
   if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
   // The framework's own words may quote the request, so these are ours.
   return refusal(statusCode, 'ERR_INVALID_DATA', 'the request could not be read')
+}
+
+function descriptionOf(error: ConclaveError): string {
+  // A malformed body is described by its parser's offsets, never by what stands there.
+  if (error instanceof BytesMalformed) return `the body is ${error.message}`
+  if (error instanceof BodyTooLarge)
+    return `${error.message}; a secret may have ${secretSizeBytesMax}`
+  return error.message
 }

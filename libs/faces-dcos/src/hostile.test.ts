@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import { secretSizeBytesMax } from '@conclave/model'
 import { afterEach, describe, expect, test } from 'vitest'
-import { bodyBytesMax } from './bodies.ts'
+import { bodyBytesMax } from './face.ts'
 import { Front, secretUrl } from './testing/front.ts'
 
 const fronts: Front[] = []

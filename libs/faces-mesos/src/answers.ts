@@ -20,6 +20,7 @@ export const plain = (status: number, body = usual[status] ?? ''): PlainAnswer =
 /** One row for each code of ours that is no failure. */
 const statusOf: Readonly<Record<string, number>> = {
   'access.denied': 403,
+  'body.too-large': 413,
   'cluster.not-leader': 503,
   'cluster.outcome-unknown': 503,
   'cluster.unavailable': 503,

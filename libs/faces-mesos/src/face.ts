@@ -1,4 +1,4 @@
-import { principalOf, type Caller, type MasterApi, type PlainAnswer } from '@conclave/actors'
+import type { Caller, MasterApi, PlainAnswer } from '@conclave/actors'
 import {
   asciiJson,
   callProblem,
@@ -8,6 +8,7 @@ import {
   SchedulerCall,
   wipeSecrets,
 } from '@conclave/model'
+import { Callers, takeBodiesAsBytes } from '@conclave/runtime'
 import type {
   FastifyPluginAsync,
   FastifyReply,
@@ -31,30 +32,20 @@ export const mesosServerOptions = {
 export const mesosFace =
   (master: MasterApi): FastifyPluginAsync =>
   async (app) => {
-    app.removeAllContentTypeParsers()
-    app.addContentTypeParser(
-      '*',
-      { parseAs: 'buffer', bodyLimit: bodyBytesMax },
-      (_request, body, done) => {
-        done(null, body)
-      },
-    )
-    app.addHook('onResponse', async ({ body }) => {
-      if (Buffer.isBuffer(body)) body.fill(0)
-    })
+    takeBodiesAsBytes(app, bodyBytesMax)
     app.setErrorHandler(answerError)
     app.setNotFoundHandler((_request, reply) => send(reply, plain(404)))
 
-    const guards = new Guards(master)
-    const scheduler = guards.guard('mesos-master-scheduler')
-    const operator = guards.guard('mesos-master-readwrite')
+    const callers = new Callers(master.identity)
+    const scheduler = guard(master, callers, 'mesos-master-scheduler')
+    const operator = guard(master, callers, 'mesos-master-readwrite')
     // The DC/OS front door has the master below /mesos, and libprocess below its own name.
     for (const prefix of ['', '/master', '/mesos', '/mesos/master']) {
       app.all(`${prefix}/api/v1/scheduler`, { onRequest: scheduler }, async (request, reply) =>
-        answerScheduler(master, guards.callerOf(request), request, reply),
+        answerScheduler(master, callers.of(request), request, reply),
       )
       app.all(`${prefix}/api/v1`, { onRequest: operator }, async (request, reply) =>
-        answerOperator(master, guards.callerOf(request), request, reply),
+        answerOperator(master, callers.of(request), request, reply),
       )
       app.get(`${prefix}/redirect`, async (_request, reply) => toLeader(master, reply, ''))
       app.get(`${prefix}/health`, async (_request, reply) => reply.send())
@@ -62,42 +53,24 @@ export const mesosFace =
   }
 
 /** The checks that need no body, in Mesos' order: so a refused one is not even read. */
-class Guards {
-  readonly #master: MasterApi
-  readonly #callers = new WeakMap<FastifyRequest, Caller>()
-
-  constructor(master: MasterApi) {
-    this.#master = master
-  }
-
-  guard(realm: string): onRequestAsyncHookHandler {
-    return async (request, reply) => {
-      if (countOf(request, 'authorization') > 1) return send(reply, plain(400))
-      const { authorization } = request.headers
-      const principal = await principalOf(this.#master.identity, authorization)
-      if (principal === undefined) {
-        return send(reply.header('www-authenticate', `Basic realm="${realm}"`), plain(401))
-      }
-      this.#callers.set(request, { principal, requestId: request.id })
-
-      const { role, isReady } = this.#master.status()
-      if (role !== 'leader') return toLeader(this.#master, reply, request.raw.url ?? '')
-      if (!isReady) return send(reply, plain(503, 'Master has not finished recovery'))
-      if (request.method !== 'POST') {
-        const body = `405 Method Not Allowed. Expecting one of { 'POST' }, but received '${request.method}'.`
-        return send(reply.header('allow', 'POST'), plain(405, body))
-      }
-      const refusal = contentTypeRefusal(request.headers)
-      return refusal === undefined ? undefined : send(reply, refusal)
+const guard =
+  (master: MasterApi, callers: Callers, realm: string): onRequestAsyncHookHandler =>
+  async (request, reply) => {
+    const admission = await callers.admit(request)
+    if (admission === 'ambiguous') return send(reply, plain(400))
+    if (admission === 'stranger') {
+      return send(reply.header('www-authenticate', `Basic realm="${realm}"`), plain(401))
     }
+    const { role, isReady } = master.status()
+    if (role !== 'leader') return toLeader(master, reply, request.raw.url ?? '')
+    if (!isReady) return send(reply, plain(503, 'Master has not finished recovery'))
+    if (request.method !== 'POST') {
+      const body = `405 Method Not Allowed. Expecting one of { 'POST' }, but received '${request.method}'.`
+      return send(reply.header('allow', 'POST'), plain(405, body))
+    }
+    const refusal = contentTypeRefusal(request.headers)
+    return refusal === undefined ? undefined : send(reply, refusal)
   }
-
-  callerOf(request: FastifyRequest): Caller {
-    const caller = this.#callers.get(request)
-    if (caller === undefined) throw new Error('a guarded route ran without its guard')
-    return caller
-  }
-}
 
 function toLeader(master: MasterApi, reply: FastifyReply, url: string): FastifyReply {
   const location = locationAt(master.status().leader, url)
@@ -178,7 +151,3 @@ function headerOf({ headers }: FastifyRequest, name: string): string | undefined
   const value = headers[name]
   return Array.isArray(value) ? value.join(', ') : value
 }
-
-/** How often a header was sent. Node keeps the first and drops the others (threats.md AU-14). */
-const countOf = ({ raw }: FastifyRequest, name: string): number =>
-  raw.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name).length

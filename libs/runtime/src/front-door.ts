@@ -1,0 +1,83 @@
+import { principalOf, type Caller, type IdentityApi } from '@conclave/actors'
+import { ConclaveError } from '@conclave/kernel'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+/*
+ * What every face does with a request before its own dialect begins. How a refusal is worded is the
+ * face's.
+ */
+
+/** More than a face takes, so it is not even read to its end. */
+export class BodyTooLarge extends ConclaveError {
+  readonly code = 'body.too-large'
+
+  constructor(sizeBytesMax: number) {
+    super(`the body has more than ${sizeBytesMax} bytes`)
+  }
+}
+
+/**
+ * Bodies stay bytes, whatever the client calls them: a value must never become a string. The pieces
+ * a body came in are wiped once they are copied, and the copy when the request has been answered.
+ */
+export function takeBodiesAsBytes(app: FastifyInstance, sizeBytesMax: number): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', async (request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
+    if (Number(request.headers['content-length'] ?? 0) > sizeBytesMax) {
+      throw new BodyTooLarge(sizeBytesMax)
+    }
+    return gatherBody(payload, sizeBytesMax)
+  })
+  app.addHook('onResponse', async ({ body }) => {
+    if (Buffer.isBuffer(body)) body.fill(0)
+  })
+}
+
+/** The whole of a body. Its pieces are wiped, whether it arrives whole or not. @throws BodyTooLarge */
+export async function gatherBody(
+  payload: AsyncIterable<Buffer>,
+  sizeBytesMax: number,
+): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let sizeBytes = 0
+  try {
+    for await (const piece of payload) {
+      pieces.push(piece)
+      sizeBytes += piece.length
+      if (sizeBytes > sizeBytesMax) throw new BodyTooLarge(sizeBytesMax)
+    }
+    return Buffer.concat(pieces)
+  } finally {
+    for (const piece of pieces) piece.fill(0)
+  }
+}
+
+/** Who called with each request that is under way. Asked before any body is read, so a stranger's costs nothing. */
+export class Callers {
+  readonly #identity: IdentityApi
+  readonly #known = new WeakMap<FastifyRequest, Caller>()
+
+  constructor(identity: IdentityApi) {
+    this.#identity = identity
+  }
+
+  /** Whether the request comes from somebody we know; if it does, {@link of} says from whom. */
+  async admit(request: FastifyRequest): Promise<'known' | 'stranger' | 'ambiguous'> {
+    // Node keeps the first Authorization header and drops the others (threats.md AU-14).
+    if (countOf(request, 'authorization') > 1) return 'ambiguous'
+    const principal = await principalOf(this.#identity, request.headers.authorization)
+    if (principal === undefined) return 'stranger'
+    this.#known.set(request, { principal, requestId: request.id })
+    return 'known'
+  }
+
+  of(request: FastifyRequest): Caller {
+    const caller = this.#known.get(request)
+    if (caller === undefined) throw new Error('a guarded route ran without its guard')
+    return caller
+  }
+}
+
+/** How often a header was sent. */
+const countOf = ({ raw }: FastifyRequest, name: string): number =>
+  raw.rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name).length
