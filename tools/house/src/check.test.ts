@@ -120,6 +120,15 @@ describe('the house', () => {
       '',
       { '@conclave/attic': '*' },
     ],
+    ['a package that nobody imports', 'unused', 'libs/runtime', '', { zod: '4.6.7' }],
+    ['a room that nobody imports', 'unused', 'libs/raft', '', { '@conclave/kernel': '*' }],
+    [
+      'a package that only a text and a comment import',
+      'unused',
+      'libs/runtime',
+      "// import 'zod'\nexport const text = \"import 'zod'\"",
+      { zod: '4.6.7' },
+    ],
     ['a clock in a core', 'purity', 'libs/raft', 'export const t = Date.now()'],
     ['today in a core', 'purity', 'libs/raft', 'export const t = new Date()'],
     ['dice in a core', 'purity', 'libs/raft', 'export const d = Math.random()'],
@@ -146,6 +155,13 @@ describe('the house', () => {
     ])
   })
 
+  test('refuses what tests could have and do not use', () => {
+    const manifest = { devDependencies: { '@conclave/testkit': '*' } }
+    expect(plant({ 'libs/raft': { manifest } })).toEqual([
+      'unused libs/raft/package.json no file imports @conclave/testkit',
+    ])
+  })
+
   test('lets tests have what production code may not', () => {
     const source = "import { test } from 'vitest'\nimport '@conclave/testkit'\nDate.now()\n"
     const rooms = {
@@ -158,9 +174,13 @@ describe('the house', () => {
   })
 
   test('refuses rooms that lean on each other', () => {
+    const leaning = (on: string): Planted => ({
+      manifest: { dependencies: { [on]: '*' } },
+      files: { 'src/planted.ts': `import '${on}'` },
+    })
     const faults = plant({
-      'libs/runtime': { manifest: { dependencies: { '@conclave/faces-mesos': '*' } } },
-      'libs/faces-mesos': { manifest: { dependencies: { '@conclave/runtime': '*' } } },
+      'libs/runtime': leaning('@conclave/faces-mesos'),
+      'libs/faces-mesos': leaning('@conclave/runtime'),
     })
     expect(faults).toEqual([
       expect.stringMatching(/^cycle .*@conclave\/(runtime|faces-mesos) → .* → @conclave/),

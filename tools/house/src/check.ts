@@ -32,6 +32,7 @@ export type Rule =
   | 'relative'
   | 'self'
   | 'undeclared'
+  | 'unused'
 
 /** Every fault of the house, room by room. */
 export function check(rooms: readonly Room[], rootManifest: Manifest): readonly Fault[] {
@@ -94,33 +95,60 @@ function manifestFaults(room: Room): readonly Fault[] {
       faults.push(fault(`"exports" offers ${entry} at ${file}, which is not there`))
     }
   }
-  for (const [wanted, version] of dependenciesOf(manifest)) {
-    const isOurs = wanted.startsWith('@conclave/')
-    if (isOurs ? version !== '*' : !/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version)) {
-      faults.push(fault(`${wanted} is "${version}"; say ${isOurs ? '"*"' : 'one exact version'}`))
-    }
-  }
   if (!room.others.includes('README.md')) faults.push(fault('the room has no README.md'))
   return faults
 }
 
-const dependenciesOf = ({ dependencies, devDependencies }: Manifest): [string, string][] =>
-  Object.entries({ ...devDependencies, ...dependencies })
+// ── what a room asks for ────────────────────────────────────────────────────────────────────────
 
-/** What a package.json wants must be allowed even where no file imports it yet. */
+/** The first fault of each dependency: its version, its floor, or that nobody imports it. */
 function dependencyFaults(room: Room, byName: ReadonlyMap<string, Room>): readonly Fault[] {
   const at = `${room.directory}/package.json`
-  const from = placeOf(room)
-  if (from === undefined) return []
-  return Object.keys(room.manifest.dependencies ?? {}).flatMap((name): Fault[] => {
-    if (!name.startsWith('@conclave/')) return []
-    const other = byName.get(name)
-    const to = other === undefined ? undefined : placeOf(other)
-    if (to === undefined) return [{ at, rule: 'undeclared', message: `there is no room ${name}` }]
-    const why = refusal(from, to, false)
-    return why === undefined ? [] : [{ at, rule: 'floor', message: `${name}: ${why}` }]
-  })
+  const { dependencies, devDependencies } = room.manifest
+  const imported = new Set(
+    [...room.files.values()].flatMap((source) =>
+      importsOf(source).map(({ specifier }) => packageOf(specifier)),
+    ),
+  )
+  const faults = [
+    ...Object.entries(dependencies ?? {}).map(
+      ([name, version]) =>
+        versionFault(name, version) ?? floorFault(room, name, byName) ?? useFault(name, imported),
+    ),
+    ...Object.entries(devDependencies ?? {}).map(
+      ([name, version]) => versionFault(name, version) ?? useFault(name, imported),
+    ),
+  ]
+  return faults.flatMap((fault) => (fault === undefined ? [] : [{ at, ...fault }]))
 }
+
+type PlacelessFault = Omit<Fault, 'at'>
+
+function versionFault(name: string, version: string): PlacelessFault | undefined {
+  const isOurs = name.startsWith('@conclave/')
+  const isExact = isOurs ? version === '*' : /^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version)
+  if (isExact) return undefined
+  const message = `${name} is "${version}"; say ${isOurs ? '"*"' : 'one exact version'}`
+  return { rule: 'manifest', message }
+}
+
+/** What a package.json wants must be allowed even where no file imports it yet. */
+function floorFault(
+  room: Room,
+  name: string,
+  byName: ReadonlyMap<string, Room>,
+): PlacelessFault | undefined {
+  const from = placeOf(room)
+  if (from === undefined || !name.startsWith('@conclave/')) return undefined
+  const other = byName.get(name)
+  const to = other === undefined ? undefined : placeOf(other)
+  if (to === undefined) return { rule: 'undeclared', message: `there is no room ${name}` }
+  const why = refusal(from, to, false)
+  return why === undefined ? undefined : { rule: 'floor', message: `${name}: ${why}` }
+}
+
+const useFault = (name: string, imported: ReadonlySet<string>): PlacelessFault | undefined =>
+  imported.has(name) ? undefined : { rule: 'unused', message: `no file imports ${name}` }
 
 const vagueNames = new Set(['common', 'constants', 'helpers', 'misc', 'types', 'util', 'utils'])
 
@@ -142,7 +170,8 @@ const specifierPattern = /(?:\bfrom\s*|\bimport\s*\(?\s*)(['"])([^'"\n]+)\1/g
 const builtins = new Set(builtinModules.flatMap((name) => [name, name.split('/')[0] ?? name]))
 
 const isTestFile = (file: string): boolean =>
-  /\.(?:test|bench|contract)\.tsx?$/.test(file) || /(?:^|\/)(?:test|testing)\//.test(file)
+  /\.(?:test|bench|contract|acceptance)\.tsx?$/.test(file) ||
+  /(?:^|\/)(?:test|testing)\//.test(file)
 
 const lineOf = (source: string, offset: number): number =>
   source.slice(0, offset).split('\n').length
@@ -154,18 +183,32 @@ function importFaults(
   byName: ReadonlyMap<string, Room>,
   rootManifest: Manifest,
 ): readonly Fault[] {
-  const code = withoutComments(source)
+  return importsOf(source).flatMap(({ specifier, offset }): Fault[] => {
+    const found = specifierFault(room, file, specifier, byName, rootManifest)
+    const at = `${room.directory}/${file}:${lineOf(source, offset)}`
+    return found === undefined ? [] : [{ at, ...found }]
+  })
+}
+
+interface Import {
+  readonly specifier: string
+  readonly offset: number
+}
+
+function importsOf(source: string): readonly Import[] {
   // Only what begins outside a string is an import: a test may hold another file's text.
   const visible = codeOnly(source)
-  return [...code.matchAll(specifierPattern)]
+  return [...withoutComments(source).matchAll(specifierPattern)]
     .filter(({ index, 0: text }) => visible.slice(index, index + 4) === text.slice(0, 4))
-    .flatMap((match): Fault[] => {
-      const specifier = match[2] ?? ''
-      const found = specifierFault(room, file, specifier, byName, rootManifest)
-      const at = `${room.directory}/${file}:${lineOf(source, match.index)}`
-      return found === undefined ? [] : [{ at, ...found }]
-    })
+    .map(({ index, 2: specifier = '' }) => ({ specifier, offset: index }))
 }
+
+/** `@scope/name` or `name`: the package that a specifier leads into. */
+const packageOf = (specifier: string): string =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
 
 function specifierFault(
   room: Room,
@@ -173,7 +216,7 @@ function specifierFault(
   specifier: string,
   byName: ReadonlyMap<string, Room>,
   rootManifest: Manifest,
-): Omit<Fault, 'at'> | undefined {
+): PlacelessFault | undefined {
   if (specifier.startsWith('.')) {
     const target = posix.normalize(posix.join(posix.dirname(file), specifier))
     return target.startsWith('..')
@@ -181,10 +224,7 @@ function specifierFault(
       : undefined
   }
   if (specifier.startsWith('node:')) return undefined
-  const name = specifier
-    .split('/')
-    .slice(0, specifier.startsWith('@') ? 2 : 1)
-    .join('/')
+  const name = packageOf(specifier)
   if (builtins.has(name)) return { rule: 'builtin', message: `say node:${specifier}` }
   if (name === room.manifest.name) {
     return { rule: 'self', message: `${specifier} is this room: import the file` }

@@ -6,7 +6,7 @@ export interface Room {
   /** Such as `libs/raft`. */
   readonly directory: string
   readonly manifest: Manifest
-  /** Every TypeScript file below `src` and `test`, by its path inside the room. */
+  /** Every TypeScript file below `src`, `suites` and `test`, by its path inside the room. */
   readonly files: ReadonlyMap<string, string>
   /** Names of other files and folders at the top of the room. */
   readonly others: readonly string[]
@@ -42,7 +42,7 @@ function readRoom(root: string, directory: string): Room {
     directory,
     manifest: JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as Manifest,
     files: new Map(
-      ['src', 'test']
+      ['src', 'suites', 'test']
         .flatMap((folder) => sourcesBelow(at, folder))
         .map((file) => [file, readFileSync(join(at, file), 'utf8')]),
     ),
