@@ -8,7 +8,7 @@ import { ConclaveError, utf8 } from '@conclave/kernel'
 import { syncDirectory } from './whole-file.ts'
 
 /*
- * One line per record: {"seq":N,"prev":"<hex>","record":{…}} and a newline. `prev` is the SHA-256 of
+ * docs/formats/audit-log.md. One line per record: {"seq":N,"prev":"<hex>","record":{…}} and a newline. `prev` is the SHA-256 of
  * the line before, without its newline; 64 zeroes in the first one. So a line that was changed, taken
  * out, put in or moved breaks the chain behind it. The last line has nothing behind it, and neither
  * have lines cut from the end: for those, keep `head` somewhere else.

@@ -5,7 +5,7 @@ import { ConclaveError, invariant } from '@conclave/kernel'
 import { Gather } from './gather.ts'
 
 /*
- * A frame on a socket: u32 length (big-endian), then that many bytes.
+ * A frame on a socket: u32 length (big-endian), then that many bytes (docs/formats/links.md).
  */
 
 const headerBytes = 4

@@ -2,7 +2,7 @@ import { BytesMalformed, ByteReader, ByteWriter } from '@conclave/kernel'
 import type { NodeId } from '@conclave/raft'
 
 /*
- * What masters say to each other, one frame each. The first byte is the kind:
+ * What masters say to each other, one frame each (docs/formats/links.md). The first byte is the kind:
  *
  *   1 hello      uint version, text cluster id, uint node id     dialler, first frame
  *   2 welcome    the same                                        answer; only then messages flow
