@@ -72,6 +72,12 @@ const accused = (
 ): readonly string[] =>
   plant({ [directory]: { manifest: { dependencies }, files: { [file]: source } } })
 
+/** A room that wants another one and imports it. */
+const leaning = (on: string): Planted => ({
+  manifest: { dependencies: { [on]: '*' } },
+  files: { 'src/planted.ts': `import '${on}'` },
+})
+
 describe('the house', () => {
   test('is in order when nothing is planted', () => {
     expect(plant({})).toEqual([])
@@ -174,10 +180,6 @@ describe('the house', () => {
   })
 
   test('refuses rooms that lean on each other', () => {
-    const leaning = (on: string): Planted => ({
-      manifest: { dependencies: { [on]: '*' } },
-      files: { 'src/planted.ts': `import '${on}'` },
-    })
     const faults = plant({
       'libs/runtime': leaning('@conclave/faces-mesos'),
       'libs/faces-mesos': leaning('@conclave/runtime'),
