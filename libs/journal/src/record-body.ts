@@ -1,5 +1,12 @@
 import { ByteReader, ByteWriter, BytesMalformed } from '@conclave/kernel'
-import type { ConfState, Entry, EntryType, HardState } from '@conclave/raft'
+import {
+  readConfState,
+  writeConfState,
+  type ConfState,
+  type Entry,
+  type EntryType,
+  type HardState,
+} from '@conclave/raft'
 import type { Batch } from './continuity.ts'
 import type { RecordBuffer } from './record-buffer.ts'
 
@@ -88,25 +95,6 @@ export function readMarker(reader: ByteReader): Marker {
 
 export function encodeConfState(state: ConfState): Uint8Array {
   const writer = new ByteWriter()
-  for (const ids of [state.voters, state.votersOutgoing, state.learners, state.learnersNext]) {
-    writer.uint(ids.length)
-    for (const id of ids) writer.uint(id)
-  }
-  return writer.flag(state.autoLeave).take()
-}
-
-/** @throws BytesMalformed */
-export function readConfState(reader: ByteReader): ConfState {
-  const ids = (): number[] => {
-    const list: number[] = []
-    for (let count = reader.uint(); count > 0; count--) list.push(reader.uint())
-    return list
-  }
-  return {
-    voters: ids(),
-    votersOutgoing: ids(),
-    learners: ids(),
-    learnersNext: ids(),
-    autoLeave: reader.flag(),
-  }
+  writeConfState(writer, state)
+  return writer.take()
 }

@@ -2,10 +2,10 @@ import { createHash, type Hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { ByteReader, type Random, utf8 } from '@conclave/kernel'
 import { CryptographicFailure, tagSizeBytes, type AeadKey } from '@conclave/crypto'
-import type { Snapshot, SnapshotMeta } from '@conclave/raft'
+import { readConfState, type Snapshot, type SnapshotMeta } from '@conclave/raft'
 import type { DiskFile } from './disk.ts'
 import { JournalCorrupt, JournalUndecryptable } from './errors.ts'
-import { encodeConfState, readConfState, type Marker } from './record-body.ts'
+import { encodeConfState, type Marker } from './record-body.ts'
 import { checkOwner, clusterTag, keyOf, type JournalKeys, type Owner } from './segment.ts'
 
 /*

@@ -7,15 +7,7 @@ import {
   leaveJoint,
   leavesJoint,
 } from './conf-change.ts'
-import type {
-  ConfState,
-  Entry,
-  EntryType,
-  HardState,
-  NodeId,
-  Snapshot,
-  SnapshotMeta,
-} from './entry.ts'
+import type { ConfState, Entry, EntryType, NodeId, Snapshot, SnapshotMeta } from './entry.ts'
 import { type Message, isLocalType, messageTypes, noBytes } from './message.ts'
 
 // Layouts in the notation of ByteWriter: `uint` is LEB128, `bytes` is a uint length and the bytes.
@@ -27,22 +19,13 @@ const messageVersion = 1
 const entryTypes: readonly EntryType[] = ['EntryNormal', 'EntryConfChange', 'EntryConfChangeV2']
 
 /** u8 type, uint term, uint index, bytes data */
-export function writeEntry(writer: ByteWriter, entry: Entry): void {
+function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.u8(entryTypes.indexOf(entry.type)).uint(entry.term).uint(entry.index).bytes(entry.data)
 }
 
-export function readEntry(reader: ByteReader): Entry {
+function readEntry(reader: ByteReader): Entry {
   const type = oneOf(entryTypes, reader.u8(), 'entry type')
   return { type, term: reader.uint(), index: reader.uint(), data: reader.bytes() }
-}
-
-/** uint term, uint vote, uint commit */
-export function writeHardState(writer: ByteWriter, state: HardState): void {
-  writer.uint(state.term).uint(state.vote).uint(state.commit)
-}
-
-export function readHardState(reader: ByteReader): HardState {
-  return { term: reader.uint(), vote: reader.uint(), commit: reader.uint() }
 }
 
 /** ids voters, ids votersOutgoing, ids learners, ids learnersNext, flag autoLeave */
@@ -65,22 +48,22 @@ export function readConfState(reader: ByteReader): ConfState {
 }
 
 /** uint index, uint term, ConfState */
-export function writeSnapshotMeta(writer: ByteWriter, meta: SnapshotMeta): void {
+function writeSnapshotMeta(writer: ByteWriter, meta: SnapshotMeta): void {
   writer.uint(meta.index).uint(meta.term)
   writeConfState(writer, meta.confState)
 }
 
-export function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
+function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
   return { index: reader.uint(), term: reader.uint(), confState: readConfState(reader) }
 }
 
 /** SnapshotMeta, bytes data */
-export function writeSnapshot(writer: ByteWriter, snapshot: Snapshot): void {
+function writeSnapshot(writer: ByteWriter, snapshot: Snapshot): void {
   writeSnapshotMeta(writer, snapshot.meta)
   writer.bytes(snapshot.data)
 }
 
-export function readSnapshot(reader: ByteReader): Snapshot {
+function readSnapshot(reader: ByteReader): Snapshot {
   return { meta: readSnapshotMeta(reader), data: reader.bytes() }
 }
 

@@ -4,15 +4,7 @@ export {
   encodeConfChange,
   encodeMessage,
   readConfState,
-  readEntry,
-  readHardState,
-  readSnapshot,
-  readSnapshotMeta,
   writeConfState,
-  writeEntry,
-  writeHardState,
-  writeSnapshot,
-  writeSnapshotMeta,
 } from './codec.ts'
 export {
   confChange,
