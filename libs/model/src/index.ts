@@ -37,7 +37,6 @@ export {
   SecretVersion,
 } from './secret.ts'
 
-export { toBase64 } from './mesos/base64.ts'
 export { CommandInfo, Environment, EnvironmentVariable, Uri } from './mesos/command.ts'
 export {
   ContainerInfo,

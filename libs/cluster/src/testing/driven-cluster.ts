@@ -7,7 +7,6 @@ import {
   parseCall,
   parseMasterCall,
   SchedulerEvent,
-  toBase64,
   type EventDraft,
   type FromAgent,
   type SchedulerCall,
@@ -241,7 +240,7 @@ export class DrivenCluster {
     new DataView(bytes.buffer).setUint32(0, ++this.#uuids)
     bytes[6] = 0x40
     bytes[8] = 0x80
-    return toBase64(bytes)
+    return Buffer.from(bytes).toString('base64')
   }
 
   keys(prefix: string): readonly string[] {

@@ -1,13 +1,11 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { base64Bytes, toBase64 } from './base64.ts'
+import { base64Bytes } from './base64.ts'
 
-test('base64 is what Node makes of it, in both directions', () => {
+test('base64 that Node writes is read as the bytes that it was', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 70 }), (bytes) => {
-      const encoded = toBase64(bytes)
-      expect(encoded).toBe(Buffer.from(bytes).toString('base64'))
-      expect(base64Bytes(encoded)).toEqual(bytes)
+      expect(base64Bytes(Buffer.from(bytes).toString('base64'))).toEqual(bytes)
     }),
   )
 })

@@ -5,21 +5,6 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const values = new Map(Array.from(alphabet, (letter, value) => [letter.charCodeAt(0), value]))
 const pad = '='
 
-/** Padded standard base64, as every bytes field of a v1 message is written. */
-export function toBase64(bytes: Uint8Array): string {
-  let text = ''
-  for (let at = 0; at < bytes.length; at += 3) {
-    const left = bytes.length - at
-    const group = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
-    text += letter(group >> 18) + letter(group >> 12)
-    text += left > 1 ? letter(group >> 6) : pad
-    text += left > 2 ? letter(group) : pad
-  }
-  return text
-}
-
-const letter = (bits: number): string => alphabet.charAt(bits & 63)
-
 /**
  * The bytes behind `text`. They go straight into the array that is returned, so that a secret read
  * here has one copy to wipe.
