@@ -1,5 +1,6 @@
 import type { Journal, Replica, ReplicaWork } from '@conclave/actors'
 import type { Message, NodeId, Snapshot } from '@conclave/raft'
+import { MicroBatch } from '@conclave/runtime'
 
 export interface ReplicaDriverOptions {
   readonly replica: Replica
@@ -15,7 +16,9 @@ export interface ReplicaDriverOptions {
  */
 export class ReplicaDriver {
   readonly #options: ReplicaDriverOptions
-  #isScheduled = false
+  readonly #nextTurn = new MicroBatch(() => {
+    this.#running = this.#run()
+  })
   #isRunning = false
   #isStopped = false
   #running: Promise<void> = Promise.resolve()
@@ -26,12 +29,7 @@ export class ReplicaDriver {
   }
 
   readonly wake = (): void => {
-    if (this.#isScheduled || this.#isRunning || this.#isStopped) return
-    this.#isScheduled = true
-    setImmediate(() => {
-      this.#isScheduled = false
-      this.#running = this.#run()
-    })
+    if (!this.#isRunning && !this.#isStopped) this.#nextTurn.wake()
   }
 
   /** Nothing is sent, and no write begins, after this; resolves when those under way have ended. */
