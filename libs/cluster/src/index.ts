@@ -18,7 +18,6 @@ export {
   agentsIn,
   allGrantsIn,
   clusterPrefix,
-  ClusterRecordUnreadable,
   FrameworkRecord,
   frameworksIn,
   grantsIn,

@@ -1,9 +1,9 @@
 import { utf8 } from '@conclave/kernel'
+import { RecordUnreadable } from '@conclave/model'
 import { describe, expect, test } from 'vitest'
 import {
   agentsIn,
   allGrantsIn,
-  ClusterRecordUnreadable,
   frameworksIn,
   grantsIn,
   readTask,
@@ -67,7 +67,7 @@ test.each([['{'], ['[]'], ['{"taskId":"t"}'], ['\ufffd']])(
   (text) => {
     const key = taskKey('M-0000', 't')
 
-    expect(() => readTask(key, utf8(text))).toThrow(ClusterRecordUnreadable)
+    expect(() => readTask(key, utf8(text))).toThrow(RecordUnreadable)
     expect(() => readTask(key, utf8(text))).toThrow(key)
   },
 )

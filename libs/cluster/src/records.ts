@@ -1,5 +1,14 @@
-import { ConclaveError, invariant, utf8, utf8Text } from '@conclave/kernel'
-import { AgentInfo, FrameworkInfo, Grant, schemaOf, TaskInfo, TaskStatus } from '@conclave/model'
+import { invariant } from '@conclave/kernel'
+import {
+  AgentInfo,
+  decodeRecord,
+  encodeRecord,
+  FrameworkInfo,
+  Grant,
+  schemaOf,
+  TaskInfo,
+  TaskStatus,
+} from '@conclave/model'
 import type { TaskState } from '@conclave/model'
 import { z } from 'zod'
 import type { RecordChange } from './effect.ts'
@@ -95,15 +104,6 @@ export const TaskRecord = z.object({
 })
 export type TaskRecord = Readonly<z.infer<typeof TaskRecord>>
 
-/** A record below `cluster/` that does not have its shape: written by a newer build, or damaged. */
-export class ClusterRecordUnreadable extends ConclaveError {
-  readonly code = 'cluster.record-unreadable'
-
-  constructor(key: string, cause: unknown) {
-    super(`the record at ${key} is not what this build writes there`, { cause })
-  }
-}
-
 export const countersKey = 'cluster/counters'
 export const agentKey = (agentId: string): string => `cluster/agents/${segment(agentId)}`
 export const frameworkKey = (frameworkId: string): string =>
@@ -120,47 +120,38 @@ function segment(text: string): string {
   return text
 }
 
-const encode = (record: object): Uint8Array => utf8(JSON.stringify(record))
-
 /** The change that writes a record whole. */
 export const putCounters = (counters: Counters): RecordChange => ({
   key: countersKey,
-  value: encode(counters),
+  value: encodeRecord(counters),
 })
 export const putAgent = (agent: AgentRecord): RecordChange => ({
   key: agentKey(agent.agentId),
-  value: encode(agent),
+  value: encodeRecord(agent),
 })
 export const putFramework = (framework: FrameworkRecord): RecordChange => ({
   key: frameworkKey(framework.frameworkId),
-  value: encode(framework),
+  value: encodeRecord(framework),
 })
 export const putTask = (task: TaskRecord): RecordChange => ({
   key: taskKey(task.frameworkId, task.taskId),
-  value: encode(task),
+  value: encodeRecord(task),
 })
 export const putGrant = (grant: Grant): RecordChange => ({
   key: grantKey(grant),
-  value: encode(grant),
+  value: encodeRecord(grant),
 })
 
-/** Reads what one of the `put…` functions wrote. @throws ClusterRecordUnreadable */
-function decode<T>(schema: z.ZodType<T>, key: string, value: Uint8Array): T {
-  try {
-    return schema.parse(JSON.parse(utf8Text(value)))
-  } catch (cause) {
-    throw new ClusterRecordUnreadable(key, cause)
-  }
-}
-
-export const readCounters = (value: Uint8Array): Counters => decode(Counters, countersKey, value)
+/** Each reads what one of the `put…` functions wrote. @throws RecordUnreadable */
+export const readCounters = (value: Uint8Array): Counters =>
+  decodeRecord(Counters, countersKey, value)
 export const readAgent = (key: string, value: Uint8Array): AgentRecord =>
-  decode(AgentRecord, key, value)
+  decodeRecord(AgentRecord, key, value)
 export const readFramework = (key: string, value: Uint8Array): FrameworkRecord =>
-  decode(FrameworkRecord, key, value)
+  decodeRecord(FrameworkRecord, key, value)
 export const readTask = (key: string, value: Uint8Array): TaskRecord =>
-  decode(TaskRecord, key, value)
-export const readGrant = (key: string, value: Uint8Array): Grant => decode(Grant, key, value)
+  decodeRecord(TaskRecord, key, value)
+export const readGrant = (key: string, value: Uint8Array): Grant => decodeRecord(Grant, key, value)
 
 export interface StoredRecord {
   readonly key: string

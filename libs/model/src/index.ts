@@ -24,6 +24,7 @@ export {
   type Permission,
   type Subject,
 } from './identity.ts'
+export { decodeRecord, encodeRecord, RecordUnreadable } from './record.ts'
 export { Run, RunOutcome, RunSpec } from './run.ts'
 export {
   parseSecretFolder,

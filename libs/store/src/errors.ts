@@ -30,15 +30,6 @@ export class SnapshotMalformed extends ConclaveError {
   readonly code = 'store.snapshot-malformed'
 }
 
-/** A record that does not follow its schema: written by another version, or not by us at all. */
-export class RecordUnreadable extends ConclaveError {
-  readonly code = 'store.record-unreadable'
-
-  constructor(key: string, cause: unknown) {
-    super(`the record at ${key} does not follow its schema`, { cause })
-  }
-}
-
 /** The writer's term is over: another master leads, or did since. */
 export class EpochStale extends ConclaveError {
   readonly code = 'store.epoch-stale'

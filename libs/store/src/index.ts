@@ -2,7 +2,6 @@ export { commandFormat, decodeCommand, encodeCommand } from './command.ts'
 export {
   Compacted,
   EpochStale,
-  RecordUnreadable,
   RevisionAhead,
   SnapshotMalformed,
   TxnInvalid,

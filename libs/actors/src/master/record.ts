@@ -1,22 +1,8 @@
-import { utf8, utf8Text } from '@conclave/kernel'
-import { RecordUnreadable, type KeyValue, type View } from '@conclave/store'
+import { decodeRecord } from '@conclave/model'
+import type { KeyValue, View } from '@conclave/store'
 import type { z } from 'zod'
 
-/*
- * Records are JSON under a key of the store. Layouts and schemas: docs/formats/records.md. They hold
- * names, times and sealed bytes, and never a value.
- */
-
-export const encodeRecord = (record: unknown): Uint8Array => utf8(JSON.stringify(record))
-
-/** @throws RecordUnreadable, which names the key and not what stands there */
-export function decodeRecord<T>(schema: z.ZodType<T>, { key, value }: KeyValue): T {
-  try {
-    return schema.parse(JSON.parse(utf8Text(value)))
-  } catch (cause) {
-    throw new RecordUnreadable(key, cause)
-  }
-}
+export { encodeRecord } from '@conclave/model'
 
 /** A record and the revision that wrote it, which is what a transaction compares. */
 export interface Stored<T> {
@@ -25,7 +11,7 @@ export interface Stored<T> {
 }
 
 /**
- * The records of one schema, parsed once for each revision that wrote them: permissions are looked
+ * The records of one schema (docs/formats/records.md), parsed once for each revision that wrote them: permissions are looked
  * at many times for every request.
  */
 export class Records<T> {
@@ -52,7 +38,10 @@ export class Records<T> {
   #read(kv: KeyValue): Stored<T> {
     const known = this.#known.get(kv.key)
     if (known?.modRevision === kv.modRevision) return known
-    const stored = { record: decodeRecord(this.#schema, kv), modRevision: kv.modRevision }
+    const stored = {
+      record: decodeRecord(this.#schema, kv.key, kv.value),
+      modRevision: kv.modRevision,
+    }
     if (this.#known.size >= this.#countMax) this.#known.clear()
     this.#known.set(kv.key, stored)
     return stored
