@@ -40,7 +40,7 @@ export function subscribe(
 }
 
 /** Why no framework may have this description. */
-export function infoProblem(info: FrameworkInfo): string | undefined {
+function infoProblem(info: FrameworkInfo): string | undefined {
   const isMultiRole = hasCapability(info, 'MULTI_ROLE')
   if (isMultiRole && info.role !== undefined) {
     return "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable"

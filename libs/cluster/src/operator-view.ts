@@ -111,7 +111,7 @@ function getTasks(state: ClusterState): object {
 }
 
 /** A task as state endpoints show it: no command, no environment, no data, no secret's value. */
-export function taskJson(state: ClusterState, record: TaskRecord): JsonObject {
+function taskJson(state: ClusterState, record: TaskRecord): JsonObject {
   const { info, pending } = record
   const next = pending[0]
   return toJson(TaskMessage, {

@@ -41,8 +41,8 @@ export const Counters = z.object({
 export type Counters = Readonly<z.infer<typeof Counters>>
 
 /** `disconnected` agents may come back; `unreachable` ones were given up, and are shut down if they do. */
-export const AgentState = z.enum(['active', 'disconnected', 'unreachable'])
-export type AgentState = z.infer<typeof AgentState>
+const AgentState = z.enum(['active', 'disconnected', 'unreachable'])
+type AgentState = z.infer<typeof AgentState>
 
 export const AgentRecord = z.object({
   agentId: id,
@@ -59,8 +59,8 @@ export const AgentRecord = z.object({
 })
 export type AgentRecord = Readonly<z.infer<typeof AgentRecord>>
 
-export const FrameworkState = z.enum(['active', 'disconnected', 'completed'])
-export type FrameworkState = z.infer<typeof FrameworkState>
+const FrameworkState = z.enum(['active', 'disconnected', 'completed'])
+type FrameworkState = z.infer<typeof FrameworkState>
 
 export const FrameworkRecord = z.object({
   frameworkId: id,
@@ -104,13 +104,13 @@ export const TaskRecord = z.object({
 })
 export type TaskRecord = Readonly<z.infer<typeof TaskRecord>>
 
-export const countersKey = 'cluster/counters'
+const countersKey = 'cluster/counters'
 export const agentKey = (agentId: string): string => `cluster/agents/${segment(agentId)}`
 export const frameworkKey = (frameworkId: string): string =>
   `cluster/frameworks/${segment(frameworkId)}`
 export const taskKey = (frameworkId: string, taskId: string): string =>
   `cluster/tasks/${segment(frameworkId)}/${segment(taskId)}`
-export const grantsPrefix = (frameworkId: string, taskId: string): string =>
+const grantsPrefix = (frameworkId: string, taskId: string): string =>
   `cluster/grants/${segment(frameworkId)}/${segment(taskId)}/`
 export const grantKey = (grant: Pick<Grant, 'frameworkId' | 'taskId' | 'path'>): string =>
   grantsPrefix(grant.frameworkId, grant.taskId) + grant.path

@@ -232,7 +232,7 @@ export function retryStatuses(state: ClusterState): void {
 }
 
 /** What the framework was told last, or will hear next: reconciliation must not run ahead of it. */
-export const toldState = ({ pending, state }: TaskRecord): TaskState => pending[0]?.state ?? state
+const toldState = ({ pending, state }: TaskRecord): TaskState => pending[0]?.state ?? state
 
 /** RECONCILE: answers at once, beside the line of statuses and without a uuid. Source: mesos.md §5.5. */
 export function reconcile(

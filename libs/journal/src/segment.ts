@@ -59,7 +59,7 @@ export interface KeptSegment {
 const hex16 = (value: number): string => value.toString(16).padStart(16, '0')
 
 /** `<number>-<first index>.wal`, 16 hex digits each, as etcd names them. */
-export const segmentName = (seq: number, firstIndex: number): string =>
+const segmentName = (seq: number, firstIndex: number): string =>
   `${hex16(seq)}-${hex16(firstIndex)}.wal`
 
 const segmentPattern = /^([\da-f]{16})-([\da-f]{16})\.wal$/

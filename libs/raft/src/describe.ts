@@ -64,7 +64,7 @@ const changeLetters = {
 } as const
 
 /** `v2 l3 r1`, the form in which the tests write changes. */
-export const describeChanges = (change: ConfChange): string =>
+const describeChanges = (change: ConfChange): string =>
   asV2(change)
     .changes.map(({ type, nodeId }) => `${changeLetters[type]}${nodeId}`)
     .join(' ')

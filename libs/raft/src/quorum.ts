@@ -11,7 +11,7 @@ export type Halves = Pick<ConfState, 'voters' | 'votersOutgoing'>
  *
  * @param acked what a voter acknowledged, 0 when it is unknown
  */
-export function majorityCommitted(
+function majorityCommitted(
   voters: readonly NodeId[],
   acked: (id: NodeId) => number,
 ): number {
@@ -33,7 +33,7 @@ export const jointCommitted = (halves: Halves, acked: (id: NodeId) => number): n
   Math.min(majorityCommitted(halves.voters, acked), majorityCommitted(halves.votersOutgoing, acked))
 
 /** @param voted yes, no, or undefined while the vote is not in */
-export function majorityVote(
+function majorityVote(
   voters: readonly NodeId[],
   voted: (id: NodeId) => boolean | undefined,
 ): VoteResult {

@@ -17,7 +17,7 @@ export interface RaftStorage {
   snapshot(): Snapshot | RaftError
 }
 
-export const emptyHardState: HardState = { term: 0, vote: 0, commit: 0 }
+const emptyHardState: HardState = { term: 0, vote: 0, commit: 0 }
 
 export const emptySnapshot: Snapshot = {
   meta: { index: 0, term: 0, confState: emptyConfig },
@@ -41,7 +41,7 @@ export const foundingSnapshot = (
 })
 
 /** What an entry counts for in every limit: its data, and a fair guess at what surrounds it. */
-export const entrySizeBytes = (entry: Entry): number => entry.data.length + 16
+const entrySizeBytes = (entry: Entry): number => entry.data.length + 16
 
 export function entriesSizeBytes(entries: readonly Entry[]): number {
   let bytes = 0

@@ -10,7 +10,7 @@ import { VersionedKeys, type KeyHistory, type Version } from './versioned-keys.t
  * compared by. Layout: docs/formats/store-snapshot.md.
  */
 
-export const snapshotFormat = 1
+const snapshotFormat = 1
 
 export interface State {
   readonly keys: VersionedKeys

@@ -103,7 +103,7 @@ export function commandFault(command: Command, limits: StoreLimits): string | un
 }
 
 /** What is wrong with `txn` in itself, whatever the store holds. */
-export function txnFault(txn: Txn, limits: StoreLimits): string | undefined {
+function txnFault(txn: Txn, limits: StoreLimits): string | undefined {
   const { compare, success, failure = [] } = txn
   const lengthMax = limits.txnOpsMax
   if (compare.length > lengthMax || success.length > lengthMax || failure.length > lengthMax) {

@@ -20,7 +20,7 @@ export const envelopeKey = (path: SecretPath, version: number): string =>
 export const lastVersionKey = (path: SecretPath): string => `secret-last/${path}`
 
 /** Versions that are kept of each secret, the current one among them. */
-export const versionsKeptMax = 10
+const versionsKeptMax = 10
 
 export const SecretRecord = z.object({
   createdAtMs: z.int().nonnegative(),

@@ -66,7 +66,7 @@ export type CheckInfo = Infer<typeof CheckInfo>
 
 const visibilities = enumeration('FRAMEWORK', 'CLUSTER', 'EXTERNAL')
 
-export const DiscoveryInfo = message('DiscoveryInfo', {
+const DiscoveryInfo = message('DiscoveryInfo', {
   visibility: required(visibilities),
   name: optional(text),
   environment: optional(text),
