@@ -195,7 +195,8 @@ function secretsProblem(
   { record: { uid } }: Framework,
   task: TaskInfo,
 ): string | undefined {
-  const path = pathsIn(task).find((one) => !state.surroundings.mayRead(uid, one))
+  const taskId = task.task_id.value
+  const path = pathsIn(task).find((one) => !state.surroundings.mayRead(uid, one, taskId))
   return path === undefined
     ? undefined
     : `Task is not authorized: principal '${uid}' may not read secret '${path}'`

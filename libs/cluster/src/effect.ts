@@ -50,5 +50,5 @@ export interface ClusterSurroundings {
   /** The current version of a secret, or null while there is none: what a grant is issued for. */
   readonly secretVersion: (path: string) => number | null
   /** Whether this principal may read that secret: a task gets nothing that its framework may not. */
-  readonly mayRead: (uid: string, path: string) => boolean
+  readonly mayRead: (uid: string, path: string, taskId: string) => boolean
 }

@@ -36,6 +36,19 @@ export class Access {
     throw new AccessDenied(uid, action, resource)
   }
 
+  /** A stream for as long as its reader may have it: nothing is told any more once that is over. */
+  async *whileAllowed<T>(
+    caller: Caller,
+    resource: ResourceId,
+    action: Action,
+    items: AsyncIterable<T>,
+  ): AsyncGenerator<T> {
+    for await (const item of items) {
+      this.demand(caller, resource, action)
+      yield item
+    }
+  }
+
   /** Resolves once durable: nothing may be answered before (design.md S3). */
   audit(
     { principal, requestId }: Caller,

@@ -33,12 +33,19 @@ export class AgentChannels {
   }
 }
 
-/** An event that an agent reports, if it is one that this agent can know of. */
+/**
+ * An event that an agent reports, if it is one that this agent can know of: of a task that is known to
+ * run elsewhere it can not. A task that nobody knows is one that ended long ago.
+ */
 export function reportedEvent(
   told: unknown,
   agentId: string,
+  taskOf: (frameworkId: string, taskId: string) => { readonly agentId: string } | undefined,
 ): (EventDraft & { atMs: number }) | undefined {
   const event = AgentEvent.safeParse(told)
   if (!event.success || !agentEventTypes.has(event.data.type)) return undefined
-  return 'agentId' in event.data && event.data.agentId === agentId ? event.data : undefined
+  if (!('agentId' in event.data) || !('taskId' in event.data)) return undefined
+  const { frameworkId, taskId } = event.data
+  const runsAt = taskOf(frameworkId, taskId)?.agentId ?? agentId
+  return event.data.agentId === agentId && runsAt === agentId ? event.data : undefined
 }

@@ -29,7 +29,10 @@ const forbidden: PlainAnswer = { status: 403, body: '' }
 /** Schedulers at the leader. Inline values are sealed before the cluster's core sees a call. */
 export class FrameworkService implements FrameworkApi {
   readonly #options: FrameworkServiceOptions
-  readonly #streams = new Map<string, FrameworkConnection>()
+  readonly #streams = new Map<
+    string,
+    { readonly connection: FrameworkConnection; readonly caller: Caller }
+  >()
 
   constructor(options: FrameworkServiceOptions) {
     this.#options = options
@@ -46,7 +49,7 @@ export class FrameworkService implements FrameworkApi {
     if (!this.#options.access.may(caller, frameworksResource, 'create')) {
       return refused(call, forbidden)
     }
-    this.#streams.set(connection.streamId, connection)
+    this.#streams.set(connection.streamId, { connection, caller })
     const answer = core.subscribe(caller.principal.uid, call, connection.streamId)
     if (answer !== undefined) this.#streams.delete(connection.streamId)
     term.flush()
@@ -100,13 +103,22 @@ export class FrameworkService implements FrameworkApi {
   // ── the leader's part ─────────────────────────────────────────────────────────────────────────
 
   send(streamId: string, event: SchedulerEvent): void {
-    this.#streams.get(streamId)?.send(encodeEvent(event))
+    this.#streams.get(streamId)?.connection.send(encodeEvent(event))
   }
 
   close(streamId: string): void {
-    const connection = this.#streams.get(streamId)
+    const stream = this.#streams.get(streamId)
     this.#streams.delete(streamId)
-    connection?.close()
+    stream?.connection.close()
+  }
+
+  /** Rights have changed: who may no longer be a framework is disconnected like one that went away. */
+  endForbidden(): void {
+    for (const { connection, caller } of this.#streams.values()) {
+      if (this.#options.access.may(caller, frameworksResource, 'create')) continue
+      connection.close()
+      this.disconnected(connection)
+    }
   }
 
   /** The term is over: schedulers look for the next leader when their streams end. */

@@ -3,7 +3,7 @@ import { parseTokenKey, signToken } from '@conclave/crypto'
 import { Redacted, utf8, type RedactedBytes } from '@conclave/kernel'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { MemoryCluster } from '../testing/memory-cluster.ts'
+import { MemoryCluster, MemoryTokenKeys } from '../testing/memory-cluster.ts'
 import { firstPeople, rootPassword } from '../testing/people.ts'
 import { principalOf } from './credentials.ts'
 import { tokenLifetimeSeconds, type IdentityService } from './identity-service.ts'
@@ -153,6 +153,15 @@ describe('a service account', () => {
     const tried = identity.loginService(uid, loginToken(claimed, lifetime))
     expect(await cluster.settle(tried)).toBeUndefined()
   })
+
+  test('threat:AU-02: nobody becomes a service with a token that this cluster signed', async () => {
+    const exp = Math.floor(clock.nowMs() / 1000) + 60
+    const key = parseTokenKey(await new MemoryTokenKeys().generate())
+    for (const uid of ['root', 'scheduler', 'stranger', '__proto__']) {
+      const tried = identity.loginService(uid, await signToken(key, { uid, exp }))
+      expect(await cluster.settle(tried)).toBeUndefined()
+    }
+  })
 })
 
 describe('what is allowed', () => {
@@ -186,6 +195,18 @@ describe('an Authorization header', () => {
     for (const header of [undefined, '', token, `token=${token}x`, `Basic ${wrong}`, 'Basic !']) {
       expect(await cluster.settle(principalOf(identity, header))).toBeUndefined()
     }
+  })
+
+  test('MA7 threat:AU-08: a password in it is on record like a login, right or wrong', async () => {
+    const { records } = cluster.follower.audit
+    const basic = (text: string): Promise<unknown> =>
+      cluster.settle(identity.authenticatePassword('dev', password(text)))
+    await basic('wrong')
+    expect(records.at(-1)).toMatchObject({ principal: 'dev', action: 'login', outcome: 'denied' })
+    await basic(rootPassword)
+    expect(records.at(-1)).toMatchObject({ principal: 'dev', action: 'login', outcome: 'allowed' })
+    cluster.follower.audit.isBroken = true
+    await expect(basic('wrong')).rejects.toThrow('full')
   })
 
   test('with a right password is right again at once, and a wrong one never is', async () => {

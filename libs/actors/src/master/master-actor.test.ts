@@ -437,6 +437,18 @@ describe('agents', () => {
     const reported = (await eventsAt(cluster.leader)).filter(({ source }) => source === 'agent-1')
     expect(reported).toMatchObject([{ type: 'container.started', agentId, atMs: 5 }])
   })
+
+  test('MA15: tell nothing of a task that runs on another', async () => {
+    const { launch } = await runningTask()
+    const other = register(cluster.leader, 'agent-2')
+    await cluster.until(() => other.heard('registered').length > 0)
+    const agentId = other.heard('registered')[0]?.agentId
+    const { frameworkId, containerId } = launch
+    const of = { frameworkId, taskId: 'task-1', containerId, agentId, atMs: 5 }
+    other.say({ type: 'events', events: [{ type: 'secret.forgotten', ...of, files: 1 }] })
+    const told = (await eventsAt(cluster.leader)).map(({ type }) => type)
+    expect(told).not.toContain('secret.forgotten')
+  })
 })
 
 describe('a framework', () => {

@@ -76,6 +76,7 @@ export class MasterActor implements MasterApi {
   #term: Term | undefined
   #ticks = 0
   #historyBytes = 0
+  #rightsRevision = 0
   #isCompacting = false
   #isStopped = false
 
@@ -157,6 +158,7 @@ export class MasterActor implements MasterApi {
     replica.tick()
     this.#sessions.tick()
     this.runs.tick()
+    this.#endForbidden()
     this.#ticks++
     const isLeading = replica.role === 'leader'
     // A term that ended without another master's doing, as when a commit found no quorum in time.
@@ -171,6 +173,16 @@ export class MasterActor implements MasterApi {
       this.#term?.step({ kind: 'tick' })
       void this.#compact()
     }
+  }
+
+  /** What was opened while it was allowed, and is no longer, ends (MA5). */
+  #endForbidden(): void {
+    const { changedRevision } = this.identity
+    if (changedRevision === this.#rightsRevision) return
+    this.#rightsRevision = changedRevision
+    this.#sessions.endForbidden()
+    this.frameworks.endForbidden()
+    this.runs.rightsChanged()
   }
 
   agentConnected(channel: AgentChannel): void {
@@ -285,8 +297,7 @@ export class MasterActor implements MasterApi {
           nowMs: () => clock.nowMs(),
           uuid: () => uuid(random),
           secretVersion: (path) => this.secrets.currentVersionOf(path),
-          mayRead: (uid, path) =>
-            this.identity.allowed({ uid }, secretResource(path as SecretPath), 'read'),
+          mayRead: (uid, path, taskId) => this.#mayBeGiven(uid, path as SecretPath, taskId),
         },
       },
       found: (claim) => this.#found(claim),
@@ -301,6 +312,17 @@ export class MasterActor implements MasterApi {
     })
     this.#term = term
     void term.begin()
+  }
+
+  /**
+   * Who launches for others may not give them more than they may have: a scheduler is trusted with
+   * secrets that the submitter of a run is not, or no longer.
+   */
+  #mayBeGiven(uid: string, path: SecretPath, taskId: string): boolean {
+    const submitter = this.runs.submitterOf(taskId) ?? uid
+    const mayRead = (one: string): boolean =>
+      this.identity.allowed({ uid: one }, secretResource(path), 'read')
+    return mayRead(uid) && mayRead(submitter)
   }
 
   async #found(claim: Compare): Promise<void> {
@@ -387,7 +409,9 @@ export class MasterActor implements MasterApi {
     const agentId = term.core?.agentOf(channel.id)?.agentId
     if (agentId === undefined) return
     for (const one of told) {
-      const event = reportedEvent(one, agentId)
+      const event = reportedEvent(one, agentId, (frameworkId, taskId) =>
+        term.core?.taskOf(frameworkId, taskId),
+      )
       if (event === undefined) continue
       const { atMs, ...draft } = event
       this.#options.events.append(draft, { source: channel.agentName, atMs })
@@ -419,7 +443,8 @@ export class MasterActor implements MasterApi {
     signal: AbortSignal,
   ): AsyncIterable<ConclaveEvent> {
     this.#access.demand(caller, operatorResource, 'full')
-    return this.#options.events.follow(after, signal)
+    const events = this.#options.events.follow(after, signal)
+    return this.#access.whileAllowed(caller, operatorResource, 'full', events)
   }
 
   #masterInfo(): MasterInfo {

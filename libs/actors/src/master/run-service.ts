@@ -159,7 +159,8 @@ export class RunService implements RunApi {
   /** @throws AccessDenied at once: it is for schedulers */
   pending(caller: Caller, signal: AbortSignal): AsyncIterable<PendingRuns> {
     this.#access.demand(caller, frameworksResource, 'create')
-    return this.#pending(signal)
+    const pending = this.#pending(signal)
+    return this.#access.whileAllowed(caller, frameworksResource, 'create', pending)
   }
 
   async *#pending(signal: AbortSignal): AsyncGenerator<PendingRuns> {
@@ -256,6 +257,13 @@ export class RunService implements RunApi {
     this.#changed.raise()
   }
 
+  /** What waits may refer to secrets that its submitter may no longer read. */
+  rightsChanged(): void {
+    for (const { record } of this.#runs.list(runPrefix)) {
+      if (record.state === 'pending') this.#due.set(record.id, this.#due.get(record.id))
+    }
+  }
+
   /** Writes down, on the leader, how the tasks of runs went. Whatever fails is tried at the next tick. */
   async note(kill: KillTask): Promise<void> {
     if (this.#isNoting || this.#due.size === 0) return
@@ -275,13 +283,33 @@ export class RunService implements RunApi {
 
   async #noteOne(runId: string, ofTask: string | undefined, kill: KillTask): Promise<void> {
     const known = runId === '' ? undefined : this.#runs.get(runKey(runId))
-    const frameworkId = known?.record.frameworkId ?? ofTask
-    if (known === undefined || frameworkId === undefined) return
+    if (known === undefined) return
+    const frameworkId = known.record.frameworkId ?? ofTask
+    if (frameworkId === undefined) return this.#endIfForbidden(known)
     const task = this.#taskOf(frameworkId, known.record)?.record
     const wantsEnd = known.record.killRequestedAtMs !== undefined
     if (task !== undefined && wantsEnd && !isTerminal(task.state)) kill(task)
     const next = noted(known.record, task)
     if (next !== known.record) await this.#put(next, known)
+  }
+
+  /** A run that nobody has launched ends when its submitter may no longer read what it refers to. */
+  async #endIfForbidden(known: Stored<RunRecord>): Promise<void> {
+    const { record } = known
+    if (record.state !== 'pending') return
+    const { submittedBy: uid } = record
+    const by: Caller = { principal: { uid }, requestId: record.id }
+    const path = referencedIn(parseOurs(TaskSpec, record.template)).find(
+      (one) => !this.#access.mayRead(by, one),
+    )
+    if (path === undefined) return
+    const outcome: RunOutcome = {
+      state: 'TASK_ERROR',
+      reason: 'REASON_TASK_UNAUTHORIZED',
+      message: `Task is not authorized: ${uid} may no longer read secret '${path}'`,
+      atMs: this.#options.clock.nowMs(),
+    }
+    await this.#put(finished(record, outcome), known)
   }
 
   async #put(record: RunRecord, known: Stored<RunRecord> | undefined): Promise<void> {

@@ -54,7 +54,8 @@ export class TaskService implements TaskApi {
     { follow }: { readonly follow: boolean },
   ): Promise<TaskSession> {
     const { channel, task } = await this.#enterRunning(caller, taskId)
-    return this.#options.sessions.open(channel, (sessionId) => ({
+    const isAllowed = (): boolean => this.#maySee(caller, task)
+    return this.#options.sessions.open(channel, isAllowed, (sessionId) => ({
       type: 'open-logs',
       sessionId,
       frameworkId: task.frameworkId,
@@ -73,7 +74,8 @@ export class TaskService implements TaskApi {
   ): Promise<TaskSession> {
     const { channel, task } = await this.#enterRunning(caller, taskId)
     if (isTerminal(task.state)) throw new TaskNotRunning(task.taskId)
-    return this.#options.sessions.open(channel, (sessionId) => ({
+    const isAllowed = (): boolean => this.#maySee(caller, task)
+    return this.#options.sessions.open(channel, isAllowed, (sessionId) => ({
       type: 'open-exec',
       sessionId,
       frameworkId: task.frameworkId,
@@ -141,6 +143,11 @@ export class TaskService implements TaskApi {
     if (this.#isOperator(caller)) return tasks
     const { uid } = caller.principal
     return tasks.filter(({ taskId }) => this.#options.submitterOf(taskId) === uid)
+  }
+
+  #maySee(caller: Caller, { taskId }: TaskRecord): boolean {
+    const isOwn = this.#options.submitterOf(taskId) === caller.principal.uid
+    return isOwn || this.#isOperator(caller)
   }
 
   #isOperator(caller: Caller): boolean {

@@ -25,9 +25,11 @@ export class TaskSessions {
     this.#random = random
   }
 
-  open(channel: AgentChannel, open: OpenSession): TaskSession {
+  /** @param isAllowed whether the client may still have it */
+  open(channel: AgentChannel, isAllowed: () => boolean, open: OpenSession): TaskSession {
     const sessionId = uuid(this.#random)
-    const session = new Session(sessionId, channel, () => this.#sessions.delete(sessionId))
+    const onOver = (): boolean => this.#sessions.delete(sessionId)
+    const session = new Session({ id: sessionId, channel, isAllowed, onOver })
     this.#sessions.set(sessionId, session)
     channel.send(open(sessionId))
     return session
@@ -46,6 +48,11 @@ export class TaskSessions {
     for (const session of this.#sessions.values()) session.pass()
   }
 
+  /** Rights have changed: who may no longer be in a container leaves it. */
+  endForbidden(): void {
+    for (const session of this.#sessions.values()) session.endUnlessAllowed()
+  }
+
   /** The connection is gone, and so are the sessions through it; of all connections, without one. */
   endAll(why: string, connection?: number): void {
     for (const session of this.#sessions.values()) {
@@ -57,6 +64,7 @@ export class TaskSessions {
 class Session implements TaskSession {
   readonly #id: string
   readonly #channel: AgentChannel
+  readonly #isAllowed: () => boolean
   readonly #onOver: () => void
   readonly #changed = new Signal()
   readonly #abandoned = new AbortController()
@@ -66,10 +74,16 @@ class Session implements TaskSession {
   #inputBytes = 0
   #isOver = false
 
-  constructor(id: string, channel: AgentChannel, onOver: () => void) {
-    this.#id = id
-    this.#channel = channel
-    this.#onOver = onOver
+  constructor(o: {
+    readonly id: string
+    readonly channel: AgentChannel
+    readonly isAllowed: () => boolean
+    readonly onOver: () => void
+  }) {
+    this.#id = o.id
+    this.#channel = o.channel
+    this.#isAllowed = o.isAllowed
+    this.#onOver = o.onOver
   }
 
   get connection(): number {
@@ -95,6 +109,12 @@ class Session implements TaskSession {
     this.#unread.push({ kind: 'end', exitCode, error })
     this.#changed.raise()
     this.#onOver()
+  }
+
+  endUnlessAllowed(): void {
+    if (this.#isOver || this.#isAllowed()) return
+    this.#channel.send({ type: 'session-close', sessionId: this.#id })
+    this.end(undefined, 'this is no longer allowed')
   }
 
   pass(): void {
