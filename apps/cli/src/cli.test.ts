@@ -21,7 +21,7 @@ const lines = (...items: object[]): string =>
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
 describe('a secret', () => {
-  test('CL1: is stored from standard input, as text when it is text', async () => {
+  test('CC1: is stored from standard input, as text when it is text', async () => {
     cluster.on(`PUT ${secretUrl}`, { status: 201 })
 
     const { code } = await cluster.conclave(['secret', 'put', 'dev/db'], 'grüße "x"\n')
@@ -35,7 +35,7 @@ describe('a secret', () => {
     expect(JSON.parse(put?.body.toString() ?? '')).toEqual({ value: 'grüße "x"\n' })
   })
 
-  test('CL1: is stored byte for byte from a file when it is not', async () => {
+  test('CC1: is stored byte for byte from a file when it is not', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'conclave-secret-'))
     const value = Buffer.from([0, 255, 10, 13, 128])
     writeFileSync(join(directory, 'value'), value)
@@ -62,7 +62,7 @@ describe('a secret', () => {
     expect(refused.stderr).toBe('conclave: the secret dev/db exists\n')
   })
 
-  test('CL1: is never taken from the command line, and what stood there is not repeated', async () => {
+  test('CC1: is never taken from the command line, and what stood there is not repeated', async () => {
     const { code, stdout, stderr } = await cluster.conclave(['secret', 'put', 'dev/db', 'hunter2'])
 
     expect(code).toBe(2)
@@ -100,7 +100,7 @@ describe('a secret', () => {
     expect(cluster.asked).toEqual([])
   })
 
-  test('CL1: is written to standard output byte for byte', async () => {
+  test('CC1: is written to standard output byte for byte', async () => {
     const value = Buffer.from([0, 255, 10, 13, 128])
     cluster.on(`GET ${secretUrl}`, { body: value })
 
@@ -124,7 +124,7 @@ describe('a secret', () => {
 })
 
 describe('the exit code', () => {
-  test('CL2, CL3: of a refusal follows from its status, and its message is the words of the master', async () => {
+  test('CC2, CC3: of a refusal follows from its status, and its message is the words of the master', async () => {
     const body = { description: 'in the words of the master' }
     cluster.on(`GET ${secretUrl}`, { status: 404, body })
 
@@ -135,7 +135,7 @@ describe('the exit code', () => {
     expect(stdout).toBe('')
   })
 
-  test('CL2, CL3: is 5 when no master is there, and the message says how to start one', async () => {
+  test('CC2, CC3: is 5 when no master is there, and the message says how to start one', async () => {
     cluster.leave()
 
     const { code, stderr } = await cluster.conclave(['agent', 'ls'])
@@ -162,7 +162,7 @@ describe('the exit code', () => {
   )
 })
 
-test('CL4: a command goes on to the next master when one is not there', async () => {
+test('CC4: a command goes on to the next master when one is not there', async () => {
   cluster.deadMasters = 2
   cluster.on('GET /conclave/v1/agents', { body: { agents: [] } })
 
@@ -187,7 +187,7 @@ describe('conclave run', () => {
   const spec = '{"name":"x"}'
   const logs = 'GET /conclave/v1/tasks/t/logs?follow=true'
 
-  test("CL2: prints what the task writes, and ends with the task's own exit code", async () => {
+  test("CC2: prints what the task writes, and ends with the task's own exit code", async () => {
     cluster.on('POST /conclave/v1/runs', { status: 201, body: run })
     cluster.on('GET /conclave/v1/runs/r/watch', {
       body: sse(
@@ -293,7 +293,7 @@ test('events are those of all masters, one line each, until none answers', async
   expect(positions.slice(0, 2)).toEqual(['master-1:b:0', 'master-1:b:1'])
 })
 
-test('CL6: what a task says of itself cannot command the terminal', async () => {
+test('CC6: what a task says of itself cannot command the terminal', async () => {
   const task = { taskId: 't', agentId: 'a', name: '\u001b[2Jx', state: 'S', updatedAtMs: 0 }
   cluster.on('GET /conclave/v1/tasks', { body: { tasks: [task] } })
 
@@ -302,7 +302,7 @@ test('CL6: what a task says of itself cannot command the terminal', async () => 
   expect(stdout).toContain('\\u001b[2Jx')
 })
 
-test('CL4: a command that only the leader does goes where a follower sends it', async () => {
+test('CC4: a command that only the leader does goes where a follower sends it', async () => {
   const run = { runId: 'r', taskId: 't' }
   const location = `//127.0.0.1:${cluster.port}/conclave/v1/runs`
   cluster.followers = 1
@@ -315,7 +315,7 @@ test('CL4: a command that only the leader does goes where a follower sends it', 
   expect(stdout).toBe('t\n')
 })
 
-test('CL4: a command is asked of another master when a follower cannot say who leads', async () => {
+test('CC4: a command is asked of another master when a follower cannot say who leads', async () => {
   const body = { error: { code: 'cluster.not-leader', message: 'this master does not lead' } }
   cluster.followers = 1
   cluster.on('follower', { status: 503, body })
@@ -326,7 +326,7 @@ test('CL4: a command is asked of another master when a follower cannot say who l
   expect(code).toBe(0)
 })
 
-test('CL4: a command is not asked again of another master when the first may have done it', async () => {
+test('CC4: a command is not asked again of another master when the first may have done it', async () => {
   const body = { error: { code: 'cluster.outcome-unknown', message: 'lost touch' } }
   cluster.followers = 1
   cluster.on('follower', { status: 503, body })
@@ -337,7 +337,7 @@ test('CL4: a command is not asked again of another master when the first may hav
   expect(cluster.requests()).toEqual([])
 })
 
-test('CL5: an operator read goes where the master sends it only if the context knows that place', async () => {
+test('CC5: an operator read goes where the master sends it only if the context knows that place', async () => {
   cluster.on('POST /api/v1', { status: 307, headers: { location: '//example.org/api/v1' } })
 
   const { code } = await cluster.conclave(['state'])

@@ -34,7 +34,7 @@ describe('a context', () => {
   })
 
   test.skipIf(process.platform === 'win32')(
-    'CL8: is for its owner alone, with nothing beside it',
+    'CC8: is for its owner alone, with nothing beside it',
     () => {
       writeContext(context)
 
@@ -43,7 +43,7 @@ describe('a context', () => {
     },
   )
 
-  test('CL8: goes with its cluster, and with no other', () => {
+  test('CC8: goes with its cluster, and with no other', () => {
     writeContext(context)
 
     removeContext('another')

@@ -14,7 +14,7 @@ test.each([
   [429, 1],
   [500, 5],
   [503, 5],
-])('CL2: a refusal with status %i ends with %i', (status, expected) => {
+])('CC2: a refusal with status %i ends with %i', (status, expected) => {
   expect(exitCode[failureOf(status)]).toBe(expected)
 })
 

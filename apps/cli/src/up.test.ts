@@ -70,7 +70,7 @@ const isAlive = (pid: number): boolean => {
 }
 
 describe('conclave up', () => {
-  test('CL7, CL8: takes its members along when it is killed, and finds everything again', async () => {
+  test('CC7, CC8: takes its members along when it is killed, and finds everything again', async () => {
     const first = await up('--processes')
     await ask(['secret', 'put', 'kept/value'], 'still here')
     const { masters, agents, schedulers, credentials } = first.ready
