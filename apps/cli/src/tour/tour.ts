@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { canary, scanDirectory, type Canary } from '@conclave/testkit'
 import { Client } from '../client.ts'
-import { follow, type RunShown } from '../commands/run.ts'
+import type { RunShown } from '../commands/run.ts'
 import { dim, table } from '../output.ts'
 import { EventTap } from './event-tap.ts'
 import { searchForLeaks, type Searched } from './leak-search.ts'
@@ -144,7 +144,8 @@ async function runExample(
 ): Promise<{ end: RunShown; stdout: string }> {
   const spec: unknown = JSON.parse(readFileSync(new URL(file, examples), 'utf8'))
   const run = await client.json<RunShown>('conclave', 'POST', '/conclave/v1/runs', spec)
-  const end = await follow(client, run, false)
+  // Asked again and again rather than watched: a run that gets stuck must break a claim, not the tour.
+  const end = await waitFor(client, run, ({ isTerminal }) => isTerminal)
   return { end, stdout: await outputOf(client, run.taskId) }
 }
 
