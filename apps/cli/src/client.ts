@@ -15,16 +15,24 @@ interface Call {
   readonly signal?: AbortSignal
 }
 
+/** What clients of one context share: connections, and one login, which any master honours. */
+class Shared {
+  readonly http = new HttpClient()
+  /** Being asked for, or known. Whoever finds it refused takes it away. */
+  token: Promise<string> | undefined
+}
+
 /** Talks to whichever master answers, and logs in when it must. */
 export class Client {
   readonly #context: Context
+  readonly #shared: Shared
   readonly #http: HttpClient
-  #token: string | undefined
   #preferred = 0
 
-  constructor(context: Context = readContext(), http: HttpClient = new HttpClient()) {
+  constructor(context: Context = readContext(), shared: Shared = new Shared()) {
     this.#context = context
-    this.#http = http
+    this.#shared = shared
+    this.#http = shared.http
   }
 
   get context(): Context {
@@ -34,7 +42,7 @@ export class Client {
   /** The same client, for one master alone. */
   only(masterId: string): Client {
     const masters = this.#context.masters.filter((master) => master.masterId === masterId)
-    return new Client({ ...this.#context, masters }, this.#http)
+    return new Client({ ...this.#context, masters }, this.#shared)
   }
 
   /**
@@ -87,7 +95,7 @@ export class Client {
     return this.#anyMaster(call, async (master) => {
       const answer = await this.#http.request(await this.#signed(master, call))
       if (answer.status !== 401) return answer
-      this.#token = undefined
+      this.#shared.token = undefined
       return this.#http.request(await this.#signed(master, call))
     })
   }
@@ -98,7 +106,7 @@ export class Client {
       const opened = await this.#open(master, call)
       // A body that comes in chunks cannot be sent twice.
       if (opened.status !== 401 || isChunks(call.body)) return opened
-      this.#token = undefined
+      this.#shared.token = undefined
       return this.#open(master, call)
     })
     if ('close' in answer) return answer
@@ -115,18 +123,29 @@ export class Client {
   }
 
   async #signed(master: MasterShown, call: Call): Promise<Parameters<HttpClient['stream']>[0]> {
-    this.#token ??= await this.#login(master)
+    const token = await this.#login(master)
     const { face, method, path, headers, body, signal } = call
     return {
       method,
       url: new URL(path, master[face]),
-      headers: { ...headers, authorization: `token=${this.#token}` },
+      headers: { ...headers, authorization: `token=${token}` },
       ...(body !== undefined && { body }),
       ...(signal !== undefined && { signal }),
     }
   }
 
+  /** One login at a time, and one for all: a password is slow to check on purpose. */
   async #login(master: MasterShown): Promise<string> {
+    const token = (this.#shared.token ??= this.#askForToken(master))
+    try {
+      return await token
+    } catch (error) {
+      if (this.#shared.token === token) this.#shared.token = undefined
+      throw error
+    }
+  }
+
+  async #askForToken(master: MasterShown): Promise<string> {
     const { uid, password } = this.#context
     const answer = await this.#http.request({
       method: 'POST',

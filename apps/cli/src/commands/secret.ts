@@ -14,13 +14,25 @@ interface Metadata {
   readonly updatedAtMs: number
 }
 
+const examples = `
+Examples:
+  printf %s "$PASSWORD" | conclave secret put dev/db/password
+  conclave secret put dev/tls/key --file key.pem --if-version 3
+  conclave secret get dev/db/password > password.txt
+  conclave secret ls dev
+  conclave secret versions dev/db/password --json
+  conclave secret rm dev/db/password`
+
 /** Checked here, too: a `..` would not survive as part of a URL. @throws PathInvalid */
 const urlOf = (path: string): string =>
   `/secrets/v1/secret/default/${parseSecretPath(path).split('/').map(encodeURIComponent).join('/')}`
 
 /** `conclave secret …`: the Secrets API, with values on standard input and output or in files only. */
 export function secretCommands(program: Command, client: () => Client): void {
-  const secret = program.command('secret').description('store, read and list secrets')
+  const secret = program
+    .command('secret')
+    .description('store, read and list secrets')
+    .addHelpText('after', examples)
 
   secret
     .command('put')

@@ -15,9 +15,20 @@ export interface TaskShown {
 const urlOf = (id: string, rest = ''): string =>
   `/conclave/v1/tasks/${encodeURIComponent(id)}${rest}`
 
+const examples = `
+Examples (an unambiguous beginning of a task's id will do):
+  conclave task ls
+  conclave task logs --follow web.1
+  conclave task exec web.1 -- cat keys/keystore
+  echo hello | conclave task exec -i web.1 -- sh -c 'cat > file'
+  conclave task kill web.1`
+
 /** `conclave task …`: look at tasks and into them. */
 export function taskCommands(program: Command, client: () => Client): void {
-  const task = program.command('task').description('list tasks, and look into them')
+  const task = program
+    .command('task')
+    .description('list tasks, and look into them')
+    .addHelpText('after', examples)
 
   task
     .command('ls')
