@@ -62,7 +62,7 @@ export class Conclave {
   readonly #isHomeOurs: boolean
   readonly #program: Program
   readonly #http = new HttpClient({ timeoutMs: 60_000 })
-  readonly #tokens = new Map<string, string>()
+  readonly #tokens = new Map<string, Promise<string>>()
   readonly #pids = new Map<string, number>()
   readonly #restarted = new Map<string, ChildProcess>()
 
@@ -158,8 +158,8 @@ export class Conclave {
     return this.#http.stream(await this.#signed(master, face, path, wanted, asking))
   }
 
-  async token(of: Exclude<Asking, 'nobody'> = this.ready.credentials): Promise<string> {
-    const token = this.#tokens.get(of.uid) ?? (await this.#login(of))
+  token(of: Exclude<Asking, 'nobody'> = this.ready.credentials): Promise<string> {
+    const token = this.#tokens.get(of.uid) ?? this.#login(of)
     this.#tokens.set(of.uid, token)
     return token
   }
@@ -198,7 +198,10 @@ export class Conclave {
     const before = this.logOf(member).length
     const { child, ready } = this.#startMember(member, flags)
     const ended = once(child, 'exit').then(([code]) => code as number | null)
-    const isUp = await Promise.race([ready.then(() => true), ended.then(() => false)])
+    const isUp = await ready.then(
+      () => true,
+      () => false,
+    )
     if (isUp) child.kill('SIGKILL')
     const code = await ended
     if (isUp) throw new Error(`${member} has started`)

@@ -1,7 +1,8 @@
 export { Conclave, type Asking, type ConclaveOptions, type Master, type Ready } from './conclave.ts'
 export { Home } from './home.ts'
-export { flipByte, journalFiles, writtenLength } from './journal-files.ts'
-export { stranger, type Person } from './people.ts'
+export { flipByte, journalFiles, tearTail, writtenLength } from './journal-files.ts'
+export { Load, missingFrom } from './load.ts'
+export { foundCluster, stranger, type Person } from './people.ts'
 export {
   conclaveProgram,
   isAlive,
