@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 
 import { utf8 } from '@conclave/kernel'
+import { eventually } from '@conclave/testkit'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
@@ -16,7 +17,6 @@ import { createAuthority, type Authority } from './authority/authority.ts'
 import type { TlsIdentity } from './authority/identity.ts'
 import { tlsOptions, type Address } from './link-tls.ts'
 import { clusterId, expiredIdentityOf, identityOf } from './testing/certificates.ts'
-import { eventually } from './testing/eventually.ts'
 
 const host = '127.0.0.1'
 const quick = { pingMs: 20, silenceMs: 2000, retryFirstMs: 2, retryMaxMs: 20 }

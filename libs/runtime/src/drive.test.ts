@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
+import { eventually } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
 
 import { MicroBatch, Ticker, type Timers } from './drive.ts'
-import { eventually } from './testing/eventually.ts'
 
 /** Timers that run when a test says so. */
 class ManualTimers implements Timers {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 
 import { utf8, utf8Text } from '@conclave/kernel'
+import { eventually } from '@conclave/testkit'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { createAuthority } from './authority/authority.ts'
@@ -14,7 +15,6 @@ import { HttpClient, HttpFailed, type HttpClientOptions } from './http-client.ts
 import { tlsOptions } from './link-tls.ts'
 import { RecordIoDecoder } from './record-io.ts'
 import { clusterId, identityOf } from './testing/certificates.ts'
-import { eventually } from './testing/eventually.ts'
 
 const cleanUp: (() => void)[] = []
 

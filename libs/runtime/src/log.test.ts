@@ -1,29 +1,13 @@
 import { mkdtemp, readFile, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 
 import { ConclaveError, Redacted, utf8 } from '@conclave/kernel'
+import { LogLines } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
 import { createLogger, type Log } from './log.ts'
-
-class Lines extends Writable {
-  text = ''
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString('utf8')
-    done()
-  }
-
-  get parsed(): Record<string, unknown>[] {
-    return this.text
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
-  }
-}
 
 /** Printable, and neither a line's end nor a change of direction. */
 const harmless = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]$/u
@@ -36,7 +20,7 @@ const canary = 'cnry-l0g-value'
 
 describe('a logger', () => {
   test('RT12: writes one JSON line per event, with level, source, time and fields', () => {
-    const lines = new Lines()
+    const lines = new LogLines()
     const log: Log = createLogger({ to: lines, base: { source: 'master-1' } })
 
     log.info({ path: 'dev/db', version: 3 }, 'sealed')
@@ -49,7 +33,7 @@ describe('a logger', () => {
   })
 
   test('RT12: newlines, escapes and direction marks stay inside their line, and are harmless', () => {
-    const lines = new Lines()
+    const lines = new LogLines()
     const evil = 'a\n{"level":"fatal"}\r\u001b[2J\u009b31m\u007f\u2028\u202e\u2066\u200f\u061cend'
 
     createLogger({ to: lines }).child({ task: evil }).warn({ path: evil }, evil)
@@ -60,7 +44,7 @@ describe('a logger', () => {
   })
 
   test('RT12: no value, key, token or header gets out, however it was put in', () => {
-    const lines = new Lines()
+    const lines = new LogLines()
     const log = createLogger({ to: lines, level: 'trace' })
     const bytes = utf8(canary)
 
@@ -78,7 +62,7 @@ describe('a logger', () => {
   })
 
   test('RT12: an error tells its code and its causes, but not what it was given', () => {
-    const lines = new Lines()
+    const lines = new LogLines()
     const log = createLogger({ to: lines })
     const notJson = (() => {
       try {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 
 import { BytesMalformed, utf8, utf8Text } from '@conclave/kernel'
+import { eventually } from '@conclave/testkit'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 
 import { createAuthority, type Authority } from './authority/authority.ts'
@@ -14,7 +15,6 @@ import type { PeerAddress } from './peer-dial.ts'
 import { TcpPeerLink, type PeerLinkOptions } from './peer-link.ts'
 import { decodePeerFrame, encodePeerFrame, type PeerFrame } from './peer-protocol.ts'
 import { clusterId, expiredIdentityOf, identityOf } from './testing/certificates.ts'
-import { eventually } from './testing/eventually.ts'
 
 const host = '127.0.0.1'
 const quick = { retryFirstMs: 2, retryMaxMs: 20, pingMs: 20, silenceMs: 2000 }

@@ -1,6 +1,8 @@
 export { Canary, canary } from './canary.ts'
+export { eventually } from './eventually.ts'
 export { expectNoLeak, LeakFound } from './expect-no-leak.ts'
 export { findCanaries, findCanary, type Found, type Hit } from './find-canary.ts'
+export { LogLines } from './log-lines.ts'
 export { ManualClock } from './manual-clock.ts'
 export { MemberTooLarge } from './members.ts'
 export { scanDirectory, type PlaceHit, type Scan } from './scan-directory.ts'

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { box, boxContext } from '@conclave/crypto'
 import { Redacted } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
@@ -17,17 +16,12 @@ import {
   type AgentConnection,
   type Authority,
 } from '@conclave/runtime'
-import { canary, expectNoLeak } from '@conclave/testkit'
+import { canary, eventually, expectNoLeak } from '@conclave/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startAgent, type RunningAgent, type StartAgentOptions } from './index.ts'
 
 const clusterId = '5c6a1c1e-0000-4000-8000-000000000002'
 const planted = canary('released')
-
-/** Waits for something that real sockets will bring about. A test that waits in vain times out. */
-async function eventually(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await sleep(5)
-}
 
 /** A master of one test: it registers whoever comes, acknowledges, and releases the canary. */
 class TestMaster {

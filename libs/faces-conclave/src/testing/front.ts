@@ -1,26 +1,16 @@
 import type { AddressInfo } from 'node:net'
-import { Writable } from 'node:stream'
 import { FakeMaster } from '@conclave/actors/testing'
 import { HttpClient, type HttpRequest, type HttpStream } from '@conclave/runtime'
+import { LogLines } from '@conclave/testkit'
 import { fastify, type FastifyInstance, type InjectOptions } from 'fastify'
 import { conclaveFace, conclaveServerOptions } from '../face.ts'
-
-/** All that was logged. */
-export class Lines extends Writable {
-  text = ''
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString('utf8')
-    done()
-  }
-}
 
 const metrics = async (): Promise<string> => 'conclave_term 3\n'
 
 /** The face before a master in memory, with a log that leaves nothing out. */
 export class Front {
   readonly master = new FakeMaster()
-  readonly log = new Lines()
+  readonly log = new LogLines()
   readonly client = new HttpClient()
   readonly app: FastifyInstance = fastify({
     ...conclaveServerOptions,

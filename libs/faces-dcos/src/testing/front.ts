@@ -1,22 +1,12 @@
-import { Writable } from 'node:stream'
 import { FakeMaster } from '@conclave/actors/testing'
+import { LogLines } from '@conclave/testkit'
 import { fastify, type FastifyInstance, type InjectOptions } from 'fastify'
 import { dcosFace, dcosServerOptions } from '../face.ts'
-
-/** All that was logged. */
-export class Lines extends Writable {
-  text = ''
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString('utf8')
-    done()
-  }
-}
 
 /** The face before a master in memory, with a log that leaves nothing out. */
 export class Front {
   readonly master = new FakeMaster()
-  readonly log = new Lines()
+  readonly log = new LogLines()
   readonly app: FastifyInstance = fastify({
     ...dcosServerOptions,
     logger: { level: 'trace', stream: this.log },

@@ -1,18 +1,8 @@
 import type { AddressInfo } from 'node:net'
-import { Writable } from 'node:stream'
 import { FakeMaster } from '@conclave/actors/testing'
+import { LogLines } from '@conclave/testkit'
 import { fastify, type FastifyInstance, type InjectOptions } from 'fastify'
 import { mesosFace, mesosServerOptions } from '../face.ts'
-
-/** All that was logged. */
-export class Lines extends Writable {
-  text = ''
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString('utf8')
-    done()
-  }
-}
 
 export const schedulerUrl = '/api/v1/scheduler'
 export const operatorUrl = '/api/v1'
@@ -20,7 +10,7 @@ export const operatorUrl = '/api/v1'
 /** The face before a master in memory, with a log that leaves nothing out. */
 export class Front {
   readonly master = new FakeMaster()
-  readonly log = new Lines()
+  readonly log = new LogLines()
   readonly app: FastifyInstance = fastify({
     ...mesosServerOptions,
     forceCloseConnections: true,
