@@ -1,4 +1,4 @@
-import { ByteWriter, invariant, type Clock, type Random } from '@conclave/kernel'
+import { ByteWriter, invariant, sameBytes, type Clock, type Random } from '@conclave/kernel'
 import type { EventDraft } from '@conclave/model'
 import {
   decodeConfChange,
@@ -593,7 +593,3 @@ const roles = {
 } as const
 
 const proposalKey = (client: string, sequence: number): string => `${client}#${sequence}`
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index])
-}

@@ -5,7 +5,14 @@ import {
   hkdfSync,
   type KeyObject,
 } from 'node:crypto'
-import { ByteWriter, Redacted, utf8, type Random, type RedactedBytes } from '@conclave/kernel'
+import {
+  ByteWriter,
+  hasBytesAt,
+  Redacted,
+  utf8,
+  type Random,
+  type RedactedBytes,
+} from '@conclave/kernel'
 import {
   AeadKey,
   aes256Gcm,
@@ -106,7 +113,7 @@ export function box(
 /** The bytes, fresh, which the caller owes a {@link wipe}. @throws CryptographicFailure */
 export function openBox(keyPair: BoxKeyPair, sealed: Uint8Array, context: string): RedactedBytes {
   const isOurs =
-    magic.every((byte, index) => sealed[index] === byte) &&
+    hasBytesAt(sealed, 0, magic) &&
     sealed[4] === aes256Gcm &&
     sealed.length >= prefixSizeBytes + tagSizeBytes
   if (!isOurs) throw new CryptographicFailure()

@@ -1,4 +1,4 @@
-import { ByteWriter, Redacted, type Random, type RedactedBytes } from '@conclave/kernel'
+import { ByteWriter, hasBytesAt, Redacted, type Random, type RedactedBytes } from '@conclave/kernel'
 import { AeadKey, aes256Gcm, keySizeBytes, nonceSizeBytes, tagSizeBytes } from './aead-key.ts'
 import { CryptographicFailure } from './cryptographic-failure.ts'
 import type { Dek, Keyring } from './keyring.ts'
@@ -72,7 +72,7 @@ export function rewrapEnvelope(
 export function envelopeDekId(envelope: Uint8Array): number {
   const isOurs =
     envelope.length >= envelopeOverheadBytes &&
-    magic.every((byte, index) => envelope[index] === byte) &&
+    hasBytesAt(envelope, 0, magic) &&
     envelope[4] === aes256Gcm &&
     envelope[5] === 0
   if (!isOurs) throw new CryptographicFailure()

@@ -1,4 +1,11 @@
-import { ByteWriter, Redacted, type Random, type RedactedBytes, utf8 } from '@conclave/kernel'
+import {
+  ByteWriter,
+  hasBytesAt,
+  Redacted,
+  utf8,
+  type Random,
+  type RedactedBytes,
+} from '@conclave/kernel'
 import { AeadKey, aes256Gcm, keySizeBytes, nonceSizeBytes, tagSizeBytes } from './aead-key.ts'
 import { CryptographicFailure } from './cryptographic-failure.ts'
 import { Keyring, type Dek } from './keyring.ts'
@@ -109,7 +116,7 @@ function unwrap(
   name: string,
 ): Uint8Array {
   const isOurs =
-    magic.every((byte, index) => wrapped[index] === byte) &&
+    hasBytesAt(wrapped, 0, magic) &&
     wrapped[4] === aes256Gcm &&
     wrapped[5] === kind &&
     wrapped.length >= headerSizeBytes + nonceSizeBytes + tagSizeBytes

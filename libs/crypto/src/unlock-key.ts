@@ -1,4 +1,11 @@
-import { ConclaveError, Redacted, type Random, type RedactedBytes, utf8 } from '@conclave/kernel'
+import {
+  ConclaveError,
+  hasBytesAt,
+  Redacted,
+  utf8,
+  type Random,
+  type RedactedBytes,
+} from '@conclave/kernel'
 import { keySizeBytes } from './aead-key.ts'
 
 /** What an operator typed is no unlock key at all, before any key is tried. */
@@ -39,7 +46,7 @@ export function formatUnlockKey(unlockKey: RedactedBytes): RedactedBytes {
 /** The 32 bytes of an unlock key's text, spaces around it ignored. @throws UnlockKeyMalformed */
 export function parseUnlockKey(text: RedactedBytes): RedactedBytes {
   const digits = trim(text.reveal())
-  const isPrefixed = prefix.every((byte, index) => digits[index] === byte)
+  const isPrefixed = hasBytesAt(digits, 0, prefix)
   if (!isPrefixed || digits.length !== prefix.length + digitCount) throw new UnlockKeyMalformed()
   const key = new Uint8Array(keySizeBytes)
   let pending = 0

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { ByteWriter, type Random, utf8 } from '@conclave/kernel'
+import { ByteWriter, hasBytesAt, sameBytes, utf8, type Random } from '@conclave/kernel'
 import { CryptographicFailure, type AeadKey } from '@conclave/crypto'
 import type { NodeId } from '@conclave/raft'
 import { JournalCorrupt, JournalForeign, JournalUndecryptable } from './errors.ts'
@@ -124,7 +124,7 @@ export function readSegmentHeader(
     throw new JournalCorrupt(name, 0, 'the header is damaged')
   }
   const isKnown =
-    magic.every((byte, index) => header[index] === byte) &&
+    hasBytesAt(header, 0, magic) &&
     view.getUint16(8) === formatVersion &&
     view.getUint16(10) === aes256Gcm &&
     endOfData(header.subarray(tagEnd, crcOffset)) === 0
@@ -220,7 +220,7 @@ function segmentKey(journalKey: AeadKey, salt: Uint8Array, owner: Owner, seq: nu
 
 /** @throws JournalForeign */
 export function checkOwner(name: string, cluster: Uint8Array, nodeId: bigint, owner: Owner): void {
-  if (!clusterTag(owner).every((byte, index) => cluster[index] === byte)) {
+  if (!sameBytes(clusterTag(owner), cluster)) {
     throw new JournalForeign(name, `a member of another cluster than ${owner.clusterId}`)
   }
   if (nodeId !== BigInt(owner.nodeId)) {

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { ByteReader, type Random, utf8 } from '@conclave/kernel'
+import { ByteReader, hasBytesAt, utf8, type Random } from '@conclave/kernel'
 import { CryptographicFailure, tagSizeBytes, type AeadKey } from '@conclave/crypto'
 import { readConfState, type Snapshot, type SnapshotMeta } from '@conclave/raft'
 import type { DiskFile } from './disk.ts'
@@ -120,18 +120,18 @@ function readManifest(o: {
     throw new JournalCorrupt(name, 0, 'the manifest is damaged')
   }
   const isKnown =
-    magic.every((byte, index) => head[index] === byte) &&
+    hasBytesAt(head, 0, magic) &&
     view.getUint16(8) === formatVersion &&
     view.getUint16(10) === aes256Gcm
   if (!isKnown) throw new JournalCorrupt(name, 0, 'the manifest is of no version known here')
   checkOwner(name, head.subarray(64, 80), view.getBigUint64(80), o.owner)
   const isMarked =
-    marker.snapshotId.every((byte, index) => head[16 + index] === byte) &&
+    hasBytesAt(head, 16, marker.snapshotId) &&
     view.getBigUint64(88) === BigInt(marker.index) &&
     view.getBigUint64(96) === BigInt(marker.term)
   if (!isMarked) throw new JournalCorrupt(name, 16, 'the log speaks of another snapshot')
   const hash = createHash('sha256').update(bytes.subarray(manifestSizeBytes)).digest()
-  if (!hash.every((byte, index) => head[112 + index] === byte)) {
+  if (!hasBytesAt(head, 112, hash)) {
     throw new JournalCorrupt(name, manifestSizeBytes, 'the content is damaged')
   }
   const keyId = view.getUint32(12)

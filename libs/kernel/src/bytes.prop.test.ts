@@ -1,6 +1,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BytesMalformed, ByteReader, ByteWriter, uint32, utf8, utf8Text } from './bytes.ts'
+import {
+  BytesMalformed,
+  ByteReader,
+  ByteWriter,
+  hasBytesAt,
+  sameBytes,
+  utf8,
+  utf8Text,
+} from './bytes.ts'
 
 type Field =
   | { readonly as: 'u8' | 'uint'; readonly value: number }
@@ -86,8 +94,16 @@ describe('KE3: binary fields', () => {
   })
 })
 
-test('a number as four bytes has its highest byte first', () => {
-  expect(uint32(0x01020304)).toEqual(Uint8Array.of(1, 2, 3, 4))
+test('bytes are the same to the last one, and stand only where they stand', () => {
+  const bytes = Uint8Array.of(1, 2, 3)
+
+  expect(sameBytes(bytes, Uint8Array.of(1, 2, 3))).toBe(true)
+  expect(sameBytes(bytes, Uint8Array.of(1, 2, 4))).toBe(false)
+  expect(sameBytes(bytes, Uint8Array.of(1, 2))).toBe(false)
+  expect(sameBytes(Uint8Array.of(1, 2), bytes)).toBe(false)
+  expect(hasBytesAt(bytes, 1, Uint8Array.of(2, 3))).toBe(true)
+  expect(hasBytesAt(bytes, 0, Uint8Array.of(2, 3))).toBe(false)
+  expect(hasBytesAt(bytes, 2, Uint8Array.of(3, 0))).toBe(false)
 })
 
 test('text is UTF-8, and other bytes are refused without being shown', () => {

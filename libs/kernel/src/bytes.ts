@@ -156,9 +156,10 @@ export class ByteReader {
   }
 }
 
-/** The big-endian 4-byte form of an unsigned 32-bit `value`, as frames on a socket carry it. */
-export function uint32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, value)
-  return bytes
-}
+/** Whether both hold the same. Not in constant time: for what is no secret. */
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && hasBytesAt(a, 0, b)
+
+/** Whether `expected` stands in `bytes` from `at` on. Not in constant time: for what is no secret. */
+export const hasBytesAt = (bytes: Uint8Array, at: number, expected: Uint8Array): boolean =>
+  expected.every((byte, index) => bytes[at + index] === byte)

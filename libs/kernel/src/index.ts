@@ -1,4 +1,12 @@
-export { BytesMalformed, ByteReader, ByteWriter, uint32, utf8, utf8Text } from './bytes.ts'
+export {
+  BytesMalformed,
+  ByteReader,
+  ByteWriter,
+  hasBytesAt,
+  sameBytes,
+  utf8,
+  utf8Text,
+} from './bytes.ts'
 export type { Core } from './core.ts'
 export { ConclaveError, InvariantViolated, invariant } from './errors.ts'
 export { readJsonField, writeJsonString, type JsonField } from './json-bytes.ts'

@@ -1,4 +1,4 @@
-import { BytesMalformed, utf8 } from './bytes.ts'
+import { BytesMalformed, sameBytes, utf8 } from './bytes.ts'
 
 /*
  * JSON with secret text in it, read and written as bytes. `JSON.parse` would make a string of the
@@ -31,7 +31,7 @@ export function readJsonField(json: Uint8Array, field: string): JsonField {
   const wanted = utf8(field)
   let found: JsonField = { kind: 'absent' }
   scanner.object((name, value) => {
-    const isWanted = equalBytes(name, wanted)
+    const isWanted = sameBytes(name, wanted)
     name.fill(0)
     if (!isWanted) return
     if (found.kind === 'string') found.bytes.fill(0)
@@ -95,10 +95,6 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
 }
 
 const isTail = (byte: number | undefined): boolean => byte !== undefined && (byte & 0xc0) === 0x80
-
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index])
-}
 
 class Scanner {
   readonly #json: Uint8Array

@@ -1,4 +1,4 @@
-import { invariant, utf8 } from '@conclave/kernel'
+import { invariant, sameBytes, utf8 } from '@conclave/kernel'
 import { packContext, unpackContext } from './context.ts'
 import { type Entry, none } from './entry.ts'
 import { allVoters } from './membership.ts'
@@ -12,9 +12,7 @@ export type CampaignKind = 'pre-election' | 'election' | 'transfer'
 /** The context of votes that a leader asked for: they pass by the protection of that leader. */
 const transferContext = utf8('CampaignTransfer')
 
-const isTransferVote = ({ context }: Message): boolean =>
-  context.length === transferContext.length &&
-  context.every((byte, at) => byte === transferContext[at])
+const isTransferVote = ({ context }: Message): boolean => sameBytes(context, transferContext)
 
 /** Tries to become leader, unless something speaks against it. */
 export function startElection(raft: Raft, kind: CampaignKind): void {
