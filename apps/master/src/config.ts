@@ -13,6 +13,11 @@ export const settings = {
     'milliseconds of one tick of Raft, from 5 to 5000: a leader that is silent for ten is replaced',
     50,
   ),
+  plainHttp: setting(
+    z.boolean(),
+    'true to let faces listen beyond this machine without TLS (where a proxy adds it), or false',
+    false,
+  ),
   secretSizeBytesMax: setting(
     z
       .int()

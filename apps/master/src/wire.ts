@@ -8,6 +8,7 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
     directory: config.dataDirectory,
     masters: config.masters,
     tickMs: config.tickMs,
+    plainHttp: config.plainHttp,
     secretSizeBytesMax: config.secretSizeBytesMax,
     log,
   })

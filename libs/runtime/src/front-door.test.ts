@@ -1,5 +1,9 @@
+import { connect, type AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import type { IdentityApi } from '@conclave/actors'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'vitest'
-import { BodyTooLarge, gatherBody } from './front-door.ts'
+import { BodyTooLarge, Callers, gatherBody, takeBodiesAsBytes } from './front-door.ts'
 
 async function* arriving(pieces: readonly Buffer[], failure?: Error): AsyncGenerator<Buffer> {
   yield* pieces
@@ -9,6 +13,81 @@ async function* arriving(pieces: readonly Buffer[], failure?: Error): AsyncGener
 const isWiped = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
 
 const sizeBytesMax = 16
+
+const sizeOf = ({ body }: FastifyRequest): string => String((body as Buffer).length)
+
+/** A server with a door for everybody and one for those who are known. */
+async function opened(patienceMs?: number): Promise<{ app: FastifyInstance; port: number }> {
+  const app = Fastify({ requestTimeout: 0 })
+  const identity = {
+    authenticate: async (token: string) => (token === 'a.b.c' ? { uid: 'dev' } : undefined),
+  } as unknown as IdentityApi
+  const callers = new Callers(identity)
+  takeBodiesAsBytes(app, 1024 * 1024, patienceMs)
+  app.post('/login', async (request) => sizeOf(request))
+  await app.register(async (guarded) => {
+    guarded.addHook('onRequest', async (request, reply) =>
+      (await callers.admit(request)) === 'known' ? undefined : reply.code(401).send(),
+    )
+    guarded.post('/store', async (request) => sizeOf(request))
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return { app, port: (app.server.address() as AddressInfo).port }
+}
+
+describe('a stranger', () => {
+  test.each(['/login', '/nowhere'])(
+    'RT15 threat:AU-12: is not listened to at %s for longer than a login takes',
+    async (url) => {
+      const { app } = await opened()
+      const payload = Buffer.alloc(65 * 1024, ' ')
+
+      const asked = { method: 'POST', url, payload } as const
+      const [declared, streamed] = await Promise.all([
+        app.inject(asked),
+        app.inject({
+          ...asked,
+          headers: { 'transfer-encoding': 'chunked' },
+          payload: Readable.from([payload]),
+        }),
+      ])
+
+      expect([declared.statusCode, streamed.statusCode]).toEqual([500, 500])
+      expect(declared.json()).toMatchObject({ code: 'body.too-large' })
+      await app.close()
+    },
+  )
+
+  test('RT15: who is known may send as much as the face takes', async () => {
+    const { app } = await opened()
+    const headers = { authorization: 'token=a.b.c' }
+    const payload = Buffer.alloc(1024 * 1024, ' ')
+
+    const answer = await app.inject({ method: 'POST', url: '/store', headers, payload })
+
+    expect(answer.body).toBe(String(1024 * 1024))
+    await app.close()
+  })
+
+  test('RT15 threat:NT-02: who was refused and goes on sending loses the connection', async () => {
+    const { app, port } = await opened(20)
+    const socket = connect(port, '127.0.0.1')
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.on('error', () => undefined)
+    let heard = ''
+    socket.on('data', (chunk: Buffer) => {
+      heard += chunk.toString()
+    })
+
+    socket.write('POST /store HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n')
+    const drip = setInterval(() => socket.write('x'), 1)
+    await closed
+    clearInterval(drip)
+
+    expect(heard).toContain('401')
+    await app.close()
+  })
+})
 
 describe('a body', () => {
   test('RT15: is gathered, and wiped in the pieces it came in', async () => {

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { principalOf, type Caller, type IdentityApi } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -16,21 +17,40 @@ export class BodyTooLarge extends ConclaveError {
   }
 }
 
+/** Who is not known may log in, and nothing else: a password or a service's token. */
+const strangerBytesMax = 64 * 1024
+/** How long a stranger who has been answered may take to end the body that nobody reads. */
+const strangerPatienceMs = 5000
+
+/** Requests from somebody we know. */
+const admitted = new WeakSet<FastifyRequest>()
+
 /**
  * Bodies stay bytes, whatever the client calls them: a value must never become a string. The pieces
  * a body came in are wiped once they are copied, and the copy when the request has been answered.
+ * A stranger's costs little memory and no connection for long.
  */
-export function takeBodiesAsBytes(app: FastifyInstance, sizeBytesMax: number): void {
+export function takeBodiesAsBytes(
+  app: FastifyInstance,
+  sizeBytesMax: number,
+  patienceMs = strangerPatienceMs,
+): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', async (request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
-    if (Number(request.headers['content-length'] ?? 0) > sizeBytesMax) {
-      throw new BodyTooLarge(sizeBytesMax)
-    }
-    return gatherBody(payload, sizeBytesMax)
+    const allowed = admitted.has(request) ? sizeBytesMax : Math.min(strangerBytesMax, sizeBytesMax)
+    if (Number(request.headers['content-length'] ?? 0) > allowed) throw new BodyTooLarge(allowed)
+    return gatherBody(payload, allowed)
   })
-  app.addHook('onResponse', async ({ body }) => {
-    if (Buffer.isBuffer(body)) body.fill(0)
+  app.addHook('onResponse', async (request) => {
+    if (Buffer.isBuffer(request.body)) request.body.fill(0)
+    if (!admitted.has(request)) endInTime(request.raw, patienceMs)
   })
+}
+
+function endInTime(request: IncomingMessage, patienceMs: number): void {
+  if (request.complete) return
+  const patience = setTimeout(() => request.destroy(), patienceMs)
+  request.once('close', () => clearTimeout(patience))
 }
 
 /** The whole of a body. Its pieces are wiped, whether it arrives whole or not. @throws BodyTooLarge */
@@ -67,6 +87,7 @@ export class Callers {
     if (countOf(request, 'authorization') > 1) return 'ambiguous'
     const principal = await principalOf(this.#identity, request.headers.authorization)
     if (principal === undefined) return 'stranger'
+    admitted.add(request)
     this.#known.set(request, { principal, requestId: request.id })
     return 'known'
   }

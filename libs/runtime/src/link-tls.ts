@@ -36,6 +36,8 @@ export interface Address {
 }
 
 const handshakeMs = 5000
+/** Of one listener: strangers, who get no further than the handshake, must not use up all that a process may open. */
+const connectionsMax = 4096
 
 export const tlsOptions = (identity: TlsIdentity) => ({
   ca: identity.authorityPem,
@@ -79,12 +81,14 @@ export class LinkListener {
     readonly expected: { readonly role: Role; readonly clusterId: string }
     readonly onSocket: (socket: TLSSocket) => void
     readonly onRefused: (why: string) => void
+    readonly connectionsMax?: number
   }) {
     const refuse = (why: string): void => {
       this.#refusals++
       options.onRefused(why)
     }
     this.#server = createServer(tlsOptions(options.identity))
+    this.#server.maxConnections = options.connectionsMax ?? connectionsMax
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))

@@ -20,6 +20,22 @@ export class FaceListenFailed extends ConclaveError {
   }
 }
 
+/** A face speaks HTTP without TLS: on a network, passwords and values would travel for all to read. */
+export class FaceExposed extends ConclaveError {
+  readonly code = 'face.exposed'
+
+  constructor(host: string) {
+    super(
+      `faces speak plain HTTP and would listen on ${host}, beyond this machine: listen on 127.0.0.1, ` +
+        'or say plainHttp where a proxy or a tunnel adds TLS',
+    )
+  }
+}
+
+/** Whether only this machine can call there. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+
 export interface FaceListenerOptions {
   readonly face: string
   readonly plugin: FastifyPluginAsync
@@ -29,9 +45,16 @@ export interface FaceListenerOptions {
   readonly port: number
   /** How long a whole request may take to arrive, 0 for ever: what goes into a container may take its time. */
   readonly requestSeconds: number
+  readonly connectionsMax?: number
   readonly log: Log
   readonly onAnswered: (face: string, method: string, status: number, seconds: number) => void
 }
+
+/**
+ * Of one face. A master that cannot open a file any more, because strangers hold all that it may
+ * open, would have to stop at the next segment of its journal.
+ */
+const connectionsMaxUsually = 2048
 
 /** Requests that are under way when a master stops get this long. */
 const drainMs = 1000
@@ -67,6 +90,7 @@ export class FaceListener {
       routerOptions: { maxParamLength: 4096 },
     })
     app.server.headersTimeout = 15_000
+    app.server.maxConnections = o.connectionsMax ?? connectionsMaxUsually
     app.addHook('onResponse', async (request, reply) => {
       o.onAnswered(o.face, request.method, reply.statusCode, reply.elapsedTime / 1000)
     })

@@ -24,6 +24,8 @@ export interface MasterOptions {
   /** All masters, this one among them. */
   readonly masters: readonly MasterPlace[]
   readonly log?: Log
+  /** Lets faces listen beyond this machine, in the clear: for where a proxy or a tunnel adds TLS. */
+  readonly plainHttp?: boolean
   /** How long one tick of Raft takes. Default 50 ms: a leader that is silent for half a second is replaced. */
   readonly tickMs?: number
   readonly replicaLimits?: Partial<ReplicaLimits>

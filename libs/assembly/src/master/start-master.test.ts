@@ -2,9 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Redacted, utf8Text } from '@conclave/kernel'
 import { createLogger, SystemRandom } from '@conclave/runtime'
+import { eventually } from '@conclave/testkit'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { chooseAddresses } from '../cluster/addresses.ts'
 import { masterDirectory } from '../cluster/layout.ts'
@@ -92,11 +92,6 @@ function roles(masters: readonly RunningMaster[]): {
 
 const leaderPort = ({ api }: RunningMaster): number | undefined =>
   api.status().leader?.listeners['dcos']?.port
-
-/** Until `wanted` holds. A test that waits in vain times out. */
-async function eventually(wanted: () => boolean): Promise<void> {
-  while (!wanted()) await sleep(5)
-}
 
 const value = 'canary-b7d1f0c4-3a52-4f5e-9d0a-secret'
 
@@ -216,6 +211,14 @@ describe('three masters on real disks and sockets', () => {
 
     await eventually(() => followers.some(({ api }) => api.status().role === 'leader'))
     expect(roles(followers).leader.api.status().term).toBe(term + 1)
+  })
+
+  test('AS5 threat:NT-06: do not speak plain HTTP beyond this machine unless they are told to', async () => {
+    places = places.map((place) => ({ ...place, host: '0.0.0.0' }))
+
+    await expect(start('master-1')).rejects.toMatchObject({ code: 'face.exposed' })
+
+    expect(await readdir(masterDirectory(directory, 'master-1'))).not.toContain('journal')
   })
 
   test('turn away whoever has no token, or a wrong password', async () => {

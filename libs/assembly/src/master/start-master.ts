@@ -34,7 +34,7 @@ import {
   loadMember,
 } from '../cluster/member-files.ts'
 import { ReplicaDriver } from '../replica-driver.ts'
-import { FaceListener } from './face-listener.ts'
+import { FaceExposed, FaceListener, isLoopback } from './face-listener.ts'
 import { journalKey } from './journal-key.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
@@ -68,7 +68,7 @@ export interface RunningMaster {
  * Starts one master from what lies in its directory: a new one on an empty journal, or one that goes
  * on where it was.
  *
- * @throws MemberFileUnusable, JournalCorrupt, JournalLocked, AuditBroken, FaceListenFailed, …
+ * @throws MemberFileUnusable, JournalCorrupt, JournalLocked, AuditBroken, FaceExposed, …
  */
 export async function startMaster(options: MasterOptions): Promise<RunningMaster> {
   const { directory } = options
@@ -82,6 +82,10 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
       join(directory, 'identity.pem'),
       `it is of ${masterId}, who is not among the masters`,
     )
+  }
+  if (!isLoopback(own.host)) {
+    if (options.plainHttp !== true) throw new FaceExposed(own.host)
+    log.warn({ host: own.host }, 'faces listen beyond this machine, in plain HTTP')
   }
   const [kek, firstIdentities] = await Promise.all([
     loadKek(directory),
