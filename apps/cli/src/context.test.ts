@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -40,6 +49,21 @@ describe('a context', () => {
 
       expect(statSync(contextFile()).mode & 0o077).toBe(0)
       expect(readdirSync(join(directory, 'deep'))).toEqual(['context.json'])
+    },
+  )
+
+  test.skipIf(process.platform === 'win32')(
+    'CC8: is written through no link that somebody has laid beside it',
+    () => {
+      const victim = join(directory, 'victim')
+      mkdirSync(join(directory, 'deep'))
+      symlinkSync(victim, `${contextFile()}.${process.pid}.tmp`)
+      symlinkSync(victim, contextFile())
+
+      writeContext(context)
+
+      expect(existsSync(victim)).toBe(false)
+      expect(readContext()).toEqual(context)
     },
   )
 

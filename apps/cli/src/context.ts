@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -29,9 +30,9 @@ export const contextFile = (): string =>
 /** Readable by its owner alone, whole or not at all. */
 export function writePrivateJson(file: string, value: unknown): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const beside = `${file}.${process.pid}.tmp`
-  writeFileSync(beside, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })
-  chmodSync(beside, 0o600)
+  // A name that nobody can guess, and only if nothing is there: in /tmp others may lay links.
+  const beside = `${file}.${randomUUID()}.tmp`
+  writeFileSync(beside, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
   renameSync(beside, file)
 }
 

@@ -1,10 +1,14 @@
-import { open, rename } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Whole or not at all: beside the target, synced, renamed, and the directory synced. */
+/**
+ * Whole or not at all: beside the target, synced, renamed, and the directory synced. What lies beside
+ * it already is removed rather than written into: it may be a link to somewhere else.
+ */
 export async function writeWhole(file: string, bytes: Uint8Array, mode: number): Promise<void> {
   const beside = `${file}.new`
-  const handle = await open(beside, 'w', mode)
+  await rm(beside, { force: true })
+  const handle = await open(beside, 'wx', mode)
   try {
     await handle.chmod(mode)
     await handle.writeFile(bytes)

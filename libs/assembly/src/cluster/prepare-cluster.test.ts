@@ -31,6 +31,17 @@ async function filesBelow(at: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name))
 }
 
+test.skipIf(process.platform === 'win32').each([0o777, 0o720])(
+  'PC3: no key is written into a directory of mode %o, where others may write, too',
+  async (mode) => {
+    await chmod(directory, mode)
+
+    await expect(prepareCluster(directory, plan)).rejects.toThrow(/chmod 700/)
+
+    expect(await readdir(directory)).toEqual([])
+  },
+)
+
 describe('a new cluster', () => {
   test('PC1: has a certificate of its own authority for each master and each agent', async () => {
     const { manifest } = await prepareCluster(directory, plan)

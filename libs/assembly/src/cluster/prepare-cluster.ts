@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AeadKey, Kek, wrapKey } from '@conclave/crypto'
 import {
@@ -71,6 +71,7 @@ export async function prepareCluster(
   directory: string,
   plan: ClusterPlan,
 ): Promise<PreparedCluster> {
+  await checkIsOurs(directory)
   const known = await readManifest(directory)
   if (known !== undefined) {
     await rm(unfinishedFile(directory), { force: true })
@@ -142,10 +143,27 @@ function describe(plan: ClusterPlan, random: Random): ClusterManifest {
 const numbered = (name: string, length: number): string[] =>
   Array.from({ length }, (_, index) => `${name}-${index + 1}`)
 
+/**
+ * Whoever may write into a directory may put another in the place of what is in it, and have the keys
+ * written there.
+ */
+async function checkIsOurs(directory: string): Promise<void> {
+  const us = process.getuid?.()
+  const found = await stat(directory).catch(() => undefined)
+  if (us === undefined || found === undefined) return
+  if (found.uid !== us && found.uid !== 0) {
+    throw new ClusterDirectoryUnusable(directory, 'it belongs to somebody else; name your own')
+  }
+  if ((found.mode & 0o022) !== 0) {
+    throw new ClusterDirectoryUnusable(directory, 'others may write into it: chmod 700 it')
+  }
+}
+
 /** Makes `directory` ours to fill. @throws ClusterDirectoryUnusable when it holds anything of others */
 async function claim(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
+    await checkIsOurs(directory)
     const found = await readdir(directory)
     const isOurs = found.includes('unfinished')
     if (found.length > 0 && !isOurs) {
