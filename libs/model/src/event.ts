@@ -51,7 +51,6 @@ export const eventFields = {
     variables: count.optional(),
   }),
   'keyring.created': z.object({ dekId: count }),
-  'keyring.rotated': z.object({ dekId: count }),
 
   'grant.issued': z.object({ ...task, agentId: id, path: id, version: count.nullable() }),
   'grant.revoked': z.object({ ...task, agentId: id, path: id }),

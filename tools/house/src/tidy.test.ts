@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { layerOf } from './floors.ts'
 import { codeOnly } from './lexer.ts'
 import { readRooms } from './rooms.ts'
 
@@ -45,6 +46,19 @@ describe('the documents', () => {
       ([, code = '']) => code,
     )
     expect(listed.toSorted()).toEqual([...codes.keys()].toSorted())
+  })
+
+  test('draw every room on its floor', () => {
+    const drawing =
+      /## The floors\n\n```\n([\s\S]*?)```/.exec(read('docs/architecture.md'))?.[1] ?? ''
+    const drawn = drawing.split('\n').flatMap((line) => {
+      const [layer = '', ...names] = line.trim().split(/\s+/)
+      return names.map((name) => `${layer} ${name}`)
+    })
+    const missing = rooms
+      .map(({ directory }) => `${layerOf(directory) ?? ''} ${basename(directory)}`)
+      .filter((room) => !drawn.includes(room))
+    expect(missing).toEqual([])
   })
 
   test('name only scripts that exist', () => {
