@@ -14,21 +14,21 @@ const typesOn = ({ events }: { events: readonly { type: string }[] }): readonly 
 const id = { value: 'M-0000' }
 
 describe('SUBSCRIBE (mesos.md §5.1)', () => {
-  test('is answered with SUBSCRIBED and at once a HEARTBEAT, then one every 15 s', () => {
+  test('is answered with SUBSCRIBED and at once a HEARTBEAT, then one every 5 s', () => {
     const cluster = new DrivenCluster()
     const framework = cluster.framework()
     expect(framework.events[0]).toMatchObject({
       type: 'SUBSCRIBED',
       subscribed: {
         framework_id: { value: 'M-0000' },
-        heartbeat_interval_seconds: 15,
+        heartbeat_interval_seconds: 5,
         master_info: { id: 'm-1' },
       },
     })
 
-    cluster.tick(14)
+    cluster.tick(4)
     expect(typesOn(framework)).toEqual(['SUBSCRIBED', 'HEARTBEAT'])
-    cluster.tick(16)
+    cluster.tick(6)
     expect(typesOn(framework)).toEqual(['SUBSCRIBED', 'HEARTBEAT', 'HEARTBEAT', 'HEARTBEAT'])
   })
 
