@@ -1,4 +1,5 @@
 export { Conclave, type Asking, type ConclaveOptions, type Master, type Ready } from './conclave.ts'
+export { Framework, subscription, type TaskStatus } from './framework.ts'
 export { Home } from './home.ts'
 export { flipByte, journalFiles, tearTail, writtenLength } from './journal-files.ts'
 export { Load, missingFrom } from './load.ts'
@@ -12,6 +13,7 @@ export {
   type Outcome,
   type ProgramOptions,
 } from './program.ts'
+export { installClient, loginGateway, mustHavePeers, portOf } from './npm-client.ts'
 export { answerIn, sendRaw, sendThroughTls } from './raw-socket.ts'
 export { inline, reference, resources, taskSpec, untilTerm, variable, volume } from './specs.ts'
 export { until } from './until.ts'
