@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 
+import type { Address } from '@conclave/actors'
 import { utf8 } from '@conclave/kernel'
 import { eventually } from '@conclave/testkit'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -15,7 +16,7 @@ import {
 } from './agent-link.ts'
 import { createAuthority, type Authority } from './authority/authority.ts'
 import type { TlsIdentity } from './authority/identity.ts'
-import { tlsOptions, type Address } from './link-tls.ts'
+import { tlsOptions } from './link-tls.ts'
 import { clusterId, expiredIdentityOf, identityOf } from './testing/certificates.ts'
 
 const host = '127.0.0.1'

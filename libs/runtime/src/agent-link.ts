@@ -1,12 +1,13 @@
 import type { TLSSocket } from 'node:tls'
 
+import type { Address } from '@conclave/actors'
 import type { Random } from '@conclave/kernel'
 
 import type { TlsIdentity } from './authority/identity.ts'
 import { subjectOf } from './authority/subject.ts'
 import { Backoff } from './backoff.ts'
 import { JsonPipe, usualPipeLimits, type JsonPipeLimits } from './json-pipe.ts'
-import { dial, LinkListener, LinkRefused, type Address } from './link-tls.ts'
+import { dial, LinkListener, LinkRefused } from './link-tls.ts'
 import { silentLog, type Log } from './log.ts'
 import { SystemRandom } from './random.ts'
 

@@ -76,7 +76,7 @@ export {
 } from './http-client.ts'
 export type { JsonPipeLimits } from './json-pipe.ts'
 export { LineTooLong, linesOf } from './lines.ts'
-export { LinkListenFailed, LinkRefused, type Address } from './link-tls.ts'
+export { LinkListenFailed, LinkRefused } from './link-tls.ts'
 export { createLogger, silentLog, type Log, type LogLevel, type LogOptions } from './log.ts'
 export { Metrics } from './metrics.ts'
 export type { OnSettled, PeerAddress, PeerLinkLimits } from './peer-dial.ts'

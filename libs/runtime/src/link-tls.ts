@@ -2,6 +2,7 @@ import { constants } from 'node:crypto'
 import { connect, createServer, type PeerCertificate, type Server, type TLSSocket } from 'node:tls'
 import type { Socket } from 'node:net'
 
+import type { Address } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
 
 import type { TlsIdentity } from './authority/identity.ts'
@@ -28,11 +29,6 @@ export class LinkListenFailed extends ConclaveError {
 /** Who was found at the other end of a link is not who should be there. */
 export class LinkRefused extends ConclaveError {
   readonly code = 'link.refused'
-}
-
-export interface Address {
-  readonly host: string
-  readonly port: number
 }
 
 const handshakeMs = 5000

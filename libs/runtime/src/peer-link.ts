@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 
+import type { Address } from '@conclave/actors'
 import { ConclaveError, InvariantViolated, type Random } from '@conclave/kernel'
 import type { NodeId } from '@conclave/raft'
 
@@ -7,7 +8,7 @@ import type { TlsIdentity } from './authority/identity.ts'
 import { subjectOf } from './authority/subject.ts'
 import { FrameReader, FrameWriter } from './framing.ts'
 import { Gather } from './gather.ts'
-import { LinkListener, LinkRefused, type Address } from './link-tls.ts'
+import { LinkListener, LinkRefused } from './link-tls.ts'
 import { Liveness } from './liveness.ts'
 import { silentLog, type Log } from './log.ts'
 import { PeerDial, type OnSettled, type PeerAddress, type PeerLinkLimits } from './peer-dial.ts'

@@ -1,4 +1,4 @@
-import { AgentActor, type AgentLimits, type ContainerRuntime } from '@conclave/actors'
+import { AgentActor, type Address, type AgentLimits, type ContainerRuntime } from '@conclave/actors'
 import type { Clock, Random } from '@conclave/kernel'
 import { AgentInfo, parseOurs, ToAgent, type FromAgent } from '@conclave/model'
 import {
@@ -8,7 +8,6 @@ import {
   SystemClock,
   SystemRandom,
   Ticker,
-  type Address,
   type Log,
   type TlsIdentity,
 } from '@conclave/runtime'
