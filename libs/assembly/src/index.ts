@@ -37,7 +37,8 @@ export {
   type PreparedCluster,
 } from './cluster/prepare-cluster.ts'
 export type { MasterOptions, MasterPlace } from './master/master-options.ts'
-export { startMaster, type RunningMaster } from './master/start-master.ts'
+export type { RunningMaster } from './master/master.ts'
+export { startMaster } from './master/start-master.ts'
 export { LoginRefused, type MasterUrls, type ServiceAccount } from './scheduler/master-session.ts'
 export {
   startScheduler,

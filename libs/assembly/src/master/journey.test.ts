@@ -11,7 +11,8 @@ import { loadAccountKey } from '../cluster/member-files.ts'
 import { urlsOf } from '../cluster/addresses.ts'
 import { addressesFor, prepareCluster } from '../cluster/prepare-cluster.ts'
 import { startScheduler, type RunningScheduler } from '../scheduler/start-scheduler.ts'
-import { startMaster, type RunningMaster } from './start-master.ts'
+import type { RunningMaster } from './master.ts'
+import { startMaster } from './start-master.ts'
 
 const value = 'canary-31f8-of-the-journey'
 const caller = { principal: { uid: 'dev' }, requestId: 'journey' }

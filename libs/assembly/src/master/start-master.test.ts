@@ -10,7 +10,8 @@ import { chooseAddresses } from '../cluster/addresses.ts'
 import { masterDirectory } from '../cluster/layout.ts'
 import { prepareCluster } from '../cluster/prepare-cluster.ts'
 import type { MasterPlace } from './master-options.ts'
-import { startMaster, type RunningMaster } from './start-master.ts'
+import type { RunningMaster } from './master.ts'
+import { startMaster } from './start-master.ts'
 
 let directory: string
 let places: readonly MasterPlace[]

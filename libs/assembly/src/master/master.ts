@@ -1,0 +1,368 @@
+import {
+  EventLog,
+  MasterActor,
+  type MasterActorOptions,
+  Replica,
+  type Address,
+  type MasterApi,
+  type Recovered,
+} from '@conclave/actors'
+import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
+import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
+import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
+import type { Journal } from '@conclave/journal'
+import { BytesMalformed, uuid } from '@conclave/kernel'
+import { FromAgent, type ToAgent } from '@conclave/model'
+import { decodeMessage, encodeMessage, RaftError, type Message, type NodeId } from '@conclave/raft'
+import {
+  AgentLinkServer,
+  SystemClock,
+  SystemRandom,
+  TcpPeerLink,
+  Ticker,
+  type AgentConnection,
+  type AuditLog,
+  type Log,
+  type PeerAddress,
+} from '@conclave/runtime'
+import { StoreMachine } from '@conclave/store'
+import { loadFirstIdentities, loadKek, loadMember } from '../cluster/member-files.ts'
+import { ReplicaDriver } from '../replica-driver.ts'
+import { FaceListener } from './face-listener.ts'
+import { MasterMetrics } from './master-metrics.ts'
+import type { MasterOptions, MasterPlace } from './master-options.ts'
+import { SystemTokenKeys } from './system-token-keys.ts'
+
+const tickMsUsually = 50
+/** How long a leader that stops waits for another one to take over. */
+const transferMs = 2000
+
+/** One member of the group, at work in this process. */
+export interface RunningMaster {
+  readonly masterId: string
+  readonly nodeId: NodeId
+  /** Where it really listens. */
+  readonly place: MasterPlace
+  /** What its faces speak to. */
+  readonly api: MasterApi
+  /** Resolves when it cannot go on, with the reason: its disk failed, and it has stopped by itself. */
+  readonly failed: Promise<unknown>
+  /** Where the other masters are, once their real ports are known. */
+  setPeers(masters: readonly MasterPlace[]): void
+  /** Resolves once this master can serve: somebody leads, and holds the state of earlier terms. */
+  ready(): Promise<void>
+  /** Hands leadership on, lets requests end, and closes everything. */
+  stop(): Promise<void>
+  /** Ends as `kill -9` does: connections are cut, nothing is handed on. Resolves once its files are free. */
+  destroy(): Promise<void>
+}
+
+/** What a master is made of, opened and checked. */
+export interface MasterParts {
+  readonly options: MasterOptions
+  readonly own: MasterPlace
+  readonly clusterId: string
+  readonly log: Log
+  readonly clock: SystemClock
+  readonly random: SystemRandom
+  readonly kek: Awaited<ReturnType<typeof loadKek>>
+  readonly firstIdentities: Awaited<ReturnType<typeof loadFirstIdentities>>
+  readonly identity: Awaited<ReturnType<typeof loadMember>>['identity']
+  readonly audit: AuditLog
+  readonly journal: Journal
+  readonly recovered: Recovered
+}
+
+export class Master implements RunningMaster {
+  readonly masterId: string
+  readonly nodeId: NodeId
+  readonly failed: Promise<unknown>
+  readonly #parts: MasterParts
+  readonly #log: Log
+  readonly #events: EventLog
+  readonly #replica: Replica
+  readonly #driver: ReplicaDriver
+  readonly #actor: MasterActor
+  readonly #peers: TcpPeerLink
+  readonly #agents: AgentLinkServer<ToAgent, FromAgent>
+  readonly #ticker: Ticker
+  readonly #metrics: MasterMetrics
+  readonly #faces: FaceListener[] = []
+  readonly #failure = Promise.withResolvers<unknown>()
+  #place: MasterPlace
+  #ending: Promise<void> | undefined
+
+  constructor(parts: MasterParts) {
+    const { options, own, clusterId, log, clock, random, recovered, journal, identity } = parts
+    const tickMs = options.tickMs ?? tickMsUsually
+    const boot = uuid(random).slice(0, 8)
+    this.#parts = parts
+    this.#log = log
+    this.masterId = own.masterId
+    this.nodeId = own.nodeId
+    this.failed = this.#failure.promise
+    this.#place = own
+    this.#events = new EventLog(own.masterId, boot, clock)
+    const store = new StoreMachine()
+    this.#replica = new Replica({
+      nodeId: own.nodeId,
+      masterId: own.masterId,
+      bootstrap: { voters: options.masters.map(({ nodeId }) => nodeId) },
+      recovered,
+      store,
+      random,
+      clock,
+      boot: `${own.masterId}:${boot}`,
+      emit: (draft) => this.#events.append(draft),
+      wake: () => this.#driver.wake(),
+      ...(options.replicaLimits && { limits: options.replicaLimits }),
+    })
+    this.#driver = new ReplicaDriver({
+      replica: this.#replica,
+      journal,
+      send: (to, message) => this.#send(to, message),
+      onFatal: (error) => this.#fail(error),
+    })
+    this.#actor = new MasterActor({
+      settings: settingsOf(parts, tickMs),
+      replica: this.#replica,
+      store,
+      events: this.#events,
+      clock,
+      random,
+      audit: parts.audit,
+      tokenKeys: new SystemTokenKeys(),
+      onProblem: (what, error) => log.warn({ err: error }, what),
+    })
+    this.#metrics = new MasterMetrics(this.#actor, own.masterId)
+    this.#peers = new TcpPeerLink({
+      clusterId,
+      nodeId: own.nodeId,
+      identity,
+      listen: { host: own.host, port: own.ports.peers },
+      peers: peersOf(options.masters),
+      onMessage: (from, bytes) => this.#receive(from, bytes),
+      onUnreachable: (nodeId) => this.#replica.unreachable(nodeId),
+      log,
+      random,
+    })
+    this.#agents = new AgentLinkServer<ToAgent, FromAgent>({
+      clusterId,
+      identity,
+      listen: { host: own.host, port: own.ports.agents },
+      parse: (value) => FromAgent.parse(value),
+      onConnection: (connection) => this.#attach(connection),
+      log,
+    })
+    this.#ticker = new Ticker(tickMs, () => this.#actor.tick())
+    this.#replica.onRole(() => {
+      const { role, term, leader } = this.#replica
+      log.info({ role, term, leader }, 'the role of this master')
+    })
+  }
+
+  get place(): MasterPlace {
+    return this.#place
+  }
+
+  get api(): MasterApi {
+    return this.#actor
+  }
+
+  /** Listens everywhere, then takes part. @throws FaceListenFailed, LinkListenFailed */
+  async start(): Promise<void> {
+    const { host, ports } = this.#place
+    const peers = await this.#peers.start()
+    const agents = await this.#agents.start()
+    const mesos = await this.#listen('mesos', ports.mesos)
+    const dcos = await this.#listen('dcos', ports.dcos)
+    const conclave = await this.#listen('conclave', ports.conclave)
+    this.#place = {
+      ...this.#place,
+      ports: { peers: peers.port, agents: agents.port, mesos, dcos, conclave },
+    }
+    this.#actor.setListeners(listenersOf(this.#place))
+    const recoveredEntries = this.#parts.recovered.entries.length
+    this.#events.append({ type: 'master.started', masterId: this.masterId, recoveredEntries })
+    this.#log.info({ host, ports: this.#place.ports, recoveredEntries }, 'this master has started')
+    this.#ticker.start()
+    this.#driver.wake()
+  }
+
+  setPeers(masters: readonly MasterPlace[]): void {
+    this.#peers.setPeers(peersOf(masters))
+  }
+
+  async ready(): Promise<void> {
+    const endings = this.failed.then(() => true)
+    while (this.#ending === undefined && !this.#actor.status().isReady) {
+      if (await Promise.race([endings, nextTick(tickMsUsually)])) return
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#ending ??= this.#stop()
+    return this.#ending
+  }
+
+  destroy(): Promise<void> {
+    this.#ending ??= this.#destroy()
+    return this.#ending
+  }
+
+  async #stop(): Promise<void> {
+    await this.#handOver()
+    await Promise.all(this.#faces.map((face) => face.close()))
+    this.#events.append({ type: 'master.stopped', masterId: this.masterId })
+    this.#actor.stop()
+    this.#ticker.stop()
+    await this.#agents.close()
+    await this.#driver.stop()
+    await this.#peers.close()
+    await this.#closeFiles()
+    this.#log.info({}, 'this master has stopped')
+  }
+
+  async #destroy(): Promise<void> {
+    this.#ticker.stop()
+    this.#peers.destroy()
+    this.#agents.destroy()
+    const driven = this.#driver.stop()
+    await Promise.all(this.#faces.map((face) => face.destroy()))
+    this.#actor.stop()
+    await driven
+    await this.#closeFiles()
+  }
+
+  async #closeFiles(): Promise<void> {
+    await this.#parts.journal.close().catch(ignore)
+    await this.#parts.audit.close().catch(ignore)
+  }
+
+  /** A leader that just leaves would cost the group an election's silence. */
+  async #handOver(): Promise<void> {
+    const { masters } = this.#parts.options
+    const next = masters.find(({ nodeId }) => nodeId !== this.nodeId && this.#peers.isUp(nodeId))
+    if (this.#replica.role !== 'leader' || next === undefined) return
+    const handedOver = new Promise<boolean>((resolve) => {
+      this.#replica.onRole(() => {
+        if (this.#replica.role !== 'leader') resolve(true)
+      })
+    })
+    this.#replica.transferLeadership(next.nodeId)
+    await Promise.race([handedOver, nextTick(transferMs)])
+  }
+
+  async #listen(face: keyof typeof facePlugins, port: number): Promise<number> {
+    const { host } = this.#place
+    const metrics = (): Promise<string> => this.#metrics.registry.text()
+    const listener = await FaceListener.start({
+      face,
+      plugin: facePlugins[face](this.#actor, metrics),
+      server: faceServers[face],
+      host,
+      port,
+      requestSeconds: face === 'conclave' ? 0 : 120,
+      log: this.#log,
+      onAnswered: this.#metrics.answered,
+    })
+    this.#faces.push(listener)
+    return listener.port
+  }
+
+  #attach(connection: AgentConnection<ToAgent, FromAgent>): void {
+    connection.onMessage((message) => this.#actor.agentMessage(connection.id, message))
+    connection.onClose(() => this.#actor.agentDisconnected(connection.id))
+    this.#actor.agentConnected(connection)
+  }
+
+  #send(to: NodeId, message: Message): void {
+    const bytes = encodeMessage(message)
+    if (message.type !== 'MsgSnap') return this.#peers.send(to, bytes)
+    this.#peers.send(to, bytes, (isDelivered) => {
+      if (!isDelivered) this.#replica.unreachable(to)
+    })
+  }
+
+  #receive(from: NodeId, bytes: Uint8Array): void {
+    try {
+      const message = decodeMessage(bytes)
+      if (message.from === from) return this.#replica.receive(message)
+      this.#log.warn({ from, claimed: message.from }, 'a peer speaks in the name of another')
+    } catch (error) {
+      if (!(error instanceof BytesMalformed || error instanceof RaftError)) throw error
+      this.#log.warn({ from, err: error }, 'a message of a peer was dropped')
+    }
+  }
+
+  /** The disk failed: what this member has promised may not be there, so it must not say a word more. */
+  #fail(error: unknown): void {
+    this.#log.error({ err: error }, 'the journal failed: this master stops')
+    this.#failure.resolve(error)
+    void this.destroy()
+  }
+}
+
+const facePlugins = {
+  mesos: (master: MasterApi) => mesosFace(master),
+  dcos: (master: MasterApi) => dcosFace(master),
+  conclave: (master: MasterApi, metrics: () => Promise<string>) =>
+    conclaveFace({ master, metrics }),
+} as const
+
+const faceServers = {
+  mesos: mesosServerOptions,
+  dcos: dcosServerOptions,
+  conclave: conclaveServerOptions,
+} as const
+
+/** What the actor must know, in ticks and bytes. */
+function settingsOf(
+  { options, own, clusterId, kek, firstIdentities }: MasterParts,
+  tickMs: number,
+): MasterActorOptions['settings'] {
+  const { masters, secretSizeBytesMax, revisionsKept } = options
+  return {
+    clusterId,
+    masterId: own.masterId,
+    nodeId: own.nodeId,
+    members: masters.map((place) => ({
+      masterId: place.masterId,
+      nodeId: place.nodeId,
+      listeners: listenersOf(place),
+    })),
+    kek,
+    firstIdentities,
+    ticksPerSecond: Math.max(1, Math.round(1000 / tickMs)),
+    ...(secretSizeBytesMax !== undefined && { secretSizeBytesMax }),
+    ...(revisionsKept !== undefined && { revisionsKept }),
+  }
+}
+
+function listenersOf({ host, ports }: MasterPlace): Readonly<Record<string, Address>> {
+  const { agents, conclave, dcos, mesos } = ports
+  return {
+    agents: { host, port: agents },
+    conclave: { host, port: conclave },
+    dcos: { host, port: dcos },
+    mesos: { host, port: mesos },
+  }
+}
+
+/** Without those whose port is not known yet. */
+const peersOf = (masters: readonly MasterPlace[]): ReadonlyMap<NodeId, PeerAddress> =>
+  new Map(
+    masters
+      .filter(({ ports }) => ports.peers !== 0)
+      .map(({ masterId, nodeId, host, ports }) => [
+        nodeId,
+        { id: masterId, host, port: ports.peers },
+      ]),
+  )
+
+const nextTick = (ms: number): Promise<false> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(false), ms).unref()
+  })
+
+const ignore = (): void => undefined
