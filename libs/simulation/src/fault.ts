@@ -1,0 +1,136 @@
+/** Whom a fault hits: a member, or whoever is in this role when the time has come. */
+export type Target = number | 'leader' | 'follower' | 'next-leader'
+
+/**
+ * When an armed crash strikes: at once, or as soon as its target has written a record, has synced one
+ * (and told nobody yet), is in the middle of a write, saves a snapshot, becomes leader, or recovers.
+ */
+export const moments = [
+  'now',
+  'written',
+  'synced',
+  'writing',
+  'saving',
+  'leading',
+  'recovering',
+] as const
+export type Moment = (typeof moments)[number]
+
+export const ways = ['both', 'in', 'out'] as const
+/** Which messages of a member are cut off: all, those to it, or those from it. */
+export type Way = (typeof ways)[number]
+
+/** One thing that goes wrong. Times are in ms of virtual time; places in thousandths. */
+export type Fault =
+  /** The process ends, or with `power` its whole machine: then unsynced writes survive in part. */
+  | {
+      readonly do: 'crash'
+      readonly who: Target
+      readonly when: Moment
+      readonly power: boolean
+      readonly downMs: number
+    }
+  | { readonly do: 'stop'; readonly who: Target; readonly downMs: number }
+  | { readonly do: 'pause'; readonly who: Target; readonly forMs: number }
+  | { readonly do: 'cut'; readonly who: Target; readonly way: Way; readonly forMs: number }
+  /** Two halves: the first `count` members counted from `from`, and the rest. */
+  | {
+      readonly do: 'split'
+      readonly from: number
+      readonly count: number
+      readonly forMs: number
+    }
+  | { readonly do: 'slow-link'; readonly who: Target; readonly ms: number; readonly forMs: number }
+  | { readonly do: 'slow-disk'; readonly who: Target; readonly ms: number; readonly forMs: number }
+  | { readonly do: 'fail-sync'; readonly who: Target }
+  | { readonly do: 'full-disk'; readonly who: Target; readonly forMs: number }
+  /** While the machine is off, one bit changes in what had been promised long before. */
+  | { readonly do: 'flip'; readonly who: Target; readonly place: number; readonly downMs: number }
+  | {
+      readonly do: 'clock'
+      readonly who: Target
+      readonly jumpMs: number
+      readonly driftPermille: number
+    }
+  | { readonly do: 'transfer'; readonly to: number }
+
+export type FaultKind = Fault['do']
+
+export type Planned = Fault & { readonly atMs: number }
+
+/** Everything that goes wrong in one run, by time. */
+export type FaultPlan = readonly Planned[]
+
+/** `1200 crash who=leader when=synced power=true downMs=800`: one line of a history file. */
+export function formatFault(planned: Planned): string {
+  const { atMs, do: kind, ...fields } = planned
+  const texts = Object.entries(fields).map(([name, value]) => `${name}=${String(value)}`)
+  return [String(atMs), kind, ...texts].join(' ')
+}
+
+export class FaultMalformed extends Error {}
+
+/** @throws FaultMalformed with what is wrong with the line */
+export function parseFault(line: string): Planned {
+  const [at = '', kind = '', ...texts] = line.trim().split(/\s+/)
+  const fields = new Map(texts.map((text) => [text.split('=')[0] ?? '', text.split('=')[1] ?? '']))
+  const no = (what: string): never => {
+    throw new FaultMalformed(`${line}: ${what}`)
+  }
+  const number = (name: string, text = fields.get(name)): number =>
+    /^-?\d+$/.test(text ?? '') ? Number(text) : no(`${name} is a whole number`)
+  const one = <Name extends string>(name: string, names: readonly Name[]): Name =>
+    names.find((known) => known === fields.get(name)) ?? no(`${name} is ${names.join(' or ')}`)
+  const target = (): Target => {
+    const text = fields.get('who') ?? ''
+    return /^\d+$/.test(text)
+      ? Number(text)
+      : one('who', ['leader', 'follower', 'next-leader'] as const)
+  }
+  const atMs = number('the time', at)
+  switch (kind) {
+    case 'crash':
+      return {
+        atMs,
+        do: kind,
+        who: target(),
+        when: one('when', moments),
+        power: one('power', ['true', 'false']) === 'true',
+        downMs: number('downMs'),
+      }
+    case 'stop':
+      return { atMs, do: kind, who: target(), downMs: number('downMs') }
+    case 'pause':
+    case 'full-disk':
+      return { atMs, do: kind, who: target(), forMs: number('forMs') }
+    case 'cut':
+      return { atMs, do: kind, who: target(), way: one('way', ways), forMs: number('forMs') }
+    case 'split':
+      return {
+        atMs,
+        do: kind,
+        from: number('from'),
+        count: number('count'),
+        forMs: number('forMs'),
+      }
+    case 'slow-link':
+    case 'slow-disk':
+      return { atMs, do: kind, who: target(), ms: number('ms'), forMs: number('forMs') }
+    case 'fail-sync':
+      return { atMs, do: kind, who: target() }
+    case 'flip':
+      return { atMs, do: kind, who: target(), place: number('place'), downMs: number('downMs') }
+    case 'clock':
+      return {
+        atMs,
+        do: kind,
+        who: target(),
+        jumpMs: number('jumpMs'),
+        driftPermille: number('driftPermille'),
+      }
+    case 'transfer':
+      return { atMs, do: kind, to: number('to') }
+    default:
+      return no('there is no such fault')
+  }
+}

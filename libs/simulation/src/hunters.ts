@@ -1,0 +1,74 @@
+import type { Dice } from './dice.ts'
+import type { Planned } from './fault.ts'
+
+/** Schedules that random faults find too seldom: each goes after one class of mistakes. */
+export const hunters = {
+  /** A record is durable, and nobody was told: after the restart it must count, and only once. */
+  'between-append-and-ack': (dice: Dice, atMs: number): Planned[] => {
+    const when = dice.pick(['synced', 'written', 'writing'] as const)
+    const downMs = dice.between(100, 800)
+    return [
+      { atMs, do: 'crash', who: 'leader', when, power: true, downMs },
+      { atMs, do: 'crash', who: 'follower', when: 'synced', power: true, downMs },
+    ]
+  },
+  /** A leader that nobody answers must answer nobody: no stale read, no lost write. */
+  'leader-alone': (dice: Dice, atMs: number): Planned[] => [
+    {
+      atMs,
+      do: 'cut',
+      who: 'leader',
+      way: dice.pick(['both', 'in', 'out'] as const),
+      forMs: dice.between(800, 3_000),
+    },
+    {
+      atMs: atMs + dice.between(0, 500),
+      do: 'clock',
+      who: 'leader',
+      jumpMs: 0,
+      driftPermille: 300,
+    },
+  ],
+  /** A leader sleeps through its own deposition, and wakes up with questions waiting. */
+  'frozen-leader': (dice: Dice, atMs: number): Planned[] => [
+    { atMs, do: 'pause', who: 'leader', forMs: dice.between(700, 2_500) },
+  ],
+  /** A follower falls so far behind that it needs a snapshot, and dies while it is saved. */
+  'snapshot-race': (dice: Dice, atMs: number): Planned[] => {
+    const who = dice.between(1, 3)
+    return [
+      { atMs, do: 'cut', who, way: 'both', forMs: 2_000 },
+      { atMs: atMs + 1_900, do: 'crash', who, when: 'saving', power: true, downMs: 200 },
+      {
+        atMs: atMs + dice.between(1_900, 2_300),
+        do: 'crash',
+        who: 'leader',
+        when: dice.pick(['saving', 'now'] as const),
+        power: dice.permille(500),
+        downMs: 300,
+      },
+    ]
+  },
+  /** Power cuts in the middle of writes, and again while the tail is being cut. */
+  'torn-tail': (dice: Dice, atMs: number): Planned[] => {
+    const who = dice.pick([1, 2, 3, 'leader'] as const)
+    return [
+      { atMs, do: 'crash', who, when: 'writing', power: true, downMs: 100 },
+      { atMs: atMs + 600, do: 'crash', who, when: 'recovering', power: true, downMs: 100 },
+      { atMs: atMs + 900, do: 'crash', who, when: 'recovering', power: true, downMs: 100 },
+    ]
+  },
+  /** Leaders die young, each with an entry that few have seen (Raft, Figure 8). */
+  'figure-8': (dice: Dice, atMs: number): Planned[] => {
+    const downMs = dice.between(400, 1_200)
+    const powerful = { do: 'crash', when: 'leading', power: true, downMs } as const
+    return [
+      { atMs, do: 'crash', who: 'leader', when: 'written', power: true, downMs },
+      { atMs: atMs + 1, ...powerful, who: 'next-leader' },
+      { atMs: atMs + 700, ...powerful, who: 'next-leader' },
+      { atMs: atMs + 1_400, ...powerful, who: 'next-leader' },
+    ]
+  },
+} as const
+
+export type Hunter = keyof typeof hunters

@@ -1,0 +1,175 @@
+import type { NodeId } from '@conclave/raft'
+import type { Dice } from './dice.ts'
+import { quickDisk } from './disk.ts'
+import { formatFault, type Fault, type FaultPlan, type Planned, type Target } from './fault.ts'
+import { directory, type Member } from './member.ts'
+import { perfectNetwork, type Network } from './network.ts'
+import type { World } from './world.ts'
+
+/** Carries out a plan of faults, and undoes them in the end. */
+export class Nemesis {
+  readonly #world: World
+  readonly #network: Network
+  readonly #members: readonly Member[]
+  readonly #dice: Dice
+  readonly #undo = new Set<() => void>()
+  #isOver = false
+
+  constructor(o: { world: World; network: Network; members: readonly Member[]; dice: Dice }) {
+    this.#world = o.world
+    this.#network = o.network
+    this.#members = o.members
+    this.#dice = o.dice
+  }
+
+  follow(plan: FaultPlan): void {
+    for (const planned of plan) {
+      this.#world.after(planned.atMs * 1000, () => {
+        if (this.#isOver) return
+        this.#world.note(`fault ${formatFault(planned)}`)
+        this.#carryOut(planned)
+      })
+    }
+  }
+
+  /** All is well again, and stays so: everybody who can starts. */
+  heal(): void {
+    this.#isOver = true
+    this.#world.note('heal')
+    for (const undo of this.#undo) undo()
+    this.#network.manners = perfectNetwork
+    for (const member of this.#members) {
+      member.disarm()
+      member.isDiskFull = false
+      member.driftPermille = 0
+      member.diskManners = quickDisk
+      member.start()
+    }
+  }
+
+  #carryOut(planned: Planned): void {
+    if (planned.do === 'split') return this.#split(planned)
+    if (planned.do === 'transfer') return this.#leader()?.replica?.transferLeadership(planned.to)
+    if (planned.do === 'crash' && planned.who === 'next-leader') {
+      for (const member of this.#members) this.#arm(member, planned)
+      return
+    }
+    const member = this.#find(planned.who)
+    if (member !== undefined) this.#hit(member, planned)
+  }
+
+  #hit(member: Member, fault: Exclude<Fault, { do: 'split' | 'transfer' }>): void {
+    switch (fault.do) {
+      case 'crash':
+        return this.#arm(member, fault)
+      case 'stop':
+        return void member.stop(fault.downMs * 1000)
+      case 'pause':
+        return member.pause(fault.forMs * 1000)
+      case 'cut':
+        return this.#cut(member.nodeId, fault)
+      case 'slow-link':
+        return this.#slow(member.nodeId, fault)
+      case 'slow-disk': {
+        const before = member.diskManners
+        member.diskManners = { ...before, syncUs: fault.ms * 1000 }
+        return this.#undoAfter(fault.forMs, () => (member.diskManners = before))
+      }
+      case 'fail-sync':
+        return member.failNextSync()
+      case 'full-disk':
+        member.isDiskFull = true
+        return this.#undoAfter(fault.forMs, () => (member.isDiskFull = false))
+      case 'flip':
+        return this.#flip(member, fault)
+      case 'clock':
+        member.skewMs += fault.jumpMs
+        member.driftPermille = fault.driftPermille
+    }
+  }
+
+  #arm(member: Member, { when, power, downMs }: Fault & { readonly do: 'crash' }): void {
+    member.arm(when, { isPowerCut: power, downUs: downMs * 1000 })
+  }
+
+  #cut(who: NodeId, { way, forMs }: Fault & { readonly do: 'cut' }): void {
+    for (const { nodeId } of this.#members) {
+      if (nodeId === who) continue
+      if (way !== 'out') this.#undoAfter(forMs, this.#network.cut(nodeId, who))
+      if (way !== 'in') this.#undoAfter(forMs, this.#network.cut(who, nodeId))
+    }
+  }
+
+  #split({ from, count, forMs }: Fault & { readonly do: 'split' }): void {
+    const size = this.#members.length
+    const isNear = ({ nodeId }: Member): boolean => (nodeId - from + size) % size < count
+    for (const near of this.#members.filter(isNear)) {
+      for (const far of this.#members) {
+        if (isNear(far)) continue
+        this.#undoAfter(forMs, this.#network.cut(near.nodeId, far.nodeId))
+        this.#undoAfter(forMs, this.#network.cut(far.nodeId, near.nodeId))
+      }
+    }
+  }
+
+  #slow(who: NodeId, { ms, forMs }: Fault & { readonly do: 'slow-link' }): void {
+    for (const { nodeId } of this.#members) {
+      if (nodeId === who) continue
+      this.#undoAfter(forMs, this.#network.slow(nodeId, who, ms * 1000))
+      this.#undoAfter(forMs, this.#network.slow(who, nodeId, ms * 1000))
+    }
+  }
+
+  /**
+   * Changes one bit of what its journal had promised before its last promise. The last record is left
+   * alone: damaged, it looks like one that a crash tore, and the journal says so (rule J4 there). A
+   * member may be lost by this, so it happens to fewer than half of them.
+   */
+  #flip(member: Member, { place, downMs }: Fault & { readonly do: 'flip' }): void {
+    const touched = this.#members.filter(({ isTamperedWith }) => isTamperedWith).length
+    if (member.isTamperedWith || touched >= Math.floor((this.#members.length - 1) / 2)) return
+    member.crash({ isPowerCut: true, downUs: downMs * 1000 })
+    if (member.state !== 'down') return
+    const places = member.disk.paths().flatMap((path) => {
+      const isSegment = path.endsWith('.wal')
+      if (!path.startsWith(directory) || (!isSegment && !path.endsWith('.snap'))) return []
+      const { length } = member.disk.bytes(path)
+      return [{ path, length: isSegment ? (member.lastSyncedWrites.get(path) ?? 0) : length }]
+    })
+    const total = places.reduce((sum, { length }) => sum + length, 0)
+    let at = Math.floor((total * place) / 1000)
+    for (const { path, length } of places) {
+      if (at < length) {
+        const bytes = member.disk.bytes(path)
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << this.#dice.below(8))
+        member.disk.overwrite(path, bytes)
+        member.isTamperedWith = true
+        member.note(`has a bit flipped in ${path} at ${at}`)
+        return
+      }
+      at -= length
+    }
+  }
+
+  #find(target: Target): Member | undefined {
+    if (typeof target === 'number') return this.#members[target - 1]
+    const leader = this.#leader()
+    if (target !== 'follower') return leader
+    return this.#members.find((member) => member.state === 'up' && member !== leader)
+  }
+
+  #leader(): Member | undefined {
+    return this.#members
+      .filter(({ replica }) => replica?.role === 'leader')
+      .sort((a, b) => (b.replica?.term ?? 0) - (a.replica?.term ?? 0))[0]
+  }
+
+  /** Undoes something after a while, or when all is healed. */
+  #undoAfter(forMs: number, undo: () => void): void {
+    const once = (): void => {
+      if (this.#undo.delete(once)) undo()
+    }
+    this.#undo.add(once)
+    this.#world.after(forMs * 1000, once)
+  }
+}

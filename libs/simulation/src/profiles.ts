@@ -1,0 +1,119 @@
+import type { Dice } from './dice.ts'
+import type { DiskManners } from './disk.ts'
+import type { FaultKind } from './fault.ts'
+import type { Hunter } from './hunters.ts'
+import type { NetworkManners } from './network.ts'
+
+export const profileNames = ['calm', 'lossy', 'crashes', 'disk', 'hunters', 'mixed'] as const
+export type ProfileName = (typeof profileNames)[number]
+
+export const isProfileName = (name: string): name is ProfileName =>
+  profileNames.some((known) => known === name)
+
+/** What may go wrong in a run, and how often. */
+interface Profile {
+  /** Of each kind so many shares. */
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>
+  /** Mean time between two faults. */
+  readonly faultEveryMs: number
+  readonly hunters: readonly Hunter[]
+  /** Mean time between two hunts. */
+  readonly huntEveryMs: number
+  readonly isNetworkBad: boolean
+  readonly isDiskSlow: boolean
+}
+
+const never = Number.POSITIVE_INFINITY
+const quiet: Profile = {
+  faults: {},
+  faultEveryMs: never,
+  hunters: [],
+  huntEveryMs: never,
+  isNetworkBad: false,
+  isDiskSlow: false,
+}
+
+export const profiles: Readonly<Record<ProfileName, Profile>> = {
+  calm: quiet,
+  lossy: {
+    ...quiet,
+    faults: { cut: 4, split: 3, 'slow-link': 2, pause: 1, transfer: 1 },
+    faultEveryMs: 900,
+    isNetworkBad: true,
+  },
+  crashes: {
+    ...quiet,
+    faults: { crash: 8, stop: 1, pause: 2, clock: 1, transfer: 1 },
+    faultEveryMs: 700,
+    hunters: ['between-append-and-ack', 'figure-8', 'snapshot-race'],
+    huntEveryMs: 5_000,
+  },
+  disk: {
+    ...quiet,
+    faults: { crash: 4, 'fail-sync': 2, 'full-disk': 2, 'slow-disk': 3, flip: 1 },
+    faultEveryMs: 900,
+    hunters: ['torn-tail', 'snapshot-race'],
+    huntEveryMs: 4_000,
+    isDiskSlow: true,
+  },
+  hunters: {
+    ...quiet,
+    hunters: [
+      'between-append-and-ack',
+      'leader-alone',
+      'snapshot-race',
+      'torn-tail',
+      'figure-8',
+      'frozen-leader',
+    ],
+    huntEveryMs: 1_500,
+  },
+  mixed: {
+    faults: {
+      crash: 6,
+      stop: 1,
+      pause: 2,
+      cut: 4,
+      split: 2,
+      'slow-link': 1,
+      'slow-disk': 1,
+      'fail-sync': 1,
+      'full-disk': 1,
+      flip: 1,
+      clock: 1,
+      transfer: 1,
+    },
+    faultEveryMs: 700,
+    hunters: [
+      'between-append-and-ack',
+      'leader-alone',
+      'snapshot-race',
+      'torn-tail',
+      'figure-8',
+      'frozen-leader',
+    ],
+    huntEveryMs: 5_000,
+    isNetworkBad: true,
+    isDiskSlow: true,
+  },
+}
+
+export function networkManners(profile: Profile, dice: Dice): NetworkManners {
+  const isBad = profile.isNetworkBad
+  return {
+    lossPermille: isBad ? dice.pick([0, 10, 50, 150]) : 0,
+    duplicatePermille: isBad ? dice.pick([0, 10, 50]) : 0,
+    delayUs: dice.pick([200, 1_000, 5_000]),
+    latePermille: isBad ? dice.pick([0, 20, 100]) : 0,
+    lateUs: dice.pick([20_000, 200_000]),
+  }
+}
+
+export function diskManners(profile: Profile, dice: Dice): DiskManners {
+  return {
+    writeUs: 20,
+    syncUs: dice.pick([50, 300, 2_000]),
+    latePermille: profile.isDiskSlow ? dice.pick([0, 10, 50]) : 0,
+    lateUs: dice.pick([20_000, 100_000]),
+  }
+}

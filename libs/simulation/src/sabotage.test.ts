@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest'
+import type { ProfileName } from './profiles.ts'
+import { simulate } from './simulate.ts'
+import { sabotage } from './testing/sabotage.ts'
+
+const cases: readonly (readonly [string, keyof typeof sabotage, ProfileName])[] = [
+  ['SI1', 'everybody who asks gets a vote', 'crashes'],
+  ['SI2', 'followers write something else', 'calm'],
+  ['SI3', 'heartbeats count as acknowledgements', 'lossy'],
+  ['SI4', 'stores come to something else', 'calm'],
+  ['SI5', 'answers leave before the disk is written', 'calm'],
+  ['SI5', 'syncs do nothing', 'crashes'],
+  ['SI6', 'the commit index falls', 'calm'],
+  ['SI7', 'reads are not confirmed', 'lossy'],
+  ['SI8', 'unknown is told as failed', 'lossy'],
+  ['SI9', 'something throws', 'calm'],
+  ['SI10', 'entries are written down beside the journal', 'calm'],
+  ['SI11', 'snapshots are not taken', 'crashes'],
+]
+
+/** What else breaks may be seen first, so a few seeds are tried. */
+async function breaks(
+  rule: string,
+  name: keyof typeof sabotage,
+  profile: ProfileName,
+): Promise<readonly string[]> {
+  const broken: string[] = []
+  for (let seed = 1; seed <= 12 && !broken.includes(rule); seed++) {
+    const run = { seed, profile, durationMs: 6_000, clientCount: 2, parts: sabotage[name] }
+    const { violation } = await simulate(run)
+    if (violation !== undefined) broken.push(violation.rule)
+  }
+  return broken
+}
+
+describe('a run is found to break', () => {
+  test.each(cases)('%s when %s', { timeout: 60_000 }, async (rule, name, profile) => {
+    expect(await breaks(rule, name, profile)).toContain(rule)
+  })
+})

@@ -1,0 +1,302 @@
+import type { ReplicaLimits } from '@conclave/actors'
+import { Keyring } from '@conclave/crypto'
+import { Client } from './client.ts'
+import { Dice } from './dice.ts'
+import { drawPlan } from './fault-plan.ts'
+import type { FaultPlan } from './fault.ts'
+import { checkHistory } from './history-checker.ts'
+import { History } from './history.ts'
+import { LeakChecker } from './leak-checker.ts'
+import { judge } from './linearizability.ts'
+import { Member } from './member.ts'
+import { Nemesis } from './nemesis.ts'
+import { Network } from './network.ts'
+import { liveParts, type Parts } from './parts.ts'
+import { diskManners, networkManners, profiles, type ProfileName } from './profiles.ts'
+import { RaftChecker } from './raft-checker.ts'
+import { StateChecker, valueText } from './state-checker.ts'
+import type { Witness } from './witness.ts'
+import { World, type Violation } from './world.ts'
+
+export interface SimulationOptions {
+  readonly seed: number
+  readonly profile?: ProfileName
+  /** What goes wrong, instead of what the seed says. */
+  readonly plan?: FaultPlan
+  readonly durationMs?: number
+  readonly clientCount?: number
+  readonly keepsTrace?: boolean
+  /** Judges the clients' history by what they saw alone: slow, so only a sample unless told. */
+  readonly isBlackBox?: boolean
+  /** What members are made of, other than the live parts. */
+  readonly parts?: Partial<Parts>
+}
+
+/** What became of a run. */
+export interface Verdict {
+  readonly seed: number
+  readonly profile: ProfileName
+  readonly violation: Violation | undefined
+  readonly plan: FaultPlan
+  readonly durationMs: number
+  readonly clientCount: number
+  /** Of everything that happened: the same for the same seed and build. */
+  readonly traceHash: string
+  readonly trace: readonly string[]
+  readonly counts: {
+    readonly members: number
+    readonly events: number
+    readonly operations: number
+    /** Answered by what happened or what was found. */
+    readonly answered: number
+    readonly crashes: number
+    readonly committed: number
+    readonly lost: number
+    readonly virtualMs: number
+  }
+}
+
+const durationMsUsually = 15_000
+/** How long everything may take to come to rest once all is well. */
+const restUs = 30_000_000
+
+/** One run: a group of members and its clients, ill-treated as `profile` says, and watched throughout. */
+export async function simulate(options: SimulationOptions): Promise<Verdict> {
+  return new Simulation(options).run()
+}
+
+class Simulation {
+  readonly #options: SimulationOptions
+  readonly #profile: ProfileName
+  readonly #durationMs: number
+  readonly #clientCount: number
+  readonly #plan: FaultPlan
+  readonly #world: World
+  readonly #raft: RaftChecker
+  readonly #state: StateChecker
+  readonly #leaks: LeakChecker
+  readonly #history: History
+  readonly #members: readonly [Member, ...Member[]]
+  readonly #nemesis: Nemesis
+  readonly #clients: readonly Client[]
+  #bootCount = 0
+
+  constructor(options: SimulationOptions) {
+    const { seed, keepsTrace = false } = options
+    this.#options = options
+    this.#profile = options.profile ?? 'mixed'
+    const profile = profiles[this.#profile]
+    const dice = new Dice(seed, 'setting')
+    const voters = Array.from({ length: dice.pick([3, 3, 5]) }, (_, at) => at + 1)
+    const network = networkManners(profile, dice)
+    const disk = diskManners(profile, dice)
+    const limits: Partial<ReplicaLimits> = {
+      deadlineTicks: 60,
+      snapshotSendTicks: 30,
+      proposalsMax: dice.pick([1, 8, 64]),
+      snapshotEntries: dice.pick([8, 25, 100]),
+      trailingEntries: dice.pick([1, 4, 20]),
+    }
+    const segmentSizeBytes = dice.pick([2048, 4096, 16_384])
+    const keyCount = dice.between(1, 5)
+    const thinkUs = dice.pick([50_000, 150_000, 400_000])
+    this.#clientCount = options.clientCount ?? dice.between(2, 5)
+    this.#durationMs = options.durationMs ?? durationMsUsually
+
+    const world = new World({ keepsTrace })
+    this.#world = world
+    this.#raft = new RaftChecker(world, voters)
+    this.#state = new StateChecker(world)
+    this.#leaks = new LeakChecker(world, new Dice(seed, 'canaries'))
+    this.#history = new History(world)
+    const links = new Network({
+      world,
+      dice: new Dice(seed, 'network'),
+      manners: network,
+      deliver: (message) => {
+        const { type, from, to, term, index } = message
+        world.note(`${from}>${to} ${type} ${term}/${index}`)
+        this.#member(to)?.receive(message)
+      },
+      onLost: ({ from, to }) => this.#member(from)?.unreachable(to),
+      onPacket: ({ from }, bytes) => this.#leaks.packet(from, bytes),
+    })
+    const witness = this.#witness()
+    const [first = 1, ...others] = voters
+    const member = (nodeId: number): Member =>
+      new Member({
+        world,
+        seed,
+        nodeId,
+        voters,
+        parts: { ...liveParts, ...options.parts },
+        witness,
+        send: (message) => links.send(message),
+        emit: (from, draft) => this.#leaks.event(from, draft),
+        limits,
+        segmentSizeBytes,
+        diskManners: disk,
+      })
+    this.#members = [member(first), ...others.map(member)]
+    const members = this.#members
+    this.#nemesis = new Nemesis({ world, network: links, members, dice: new Dice(seed, 'nemesis') })
+    this.#plan =
+      options.plan ??
+      drawPlan({
+        profile: this.#profile,
+        memberCount: voters.length,
+        durationMs: this.#durationMs,
+        dice: new Dice(seed, 'faults'),
+      })
+    const keys: [string, ...string[]] = [this.#key(1)]
+    for (let number = 2; number <= keyCount; number++) keys.push(this.#key(number))
+    const dek = Keyring.create(new Dice(seed, 'keyring')).newest
+    this.#clients = Array.from(
+      { length: this.#clientCount },
+      (_, at) =>
+        new Client({
+          world,
+          id: at + 1,
+          dice: new Dice(seed, `client ${at + 1}`),
+          members,
+          history: this.#history,
+          keys,
+          thinkUs,
+          dek,
+          canaryText: this.#leaks.value.text,
+        }),
+    )
+    world.afterEvent(() => this.#look())
+  }
+
+  async run(): Promise<Verdict> {
+    const world = this.#world
+    for (const member of this.#members) member.start()
+    for (const client of this.#clients) client.start()
+    this.#nemesis.follow(this.#plan)
+    await world.run(this.#durationMs * 1000)
+    if (world.violation === undefined) await this.#settle()
+    if (world.violation === undefined) this.#judge()
+    return this.#verdict()
+  }
+
+  /** All is well again: everybody must come to rest at the same state, and answer. */
+  async #settle(): Promise<void> {
+    const world = this.#world
+    for (const client of this.#clients) client.stop()
+    this.#nemesis.heal()
+    await this.#rest()
+    if (world.violation !== undefined) return
+    const [client] = this.#clients
+    for (const member of this.#members) {
+      if (member.state === 'up' && client !== undefined)
+        world.after(0, () => void client.lastWord(member))
+    }
+    await this.#rest()
+  }
+
+  async #rest(): Promise<void> {
+    const world = this.#world
+    await world.run(world.nowUs + 1)
+    await world.run(world.nowUs + restUs, () => this.#isAtRest())
+    if (world.violation !== undefined || this.#isAtRest()) return
+    const states = this.#members.map(
+      ({ nodeId, state, sight }) =>
+        `${nodeId} ${state} ${sight?.role ?? ''} ${sight?.term ?? ''} ${sight?.appliedIndex ?? ''}/${sight?.commitIndex ?? ''}`,
+    )
+    world.violate(
+      'SI11',
+      `30 s after all was healed: ${states.join('; ')}; ${this.#history.openCount} questions are open`,
+    )
+  }
+
+  #isAtRest(): boolean {
+    if (this.#history.openCount > 0) return false
+    const living = this.#members.filter(({ state }) => state !== 'lost')
+    const [first] = living
+    const index = first?.sight?.appliedIndex
+    return (
+      living.every(({ state }) => state === 'up') &&
+      living.some(({ sight }) => sight?.role === 'leader') &&
+      living.every(({ sight }) => sight?.appliedIndex === index && sight?.commitIndex === index)
+    )
+  }
+
+  #judge(): void {
+    const world = this.#world
+    const { seed, isBlackBox = seed % 20 === 0 } = this.#options
+    const expected = [...this.#state.newest()].map(([key, value]) => `${key}=${value ?? ''}`)
+    for (const { nodeId, store, disk } of this.#members) {
+      this.#leaks.disk(nodeId, disk)
+      if (isBlackBox) this.#leaks.diskInAllForms(nodeId, disk)
+      if (store === undefined) continue
+      const found = store.list('').kvs.map(({ key, value }) => `${key}=${valueText(value) ?? ''}`)
+      if (found.join() === expected.join()) continue
+      world.violate('SI8', `member ${nodeId} does not hold in the end what the log came to`)
+    }
+    const hashes = new Set(this.#members.flatMap(({ store }) => store?.stateHash() ?? []))
+    if (hashes.size > 1) world.violate('SI4', 'members at rest are in different states')
+    checkHistory(world, this.#history, this.#state)
+    if (isBlackBox && judge(this.#history.operations) === 'not linearizable') {
+      world.violate('SI7', 'no order of the operations explains what the clients saw')
+    }
+  }
+
+  #look(): void {
+    for (const { nodeId, sight } of this.#members) {
+      if (sight !== undefined) this.#raft.seen(nodeId, sight)
+    }
+  }
+
+  #witness(): Witness {
+    return {
+      recovered: (member, recovered, isTamperedWith) => {
+        this.#bootCount++
+        this.#raft.recovered(member, recovered, isTamperedWith)
+        const disk = this.#member(member)?.disk
+        if (disk !== undefined) this.#leaks.disk(member, disk)
+      },
+      asked: (member, work) => {
+        this.#raft.asked(member, work)
+        if (work.do === 'snapshot') this.#state.saving(member, work.snapshot)
+      },
+      durable: (member, work) => this.#raft.durable(member, work),
+      sending: (member, message) => this.#raft.sending(member, message),
+      applied: (member, index, data, result) => this.#state.applied(member, index, data, result),
+    }
+  }
+
+  #member(nodeId: number): Member | undefined {
+    return this.#members[nodeId - 1]
+  }
+
+  #key(number: number): string {
+    return `${this.#leaks.key.text}/${number}`
+  }
+
+  #verdict(): Verdict {
+    const world = this.#world
+    const { operations } = this.#history
+    return {
+      seed: this.#options.seed,
+      profile: this.#profile,
+      violation: world.violation,
+      plan: this.#plan,
+      durationMs: this.#durationMs,
+      clientCount: this.#clientCount,
+      traceHash: world.traceHash(),
+      trace: world.lines,
+      counts: {
+        members: this.#members.length,
+        events: world.eventCount,
+        operations: operations.length,
+        answered: operations.filter(({ answer }) => answer?.is === 'done' || answer?.is === 'found')
+          .length,
+        crashes: this.#bootCount - this.#members.length,
+        committed: this.#raft.committedCount,
+        lost: this.#members.filter(({ state }) => state === 'lost').length,
+        virtualMs: world.nowMs,
+      },
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import type { Message, NodeId, Snapshot } from '@conclave/raft'
+import type { ApplyResult } from '@conclave/store'
+import type { Batch, Recovered } from '@conclave/journal'
+
+/** What a member asks of its journal. */
+export type Asked =
+  | { readonly do: 'append'; readonly batch: Batch }
+  | { readonly do: 'snapshot'; readonly snapshot: Snapshot }
+
+/** One look at a member's replica, after each event. */
+export interface Sight {
+  readonly role: string
+  readonly term: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+}
+
+/** Whoever judges a run is told this. It sees what members do, and never says anything to them. */
+export interface Witness {
+  /** @param isTamperedWith whether bits on its disk were changed behind its back */
+  recovered(member: NodeId, recovered: Recovered, isTamperedWith: boolean): void
+  asked(member: NodeId, work: Asked): void
+  /** The journal has said that it is durable. */
+  durable(member: NodeId, work: Asked): void
+  sending(member: NodeId, message: Message): void
+  applied(member: NodeId, index: number, data: Uint8Array, result: ApplyResult): void
+}

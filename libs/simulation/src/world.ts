@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '@conclave/kernel'
+import { EventQueue } from './event-queue.ts'
+
+/** When every run begins, in ms since 1970. */
+export const epochMs = 1_700_000_000_000
+
+/** A promise of the system that was broken, and when. */
+export interface Violation {
+  /** Which of the rules of README.md. */
+  readonly rule: string
+  readonly what: string
+  readonly atMs: number
+}
+
+/**
+ * Virtual time: events in a queue, and nothing else makes time pass. What an event sets going (promises
+ * and `setImmediate`) runs before the next event, so one seed is one history.
+ */
+export class World {
+  readonly #queue = new EventQueue()
+  readonly #hash = createHash('sha256')
+  readonly #lines: string[] | undefined
+  readonly #afterEvent: (() => void)[] = []
+  #nowUs = 0
+  #eventCount = 0
+  #violation: Violation | undefined
+
+  constructor({ keepsTrace = false } = {}) {
+    this.#lines = keepsTrace ? [] : undefined
+  }
+
+  get nowUs(): number {
+    return this.#nowUs
+  }
+
+  get nowMs(): number {
+    return Math.floor(this.#nowUs / 1000)
+  }
+
+  get eventCount(): number {
+    return this.#eventCount
+  }
+
+  /** The first one found; the run ends with it. */
+  get violation(): Violation | undefined {
+    return this.#violation
+  }
+
+  get lines(): readonly string[] {
+    return this.#lines ?? []
+  }
+
+  clock(skewMs: () => number): Clock {
+    return { nowMs: () => epochMs + this.nowMs + skewMs() }
+  }
+
+  after(delayUs: number, act: () => void): void {
+    this.#queue.push(this.#nowUs + Math.max(0, Math.round(delayUs)), act)
+  }
+
+  sleep(delayUs: number): Promise<void> {
+    return new Promise((resolve) => this.after(delayUs, resolve))
+  }
+
+  /** Calls `look` after each event and all that it set going. */
+  afterEvent(look: () => void): void {
+    this.#afterEvent.push(look)
+  }
+
+  /** Notes what happened: the trace of a run, of which the hash is made. */
+  note(line: string): void {
+    const noted = `${this.#nowUs} ${line}\n`
+    this.#hash.update(noted)
+    this.#lines?.push(noted.slice(0, -1))
+  }
+
+  violate(rule: string, what: string): void {
+    if (this.#violation !== undefined) return
+    this.#violation = { rule, what, atMs: this.nowMs }
+    this.note(`broken ${rule}: ${what}`)
+  }
+
+  /** Lets time pass up to `untilUs`, or until something is broken or `isDone`. */
+  async run(untilUs: number, isDone: () => boolean = () => false): Promise<void> {
+    while (this.#violation === undefined && !isDone()) {
+      const event = this.#queue.pop(untilUs)
+      if (event === undefined) break
+      this.#nowUs = event.atUs
+      this.#eventCount++
+      try {
+        event.act()
+        await settled()
+        for (const look of this.#afterEvent) look()
+      } catch (error) {
+        this.violate('SI9', `an unexpected ${String(error)}`)
+      }
+    }
+    if (this.#violation === undefined && !isDone()) this.#nowUs = Math.max(this.#nowUs, untilUs)
+  }
+
+  traceHash(): string {
+    return this.#hash.copy().digest('hex')
+  }
+}
+
+/** Promises have run, and what was put off with `setImmediate` before this was called. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
