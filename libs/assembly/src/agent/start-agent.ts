@@ -52,6 +52,7 @@ export interface RunningAgent {
   destroy(): void
 }
 
+const tickMsUsually = 100
 /** Between SIGTERM and SIGKILL when the whole agent stops. */
 const stopGraceMs = 2000
 /** However long a task's end takes, an agent that was told to stop stops. */
@@ -68,92 +69,142 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const clock = options.clock ?? new SystemClock()
   const random = options.random ?? new SystemRandom()
   const directory = await AgentDirectory.open(options.directory)
-  let agentId = await directory.agentId()
+  const agentId = await directory.agentId()
   const runtime =
     options.runtime === undefined || options.runtime === 'memory'
       ? new MemoryRuntime({ clock, random, log })
       : options.runtime
   await runtime.recover()
+  const agent = new Agent({ options, log, clock, random, directory, agentId, runtime })
+  agent.start()
+  return agent
+}
 
-  const tickMs = options.limits?.tickMs ?? 100
-  const actor = new AgentActor({
-    agentId,
-    info: infoOf(options),
-    runtime: runtime.name,
-    ipAddress: options.ipAddress ?? '127.0.0.1',
-    clock,
-    random,
-    limits: { ...options.limits, tickMs },
-  })
-  let isRegistered = false
-  const allEnded = Promise.withResolvers<void>()
-  const driver: AgentDriver = new AgentDriver({
-    actor,
-    runtime,
-    send: (message) => link.send(message),
-    waitingBytes: () => link.waitingBytes,
-    keepAgentId: (id) => {
-      agentId = id
-      directory.keepAgentId(id)
-    },
-    onStopped: () => allEnded.resolve(),
-    log,
-  })
-  const link = new AgentLinkClient<FromAgent, ToAgent>({
-    clusterId: options.clusterId,
-    identity: options.identity,
-    masters: options.masters,
-    parse: (value) => ToAgent.parse(value),
-    onConnected: () => driver.tell({ kind: 'connected' }),
-    onDisconnected: () => {
-      isRegistered = false
-      driver.tell({ kind: 'disconnected' })
-    },
-    onMessage: (message) => {
-      if (message.type === 'registered') {
-        isRegistered = true
-        log.info({ agent: message.agentId }, 'registered with the leading master')
-      }
-      driver.tell({ kind: 'message', message })
-    },
-    log,
-    random,
-  })
-  const ticker = new Ticker(tickMs, () => driver.tell({ kind: 'tick' }))
-  link.start()
-  ticker.start()
-  let stopping: Promise<void> | undefined
+/** What an agent is made of, opened and recovered. */
+interface AgentParts {
+  readonly options: StartAgentOptions
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: Random
+  readonly directory: AgentDirectory
+  readonly agentId: string | undefined
+  readonly runtime: ContainerRuntime
+}
 
-  const cut = (): void => {
-    ticker.stop()
-    driver.cut()
-    runtime.destroyAll()
+class Agent implements RunningAgent {
+  readonly #log: Log
+  readonly #directory: AgentDirectory
+  readonly #runtime: ContainerRuntime
+  readonly #actor: AgentActor
+  readonly #driver: AgentDriver
+  readonly #link: AgentLinkClient<FromAgent, ToAgent>
+  readonly #ticker: Ticker
+  readonly #allEnded = Promise.withResolvers<void>()
+  #agentId: string | undefined
+  #isRegistered = false
+  #stopping: Promise<void> | undefined
+
+  constructor({ options, log, clock, random, directory, agentId, runtime }: AgentParts) {
+    const tickMs = options.limits?.tickMs ?? tickMsUsually
+    this.#log = log
+    this.#directory = directory
+    this.#runtime = runtime
+    this.#agentId = agentId
+    this.#actor = new AgentActor({
+      agentId,
+      info: infoOf(options),
+      runtime: runtime.name,
+      ipAddress: options.ipAddress ?? '127.0.0.1',
+      clock,
+      random,
+      limits: { ...options.limits, tickMs },
+    })
+    this.#driver = new AgentDriver({
+      actor: this.#actor,
+      runtime,
+      send: (message) => this.#link.send(message),
+      waitingBytes: () => this.#link.waitingBytes,
+      keepAgentId: (id) => this.#keepAgentId(id),
+      onStopped: () => this.#allEnded.resolve(),
+      log,
+    })
+    this.#link = new AgentLinkClient<FromAgent, ToAgent>({
+      clusterId: options.clusterId,
+      identity: options.identity,
+      masters: options.masters,
+      parse: (value) => ToAgent.parse(value),
+      onConnected: () => this.#driver.tell({ kind: 'connected' }),
+      onDisconnected: () => this.#disconnected(),
+      onMessage: (message) => this.#receive(message),
+      log,
+      random,
+    })
+    this.#ticker = new Ticker(tickMs, () => this.#driver.tell({ kind: 'tick' }))
   }
-  const stop = async (): Promise<void> => {
-    driver.tell({ kind: 'stop', graceMs: stopGraceMs })
-    const patience = setTimeout(() => allEnded.resolve(), stopWithinMs)
-    await allEnded.promise
+
+  get agentId(): string | undefined {
+    return this.#agentId
+  }
+
+  get isRegistered(): boolean {
+    return this.#isRegistered
+  }
+
+  get containers(): number {
+    return this.#actor.containerCount
+  }
+
+  start(): void {
+    this.#link.start()
+    this.#ticker.start()
+  }
+
+  setIdentity(identity: TlsIdentity): void {
+    this.#link.setIdentity(identity)
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  destroy(): void {
+    this.#link.destroy()
+    this.#cut()
+  }
+
+  async #stop(): Promise<void> {
+    this.#driver.tell({ kind: 'stop', graceMs: stopGraceMs })
+    const patience = setTimeout(() => this.#allEnded.resolve(), stopWithinMs)
+    await this.#allEnded.promise
     clearTimeout(patience)
-    await link.close()
-    cut()
-    log.info({ agent: agentId }, 'the agent has stopped')
+    await this.#link.close()
+    this.#cut()
+    this.#log.info({ agent: this.#agentId }, 'the agent has stopped')
   }
-  return {
-    get agentId() {
-      return agentId
-    },
-    get isRegistered() {
-      return isRegistered
-    },
-    get containers() {
-      return actor.containerCount
-    },
-    setIdentity: (identity) => link.setIdentity(identity),
-    stop: () => (stopping ??= stop()),
-    destroy() {
-      link.destroy()
-      cut()
-    },
+
+  #cut(): void {
+    this.#ticker.stop()
+    this.#driver.cut()
+    this.#runtime.destroyAll()
+  }
+
+  #keepAgentId(agentId: string | undefined): void {
+    this.#agentId = agentId
+    this.#directory.keepAgentId(agentId)
+  }
+
+  #disconnected(): void {
+    this.#isRegistered = false
+    this.#driver.tell({ kind: 'disconnected' })
+  }
+
+  #receive(message: ToAgent): void {
+    if (message.type === 'registered') {
+      this.#isRegistered = true
+      this.#log.info({ agent: message.agentId }, 'registered with the leading master')
+    }
+    this.#driver.tell({ kind: 'message', message })
   }
 }
 
