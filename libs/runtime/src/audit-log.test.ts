@@ -1,5 +1,4 @@
-import { appendFile, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { Redacted, utf8 } from '@conclave/kernel'
@@ -13,9 +12,9 @@ import {
   verifyAuditLog,
   type AuditDisk,
 } from './audit-log.ts'
+import { scratchDirectory } from './testing/scratch.ts'
 
-const newFile = async (): Promise<string> =>
-  join(await mkdtemp(join(tmpdir(), 'conclave-audit-')), 'audit.jsonl')
+const newFile = async (): Promise<string> => join(await scratchDirectory(), 'audit.jsonl')
 
 const record = (count: number) => ({ action: 'read', path: `dev/db/${count}`, uid: 'bob' })
 

@@ -1,5 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 
@@ -8,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
 import { ConfigInvalid, flagOf, loadConfig, secretSetting, setting, variableOf } from './config.ts'
+import { scratchDirectory } from './testing/scratch.ts'
 
 const settings = {
   agentPort: setting(z.int().min(1).max(65_535), 'a port from 1 to 65535', 5051),
@@ -20,7 +20,7 @@ const settings = {
 const fine = { dataDirectory: '/var/lib/conclave', adminPassword: 'correct horse battery' }
 
 async function fileWith(content: unknown): Promise<string> {
-  const file = join(await mkdtemp(join(tmpdir(), 'conclave-config-')), 'config.json')
+  const file = join(await scratchDirectory(), 'config.json')
   await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content))
   return file
 }

@@ -1,8 +1,6 @@
-import { mkdtemp } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 
@@ -15,6 +13,7 @@ import { HttpClient, HttpFailed, type HttpClientOptions } from './http-client.ts
 import { tlsOptions } from './link-tls.ts'
 import { RecordIoDecoder } from './record-io.ts'
 import { clusterId, identityOf } from './testing/certificates.ts'
+import { scratchDirectory } from './testing/scratch.ts'
 
 const cleanUp: (() => void)[] = []
 
@@ -135,7 +134,7 @@ describe('an HTTP client', () => {
   })
 
   test('RT14: speaks through a socket file', async () => {
-    const path = join(await mkdtemp(join(tmpdir(), 'conclave-http-')), 'a.sock')
+    const path = join(await scratchDirectory(), 'a.sock')
     const server = createServer(echo)
     cleanUp.push(() => server.close())
     await new Promise<void>((resolve) => {

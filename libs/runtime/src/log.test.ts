@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { ConclaveError, Redacted, utf8 } from '@conclave/kernel'
@@ -8,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
 import { createLogger, type Log } from './log.ts'
+import { scratchDirectory } from './testing/scratch.ts'
 
 /** Printable, and neither a line's end nor a change of direction. */
 const harmless = /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]$/u
@@ -96,7 +96,7 @@ describe('a logger', () => {
   })
 
   test('RT12: a log file is appended to, and readable by its owner alone', async () => {
-    const file = join(await mkdtemp(join(tmpdir(), 'conclave-log-')), 'master.log')
+    const file = join(await scratchDirectory(), 'master.log')
 
     createLogger({ to: { file } }).info({}, 'first')
     createLogger({ to: { file } }).info({}, 'second')

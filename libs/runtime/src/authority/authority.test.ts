@@ -1,7 +1,6 @@
 import 'reflect-metadata'
 import { createPrivateKey, generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto'
-import { chmod, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { utf8Text } from '@conclave/kernel'
@@ -20,10 +19,9 @@ import {
   validityOf,
 } from './authority.ts'
 import { loadTlsIdentity, TlsIdentityUnusable, writeTlsIdentity } from './identity.ts'
+import { scratchDirectory } from '../testing/scratch.ts'
 
 const dayMs = 86_400_000
-const directory = (): Promise<string> => mkdtemp(join(tmpdir(), 'conclave-authority-'))
-
 describe('the authority of a cluster', () => {
   test('RT3: issues certificates that say id, role and cluster, for its own hosts', async () => {
     const authority = await authorityOf()
@@ -135,7 +133,7 @@ describe('the authority of a cluster', () => {
 
 describe('an identity on disk', () => {
   test('RT4: comes back as it was written, its key readable by its owner alone', async () => {
-    const at = join(await directory(), 'tls')
+    const at = join(await scratchDirectory(), 'tls')
     const identity = await identityOf(await authorityOf(), 'master-1')
 
     await writeTlsIdentity(at, identity)
@@ -151,7 +149,7 @@ describe('an identity on disk', () => {
   })
 
   test('RT4: is refused when others may read its key, and says what to do', async () => {
-    const at = await directory()
+    const at = await scratchDirectory()
     await writeTlsIdentity(at, await identityOf(await authorityOf(), 'master-1'))
     await chmod(join(at, 'identity.pem'), 0o640)
 
@@ -159,7 +157,7 @@ describe('an identity on disk', () => {
   })
 
   test('RT4: is refused when its files do not belong together, without telling what is in them', async () => {
-    const at = await directory()
+    const at = await scratchDirectory()
     const identity = await identityOf(await authorityOf(), 'master-1')
     const other = await identityOf(await authorityOf(), 'master-1')
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
