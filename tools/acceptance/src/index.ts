@@ -14,6 +14,8 @@ export {
   type ProgramOptions,
 } from './program.ts'
 export { installClient, loginGateway, mustHavePeers, portOf } from './npm-client.ts'
+export { timesInMemory } from './process-memory.ts'
 export { answerIn, sendRaw, sendThroughTls } from './raw-socket.ts'
 export { inline, reference, resources, taskSpec, untilTerm, variable, volume } from './specs.ts'
+export { answersOf, processFacts, type Subjects, type Surface } from './surfaces.ts'
 export { until } from './until.ts'

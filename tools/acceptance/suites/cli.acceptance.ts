@@ -32,7 +32,7 @@ const put = (path: string, value: string | Uint8Array, ...flags: string[]): Prom
 /** What a command prints as JSON, once it ended well. */
 async function json<T>(...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await conclave(...args, '--json')
-  expect({ code, stderr }, args.join(' ')).toEqual({ code: 0, stderr: '' })
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' })
   return JSON.parse(stdout) as T
 }
 
@@ -166,9 +166,10 @@ describe('the exit code says what came of it:', () => {
       ['run', cluster.home.file('no-such-file.json')],
     ]) {
       const { code, stderr } = await conclave(...args)
-      expect({ code, said: /^conclave: .+/.test(stderr) }, args.join(' ')).toEqual({
+      expect({ args, code, stderr }).toEqual({
+        args,
         code: 3,
-        said: true,
+        stderr: expect.stringMatching(/^conclave: .+/),
       })
     }
   })
@@ -370,7 +371,8 @@ describe('help', () => {
     expect(whole.stdout).toMatch(/Exit codes: 0 done[^]*Completion:/)
     for (const command of ['up', 'run', 'secret put', 'task exec']) {
       const { code, stdout } = await conclave(...command.split(' '), '--help')
-      expect({ code, hasExample: /Examples?:\n {2}/.test(stdout) }, command).toEqual({
+      expect({ command, code, hasExample: /Examples?:\n {2}/.test(stdout) }).toEqual({
+        command,
         code: 0,
         hasExample: true,
       })
@@ -381,7 +383,8 @@ describe('help', () => {
   test('completes commands in the shell', async () => {
     for (const shell of ['bash', 'zsh', 'fish', 'powershell']) {
       const { code, stdout } = await conclave('complete', shell)
-      expect({ code, isScript: /conclave/.test(stdout) }, shell).toEqual({
+      expect({ shell, code, isScript: /conclave/.test(stdout) }).toEqual({
+        shell,
         code: 0,
         isScript: true,
       })
