@@ -37,6 +37,7 @@ export async function up(options: UpOptions): Promise<number> {
     mode: options.processes === true ? 'processes' : 'one process',
     masters: options.masters,
     agents: options.agents,
+    signal: whenEnded(ended),
     onLost: (id, why) => {
       process.stderr.write(
         `conclave: ${id} ended by itself (${why}); see ${directory}/logs/${id}.log\n`,
@@ -131,6 +132,15 @@ function whereTo(data: UpOptions['data']): { directory: string; isKept: boolean 
   }
   const directory = data === true ? join(homedir(), '.conclave', 'cluster') : resolve(data)
   return { directory, isKept: true }
+}
+
+function whenEnded(ended: Promise<void>): AbortSignal {
+  const controller = new AbortController()
+  void ended.then(() => {
+    controller.abort(new CommandFailed('failed', 'stopped before the cluster was ready'))
+    return undefined
+  })
+  return controller.signal
 }
 
 /** One Ctrl-C may arrive twice: from the terminal, and passed on by npm. */

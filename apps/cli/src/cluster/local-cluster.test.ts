@@ -69,6 +69,22 @@ describe('a local cluster', () => {
     ])
   })
 
+  test('does not wait for those who wait for the one that did not start', async () => {
+    const { members, failing } = scripted(four)
+    failing.add('m1')
+    const waiting = {
+      id: 's2',
+      kind: 'scheduler' as const,
+      directory: '/cluster/s2',
+      start: (signal?: AbortSignal) =>
+        new Promise<never>((_, reject) => {
+          signal?.addEventListener('abort', () => reject(new Error('given up')))
+        }),
+    }
+
+    await expect(start([...members, waiting])).rejects.toThrow('m1 did not start')
+  })
+
   test('kills a member without a word, and starts it again on its directory', async () => {
     const { told, members } = scripted(four)
     const cluster = await start(members)

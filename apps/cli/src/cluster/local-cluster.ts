@@ -13,6 +13,8 @@ export interface LocalClusterOptions {
   readonly members: readonly MemberPlan[]
   /** Called when a member ended and nobody had asked for it. */
   readonly onLost: (id: string, why: string) => void
+  /** Whether it is still wanted. */
+  readonly signal?: AbortSignal
 }
 
 /** A cluster that this command started and may also hurt. */
@@ -36,11 +38,24 @@ export class LocalCluster {
   /** Starts all members at once. When one cannot, the others are stopped, and its reason is thrown. */
   static async start(options: LocalClusterOptions): Promise<LocalCluster> {
     const cluster = new LocalCluster(options)
-    const starts = options.members.map(({ id }) => cluster.restart(id))
-    const failure = (await Promise.allSettled(starts)).find(({ status }) => status === 'rejected')
-    if (failure?.status !== 'rejected') return cluster
-    await cluster.stop()
-    throw failure.reason
+    const giveUp = new AbortController()
+    const unwanted = (): void => giveUp.abort()
+    options.signal?.addEventListener('abort', unwanted)
+    const starts = options.members.map(({ id }) => cluster.restart(id, giveUp.signal))
+    try {
+      await Promise.all(starts)
+      options.signal?.throwIfAborted()
+      return cluster
+    } catch (error) {
+      // Some may wait for whoever did not start.
+      giveUp.abort()
+      await Promise.allSettled(starts)
+      await cluster.stop()
+      options.signal?.throwIfAborted()
+      throw error
+    } finally {
+      options.signal?.removeEventListener('abort', unwanted)
+    }
   }
 
   get members(): readonly MemberPlan[] {
@@ -64,9 +79,9 @@ export class LocalCluster {
   }
 
   /** Starts a member that does not run, on what it left on its disk. */
-  async restart(member: string): Promise<void> {
+  async restart(member: string, signal?: AbortSignal): Promise<void> {
     const running = await this.#plan(member)
-      .start()
+      .start(signal)
       .catch((error: unknown) => {
         throw named(member, error)
       })

@@ -21,6 +21,6 @@ export interface MemberPlan {
   readonly kind: Kind
   /** Its own directory: what it keeps is there. */
   readonly directory: string
-  /** Resolves once it runs; it may still be looking for the others. */
-  readonly start: () => Promise<Member>
+  /** Resolves once it runs; it may still be looking for the others. Gives up when `signal` says so. */
+  readonly start: (signal?: AbortSignal) => Promise<Member>
 }

@@ -46,14 +46,15 @@ function plan(
     id,
     kind,
     directory: own,
-    start: () => {
+    start: (signal) => {
       writePrivateJson(configFile, {
         dataDirectory: own,
         masters: addresses,
         stopWithInput: true,
         ...more,
       })
-      return startProcess({ id, kind, configFile, logFile: logFile(directory, id) })
+      const options = { id, kind, configFile, logFile: logFile(directory, id) }
+      return startProcess({ ...options, ...(signal && { signal }) })
     },
   }
 }

@@ -14,6 +14,8 @@ export interface ProcessOptions {
   readonly kind: Kind
   readonly configFile: string
   readonly logFile: string
+  /** A process that is not ready by then is killed. */
+  readonly signal?: AbortSignal
 }
 
 /** Starts one app by the Node that runs this one, and lets it go only when this process ends. */
@@ -29,7 +31,9 @@ export async function startProcess(options: ProcessOptions): Promise<Member> {
   })
   closeSync(log)
   const member = new ProcessMember(child, options)
-  await member.ready
+  const giveUp = (): void => void child.kill('SIGKILL')
+  options.signal?.addEventListener('abort', giveUp)
+  await member.ready.finally(() => options.signal?.removeEventListener('abort', giveUp))
   return member
 }
 
@@ -92,10 +96,10 @@ async function whenReady(stream: AsyncIterable<Uint8Array>, onReady: () => void)
   }
 }
 
+/** In the app's own words, or with the end of its log when it had none. */
 function neverReady(id: string, why: string, logFile: string): CommandFailed {
-  const tail = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-3).join('\n  ')
-  return new CommandFailed(
-    'failed',
-    `${id} did not start (${why}); the end of ${logFile}:\n  ${tail}`,
-  )
+  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n')
+  const said =
+    lines.findLast((line) => line.startsWith('conclave-')) ?? lines.slice(-3).join('\n  ')
+  return new CommandFailed('failed', `${id} did not start (${why}); in ${logFile}:\n  ${said}`)
 }

@@ -17,6 +17,8 @@ export interface LocalClusterPlan {
   readonly isKept: boolean
   /** Called when a member ends and nobody had asked for it. */
   readonly onLost: (id: string, why: string) => void
+  /** Whether it is still wanted. */
+  readonly signal?: AbortSignal
 }
 
 export interface StartedCluster {
@@ -48,7 +50,14 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
   const options = { directory, manifest, addresses }
   const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)
   return {
-    cluster: await LocalCluster.start({ directory, context, mode, members, onLost }),
+    cluster: await LocalCluster.start({
+      directory,
+      context,
+      mode,
+      members,
+      onLost,
+      ...(plan.signal && { signal: plan.signal }),
+    }),
     addresses,
   }
 }
