@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { linesOf } from '@conclave/runtime'
 import { compileCache } from '../compile-cache.ts'
@@ -29,8 +29,9 @@ export async function startProcess(options: ProcessOptions): Promise<Member> {
     detached: process.platform !== 'win32',
     env: { NODE_COMPILE_CACHE: compileCache, ...withoutConclave(process.env) },
   })
+  const told = { ...options, logFrom: fstatSync(log).size }
   closeSync(log)
-  const member = new ProcessMember(child, options)
+  const member = new ProcessMember(child, told)
   const giveUp = (): void => void child.kill('SIGKILL')
   options.signal?.addEventListener('abort', giveUp)
   await member.ready.finally(() => options.signal?.removeEventListener('abort', giveUp))
@@ -49,7 +50,10 @@ class ProcessMember implements Member {
   readonly #ended: Promise<void>
   #isWanted = true
 
-  constructor(child: ChildProcess, { id, logFile }: ProcessOptions) {
+  constructor(
+    child: ChildProcess,
+    { id, logFile, logFrom }: ProcessOptions & { readonly logFrom: number },
+  ) {
     this.#child = child
     this.pid = child.pid ?? 0
     const ready = Promise.withResolvers<void>()
@@ -60,12 +64,14 @@ class ProcessMember implements Member {
     this.#ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         const why = signal ?? `exit code ${code}`
-        if (!isReady) ready.reject(neverReady(id, why, logFile))
+        if (!isReady) ready.reject(neverReady(id, why, { logFile, logFrom }))
         else if (this.#isWanted) lost.resolve(why)
         resolve()
       })
     })
-    child.once('error', (error) => ready.reject(neverReady(id, error.message, logFile)))
+    child.once('error', (error) =>
+      ready.reject(neverReady(id, error.message, { logFile, logFrom })),
+    )
     child.stdin?.on('error', () => undefined)
     if (child.stdout === null) return
     void whenReady(child.stdout, () => {
@@ -97,8 +103,13 @@ async function whenReady(stream: AsyncIterable<Uint8Array>, onReady: () => void)
 }
 
 /** In the app's own words, or with the end of its log when it had none. */
-function neverReady(id: string, why: string, logFile: string): CommandFailed {
-  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n')
+function neverReady(
+  id: string,
+  why: string,
+  { logFile, logFrom }: { readonly logFile: string; readonly logFrom: number },
+): CommandFailed {
+  // What stands before belongs to earlier starts.
+  const lines = readFileSync(logFile).subarray(logFrom).toString('utf8').trimEnd().split('\n')
   const said =
     lines.findLast((line) => line.startsWith('conclave-')) ?? lines.slice(-3).join('\n  ')
   return new CommandFailed('failed', `${id} did not start (${why}); in ${logFile}:\n  ${said}`)
