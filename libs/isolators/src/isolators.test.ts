@@ -56,6 +56,13 @@ const threeValues = () => [secretOf('one'), secretOf('two'), secretOf('three')]
 const planOfSize = (sizeBytes: number) =>
   planOf(commandOf(), containerOf(volume('db')), [new Redacted(new Uint8Array(sizeBytes))])
 
+/** With that many files of 1 MiB each. */
+const planOfMany = (count: number) => {
+  const volumes = Array.from({ length: count }, (_, index) => volume(`db${index}`))
+  const values = volumes.map(() => new Redacted(new Uint8Array(1_048_576)))
+  return planOf(commandOf(), containerOf(...volumes), values)
+}
+
 describe('environment_secret', () => {
   test('IS1: a secret is exactly its bytes, a trailing newline too', () => {
     const plan = planOf(commandOf(secret('DB')), undefined, [secretOf('s3cr3t\n')])
@@ -241,12 +248,6 @@ describe('volume/secret', () => {
   })
 
   test('IS8: all files of a container have a limit together', () => {
-    const planOfMany = (count: number) => {
-      const volumes = Array.from({ length: count }, (_, index) => volume(`db${index}`))
-      const values = volumes.map(() => new Redacted(new Uint8Array(1_048_576)))
-      return planOf(commandOf(), containerOf(...volumes), values)
-    }
-
     expect(planOfMany(8)).toContainEqual(expect.objectContaining({ sizeBytes: 8 * 1_048_576 }))
     expect(refusalOf(() => planOfMany(9))).toMatchObject({
       code: 'SECRET_TOO_LARGE',
