@@ -12,6 +12,7 @@ export type {
   RecordChange,
 } from './effect.ts'
 export type { OperatorAnswer } from './operator-view.ts'
+export { executorProblem, taskProblem } from './validation.ts'
 export { defaultClusterLimits, type ClusterLimits } from './limits.ts'
 export {
   AgentRecord,

@@ -221,6 +221,23 @@ describe('a spec', () => {
     }
   }
 
+  test('MA8: what the cluster would refuse at every launch is refused at once', async () => {
+    const secret = referring('dev/db')
+    const absolute = { container_path: '/s/file', mode: 'RO', source: { type: 'SECRET', secret } }
+    const refused = submit({
+      ...specOf(),
+      container: { type: 'MESOS', volumes: [absolute] },
+    })
+    await expect(refused).rejects.toMatchObject({
+      code: 'spec.invalid',
+      message: expect.stringContaining('relative to the sandbox') as string,
+    })
+    await expect(submit({ ...specOf(), max_completion_time: { nanoseconds: -1 } })).rejects.toThrow(
+      'non-negative',
+    )
+    expect(await cluster.settle(cluster.follower.actor.runs.list(root))).toEqual([])
+  })
+
   test('MA8: may refer to a secret that does not exist yet', async () => {
     expect(await submit(specOf(secretVariable(referring('dev/later'))))).toMatchObject({
       state: 'PENDING',

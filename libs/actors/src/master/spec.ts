@@ -1,3 +1,4 @@
+import { defaultClusterLimits, executorProblem, taskProblem } from '@conclave/cluster'
 import {
   CallMalformed,
   idProblem,
@@ -70,6 +71,15 @@ function checkTask(spec: TaskSpec, sizeBytesMax: number): void {
   }
   if (spec.container !== undefined) checkContainer(spec.container, sizeBytesMax)
   checkWhole(spec)
+  checkLaunchable(spec)
+}
+
+/** What the cluster would refuse at every launch would wait for ever. Its ids are given at the launch. */
+function checkLaunchable(spec: TaskSpec): void {
+  const ids = { task_id: { value: 'run' }, agent_id: { value: 'agent' } }
+  const task = { ...spec, ...ids }
+  const problem = taskProblem(task, 'agent', defaultClusterLimits) ?? executorProblem(task)
+  if (problem !== undefined) throw new SpecInvalid('the spec', problem)
 }
 
 function checkResources({ resources }: TaskSpec): void {
