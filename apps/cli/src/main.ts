@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
 import { ConclaveError } from '@conclave/kernel'
+import { guardProcess } from '@conclave/runtime'
 import { exitCode, failureIn } from './failure.ts'
 import { conclave } from './program.ts'
+
+guardProcess()
 
 // `conclave … | head` closes the pipe early: that is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

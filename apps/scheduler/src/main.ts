@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { runApp, thisProcess } from '@conclave/assembly'
+import { guardProcess } from '@conclave/runtime'
 import { settings } from './config.ts'
 import { wire } from './wire.ts'
 
+guardProcess()
 const code = await runApp(
   {
     name: 'conclave-scheduler',

@@ -63,6 +63,7 @@ export {
   type Sources,
 } from './config.ts'
 export { MicroBatch, Ticker, type Timers } from './drive.ts'
+export { guardProcess } from './guard-process.ts'
 export { writeWhole } from './whole-file.ts'
 export { BodyTooLarge, Callers, takeBodiesAsBytes } from './front-door.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
