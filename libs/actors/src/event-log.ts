@@ -41,7 +41,10 @@ export class EventLog {
     return `${this.#prefix}${this.#next - 1}`
   }
 
-  async *follow(lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<ConclaveEvent> {
+  async *follow(
+    lastEventId: string | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<ConclaveEvent> {
     let position = this.#positionAfter(lastEventId)
     if (position === undefined) {
       position = this.#floor

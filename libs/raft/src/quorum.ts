@@ -11,10 +11,7 @@ export type Halves = Pick<ConfState, 'voters' | 'votersOutgoing'>
  *
  * @param acked what a voter acknowledged, 0 when it is unknown
  */
-function majorityCommitted(
-  voters: readonly NodeId[],
-  acked: (id: NodeId) => number,
-): number {
+function majorityCommitted(voters: readonly NodeId[], acked: (id: NodeId) => number): number {
   if (voters.length === 0) return Number.POSITIVE_INFINITY
   // Ascending by insertion: groups have three to seven members.
   const ascending: number[] = []
