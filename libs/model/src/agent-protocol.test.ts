@@ -26,6 +26,23 @@ describe('MO11: what master and agent say to each other', () => {
     expect(JSON.stringify(launch)).toContain('ZW52')
   })
 
+  test('threat:RF-08: an agent asks for few secrets at once, since each may cost a megabyte', () => {
+    const one = { secret: { type: 'REFERENCE', reference: { name: 'dev/db' } }, purpose: 'env DB' }
+    const asking = (count: number, publicKey = Buffer.alloc(32).toString('base64')): object => ({
+      type: 'resolve',
+      requestId: 'r',
+      frameworkId: 'f',
+      taskId: 't',
+      containerId: 'c',
+      publicKey,
+      secrets: Array.from({ length: count }, () => one),
+    })
+
+    expect(FromAgent.safeParse(asking(16)).success).toBe(true)
+    expect(FromAgent.safeParse(asking(17)).success).toBe(false)
+    expect(FromAgent.safeParse(asking(1, 'AAAA')).success).toBe(false)
+  })
+
   test('a registration has what the agent runs, and no name: that is in the certificate', () => {
     const message = FromAgent.parse({
       type: 'register',

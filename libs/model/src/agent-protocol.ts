@@ -46,7 +46,7 @@ const ResolveRequest = z.object({
   ...task,
   containerId: id,
   /** base64 of a one-time X25519 key, 32 bytes, drawn for this container. */
-  publicKey: z.base64(),
+  publicKey: z.base64().length(44),
   secrets: z
     .array(
       z.object({
@@ -55,6 +55,8 @@ const ResolveRequest = z.object({
         purpose: z.string().max(4200),
       }),
     )
+    // Every one of them may be a megabyte of the master's memory and of its answer.
+    .max(16)
     .readonly(),
 })
 
