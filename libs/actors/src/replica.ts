@@ -62,6 +62,10 @@ export interface ReplicaLimits {
    * and all masters together must not have more at once, or a resend could be taken for a new one.
    */
   readonly proposalsMax: number
+  /** How much of the log goes to a peer in one message: at least one entry, whatever its size. */
+  readonly messageSizeBytes: number
+  /** How many such messages may be on their way to a peer. */
+  readonly inflightMessages: number
   /** How long a snapshot may be on its way to a peer before it is taken for lost, and sent again. */
   readonly snapshotSendTicks: number
   /** A snapshot is taken after this many applied entries … */
@@ -77,6 +81,8 @@ export const defaultReplicaLimits: ReplicaLimits = {
   heartbeatTicks: 1,
   deadlineTicks: 400,
   proposalsMax: 1024,
+  messageSizeBytes: 1024 * 1024,
+  inflightMessages: 256,
   snapshotSendTicks: 300,
   snapshotEntries: 10_000,
   snapshotBytes: 64 * 1024 * 1024,
@@ -176,10 +182,10 @@ export class Replica {
       heartbeatTick: this.#limits.heartbeatTicks,
       storage: this.#storage,
       applied: base.meta.index,
-      maxSizePerMsg: 1024 * 1024,
+      maxSizePerMsg: this.#limits.messageSizeBytes,
       maxCommittedSizePerReady: 64 * 1024 * 1024,
       maxUncommittedEntriesSize: 256 * 1024 * 1024,
-      maxInflightMsgs: 256,
+      maxInflightMsgs: this.#limits.inflightMessages,
       maxInflightBytes: 64 * 1024 * 1024,
       random: options.random,
     })

@@ -54,7 +54,7 @@ export class Client {
 
   async #ask(): Promise<void> {
     const { history, id, dice, members, world } = this.#options
-    if (dice.permille(50) || this.#member.state !== 'up') this.#member = dice.pick(members)
+    if (dice.permille(200) || this.#member.state !== 'up') this.#member = dice.pick(members)
     if (this.#member.state === 'up') {
       const operation = history.call(id, this.#draw())
       const answer = await this.#answerTo(operation)

@@ -1,9 +1,13 @@
-/** Whom a fault hits: a member, or whoever is in this role when the time has come. */
+/**
+ * Whom a fault hits: a member, whoever is in this role when the time has come, or whoever becomes leader
+ * next, before anybody hears of it. Faults of one time hit the same next leader.
+ */
 export type Target = number | 'leader' | 'follower' | 'next-leader'
 
 /**
  * When an armed crash strikes: at once, or as soon as its target has written a record, has synced one
- * (and told nobody yet), is in the middle of a write, saves a snapshot, becomes leader, or recovers.
+ * (and told nobody yet), is in the middle of a write, saves a snapshot, has just become leader, has
+ * committed its first entry as one, or recovers.
  */
 export const moments = [
   'now',
@@ -12,6 +16,7 @@ export const moments = [
   'writing',
   'saving',
   'leading',
+  'committing',
   'recovering',
 ] as const
 export type Moment = (typeof moments)[number]

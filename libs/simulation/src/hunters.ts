@@ -58,17 +58,30 @@ export const hunters = {
       { atMs: atMs + 900, do: 'crash', who, when: 'recovering', power: true, downMs: 100 },
     ]
   },
-  /** Leaders die young, each with an entry that few have seen (Raft, Figure 8). */
+  /**
+   * Raft's Figure 8: two leaders in turn write what nobody else has, and die; a third spreads the entry of
+   * the first, which is not committed by that, and dies before it has spread one of its own.
+   */
   'figure-8': (dice: Dice, atMs: number): Planned[] => {
-    const downMs = dice.between(400, 1_200)
-    const powerful = { do: 'crash', when: 'leading', power: true, downMs } as const
+    const dies = { do: 'crash', power: true } as const
+    const mute = { do: 'cut', way: 'out' } as const
     return [
-      { atMs, do: 'crash', who: 'leader', when: 'written', power: true, downMs },
-      { atMs: atMs + 1, ...powerful, who: 'next-leader' },
-      { atMs: atMs + 700, ...powerful, who: 'next-leader' },
-      { atMs: atMs + 1_400, ...powerful, who: 'next-leader' },
+      { atMs, ...mute, who: 'leader', forMs: 600 },
+      { atMs: atMs + 400, ...dies, who: 'leader', when: 'now', downMs: dice.between(500, 800) },
+      { atMs: atMs + 401, ...mute, who: 'next-leader', forMs: 300 },
+      { atMs: atMs + 401, ...dies, who: 'next-leader', when: 'synced', downMs: 1_800 },
+      { atMs: atMs + 402, ...dies, who: 'next-leader', when: 'committing', downMs: 3_000 },
     ]
   },
+  /** Each new leader is cut off as soon as it is one, and comes back among the entries of others. */
+  'leaders-in-turn': (dice: Dice, atMs: number): Planned[] =>
+    [1, 2, 3].map((turn) => ({
+      atMs: atMs + turn,
+      do: 'cut',
+      who: 'next-leader',
+      way: dice.pick(['both', 'in', 'out'] as const),
+      forMs: dice.between(300, 900),
+    })),
 } as const
 
 export type Hunter = keyof typeof hunters

@@ -29,6 +29,8 @@ export interface MemberOptions {
   readonly witness: Witness
   readonly send: (message: Message) => void
   readonly emit: (member: NodeId, draft: EventDraft) => void
+  /** It has just become leader, and has told nobody yet. */
+  readonly onLeading: (leader: Member) => void
   readonly limits: Partial<ReplicaLimits>
   readonly segmentSizeBytes: number
   readonly diskManners: DiskManners
@@ -67,6 +69,7 @@ export class Member {
   #armed: readonly { readonly moment: Moment; readonly crash: Crash }[] = []
   #recoveryCutAfter: number | undefined
   #failsNextSync = false
+  #commitAtElection = Infinity
 
   constructor(options: MemberOptions) {
     this.#options = options
@@ -186,9 +189,17 @@ export class Member {
 
   hasRole(role: string, term: number): void {
     this.note(`is ${role} in term ${term}`)
+    this.#commitAtElection = role === 'leader' ? (this.replica?.commitIndex ?? 0) : Infinity
     if (role !== 'leader') return
-    // Some time between its first entry and the first answer to it.
-    this.#options.world.after(this.dice.around(2_000), () => this.#reach('leading'))
+    this.#options.onLeading(this)
+    // Some time between its first message and the commit of its first entry.
+    const delayUs = this.dice.around(this.dice.pick([500, 3_000, 15_000]))
+    this.#options.world.after(delayUs, () => this.#reach('leading'))
+  }
+
+  /** An event is over, and all that it set going. */
+  hasTurned(): void {
+    if ((this.sight?.commitIndex ?? 0) > this.#commitAtElection) this.#reach('committing')
   }
 
   hasLostPower(): void {
@@ -232,6 +243,7 @@ export class Member {
   #end(isPowerCut: boolean): void {
     this.#process?.kill()
     this.#process = undefined
+    this.#commitAtElection = Infinity
     if (isPowerCut) this.disk = this.disk.crash(this.dice)
     else this.disk.cutPowerAfter(Number.POSITIVE_INFINITY)
     this.state = 'down'

@@ -6,6 +6,9 @@ import { directory, type Member } from './member.ts'
 import { perfectNetwork, type Network } from './network.ts'
 import type { World } from './world.ts'
 
+/** A fault that hits one member. */
+type Hit = Exclude<Planned, { readonly do: 'split' | 'transfer' }>
+
 /** Carries out a plan of faults, and undoes them in the end. */
 export class Nemesis {
   readonly #world: World
@@ -13,6 +16,8 @@ export class Nemesis {
   readonly #members: readonly Member[]
   readonly #dice: Dice
   readonly #undo = new Set<() => void>()
+  /** What the next leaders have to expect, in this order. */
+  #awaitingLeader: readonly Hit[] = []
   #isOver = false
 
   constructor(o: { world: World; network: Network; members: readonly Member[]; dice: Dice }) {
@@ -35,6 +40,7 @@ export class Nemesis {
   /** All is well again, and stays so: everybody who can starts. */
   heal(): void {
     this.#isOver = true
+    this.#awaitingLeader = []
     this.#world.note('heal')
     for (const undo of this.#undo) undo()
     this.#network.manners = perfectNetwork
@@ -47,18 +53,26 @@ export class Nemesis {
     }
   }
 
+  /** Somebody has become leader, and nobody has heard of it. */
+  leads(member: Member): void {
+    const waiting = this.#awaitingLeader
+    const its = waiting.filter(({ atMs }) => atMs === waiting[0]?.atMs)
+    this.#awaitingLeader = waiting.slice(its.length)
+    for (const planned of its) this.#hit(member, planned)
+  }
+
   #carryOut(planned: Planned): void {
     if (planned.do === 'split') return this.#split(planned)
     if (planned.do === 'transfer') return this.#leader()?.replica?.transferLeadership(planned.to)
-    if (planned.do === 'crash' && planned.who === 'next-leader') {
-      for (const member of this.#members) this.#arm(member, planned)
+    if (planned.who === 'next-leader') {
+      this.#awaitingLeader = [...this.#awaitingLeader, planned]
       return
     }
     const member = this.#find(planned.who)
     if (member !== undefined) this.#hit(member, planned)
   }
 
-  #hit(member: Member, fault: Exclude<Fault, { do: 'split' | 'transfer' }>): void {
+  #hit(member: Member, fault: Hit): void {
     switch (fault.do) {
       case 'crash':
         return this.#arm(member, fault)

@@ -64,9 +64,10 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
       'snapshot-race',
       'torn-tail',
       'figure-8',
+      'leaders-in-turn',
       'frozen-leader',
     ],
-    huntEveryMs: 1_500,
+    huntEveryMs: 3_000,
   },
   mixed: {
     faults: {
@@ -90,6 +91,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
       'snapshot-race',
       'torn-tail',
       'figure-8',
+      'leaders-in-turn',
       'frozen-leader',
     ],
     huntEveryMs: 5_000,

@@ -16,7 +16,13 @@ describe('a run', () => {
     async (profile) => {
       let crashCount = 0
       for (const seed of [1, 2, 3]) {
-        const { violation, counts } = await simulate({ seed, profile, ...brief, isBlackBox: true })
+        const { violation, counts } = await simulate({
+          seed,
+          profile,
+          clientCount: 2,
+          durationMs: 9_000,
+          isBlackBox: true,
+        })
 
         expect({ seed, violation }).toEqual({ seed, violation: undefined })
         // One in which nothing happens would prove nothing.

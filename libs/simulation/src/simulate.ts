@@ -91,9 +91,11 @@ class Simulation {
     const network = networkManners(profile, dice)
     const disk = diskManners(profile, dice)
     const limits: Partial<ReplicaLimits> = {
-      deadlineTicks: 60,
+      deadlineTicks: dice.pick([15, 60]),
       snapshotSendTicks: 30,
       proposalsMax: dice.pick([1, 8, 64]),
+      messageSizeBytes: dice.pick([0, 1024, 1024 * 1024]),
+      inflightMessages: dice.pick([1, 4, 256]),
       snapshotEntries: dice.pick([8, 25, 100]),
       trailingEntries: dice.pick([1, 4, 20]),
     }
@@ -132,6 +134,7 @@ class Simulation {
         parts: { ...liveParts, ...options.parts },
         witness,
         send: (message) => links.send(message),
+        onLeading: (leader) => this.#nemesis.leads(leader),
         emit: (from, draft) => this.#leaks.event(from, draft),
         limits,
         segmentSizeBytes,
@@ -243,8 +246,10 @@ class Simulation {
   }
 
   #look(): void {
-    for (const { nodeId, sight } of this.#members) {
+    for (const member of this.#members) {
+      const { nodeId, sight } = member
       if (sight !== undefined) this.#raft.seen(nodeId, sight)
+      member.hasTurned()
     }
   }
 

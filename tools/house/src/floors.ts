@@ -45,7 +45,7 @@ export const floors: Readonly<Record<Layer, Floor>> = {
   tool: {
     standsOn: ['tool', 'app', 'lab', 'edge', 'actor', 'core', 'words', 'ground', 'kit'],
     isPure: false,
-    rooms: ['house', 'acceptance', 'bench', 'corpus', 'simulate'],
+    rooms: ['house', 'acceptance', 'bench', 'corpus', 'simulate', 'mutants'],
   },
 }
 

@@ -1,0 +1,1 @@
+export { mutants, type Mutant } from './table.ts'

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import type { Mutant } from './table.ts'
+
+/** What is meant to catch mistakes. */
+export const netNames = ['corpus', 'simulation', 'unit'] as const
+export type NetName = (typeof netNames)[number]
+
+export interface Catch {
+  readonly isCaught: boolean
+  readonly seconds: number
+  /** By what, in a few words: a file and line, a rule and a seed, a test. */
+  readonly by: string
+}
+
+export interface NetOptions {
+  /** The root of the copy. */
+  readonly root: string
+  /** Where the data files of others lie, if they do. */
+  readonly corpus: string | undefined
+  readonly simulationSeconds: number
+}
+
+/** Casts one net, or answers undefined when it does not reach there. */
+export async function cast(
+  net: NetName,
+  mutant: Mutant,
+  { root, corpus, simulationSeconds }: NetOptions,
+): Promise<Catch | undefined> {
+  const room = mutant.file.split('/').slice(0, 2).join('/')
+  switch (net) {
+    case 'corpus': {
+      if (room !== 'libs/raft' || corpus === undefined) return undefined
+      const { output, ...run } = await node(join(root, 'tools/corpus'), ['src/main.ts', corpus], 30)
+      return { ...run, by: /^\S+\.txt:\d+: \S+/m.exec(output)?.[0] ?? lastLine(output) }
+    }
+    case 'simulation': {
+      const { output, ...run } = await node(
+        join(root, 'tools/mutants'),
+        ['src/hunt.ts', String(simulationSeconds)],
+        simulationSeconds + 40,
+      )
+      const found = /\{"seed":.*\}/.exec(output)?.[0]
+      const { seed, profile, rule } = JSON.parse(found ?? '{}') as Record<string, string | number>
+      return {
+        ...run,
+        by:
+          rule === undefined
+            ? run.isCaught
+              ? lastLine(output)
+              : `${seed ?? 0} seeds`
+            : `${rule}, ${profile ?? ''} ${seed ?? ''}`,
+      }
+    }
+    default: {
+      const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+      const { output, ...run } = await node(
+        join(root, room),
+        [vitest, 'run', '--bail', '1', '--no-color'],
+        180,
+      )
+      return { ...run, by: /FAIL +(.+)/.exec(output)?.[1]?.slice(0, 120) ?? lastLine(output) }
+    }
+  }
+}
+
+interface Run {
+  readonly isCaught: boolean
+  readonly seconds: number
+  readonly output: string
+}
+
+/** A process that fails, or that does not come to an end, has caught something. */
+function node(cwd: string, args: readonly string[], secondsMax: number): Promise<Run> {
+  const startedAt = performance.now()
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd, timeout: secondsMax * 1000 })
+    let output = ''
+    const take = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-200_000)
+    }
+    child.stdout.on('data', take)
+    child.stderr.on('data', take)
+    child.on('error', reject)
+    child.on('close', (code) => {
+      const seconds = (performance.now() - startedAt) / 1000
+      if (code === null) output += '\ndoes not come to an end'
+      resolve({ isCaught: code !== 0, seconds, output })
+    })
+  })
+}
+
+const lastLine = (text: string): string =>
+  text.trim().split('\n').at(-1)?.trim().slice(0, 120) ?? ''

@@ -1,0 +1,46 @@
+import { netNames, type Catch, type NetName } from './nets.ts'
+import type { Mutant } from './table.ts'
+
+export interface Result {
+  readonly mutant: Mutant
+  readonly catches: Readonly<Partial<Record<NetName, Catch>>>
+}
+
+const head = `# Mutants
+
+Tests are believed because they fail. Each line of this table is one wrong line in the core, the replica, the journal or the
+store, and says which net noticed it, how soon, and by what: the data-driven tests of etcd-io/raft (\`npm run corpus\`), the
+simulation (\`npm run simulate\`), or the tests of the room that the line is in. Written by \`npm run mutants -- --write\`; times are
+those of one run on a busy machine with two cores.
+`
+
+/** The whole table as a document. */
+export function describeResults(results: readonly Result[]): string {
+  const rows = results.map(({ mutant, catches }) => {
+    const cells = netNames.map((net) => cell(catches[net]))
+    return `| \`${mutant.name}\` | ${mutant.breaks} | ${cells.join(' | ')} |`
+  })
+  const counts = netNames.map((net) => {
+    const tried = results.filter(({ catches }) => catches[net] !== undefined)
+    const caught = tried.filter(({ catches }) => catches[net]?.isCaught)
+    return `${net} ${caught.length} of ${tried.length}`
+  })
+  const alive = results.filter(({ catches }) =>
+    netNames.every((net) => catches[net]?.isCaught !== true),
+  )
+  return [
+    head,
+    `${results.length} mutants, ${alive.length} alive. Caught: ${counts.join(', ')}.`,
+    '',
+    `| mutant | what goes wrong | ${netNames.join(' | ')} |`,
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
+}
+
+function cell(caught: Catch | undefined): string {
+  if (caught === undefined) return ''
+  const by = caught.by.replaceAll('|', '\\|')
+  return caught.isCaught ? `**${caught.seconds.toFixed(1)} s** ${by}` : `no (${by})`
+}
