@@ -160,6 +160,18 @@ describe('a secret', () => {
     expect((await replace('lost', 'W/"1"')).statusCode).toBe(400)
   })
 
+  test.each(['version=1&version=2', 'list=true&list=false'])(
+    'DC2 threat:AU-14: %s is refused, not chosen from',
+    async (query) => {
+      const front = new Front()
+      await front.ask('PUT', secretUrl('dev/db'), { body: { value: 'one' } })
+
+      const answer = await front.ask('GET', `${secretUrl('dev/db')}?${query}`)
+
+      expect(shown(answer)).toEqual(denied(400, 'Bad Request', 'ERR_INVALID_DATA'))
+    },
+  )
+
   test.each(['PATCH', 'DELETE', 'GET'] as const)('DC3: %s of none is 404', async (method) => {
     const body = method === 'PATCH' ? { value: 'x' } : undefined
     const answer = await new Front().ask(method, secretUrl('a'), { body })

@@ -22,6 +22,7 @@ export const secretsRoutes =
     app.get(`${base}*`, async (request, reply) => {
       const id = secretId(request)
       if (typeof id !== 'string') return refuse(reply, id)
+      if (isOfTwoMinds(request)) return refuse(reply, twice)
       if (wantsList(request)) {
         return list(reply, await secrets.list(caller(request), parseSecretFolder(id)))
       }
@@ -119,6 +120,8 @@ const noVersion = refusal(
   'a version is a number from 1 on, as ?version=3 or If-Match: "3"',
 )
 
+const twice = refusal(400, 'ERR_INVALID_DATA', 'give list and version once, not twice')
+
 const notAsJson = refusal(
   406,
   'ERR_NOT_ACCEPTABLE',
@@ -146,6 +149,10 @@ function secretId(request: FastifyRequest): string | Refusal {
 
 const queryOf = (request: FastifyRequest): URLSearchParams =>
   new URLSearchParams((request.raw.url ?? '').split('?')[1] ?? '')
+
+/** Whoever reads the other one would understand something else (threats.md AU-14). */
+const isOfTwoMinds = (request: FastifyRequest): boolean =>
+  ['list', 'version'].some((name) => queryOf(request).getAll(name).length > 1)
 
 const wantsList = (request: FastifyRequest): boolean => queryOf(request).get('list') === 'true'
 
