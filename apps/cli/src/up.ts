@@ -37,6 +37,8 @@ export async function up(options: UpOptions): Promise<number> {
     mode: options.processes === true ? 'processes' : 'one process',
     masters: options.masters,
     agents: options.agents,
+    // The tour looks for secrets in snapshots, too, so there have to be some.
+    ...((options.tour === true || options.once === true) && { snapshotEntries: 200 }),
     signal: whenEnded(ended),
     onLost: (id, why) => {
       process.stderr.write(

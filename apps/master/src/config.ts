@@ -1,3 +1,4 @@
+import { defaultReplicaLimits } from '@conclave/actors'
 import { memberSettings } from '@conclave/assembly'
 import { secretSizeBytesMax } from '@conclave/model'
 import { setting } from '@conclave/runtime'
@@ -17,6 +18,11 @@ export const settings = {
     z.boolean(),
     'true to let faces listen beyond this machine without TLS (where a proxy adds it), or false',
     false,
+  ),
+  snapshotEntries: setting(
+    z.int().min(1).max(10_000_000),
+    'how many entries of the log lead to a snapshot, from 1 on',
+    defaultReplicaLimits.snapshotEntries,
   ),
   secretSizeBytesMax: setting(
     z

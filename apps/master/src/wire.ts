@@ -9,6 +9,7 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
     masters: config.masters,
     tickMs: config.tickMs,
     plainHttp: config.plainHttp,
+    replicaLimits: { snapshotEntries: config.snapshotEntries },
     secretSizeBytesMax: config.secretSizeBytesMax,
     log,
   })

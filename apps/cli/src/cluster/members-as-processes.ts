@@ -16,14 +16,16 @@ export interface ProcessesOptions {
   readonly directory: string
   readonly manifest: ClusterManifest
   readonly addresses: readonly MasterAddress[]
+  readonly snapshotEntries?: number
 }
 
 /** Every member as a process of its own, started with a file that its app could also be given by hand. */
 export function membersAsProcesses(options: ProcessesOptions): readonly MemberPlan[] {
-  const { directory, manifest } = options
+  const { directory, manifest, snapshotEntries } = options
+  const ofMasters = snapshotEntries === undefined ? {} : { snapshotEntries }
   return [
     ...manifest.masters.map(({ masterId }) =>
-      plan(options, 'master', masterId, masterDirectory(directory, masterId), {}),
+      plan(options, 'master', masterId, masterDirectory(directory, masterId), ofMasters),
     ),
     ...manifest.agents.map((id) => plan(options, 'agent', id, agentDirectory(directory, id), {})),
     ...manifest.schedulers.map(({ schedulerId, uid }) =>

@@ -18,6 +18,7 @@ export interface InProcessOptions {
   readonly directory: string
   readonly manifest: ClusterManifest
   readonly addresses: readonly MasterAddress[]
+  readonly snapshotEntries?: number
 }
 
 /** Every member in this process, each with its own directory, log, listeners and connections. */
@@ -38,7 +39,9 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
     directory,
     start: async () => {
       const log = logOf(options, id)
-      const master = await startMaster({ directory, masters: options.addresses, log })
+      const { addresses, snapshotEntries } = options
+      const replicaLimits = snapshotEntries === undefined ? {} : { snapshotEntries }
+      const master = await startMaster({ directory, masters: addresses, log, replicaLimits })
       return {
         lost: master.failed.then(reasonOf),
         stop: () => master.stop(),

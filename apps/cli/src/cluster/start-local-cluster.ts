@@ -17,6 +17,8 @@ export interface LocalClusterPlan {
   readonly isKept: boolean
   /** Called when a member ends and nobody had asked for it. */
   readonly onLost: (id: string, why: string) => void
+  /** How many entries lead a master to a snapshot; its own default unless given. */
+  readonly snapshotEntries?: number
   /** Whether it is still wanted. */
   readonly signal?: AbortSignal
 }
@@ -47,7 +49,8 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
   }
   if (password !== undefined) wipe(password)
   mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o700 })
-  const options = { directory, manifest, addresses }
+  const { snapshotEntries } = plan
+  const options = { directory, manifest, addresses, ...(snapshotEntries && { snapshotEntries }) }
   const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)
   return {
     cluster: await LocalCluster.start({

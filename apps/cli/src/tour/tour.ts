@@ -429,6 +429,12 @@ async function lookFromOutside(
   tap: EventTap,
 ): Promise<void> {
   story.chapter('The search: were they seen anywhere else?')
+  const sizes = await untilSnapshots(client, tap)
+  story.claim(
+    'each master has put its whole store into a snapshot',
+    sizes.every((size) => size > 0),
+    `${sizes.map((size) => `${(size / 1024).toFixed(0)} KiB`).join(', ')}`,
+  )
   const control = canary('control')
   const decoy = canary('decoy')
   const found = await searchForLeaks(client, cluster, tap, [text, binary, decoy], control)
@@ -436,6 +442,33 @@ async function lookFromOutside(
   for (const { place, bytes, hits } of found.searched) {
     story.claim(`${place}: nothing`, hits.length === 0, describe(bytes, hits))
   }
+}
+
+/** Writes until every master has a snapshot, and with it the secrets. @returns their sizes in bytes */
+async function untilSnapshots(client: Client, tap: EventTap): Promise<readonly number[]> {
+  const newest = (): number[] =>
+    client.context.masters.map(({ masterId }) =>
+      Math.max(
+        0,
+        ...tap.seen
+          .filter((event) => event.type === 'raft.snapshot-taken' && event['masterId'] === masterId)
+          .map((event) => Number(event['sizeBytes'])),
+      ),
+    )
+  for (let n = 0; n < 2000 && newest().includes(0); n += 16) {
+    await Promise.all(
+      Array.from({ length: 16 }, (_, offset) =>
+        client.try({
+          face: 'dcos',
+          method: 'PUT',
+          path: `/secrets/v1/secret/default/tour/filler/${n + offset}`,
+          headers: { 'content-type': 'application/octet-stream' },
+          body: Buffer.from('filler'),
+        }),
+      ),
+    )
+  }
+  return newest()
 }
 
 const describe = (bytes: number, hits: Searched['hits']): string =>
