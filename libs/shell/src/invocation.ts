@@ -178,19 +178,7 @@ export class Invocation {
     const found = this.programs.resolve(process, argv, typeof path === 'string' ? path : undefined)
     if (!found.isFound) return yield* this.fail(`${argv[0] ?? ''}: ${found.why}`, found.status)
     yield* this.flush()
-    const child = process.kernel.spawn(
-      {
-        argv,
-        environment,
-        cwd: process.cwd,
-        umask: process.umask,
-        credentials: process.credentials,
-        descriptions: process.descriptions,
-        ignored: process.ignored,
-        parent: process,
-      },
-      found.run,
-    )
+    const child = process.spawn({ argv, environment }, found.run)
     while (child.status === undefined) yield child.ended
     return child.status.exitCode
   }

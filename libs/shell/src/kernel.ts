@@ -143,6 +143,15 @@ export class Process {
     this.kernel.wake(this)
   }
 
+  /** Starts a child that has everything of ours but what is given. @throws ForkRefused */
+  spawn(own: Partial<Birth>, body: (child: Process) => Task<number>): Process {
+    const { argv, environment, cwd, umask, credentials, descriptions, ignored } = this
+    return this.kernel.spawn(
+      { argv, environment, cwd, umask, credentials, descriptions, ignored, ...own, parent: this },
+      body,
+    )
+  }
+
   setDescription(number: number, description: Description | undefined): void {
     const before = this.descriptions[number]
     description?.retain()

@@ -22,17 +22,5 @@ export function startChild(
   if (!found.isFound) return found.status === 127 ? 'No such file or directory' : found.why
   const descriptions = [...process.descriptions]
   if (stdin !== undefined) descriptions[0] = stdin
-  return process.kernel.spawn(
-    {
-      argv,
-      environment,
-      cwd: process.cwd,
-      umask: process.umask,
-      credentials: process.credentials,
-      descriptions,
-      ignored: process.ignored,
-      parent: process,
-    },
-    found.run,
-  )
+  return process.spawn({ argv, environment, descriptions }, found.run)
 }

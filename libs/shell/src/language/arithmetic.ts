@@ -366,18 +366,6 @@ function binaryOfNumbers(operator: string, left: number, right: number): number 
       return right === 0 ? undefined : Math.trunc(left / right)
     case '%':
       return right === 0 ? undefined : left % right
-    case '==':
-      return left === right ? 1 : 0
-    case '!=':
-      return left === right ? 0 : 1
-    case '<':
-      return left < right ? 1 : 0
-    case '<=':
-      return left <= right ? 1 : 0
-    case '>':
-      return left > right ? 1 : 0
-    case '>=':
-      return left >= right ? 1 : 0
     case '&':
       return small(left) && small(right) ? left & right : undefined
     case '|':
@@ -387,7 +375,7 @@ function binaryOfNumbers(operator: string, left: number, right: number): number 
     case ',':
       return right
     default:
-      return undefined
+      return compare(operator, left, right)
   }
 }
 
@@ -415,6 +403,21 @@ function binaryOfBigints(operator: string, left: bigint, right: bigint): Integer
       return narrow(left | right)
     case '^':
       return narrow(left ^ right)
+    case ',':
+      return narrow(right)
+  }
+  const truth = compare(operator, left, right)
+  if (truth === undefined) throw new ScriptFault('arithmetic expression: syntax error')
+  return truth
+}
+
+/** 1 or 0; undefined when `operator` compares nothing. */
+function compare<T extends number | bigint>(
+  operator: string,
+  left: T,
+  right: T,
+): number | undefined {
+  switch (operator) {
     case '==':
       return left === right ? 1 : 0
     case '!=':
@@ -427,10 +430,8 @@ function binaryOfBigints(operator: string, left: bigint, right: bigint): Integer
       return left > right ? 1 : 0
     case '>=':
       return left >= right ? 1 : 0
-    case ',':
-      return narrow(right)
     default:
-      throw new ScriptFault('arithmetic expression: syntax error')
+      return undefined
   }
 }
 

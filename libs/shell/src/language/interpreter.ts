@@ -546,19 +546,8 @@ export class Interpreter implements Substituter {
       yield* this.complain(`${fields[0] ?? ''}: ${found.why}`)
       return found.status
     }
-    const child = process.kernel.spawn(
-      {
-        argv: fields,
-        environment: shell.environment(),
-        cwd: process.cwd,
-        umask: process.umask,
-        credentials: process.credentials,
-        descriptions: process.descriptions,
-        ignored: process.ignored,
-        parent: process,
-      },
-      found.run,
-    )
+    const environment = shell.environment()
+    const child = process.spawn({ argv: fields, environment }, found.run)
     return yield* this.waitFor(child)
   }
 
@@ -786,17 +775,7 @@ export class Interpreter implements Substituter {
     const ignored = isBackground
       ? new Set([...(process.ignored ?? []), signal.int, signal.quit])
       : process.ignored
-    const birth = {
-      argv: process.argv,
-      environment: process.environment,
-      cwd: process.cwd,
-      umask: process.umask,
-      credentials: process.credentials,
-      descriptions,
-      ignored,
-      parent: process,
-    }
-    return process.kernel.spawn(birth, (child) =>
+    return process.spawn({ descriptions, ignored }, (child) =>
       run(new Interpreter(new Shell(child, shell.programs, shell.name, shell))),
     )
   }
