@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { repository } from './program.ts'
+import { killPrograms, repository } from './program.ts'
 
 const homes = new Set<string>()
 process.once('exit', () => {
@@ -53,7 +53,9 @@ export class Home {
     }
   }
 
+  /** Whatever still runs in it, because a test failed half-way, is ended first. */
   remove(): void {
+    killPrograms()
     remove(this.directory)
     homes.delete(this.directory)
   }

@@ -73,10 +73,12 @@ export class Program {
 }
 
 const running = new Set<ChildProcess>()
-// Members of a cluster end when the command that started them does.
-process.once('exit', () => {
+process.once('exit', killPrograms)
+
+/** For a test that failed half-way. Members of a cluster end when the command that started them does. */
+export function killPrograms(): void {
   for (const child of running) child.kill('SIGKILL')
-})
+}
 
 /** Runs a program to its end and keeps what it printed. */
 export async function runProgram(
