@@ -67,11 +67,16 @@ describe('a value that passes through', () => {
     await front.ask('PATCH', secretUrl('a'), { body: Buffer.from('value') })
     await front.ask('GET', secretUrl('a'))
     await front.ask('GET', secretUrl('a'), { headers: { accept: 'application/octet-stream' } })
+    await front.ask('PUT', secretUrl('binary'), { body: Buffer.from('value') })
+    const notAsJson = await front.ask('GET', secretUrl('binary'), {
+      headers: { accept: 'application/json' },
+    })
     const { inputs, values } = front.master.secrets
 
     const bytes = [...inputs.map((input) => input.bytes), ...values].map((held) => held.reveal())
 
-    expect(bytes).toHaveLength(5)
+    expect(notAsJson.statusCode).toBe(406)
+    expect(bytes).toHaveLength(7)
     for (const held of bytes) expect(held).toEqual(new Uint8Array(held.length))
   })
 
