@@ -12,9 +12,11 @@ import { formatTime } from '../calendar.ts'
 import { formatFloat, formatInteger, pad, parseFormat, widthMax } from '../printf.ts'
 import { drain, writeInto } from '../lines.ts'
 import { unescapeString } from './lexer.ts'
+import { calculate, holds } from './operators.ts'
 import { RecordReader } from './record-reader.ts'
 import { AwkRecord, splitFields } from './record.ts'
 import { posixSource } from './regex-source.ts'
+import { replacementPieces, substring } from './strings.ts'
 import type { Expression, Place, Rule, Script, Statement } from './syntax.ts'
 import {
   cell,
@@ -906,65 +908,4 @@ function fieldIndex(index: number): number {
   if (!(whole >= 0)) throw new ScriptFault(`negative field index $${whole}`, 2)
   if (whole > fieldsMax) throw new ScriptFault(`field index $${whole} is too large`, 2)
   return whole
-}
-
-function calculate(operator: string, left: number, right: number): number {
-  switch (operator) {
-    case '+':
-      return left + right
-    case '-':
-      return left - right
-    case '*':
-      return left * right
-    case '^':
-      return left ** right
-    default:
-      if (right === 0)
-        throw new ScriptFault(operator === '/' ? 'division by zero' : 'division by zero in %', 2)
-      return operator === '/' ? left / right : left % right
-  }
-}
-
-function holds(operator: string, order: number): boolean {
-  switch (operator) {
-    case '<':
-      return order < 0
-    case '<=':
-      return order <= 0
-    case '>':
-      return order > 0
-    case '>=':
-      return order >= 0
-    case '!=':
-      return order !== 0
-    default:
-      return order === 0
-  }
-}
-
-/** Positions from 1 on, rounded, and cut where they leave the text, as POSIX says. */
-function substring(text: ByteString, from: number, length: number): ByteString {
-  const start = Math.round(from)
-  const end = length === Infinity ? Infinity : start + Math.round(length)
-  if (Number.isNaN(start) || Number.isNaN(end)) return ''
-  return text.slice(Math.max(start, 1) - 1, Math.max(0, Math.min(end, text.length + 1) - 1))
-}
-
-/** Texts, with nothing where the match itself belongs. */
-function replacementPieces(source: ByteString): readonly (ByteString | undefined)[] {
-  const pieces: (ByteString | undefined)[] = []
-  let text = ''
-  for (let at = 0; at < source.length; at++) {
-    const character = source[at] ?? ''
-    const next = source[at + 1]
-    if (character === '\\' && (next === '&' || next === '\\')) {
-      text += next
-      at++
-    } else if (character === '&') {
-      pieces.push(text, undefined)
-      text = ''
-    } else text += character
-  }
-  pieces.push(text)
-  return pieces
 }
