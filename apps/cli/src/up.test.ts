@@ -11,7 +11,7 @@ import { untilReady } from './cluster/readiness.ts'
 import { compileCache } from './compile-cache.ts'
 import type { ReadyDocument } from './ready-document.ts'
 import { Story } from './tour/story.ts'
-import { tour } from './tour/tour.ts'
+import { snapshotEntriesOfTour, tour } from './tour/tour.ts'
 
 // Whole clusters come and go here, on machines that may be busy.
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 })
@@ -108,6 +108,7 @@ test('every claim of the tour holds', async () => {
     directory: join(directory, 'data'),
     isKept: false,
     mode: 'one process',
+    snapshotEntries: snapshotEntriesOfTour,
     masters: 3,
     agents: 2,
     onLost: (id, why) => {

@@ -10,7 +10,7 @@ import { CommandFailed } from './failure.ts'
 import { bold, dim, print, printJson } from './output.ts'
 import { readyDocument, type ReadyDocument } from './ready-document.ts'
 import { ClaimBroken, Story } from './tour/story.ts'
-import { tour } from './tour/tour.ts'
+import { snapshotEntriesOfTour, tour } from './tour/tour.ts'
 
 export interface UpOptions {
   readonly tour?: boolean
@@ -38,7 +38,9 @@ export async function up(options: UpOptions): Promise<number> {
     masters: options.masters,
     agents: options.agents,
     // The tour looks for secrets in snapshots, too, so there have to be some.
-    ...((options.tour === true || options.once === true) && { snapshotEntries: 200 }),
+    ...((options.tour === true || options.once === true) && {
+      snapshotEntries: snapshotEntriesOfTour,
+    }),
     signal: whenEnded(ended),
     onLost: (id, why) => {
       process.stderr.write(

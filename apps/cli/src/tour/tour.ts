@@ -21,8 +21,12 @@ interface Planted {
   readonly binaryBytes: Buffer
 }
 
+/** So few entries lead to a snapshot that a tour sees some. */
+export const snapshotEntriesOfTour = 200
+
 /**
- * Follows two secrets through the whole cluster and checks every claim it makes on the way.
+ * Follows two secrets through the whole cluster and checks every claim it makes on the way. The
+ * masters should take a snapshot every {@link snapshotEntriesOfTour}.
  *
  * @throws ClaimBroken at the first claim that does not hold
  */
@@ -433,7 +437,7 @@ async function lookFromOutside(
   story.claim(
     'each master has put its whole store into a snapshot',
     sizes.every((size) => size > 0),
-    `${sizes.map((size) => `${(size / 1024).toFixed(0)} KiB`).join(', ')}`,
+    sizes.map((size) => `${(size / 1024).toFixed(0)} KiB`).join(', '),
   )
   const control = canary('control')
   const decoy = canary('decoy')
