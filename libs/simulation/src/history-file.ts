@@ -1,13 +1,13 @@
 import { FaultMalformed, formatFault, parseFault, type Planned } from './fault.ts'
 import { isProfileName, type ProfileName } from './profiles.ts'
+import { settingNames, type Setting } from './setting.ts'
 import { simulate, type SimulationOptions, type Verdict } from './simulate.ts'
 
 /** All that makes one run what it is. */
 export interface HistoryFile {
   readonly seed: number
   readonly profile: ProfileName
-  readonly clientCount: number
-  readonly durationMs: number
+  readonly setting: Partial<Setting>
   readonly plan: readonly Planned[]
 }
 
@@ -21,8 +21,7 @@ export function formatHistoryFile(file: HistoryFile, violation?: Verdict['violat
     ...about,
     `seed ${file.seed}`,
     `profile ${file.profile}`,
-    `clients ${file.clientCount}`,
-    `duration ${file.durationMs}`,
+    ...Object.entries(file.setting).map(([name, value]) => `setting ${name}=${value}`),
     ...file.plan.map((planned) => `fault ${formatFault(planned)}`),
     '',
   ].join('\n')
@@ -32,11 +31,13 @@ export function formatHistoryFile(file: HistoryFile, violation?: Verdict['violat
 export function parseHistoryFile(text: string): HistoryFile {
   const plan: Planned[] = []
   const fields = new Map<string, string>()
+  const setting: Record<string, number> = {}
   for (const line of text.split('\n')) {
     const content = line.replace(/#.*$/, '').trim()
     if (content === '') continue
     const [word = '', ...rest] = content.split(' ')
     if (word === 'fault') plan.push(parseFault(rest.join(' ')))
+    else if (word === 'setting') Object.assign(setting, parseSetting(rest.join(' ')))
     else fields.set(word, rest.join(' '))
   }
   const number = (name: string): number => {
@@ -49,10 +50,17 @@ export function parseHistoryFile(text: string): HistoryFile {
   return {
     seed: number('seed'),
     profile,
-    clientCount: number('clients'),
-    durationMs: number('duration'),
+    setting,
     plan,
   }
+}
+
+function parseSetting(text: string): Record<string, number> {
+  const [, name = '', value = ''] = /^(\w+)=(\d+)$/.exec(text) ?? []
+  if (!settingNames.has(name)) {
+    throw new FaultMalformed(`"setting ${text}": the form is name=number, and the name is known`)
+  }
+  return { [name]: Number(value) }
 }
 
 /** The run once more. */

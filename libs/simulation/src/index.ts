@@ -4,6 +4,7 @@ export { formatHistoryFile, parseHistoryFile, replay, type HistoryFile } from '.
 export { judge, type Judgement } from './linearizability.ts'
 export { liveParts, type Parts } from './parts.ts'
 export { isProfileName, profileNames, type ProfileName } from './profiles.ts'
+export type { Setting } from './setting.ts'
 export { shrink, type Shrunk } from './shrink.ts'
 export { simulate, type SimulationOptions, type Verdict } from './simulate.ts'
 export { World, type Violation } from './world.ts'

@@ -346,6 +346,9 @@ class Process {
   #begin(journal: Journal, recovered: Recovered): void {
     const { parts, world, nodeId, voters, seed, witness, send, emit, limits } = this.#options
     const store = parts.createStore()
+    witness.restored(nodeId, 0)
+    store.onRestore((revision) => witness.restored(nodeId, revision))
+    store.onBatch((batch) => witness.told(nodeId, batch))
     const replica = parts.createReplica({
       nodeId,
       masterId: `master-${nodeId}`,

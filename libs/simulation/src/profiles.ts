@@ -1,8 +1,5 @@
-import type { Dice } from './dice.ts'
-import type { DiskManners } from './disk.ts'
 import type { FaultKind } from './fault.ts'
 import type { Hunter } from './hunters.ts'
-import type { NetworkManners } from './network.ts'
 
 export const profileNames = ['calm', 'lossy', 'crashes', 'disk', 'hunters', 'mixed'] as const
 export type ProfileName = (typeof profileNames)[number]
@@ -98,24 +95,4 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     isNetworkBad: true,
     isDiskSlow: true,
   },
-}
-
-export function networkManners(profile: Profile, dice: Dice): NetworkManners {
-  const isBad = profile.isNetworkBad
-  return {
-    lossPermille: isBad ? dice.pick([0, 10, 50, 150]) : 0,
-    duplicatePermille: isBad ? dice.pick([0, 10, 50]) : 0,
-    delayUs: dice.pick([200, 1_000, 5_000]),
-    latePermille: isBad ? dice.pick([0, 20, 100]) : 0,
-    lateUs: dice.pick([20_000, 200_000]),
-  }
-}
-
-export function diskManners(profile: Profile, dice: Dice): DiskManners {
-  return {
-    writeUs: 20,
-    syncUs: dice.pick([50, 300, 2_000]),
-    latePermille: profile.isDiskSlow ? dice.pick([0, 10, 50]) : 0,
-    lateUs: dice.pick([20_000, 100_000]),
-  }
 }

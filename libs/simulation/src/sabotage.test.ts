@@ -26,7 +26,7 @@ async function breaks(
 ): Promise<readonly string[]> {
   const broken: string[] = []
   for (let seed = 1; seed <= 12 && !broken.includes(rule); seed++) {
-    const run = { seed, profile, durationMs: 8_000, parts: sabotage[name] }
+    const run = { seed, profile, setting: { durationMs: 8_000 }, parts: sabotage[name] }
     const { violation } = await simulate(run)
     if (violation !== undefined) broken.push(violation.rule)
   }

@@ -1,5 +1,6 @@
 import type { Planned } from './fault.ts'
 import type { HistoryFile } from './history-file.ts'
+import type { Setting } from './setting.ts'
 import { simulate, type SimulationOptions, type Verdict } from './simulate.ts'
 
 export interface Shrunk {
@@ -37,16 +38,22 @@ export async function shrink(
     return true
   }
 
-  const { plan, durationMs, violation } = failing
-  const atMs = violation?.atMs ?? durationMs
+  const { plan, setting, violation } = failing
+  const atMs = violation?.atMs ?? setting.durationMs
+  const withSetting = async (change: Partial<Setting>): Promise<boolean> => {
+    const simpler = { ...verdict.setting, ...change }
+    return simpler.clients > 0 && (await fails({ setting: simpler }))
+  }
   // Faults that came later had no part in it.
   const before = plan.filter((planned) => planned.atMs <= atMs)
-  await fails({ plan: before, durationMs: Math.min(durationMs, atMs + 1) })
+  const durationMs = Math.min(setting.durationMs, atMs + 1)
+  await fails({ plan: before, setting: { ...setting, durationMs } })
   await withFewerFaults(
     () => verdict.plan,
     (smaller) => fails({ plan: smaller }),
   )
-  while (verdict.clientCount > 1 && (await fails({ clientCount: verdict.clientCount - 1 })));
+  for (const simpler of simplerSettings) await withSetting(simpler)
+  while (await withSetting({ clients: verdict.setting.clients - 1 }));
   await withFewerFaults(
     () => verdict.plan,
     (smaller) => fails({ plan: smaller }),
@@ -54,11 +61,17 @@ export async function shrink(
   return { file: fileOf(verdict), verdict, runCount }
 }
 
-const fileOf = ({ seed, profile, clientCount, durationMs, plan }: Verdict): HistoryFile => ({
+const simplerSettings: readonly Partial<Setting>[] = [
+  { lossPermille: 0, duplicatePermille: 0, lateMessagePermille: 0, lateSyncPermille: 0 },
+  { keepUs: 1_000_000_000 },
+  { keys: 1 },
+  { members: 3 },
+]
+
+const fileOf = ({ seed, profile, setting, plan }: Verdict): HistoryFile => ({
   seed,
   profile,
-  clientCount,
-  durationMs,
+  setting,
   plan,
 })
 

@@ -8,7 +8,7 @@ import { simulate } from './simulate.ts'
 import { sabotage } from './testing/sabotage.ts'
 
 const seeds = join(import.meta.dirname, '../seeds')
-const brief = { durationMs: 5_000, clientCount: 2 }
+const brief = { setting: { durationMs: 5_000, clients: 2 } }
 
 describe('a run', () => {
   test.each(profileNames)(
@@ -19,8 +19,7 @@ describe('a run', () => {
         const { violation, counts } = await simulate({
           seed,
           profile,
-          clientCount: 2,
-          durationMs: 9_000,
+          setting: { durationMs: 9_000, clients: 2 },
           isBlackBox: true,
         })
 

@@ -1,4 +1,3 @@
-import type { ReplicaLimits } from '@conclave/actors'
 import { Keyring } from '@conclave/crypto'
 import { Client } from './client.ts'
 import { Dice } from './dice.ts'
@@ -6,14 +5,16 @@ import { drawPlan } from './fault-plan.ts'
 import type { FaultPlan } from './fault.ts'
 import { checkHistory } from './history-checker.ts'
 import { History } from './history.ts'
+import { Keeper } from './keeper.ts'
 import { LeakChecker } from './leak-checker.ts'
 import { judge } from './linearizability.ts'
 import { Member } from './member.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
 import { liveParts, type Parts } from './parts.ts'
-import { diskManners, networkManners, profiles, type ProfileName } from './profiles.ts'
+import type { ProfileName } from './profiles.ts'
 import { RaftChecker } from './raft-checker.ts'
+import { diskManners, drawSetting, networkManners, replicaLimits, type Setting } from './setting.ts'
 import { StateChecker, valueText } from './state-checker.ts'
 import type { Witness } from './witness.ts'
 import { World, type Violation } from './world.ts'
@@ -23,8 +24,8 @@ export interface SimulationOptions {
   readonly profile?: ProfileName
   /** What goes wrong, instead of what the seed says. */
   readonly plan?: FaultPlan
-  readonly durationMs?: number
-  readonly clientCount?: number
+  /** Everything else about the run, as far as it is not to be what the seed says. */
+  readonly setting?: Partial<Setting>
   readonly keepsTrace?: boolean
   /** Judges the clients' history by what they saw alone: slow, so only a sample unless told. */
   readonly isBlackBox?: boolean
@@ -38,8 +39,7 @@ export interface Verdict {
   readonly profile: ProfileName
   readonly violation: Violation | undefined
   readonly plan: FaultPlan
-  readonly durationMs: number
-  readonly clientCount: number
+  readonly setting: Setting
   /** Of everything that happened: the same for the same seed and build. */
   readonly traceHash: string
   readonly trace: readonly string[]
@@ -56,7 +56,6 @@ export interface Verdict {
   }
 }
 
-const durationMsUsually = 15_000
 /** How long everything may take to come to rest once all is well. */
 const restUs = 30_000_000
 
@@ -68,8 +67,7 @@ export async function simulate(options: SimulationOptions): Promise<Verdict> {
 class Simulation {
   readonly #options: SimulationOptions
   readonly #profile: ProfileName
-  readonly #durationMs: number
-  readonly #clientCount: number
+  readonly #setting: Setting
   readonly #plan: FaultPlan
   readonly #world: World
   readonly #raft: RaftChecker
@@ -79,31 +77,17 @@ class Simulation {
   readonly #members: readonly [Member, ...Member[]]
   readonly #nemesis: Nemesis
   readonly #clients: readonly Client[]
+  readonly #keeper: Keeper
   #bootCount = 0
 
   constructor(options: SimulationOptions) {
     const { seed, keepsTrace = false } = options
     this.#options = options
     this.#profile = options.profile ?? 'mixed'
-    const profile = profiles[this.#profile]
-    const dice = new Dice(seed, 'setting')
-    const voters = Array.from({ length: dice.pick([3, 3, 5]) }, (_, at) => at + 1)
-    const network = networkManners(profile, dice)
-    const disk = diskManners(profile, dice)
-    const limits: Partial<ReplicaLimits> = {
-      deadlineTicks: dice.pick([15, 60]),
-      snapshotSendTicks: 30,
-      proposalsMax: dice.pick([1, 8, 64]),
-      messageSizeBytes: dice.pick([0, 1024, 1024 * 1024]),
-      inflightMessages: dice.pick([1, 4, 256]),
-      snapshotEntries: dice.pick([8, 25, 100]),
-      trailingEntries: dice.pick([1, 4, 20]),
-    }
-    const segmentSizeBytes = dice.pick([2048, 4096, 16_384])
-    const keyCount = dice.between(1, 5)
-    const thinkUs = dice.pick([50_000, 150_000, 400_000])
-    this.#clientCount = options.clientCount ?? dice.between(2, 5)
-    this.#durationMs = options.durationMs ?? durationMsUsually
+    const drawn = drawSetting(this.#profile, new Dice(seed, 'setting'))
+    const setting = { ...drawn, ...options.setting }
+    this.#setting = setting
+    const voters = Array.from({ length: setting.members }, (_, at) => at + 1)
 
     const world = new World({ keepsTrace })
     this.#world = world
@@ -114,7 +98,7 @@ class Simulation {
     const links = new Network({
       world,
       dice: new Dice(seed, 'network'),
-      manners: network,
+      manners: networkManners(setting),
       deliver: (message) => {
         const { type, from, to, term, index } = message
         world.note(`${from}>${to} ${type} ${term}/${index}`)
@@ -136,9 +120,9 @@ class Simulation {
         send: (message) => links.send(message),
         onLeading: (leader) => this.#nemesis.leads(leader),
         emit: (from, draft) => this.#leaks.event(from, draft),
-        limits,
-        segmentSizeBytes,
-        diskManners: disk,
+        limits: replicaLimits(setting),
+        segmentSizeBytes: setting.segmentSizeBytes,
+        diskManners: diskManners(setting),
       })
     this.#members = [member(first), ...others.map(member)]
     const members = this.#members
@@ -148,14 +132,14 @@ class Simulation {
       drawPlan({
         profile: this.#profile,
         memberCount: voters.length,
-        durationMs: this.#durationMs,
+        durationMs: setting.durationMs,
         dice: new Dice(seed, 'faults'),
       })
     const keys: [string, ...string[]] = [this.#key(1)]
-    for (let number = 2; number <= keyCount; number++) keys.push(this.#key(number))
+    for (let number = 2; number <= setting.keys; number++) keys.push(this.#key(number))
     const dek = Keyring.create(new Dice(seed, 'keyring')).newest
     this.#clients = Array.from(
-      { length: this.#clientCount },
+      { length: setting.clients },
       (_, at) =>
         new Client({
           world,
@@ -164,11 +148,19 @@ class Simulation {
           members,
           history: this.#history,
           keys,
-          thinkUs,
+          thinkUs: setting.thinkUs,
           dek,
           canaryText: this.#leaks.value.text,
         }),
     )
+    this.#keeper = new Keeper({
+      world,
+      dice: new Dice(seed, 'keeper'),
+      members,
+      keyPrefix: this.#leaks.key.text,
+      everyUs: setting.keepUs,
+      revision: () => this.#state.revision,
+    })
     world.afterEvent(() => this.#look())
   }
 
@@ -176,8 +168,9 @@ class Simulation {
     const world = this.#world
     for (const member of this.#members) member.start()
     for (const client of this.#clients) client.start()
+    this.#keeper.start()
     this.#nemesis.follow(this.#plan)
-    await world.run(this.#durationMs * 1000)
+    await world.run(this.#setting.durationMs * 1000)
     if (world.violation === undefined) await this.#settle()
     if (world.violation === undefined) this.#judge()
     return this.#verdict()
@@ -187,6 +180,7 @@ class Simulation {
   async #settle(): Promise<void> {
     const world = this.#world
     for (const client of this.#clients) client.stop()
+    this.#keeper.stop()
     this.#nemesis.heal()
     await this.#rest()
     if (world.violation !== undefined) return
@@ -268,6 +262,8 @@ class Simulation {
       durable: (member, work) => this.#raft.durable(member, work),
       sending: (member, message) => this.#raft.sending(member, message),
       applied: (member, index, data, result) => this.#state.applied(member, index, data, result),
+      restored: (member, revision) => this.#state.restored(member, revision),
+      told: (member, batch) => this.#state.told(member, batch),
     }
   }
 
@@ -287,8 +283,7 @@ class Simulation {
       profile: this.#profile,
       violation: world.violation,
       plan: this.#plan,
-      durationMs: this.#durationMs,
-      clientCount: this.#clientCount,
+      setting: this.#setting,
       traceHash: world.traceHash(),
       trace: world.lines,
       counts: {

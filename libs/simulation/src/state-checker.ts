@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { NodeId, Snapshot } from '@conclave/raft'
-import { decodeCommand, defaultStoreLimits, type ApplyResult } from '@conclave/store'
+import {
+  decodeCommand,
+  defaultStoreLimits,
+  type ApplyResult,
+  type WatchBatch,
+} from '@conclave/store'
 import { NaiveStore } from '@conclave/store/testing'
 import type { World } from './world.ts'
 
@@ -16,6 +21,10 @@ export class StateChecker {
     { readonly data: Uint8Array; readonly outcome: string; readonly by: NodeId }
   >()
   readonly #snapshots = new Map<number, string>()
+  /** What each revision changed, as the first that told of it did. */
+  readonly #batches = new Map<number, string>()
+  /** The revision that watchers of each member were told of last. */
+  readonly #told = new Map<NodeId, number>()
 
   constructor(world: World) {
     this.#world = world
@@ -58,6 +67,32 @@ export class StateChecker {
     }
   }
 
+  /** The member has this state at once, and tells of no revision up to this one. */
+  restored(member: NodeId, revision: number): void {
+    this.#told.set(member, revision)
+  }
+
+  /** Watchers of this member are told of a revision. */
+  told(member: NodeId, { revision, events }: WatchBatch): void {
+    const before = this.#told.get(member) ?? 0
+    this.#told.set(member, revision)
+    if (revision !== before + 1) {
+      this.#world.violate('SI4', `member ${member} tells of revision ${revision} after ${before}`)
+    }
+    const text = JSON.stringify(
+      events.map((event) => [
+        event.type,
+        event.key,
+        event.type === 'put' ? valueText(event.kv.value) : '',
+      ]),
+    )
+    const known = this.#batches.get(revision) ?? text
+    this.#batches.set(revision, known)
+    if (known !== text) {
+      this.#world.violate('SI4', `member ${member} tells something else of revision ${revision}`)
+    }
+  }
+
   /** What a key's value was at a revision, as {@link valueText}. */
   valueAt(key: string, revision: number): string | undefined {
     return valueText(this.#model.list(key, revision).find((kv) => kv.key === key)?.value)
@@ -66,6 +101,7 @@ export class StateChecker {
   /** How often each value was put, in all of the history. */
   putCounts(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>()
+    // The naive store keeps all it ever was, compacted or not.
     for (const { events } of this.#model.history('', 1)) {
       for (const event of events) {
         if (event.type !== 'put') continue

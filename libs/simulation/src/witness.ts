@@ -1,5 +1,5 @@
 import type { Message, NodeId, Snapshot } from '@conclave/raft'
-import type { ApplyResult } from '@conclave/store'
+import type { ApplyResult, WatchBatch } from '@conclave/store'
 import type { Batch, Recovered } from '@conclave/journal'
 
 /** What a member asks of its journal. */
@@ -24,4 +24,8 @@ export interface Witness {
   durable(member: NodeId, work: Asked): void
   sending(member: NodeId, message: Message): void
   applied(member: NodeId, index: number, data: Uint8Array, result: ApplyResult): void
+  /** Its store has become the state of this revision at once: when it is new, and by snapshots. */
+  restored(member: NodeId, revision: number): void
+  /** What its store tells watchers. */
+  told(member: NodeId, batch: WatchBatch): void
 }

@@ -11,14 +11,14 @@ const usage = `npm run mutants [-- NAME…] [--nets corpus,simulation,unit] [--s
 
 Breaks a copy of the repository, one line at a time, and says which net notices.
   --nets     which nets are cast (all)
-  --seconds  how long each mutant is simulated before it is given up (20)
+  --seconds  how much processor time each mutant is simulated before it is given up (10)
   --write    writes the table to docs/mutants.md; only with all mutants and all nets`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     nets: { type: 'string', default: netNames.join() },
-    seconds: { type: 'string', default: '20' },
+    seconds: { type: 'string', default: '10' },
     write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -65,7 +65,9 @@ try {
       if (caught === undefined) return []
       const seconds = caught.seconds.toFixed(1)
       return [
-        caught.isCaught ? `${net} in ${seconds} s (${caught.by})` : `not ${net} (${caught.by})`,
+        caught.isCaught
+          ? `${net} in ${seconds} s (${caught.by})`
+          : `not ${net}${caught.by === '' ? '' : ` (${caught.by})`}`,
       ]
     })
     process.stdout.write(`${isCaught ? 'caught' : 'ALIVE '} ${mutant.name}: ${texts.join('; ')}\n`)

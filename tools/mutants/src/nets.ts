@@ -8,6 +8,7 @@ export type NetName = (typeof netNames)[number]
 
 export interface Catch {
   readonly isCaught: boolean
+  /** Until it was known; for the simulation, of processor time. */
   readonly seconds: number
   /** By what, in a few words: a file and line, a rule and a seed, a test. */
   readonly by: string
@@ -32,25 +33,20 @@ export async function cast(
     case 'corpus': {
       if (room !== 'libs/raft' || corpus === undefined) return undefined
       const { output, ...run } = await node(join(root, 'tools/corpus'), ['src/main.ts', corpus], 30)
-      return { ...run, by: /^\S+\.txt:\d+: \S+/m.exec(output)?.[0] ?? lastLine(output) }
+      const where = /^\S+\.txt:\d+: \S+/m.exec(output)?.[0]
+      return { ...run, by: run.isCaught ? (where ?? lastLine(output)) : '' }
     }
     case 'simulation': {
       const { output, ...run } = await node(
         join(root, 'tools/mutants'),
         ['src/hunt.ts', String(simulationSeconds)],
-        simulationSeconds + 40,
+        10 * simulationSeconds + 60,
       )
-      const found = /\{"seed":.*\}/.exec(output)?.[0]
-      const { seed, profile, rule } = JSON.parse(found ?? '{}') as Record<string, string | number>
-      return {
-        ...run,
-        by:
-          rule === undefined
-            ? run.isCaught
-              ? lastLine(output)
-              : `${seed ?? 0} seeds`
-            : `${rule}, ${profile ?? ''} ${seed ?? ''}`,
-      }
+      const found = /^\{"seed":.*\}$/m.exec(output)?.[0]
+      if (found === undefined) return { ...run, by: lastLine(output) }
+      const { seed, profile, rule, used } = JSON.parse(found) as Hunted
+      const by = rule === undefined ? `${seed} seeds` : `${rule}, ${profile} ${seed}`
+      return { ...run, seconds: used, by }
     }
     default: {
       const vitest = join(root, 'node_modules/vitest/vitest.mjs')
@@ -59,9 +55,18 @@ export async function cast(
         [vitest, 'run', '--bail', '1', '--no-color'],
         180,
       )
-      return { ...run, by: /FAIL +(.+)/.exec(output)?.[1]?.slice(0, 120) ?? lastLine(output) }
+      const failed = /FAIL +(.+)/.exec(output)?.[1]?.slice(0, 120)
+      return { ...run, by: run.isCaught ? (failed ?? lastLine(output)) : '' }
     }
   }
+}
+
+/** What hunt.ts prints. */
+interface Hunted {
+  readonly seed: number
+  readonly profile: string
+  readonly rule?: string
+  readonly used: number
 }
 
 interface Run {

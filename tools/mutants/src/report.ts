@@ -10,8 +10,8 @@ const head = `# Mutants
 
 Tests are believed because they fail. Each line of this table is one wrong line in the core, the replica, the journal or the
 store, and says which net noticed it, how soon, and by what: the data-driven tests of etcd-io/raft (\`npm run corpus\`), the
-simulation (\`npm run simulate\`), or the tests of the room that the line is in. Written by \`npm run mutants -- --write\`; times are
-those of one run on a busy machine with two cores.
+simulation (\`npm run simulate\`), or the tests of the room that the line is in. Written by \`npm run mutants -- --write\` on a busy
+machine with two cores; for the simulation, seconds are of processor time, and seeds go through all profiles in turn.
 `
 
 /** The whole table as a document. */
@@ -42,5 +42,9 @@ export function describeResults(results: readonly Result[]): string {
 function cell(caught: Catch | undefined): string {
   if (caught === undefined) return ''
   const by = caught.by.replaceAll('|', '\\|')
-  return caught.isCaught ? `**${caught.seconds.toFixed(1)} s** ${by}` : `no (${by})`
+  return caught.isCaught
+    ? `**${caught.seconds.toFixed(1)} s** ${by}`
+    : by === ''
+      ? 'no'
+      : `no (${by})`
 }
