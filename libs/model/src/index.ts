@@ -73,7 +73,7 @@ export {
   rolesOf,
   type FrameworkCapability,
 } from './mesos/participants.ts'
-export { Attribute, Items, Ranges, Resource, Scalar } from './mesos/resource.ts'
+export { addScalars, Attribute, Items, Ranges, Resource, Scalar } from './mesos/resource.ts'
 export { roleProblem } from './mesos/role.ts'
 export {
   callProblem,

@@ -1,4 +1,5 @@
 import type { Core } from '@conclave/kernel'
+import { addScalars } from '@conclave/model'
 import type { PendingRuns } from '../master/master-api.ts'
 
 /*
@@ -126,8 +127,7 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
     for (const [taskId, waiting] of this.#waiting) {
       if (waiting.launchedAt !== undefined || !fits(waiting.wants, left)) continue
       for (const [name, amount] of Object.entries(waiting.wants)) {
-        // Thousandths, as Mesos counts scalars: 0.3 - 0.1 - 0.1 must leave room for another 0.1.
-        left[name] = Math.round(((left[name] ?? 0) - amount) * 1000) / 1000
+        left[name] = addScalars(left[name] ?? 0, -amount)
       }
       waiting.launchedAt = this.#ticks
       tasks.push({

@@ -1,5 +1,5 @@
 import { agentsIn, tasksIn, type RecordReader, type TaskRecord } from '@conclave/cluster'
-import { isTerminal } from '@conclave/model'
+import { addScalars, isTerminal } from '@conclave/model'
 import type { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
 import { NotLeader, TaskAmbiguous, TaskNotFound, TaskNotRunning } from './errors.ts'
@@ -185,8 +185,7 @@ function usage(
     for (const { name, scalar } of amounts) {
       if (scalar === undefined) continue
       const sum = sums.get(name) ?? { total: 0, used: 0 }
-      // Thousandths, as Mesos counts scalars.
-      sum[of] = Math.round((sum[of] + scalar.value) * 1000) / 1000
+      sum[of] = addScalars(sum[of], scalar.value)
       sums.set(name, sum)
     }
   }

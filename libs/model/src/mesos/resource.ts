@@ -13,6 +13,10 @@ import {
 import { Id } from './id.ts'
 
 export const Scalar = message('Value.Scalar', { value: required(double) })
+
+/** Mesos counts scalars in thousandths: 0.3 - 0.1 - 0.1 must leave room for another 0.1. */
+export const addScalars = (a: number, b: number): number => Math.round((a + b) * 1000) / 1000
+
 export const Ranges = message('Value.Ranges', {
   range: repeated(message('Value.Range', { begin: required(uint), end: required(uint) })),
 })
