@@ -18,7 +18,7 @@ export function calculate(operator: string, left: number, right: number): number
   }
 }
 
-/** Whether a comparison holds, by the sign of what `compare` says. */
+/** Whether a comparison holds between two values whose order has this sign. */
 export function holds(operator: string, order: number): boolean {
   switch (operator) {
     case '<':
