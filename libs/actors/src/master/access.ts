@@ -15,6 +15,7 @@ export interface AccessOptions {
 /** May they, and the line that says so: what every service does before it acts. */
 export class Access {
   readonly #options: AccessOptions
+  #isRecording = true
 
   constructor(options: AccessOptions) {
     this.#options = options
@@ -50,7 +51,7 @@ export class Access {
   }
 
   /** Resolves once durable: nothing may be answered before (design.md S3). */
-  audit(
+  async audit(
     { principal, requestId }: Caller,
     action: AuditRecord['action'],
     path: string,
@@ -58,15 +59,46 @@ export class Access {
     version?: number,
   ): Promise<void> {
     const { audit, clock } = this.#options
-    return audit.append({
-      atMs: clock.nowMs(),
-      principal: principal.uid,
-      action,
-      path,
-      outcome,
-      requestId,
-      ...(version === undefined ? {} : { version }),
-    })
+    try {
+      await audit.append({
+        atMs: clock.nowMs(),
+        principal: principal.uid,
+        action,
+        path,
+        outcome,
+        requestId,
+        ...(version === undefined ? {} : { version }),
+      })
+      this.#isRecording = true
+    } catch (error) {
+      this.#isRecording = false
+      throw error
+    }
+  }
+
+  /**
+   * For a change, which can wait for two disks at once: `act` may begin it once `record` was called,
+   * and whatever comes of it is answered only when the record is durable. After a failure of the log
+   * nothing is begun any more until a record was written first.
+   */
+  async beside<T>(
+    write: () => Promise<void>,
+    act: (record: () => Promise<void> | undefined) => Promise<T>,
+  ): Promise<T> {
+    let written: Promise<void> | undefined
+    const record = (): Promise<void> | undefined => {
+      if (written === undefined) {
+        written = write()
+        // Whoever waits for it below hears of a failure; until then it is nobody's.
+        written.catch(() => undefined)
+      }
+      return this.#isRecording ? undefined : written
+    }
+    try {
+      return await act(record)
+    } finally {
+      await written
+    }
   }
 
   /** The refusal, once it is on record. */

@@ -1,12 +1,16 @@
 import { generateKeyPairSync, createSign } from 'node:crypto'
-import { parseTokenKey, signToken } from '@conclave/crypto'
+import { parseTokenKey, sealEnvelope, signToken, unwrapKeyring } from '@conclave/crypto'
 import { Redacted, utf8, type RedactedBytes } from '@conclave/kernel'
+import { superuserResource } from '@conclave/model'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryCluster, MemoryTokenKeys } from '../testing/memory-cluster.ts'
 import { firstPeople, rootPassword } from '../testing/people.ts'
 import { principalOf } from './credentials.ts'
+import { aclKey, userKey, type AclRecord } from './identity-records.ts'
 import { tokenLifetimeSeconds, type IdentityService } from './identity-service.ts'
+import { keyringKey, tokenKeyKey, tokenKeyPlace } from './master-records.ts'
+import { encodeRecord } from './record.ts'
 
 const password = (text: string): RedactedBytes => new Redacted(utf8(text))
 const service = generateKeyPairSync('rsa', {
@@ -134,6 +138,56 @@ describe('a token', () => {
     expect(keys).toMatchObject([{ kty: 'RSA', alg: 'RS256', use: 'sig' }])
     expect(JSON.stringify(keys)).not.toContain('"d"')
     expect(token.split('.')).toHaveLength(3)
+  })
+})
+
+const commit = async (key: string, value: Uint8Array | undefined): Promise<void> => {
+  const op =
+    value === undefined ? { do: 'delete' as const, key } : { do: 'put' as const, key, value }
+  const { revision } = await cluster.settle(
+    cluster.leader.replica.propose({ compare: [], success: [op] }),
+  )
+  await cluster.until(() => cluster.masters.every(({ store }) => store.revision >= revision))
+}
+
+describe('a token that is remembered', () => {
+  let token: string
+  beforeEach(async () => {
+    token = (await login('dev', rootPassword)) ?? ''
+    await identity.authenticate(token)
+  })
+
+  test('MA16: is nobody’s with its signature or its claims changed', async () => {
+    const [head = '', body = '', signature = ''] = token.split('.')
+    const { exp } = claims(token)
+    const other = Buffer.from(JSON.stringify({ uid: 'root', exp })).toString('base64url')
+    expect(await identity.authenticate(`${head}.${other}.${signature}`)).toBeUndefined()
+    const flipped = (signature[0] === 'A' ? 'B' : 'A') + signature.slice(1)
+    expect(await identity.authenticate(`${head}.${body}.${flipped}`)).toBeUndefined()
+    expect(await identity.authenticate(token)).toMatchObject({ uid: 'dev' })
+  })
+
+  test('MA16: is nobody’s once its user is gone', async () => {
+    await commit(userKey('dev'), undefined)
+    expect(await identity.authenticate(token)).toBeUndefined()
+  })
+
+  test('MA16: gives what its user may do now, not what they might do when it was checked', async () => {
+    const everything: AclRecord = { description: '', users: { dev: ['full'] }, groups: {} }
+    await commit(aclKey(superuserResource), encodeRecord(everything))
+    expect(await identity.authenticate(token)).toEqual({ uid: 'dev', isSuperuser: true })
+    await commit(aclKey(superuserResource), undefined)
+    expect(await identity.authenticate(token)).toEqual({ uid: 'dev', isSuperuser: false })
+  })
+
+  test('MA16: is nobody’s once the cluster signs with another key', async () => {
+    const { clusterId, kek, leader } = cluster
+    const wrapped = leader.store.get(keyringKey)?.value ?? new Uint8Array()
+    const dek = unwrapKeyring({ kek, clusterId, wrapped }).newest
+    const plaintext = password(service.privateKey)
+    const random = new SeededRandom(4)
+    await commit(tokenKeyKey, sealEnvelope({ clusterId, ...tokenKeyPlace, dek, plaintext, random }))
+    expect(await identity.authenticate(token)).toBeUndefined()
   })
 })
 

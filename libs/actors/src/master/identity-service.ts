@@ -30,6 +30,7 @@ import {
 import type { IdentityApi } from './master-api.ts'
 import { PasswordMemory } from './password-memory.ts'
 import { Records } from './record.ts'
+import { TokenMemory } from './token-memory.ts'
 import { Turnstile } from './turnstile.ts'
 
 /** DC/OS: five days. Source: dcos.md §1. */
@@ -61,6 +62,7 @@ export class IdentityService implements IdentityApi {
   readonly #passwords: Records<{ readonly hash: string }>
   readonly #acls: Records<AclRecord>
   readonly #memory: PasswordMemory
+  readonly #tokens: TokenMemory
   /** Stretching occupies a thread of the pool that the disk is written with, too. */
   readonly #stretching = new Turnstile(loginsWaitingMax)
 
@@ -71,6 +73,7 @@ export class IdentityService implements IdentityApi {
     this.#passwords = new Records(view, PasswordRecord)
     this.#acls = new Records(view, AclRecord)
     this.#memory = new PasswordMemory(random, clock)
+    this.#tokens = new TokenMemory(clock)
   }
 
   async login(uid: string, password: RedactedBytes): Promise<string | undefined> {
@@ -90,9 +93,14 @@ export class IdentityService implements IdentityApi {
 
   async authenticate(token: string): Promise<Principal | undefined> {
     const { keys, clock } = this.#options
+    const key = keys.tokenKey()
+    const stampOf = (uid: string): string => `${key.kid}:${this.#revisionOf(uid)}`
+    const known = this.#tokens.uidOf(token, stampOf)
+    if (known !== undefined) return this.#principal(known)
     try {
-      const { uid } = await verifyToken(token, [keys.tokenKey()], clock.nowMs())
-      return this.#principal(uid)
+      const claims = await verifyToken(token, [key], clock.nowMs())
+      this.#tokens.remember(token, claims, stampOf(claims.uid))
+      return this.#principal(claims.uid)
     } catch (error) {
       if (error instanceof CryptographicFailure) return undefined
       throw error
@@ -157,6 +165,10 @@ export class IdentityService implements IdentityApi {
   async #refresh(): Promise<void> {
     await this.#options.refresh()
     this.#options.keys.tokenKey()
+  }
+
+  #revisionOf(uid: string): number {
+    return this.#users.get(userKey(uid))?.modRevision ?? 0
   }
 
   #stampOf(uid: string): number {

@@ -55,8 +55,8 @@ export interface SecretServiceOptions {
 type Known = Stored<SecretRecord> | undefined
 
 /**
- * Secrets, on any master: check, audit, then seal and commit, or open. Plaintext is here only between
- * a caller's buffer and an envelope, and is wiped on every way out.
+ * Secrets, on any master: check, then seal and commit beside the audit record, or open behind it.
+ * Plaintext is here only between a caller's buffer and an envelope, and is wiped on every way out.
  */
 export class SecretService implements SecretApi {
   readonly #options: SecretServiceOptions
@@ -132,21 +132,24 @@ export class SecretService implements SecretApi {
 
   async delete(caller: Caller, path: string): Promise<void> {
     const at = parseSecretPath(path)
-    const audited = once(() => this.#access.audit(caller, 'delete', at, 'allowed'))
-    await decideAndCommit(this.#replicated, async (): Promise<Decision<void>> => {
-      const known = this.#records.get(secretKey(at))
-      const compare = this.#claims(at, known)
-      if (!this.#access.may(caller, secretResource(at), 'delete')) {
-        return { refuse: () => this.#denied(caller, at, 'delete') }
-      }
-      if (known === undefined)
-        return { refuse: () => this.#refused(caller, at, 'delete', new SecretNotFound(at)) }
-      await audited()
-      return {
-        commit: { compare, success: deleteAll(at, known.record) },
-        committed: (revision) => this.#options.emit({ type: 'secret.deleted', path: at, revision }),
-      }
-    })
+    const audit = (): Promise<void> => this.#access.audit(caller, 'delete', at, 'allowed')
+    await this.#access.beside(audit, (record) =>
+      decideAndCommit(this.#replicated, async (): Promise<Decision<void>> => {
+        const known = this.#records.get(secretKey(at))
+        const compare = this.#claims(at, known)
+        if (!this.#access.may(caller, secretResource(at), 'delete')) {
+          return { refuse: () => this.#denied(caller, at, 'delete') }
+        }
+        if (known === undefined)
+          return { refuse: () => this.#refused(caller, at, 'delete', new SecretNotFound(at)) }
+        await record()
+        return {
+          commit: { compare, success: deleteAll(at, known.record) },
+          committed: (revision) =>
+            this.#options.emit({ type: 'secret.deleted', path: at, revision }),
+        }
+      }),
+    )
   }
 
   async list(caller: Caller, folder: string): Promise<readonly string[] | undefined> {
@@ -220,10 +223,9 @@ export class SecretService implements SecretApi {
       if (sizeBytes > this.#sizeBytesMax) {
         throw new SecretTooLarge(`secret ${at}`, sizeBytes, this.#sizeBytesMax)
       }
-      const audited = once(() => this.#access.audit(caller, action, at, 'allowed'))
-      return await decideAndCommit(
-        this.#replicated,
-        async (): Promise<Decision<SecretMetadata>> => {
+      const audit = (): Promise<void> => this.#access.audit(caller, action, at, 'allowed')
+      return await this.#access.beside(audit, (record) =>
+        decideAndCommit(this.#replicated, async (): Promise<Decision<SecretMetadata>> => {
           const known = this.#records.get(secretKey(at))
           const last = this.#lastVersions.get(lastVersionKey(at))
           const compare = [...this.#claims(at, known), isStill(lastVersionKey(at), last)]
@@ -232,7 +234,7 @@ export class SecretService implements SecretApi {
           }
           const found = fault(at, known)
           if (found !== undefined) return { refuse: () => this.#refused(caller, at, action, found) }
-          await audited()
+          await record()
 
           const before = known === undefined ? last?.record : currentVersion(known.record)
           const added: SecretVersion = {
@@ -248,7 +250,7 @@ export class SecretService implements SecretApi {
             commit: { compare, success: putVersion(at, next, envelope) },
             committed: (revision) => this.#stored(at, next.record, revision, action),
           }
-        },
+        }),
       )
     } finally {
       wipe(input.bytes)
@@ -338,8 +340,3 @@ const versionOf = (record: SecretRecord, version: number | undefined): SecretVer
   version === undefined
     ? currentVersion(record)
     : record.versions.find((kept) => kept.version === version)
-
-function once(act: () => Promise<void>): () => Promise<void> {
-  let done: Promise<void> | undefined
-  return () => (done ??= act())
-}
