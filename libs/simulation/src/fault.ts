@@ -59,6 +59,21 @@ export type Fault =
     }
   | { readonly do: 'transfer'; readonly to: number }
 
+export const faultKinds = [
+  'crash',
+  'stop',
+  'pause',
+  'cut',
+  'split',
+  'slow-link',
+  'slow-disk',
+  'fail-sync',
+  'full-disk',
+  'flip',
+  'clock',
+  'transfer',
+] as const satisfies readonly Fault['do'][]
+
 export type FaultKind = Fault['do']
 
 export type Planned = Fault & { readonly atMs: number }

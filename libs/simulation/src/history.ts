@@ -65,6 +65,7 @@ export class History {
     operation.answeredAt = this.#order++
     operation.answer = answer
     const { client, question, atLeast } = operation
+    this.#world.count(`${question.do} ${answer.is}`)
     this.#world.note(`client ${client} ${question.do} ${question.key}: ${describeAnswer(answer)}`)
     if (answer.is !== 'done' && answer.is !== 'found') return
     const isChange = answer.is === 'done' && answer.hasChanged

@@ -204,6 +204,7 @@ export class Member {
 
   hasLostPower(): void {
     const cut = this.#armed.find(({ moment }) => moment === 'writing')
+    this.#options.world.count(cut === undefined ? 'crash recovering' : 'crash writing')
     this.crash({ isPowerCut: true, downUs: cut?.crash.downUs ?? 500_000 })
   }
 
@@ -220,6 +221,7 @@ export class Member {
     const isDamaged = error instanceof JournalCorrupt || error instanceof JournalUndecryptable
     if (isDamaged && this.isTamperedWith) {
       this.note('refuses to start')
+      this.#options.world.count('refuses to start')
       this.#end(false)
       this.state = 'lost'
       return
@@ -237,7 +239,9 @@ export class Member {
 
   #reach(reached: Moment): void {
     const armed = this.#armed.find(({ moment }) => moment === reached)
-    if (armed !== undefined) this.crash(armed.crash)
+    if (armed === undefined) return
+    this.#options.world.count(`crash ${reached}`)
+    this.crash(armed.crash)
   }
 
   #end(isPowerCut: boolean): void {
@@ -292,6 +296,7 @@ class Process {
       nodeId,
       random: new Dice(seed, `journal ${nodeId}/${this.#boot}`),
       segmentSizeBytes,
+      onEvent: ({ type }) => this.#options.world.count(`journal ${type}`),
     })
     if (this.#isGone) return
     witness.recovered(nodeId, recovered, this.#member.isTamperedWith)

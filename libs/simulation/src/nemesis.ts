@@ -62,8 +62,12 @@ export class Nemesis {
   }
 
   #carryOut(planned: Planned): void {
-    if (planned.do === 'split') return this.#split(planned)
-    if (planned.do === 'transfer') return this.#leader()?.replica?.transferLeadership(planned.to)
+    if (planned.do === 'split' || planned.do === 'transfer') {
+      this.#world.count(`fault ${planned.do}`)
+      if (planned.do === 'split') this.#split(planned)
+      else this.#leader()?.replica?.transferLeadership(planned.to)
+      return
+    }
     if (planned.who === 'next-leader') {
       this.#awaitingLeader = [...this.#awaitingLeader, planned]
       return
@@ -73,6 +77,7 @@ export class Nemesis {
   }
 
   #hit(member: Member, fault: Hit): void {
+    this.#world.count(`fault ${fault.do}`)
     switch (fault.do) {
       case 'crash':
         return this.#arm(member, fault)

@@ -43,6 +43,8 @@ export interface Verdict {
   /** Of everything that happened: the same for the same seed and build. */
   readonly traceHash: string
   readonly trace: readonly string[]
+  /** How often each kind of fault, event and answer occurred. */
+  readonly tally: ReadonlyMap<string, number>
   readonly counts: {
     readonly members: number
     readonly events: number
@@ -119,7 +121,10 @@ class Simulation {
         witness,
         send: (message) => links.send(message),
         onLeading: (leader) => this.#nemesis.leads(leader),
-        emit: (from, draft) => this.#leaks.event(from, draft),
+        emit: (from, draft) => {
+          world.count(draft.type)
+          this.#leaks.event(from, draft)
+        },
         limits: replicaLimits(setting),
         segmentSizeBytes: setting.segmentSizeBytes,
         diskManners: diskManners(setting),
@@ -286,6 +291,7 @@ class Simulation {
       setting: this.#setting,
       traceHash: world.traceHash(),
       trace: world.lines,
+      tally: world.tally,
       counts: {
         members: this.#members.length,
         events: world.eventCount,

@@ -22,6 +22,7 @@ export class World {
   readonly #hash = createHash('sha256')
   readonly #lines: string[] | undefined
   readonly #afterEvent: (() => void)[] = []
+  readonly #tally = new Map<string, number>()
   #nowUs = 0
   #eventCount = 0
   #violation: Violation | undefined
@@ -73,6 +74,15 @@ export class World {
     const noted = `${this.#nowUs} ${line}\n`
     this.#hash.update(noted)
     this.#lines?.push(noted.slice(0, -1))
+  }
+
+  /** Counts something that happened, for whoever wants to know whether it ever does. */
+  count(name: string): void {
+    this.#tally.set(name, (this.#tally.get(name) ?? 0) + 1)
+  }
+
+  get tally(): ReadonlyMap<string, number> {
+    return this.#tally
   }
 
   violate(rule: string, what: string): void {

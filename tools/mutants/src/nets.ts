@@ -32,7 +32,7 @@ export async function cast(
   switch (net) {
     case 'corpus': {
       if (room !== 'libs/raft' || corpus === undefined) return undefined
-      const { output, ...run } = await node(join(root, 'tools/corpus'), ['src/main.ts', corpus], 30)
+      const { output, ...run } = await node(join(root, 'tools/corpus'), ['src/main.ts', corpus], 15)
       const where = /^\S+\.txt:\d+: \S+/m.exec(output)?.[0]
       return { ...run, by: run.isCaught ? (where ?? lastLine(output)) : '' }
     }

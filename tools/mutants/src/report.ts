@@ -11,7 +11,7 @@ const head = `# Mutants
 Tests are believed because they fail. Each line of this table is one wrong line in the core, the replica, the journal or the
 store, and says which net noticed it, how soon, and by what: the data-driven tests of etcd-io/raft (\`npm run corpus\`), the
 simulation (\`npm run simulate\`), or the tests of the room that the line is in. Written by \`npm run mutants -- --write\` on a busy
-machine with two cores; for the simulation, seconds are of processor time, and seeds go through all profiles in turn.
+machine with two cores; for the simulation, seconds are of processor time, and seeds go through all profiles in turn. An empty cell was not tried.
 `
 
 /** The whole table as a document. */
