@@ -1,3 +1,4 @@
+import type { MasterStatus } from '@conclave/actors'
 import { HttpClient, HttpFailed, type HttpResponse, type HttpStream } from '@conclave/runtime'
 import { readContext, type Context } from './context.ts'
 import { CommandFailed, failureOf } from './failure.ts'
@@ -50,13 +51,14 @@ export class Client {
    * to where a follower would send us. @throws CommandFailed when nobody leads
    */
   async leading(): Promise<Client> {
-    const { leader } = await this.json<{ leader?: { masterId: string } | null }>(
-      'conclave',
-      'GET',
-      '/conclave/v1/masters',
-    )
-    if (leader !== undefined && leader !== null) return this.only(leader.masterId)
+    const { leader } = await this.status()
+    if (leader !== undefined) return this.only(leader.masterId)
     throw new CommandFailed('unavailable', 'nobody leads just now, try again')
+  }
+
+  /** What the master that answers says of itself and its group. */
+  status(): Promise<MasterStatus> {
+    return this.json('conclave', 'GET', '/conclave/v1/masters')
   }
 
   /** Lets go of the connections that are kept, so that the process may end. */

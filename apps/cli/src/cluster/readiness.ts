@@ -6,11 +6,6 @@ import type { LocalCluster } from './local-cluster.ts'
 const patienceMs = 30_000
 const pauseMs = 25
 
-interface StatusShown {
-  readonly role: string
-  readonly isReady: boolean
-}
-
 /** Resolves once a leader is ready and every agent is with it: whatever is asked then will be done. */
 export async function untilReady(cluster: LocalCluster, client: Client): Promise<void> {
   const wanted = cluster.members.filter(({ kind }) => kind === 'agent').length
@@ -33,9 +28,7 @@ export async function untilReady(cluster: LocalCluster, client: Client): Promise
 
 async function hasLeader(client: Client): Promise<boolean> {
   const statuses = await Promise.all(
-    client.context.masters.map(({ masterId }) =>
-      client.only(masterId).json<StatusShown>('conclave', 'GET', '/conclave/v1/masters'),
-    ),
+    client.context.masters.map(({ masterId }) => client.only(masterId).status()),
   )
   return statuses.some(({ role, isReady }) => role === 'leader' && isReady)
 }

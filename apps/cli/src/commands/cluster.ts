@@ -1,25 +1,8 @@
+import type { AgentView, MasterStatus } from '@conclave/actors'
 import type { Command } from 'commander'
 import type { Client } from '../client.ts'
 import { followEvents } from '../follow-events.ts'
 import { age, dim, print, printable, printJson, table } from '../output.ts'
-
-interface AgentShown {
-  readonly agentId: string
-  readonly hostname: string
-  readonly isActive: boolean
-  readonly runtime: string
-  readonly registeredAtMs: number
-  readonly tasks: number
-  readonly resources: Record<string, { total: number; used: number }>
-}
-
-interface StatusShown {
-  readonly masterId: string
-  readonly role: string
-  readonly term: number
-  readonly appliedIndex: number
-  readonly revision: number
-}
 
 /** `conclave agent|master|events|state`: what the cluster is made of and what happens in it. */
 export function clusterCommands(program: Command, client: () => Client): void {
@@ -30,7 +13,7 @@ export function clusterCommands(program: Command, client: () => Client): void {
     .description('list agents and what they have to offer')
     .option('--json')
     .action(async (options: { json?: boolean }) => {
-      const { agents } = await client().json<{ agents: AgentShown[] }>(
+      const { agents } = await client().json<{ agents: AgentView[] }>(
         'conclave',
         'GET',
         '/conclave/v1/agents',
@@ -102,12 +85,17 @@ export function clusterCommands(program: Command, client: () => Client): void {
     })
 }
 
-async function statusOf(
-  client: Client,
-  { masterId }: { masterId: string },
-): Promise<Partial<StatusShown> & { masterId: string; role: string }> {
+/** What a master says of itself, or that it says nothing. */
+type Answered =
+  | MasterStatus
+  | (Partial<Omit<MasterStatus, 'role'>> & {
+      readonly masterId: string
+      readonly role: 'unreachable'
+    })
+
+async function statusOf(client: Client, { masterId }: { masterId: string }): Promise<Answered> {
   try {
-    return await client.only(masterId).json<StatusShown>('conclave', 'GET', '/conclave/v1/masters')
+    return await client.only(masterId).status()
   } catch {
     return { masterId, role: 'unreachable' }
   }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { RunView } from '@conclave/actors'
 import { eventsOf } from '@conclave/runtime'
 import type { Command } from 'commander'
 import type { Client } from '../client.ts'
@@ -6,16 +7,6 @@ import { CommandFailed } from '../failure.ts'
 import { readInput } from '../input.ts'
 import { dim, print, printable, printJson } from '../output.ts'
 import { copyOutput } from './session.ts'
-
-export interface RunShown {
-  readonly runId: string
-  readonly taskId: string
-  readonly state: string
-  readonly isTerminal: boolean
-  readonly reason?: string
-  readonly message?: string
-  readonly exitCode?: number
-}
 
 /** `conclave run`: submits a spec and stays with its task to the end. */
 export function runCommand(program: Command, client: () => Client): void {
@@ -32,7 +23,7 @@ export function runCommand(program: Command, client: () => Client): void {
     .action(async (file: string, options: { detach?: boolean; json?: boolean }) => {
       const spec = await readSpec(file)
       const talk = client()
-      const run = await talk.json<RunShown>('conclave', 'POST', '/conclave/v1/runs', spec)
+      const run = await talk.json<RunView>('conclave', 'POST', '/conclave/v1/runs', spec)
       if (options.detach === true) {
         return options.json === true ? printJson(run) : print(`${run.taskId}\n`)
       }
@@ -43,11 +34,7 @@ export function runCommand(program: Command, client: () => Client): void {
 }
 
 /** Shows each change of state on standard error, and the output as it comes. @returns the run at its end */
-export async function follow(
-  client: Client,
-  run: RunShown,
-  withOutput: boolean,
-): Promise<RunShown> {
+export async function follow(client: Client, run: RunView, withOutput: boolean): Promise<RunView> {
   let last = run
   let output: Promise<unknown> | undefined
   for await (const seen of changes(client, run)) {
@@ -70,13 +57,13 @@ export async function follow(
 }
 
 /** The run after each change, over as many connections as it takes: a leader may be lost meanwhile. */
-async function* changes(client: Client, run: RunShown): AsyncGenerator<RunShown> {
+async function* changes(client: Client, run: RunView): AsyncGenerator<RunView> {
   for (let failures = 0; failures < 30; failures++) {
     try {
       const path = `/conclave/v1/runs/${encodeURIComponent(run.runId)}/watch`
       const stream = await client.stream({ face: 'conclave', method: 'GET', path })
       for await (const { data } of eventsOf(stream.body)) {
-        const seen = JSON.parse(data) as RunShown
+        const seen = JSON.parse(data) as RunView
         failures = 0
         yield seen
         if (seen.isTerminal) return

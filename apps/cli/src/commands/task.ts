@@ -1,16 +1,8 @@
+import type { TaskView } from '@conclave/actors'
 import type { Command } from 'commander'
 import type { Client } from '../client.ts'
 import { age, print, printable, printJson, table } from '../output.ts'
 import { copyOutput } from './session.ts'
-
-export interface TaskShown {
-  readonly taskId: string
-  readonly agentId: string
-  readonly name: string
-  readonly state: string
-  readonly message?: string
-  readonly updatedAtMs: number
-}
 
 const urlOf = (id: string, rest = ''): string =>
   `/conclave/v1/tasks/${encodeURIComponent(id)}${rest}`
@@ -35,7 +27,7 @@ export function taskCommands(program: Command, client: () => Client): void {
     .description('list tasks, newest first')
     .option('--json')
     .action(async (options: { json?: boolean }) => {
-      const { tasks } = await client().json<{ tasks: TaskShown[] }>(
+      const { tasks } = await client().json<{ tasks: TaskView[] }>(
         'conclave',
         'GET',
         '/conclave/v1/tasks',
@@ -100,7 +92,7 @@ export function taskCommands(program: Command, client: () => Client): void {
     .description('end a task: SIGTERM, then SIGKILL after its grace period')
     .option('--json')
     .action(async (id: string, options: { json?: boolean }) => {
-      const killed = await client().json<TaskShown>('conclave', 'POST', urlOf(id, '/kill'))
+      const killed = await client().json<TaskView>('conclave', 'POST', urlOf(id, '/kill'))
       if (options.json === true) printJson(killed)
     })
 }

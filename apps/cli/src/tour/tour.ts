@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { RunView } from '@conclave/actors'
 import { canary, scanDirectory, type Canary } from '@conclave/testkit'
 import { Client } from '../client.ts'
-import type { RunShown } from '../commands/run.ts'
 import { dim, table } from '../output.ts'
 import { EventTap } from './event-tap.ts'
 import { searchForLeaks, type Searched } from './leak-search.ts'
@@ -57,7 +57,7 @@ function plant(): Planted {
 async function meet(client: Client, story: Story): Promise<void> {
   story.chapter('The cluster')
   const masters = await Promise.all(
-    client.context.masters.map(({ masterId }) => statusOf(client, masterId)),
+    client.context.masters.map(({ masterId }) => client.only(masterId).status()),
   )
   const { agents } = await client.json<{ agents: { agentId: string; hostname: string }[] }>(
     'conclave',
@@ -72,21 +72,12 @@ async function meet(client: Client, story: Story): Promise<void> {
   )
 }
 
-interface StatusShown {
-  readonly masterId: string
-  readonly role: string
-  readonly term: number
-}
-
-const statusOf = (client: Client, masterId: string): Promise<StatusShown> =>
-  client.only(masterId).json<StatusShown>('conclave', 'GET', '/conclave/v1/masters')
-
 /** The leader that all masters that are up agree on. */
 async function leaderOf(client: Client): Promise<string> {
   for (let attempt = 0; attempt < 200; attempt++) {
     for (const { masterId } of client.context.masters) {
       try {
-        const status = await statusOf(client, masterId)
+        const status = await client.only(masterId).status()
         if (status.role === 'leader') return masterId
       } catch {
         // This one is down; the next may lead.
@@ -142,12 +133,9 @@ async function forgetAll(client: Client): Promise<void> {
 }
 
 /** Runs an example and collects what it printed. */
-async function runExample(
-  client: Client,
-  file: string,
-): Promise<{ end: RunShown; stdout: string }> {
+async function runExample(client: Client, file: string): Promise<{ end: RunView; stdout: string }> {
   const spec: unknown = JSON.parse(readFileSync(new URL(file, examples), 'utf8'))
-  const run = await client.json<RunShown>('conclave', 'POST', '/conclave/v1/runs', spec)
+  const run = await client.json<RunView>('conclave', 'POST', '/conclave/v1/runs', spec)
   // Asked again and again rather than watched: a run that gets stuck must break a claim, not the tour.
   const end = await waitFor(client, run, ({ isTerminal }) => isTerminal)
   return { end, stdout: await outputOf(client, run.taskId) }
@@ -172,7 +160,7 @@ async function outputOf(client: Client, taskId: string): Promise<string> {
 }
 
 /** How a run went, when it did not go as claimed. */
-const outcomeOf = ({ state, reason, message }: RunShown): string =>
+const outcomeOf = ({ state, reason, message }: RunView): string =>
   [state, reason, message].filter((part) => part !== undefined).join(' ')
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
@@ -248,21 +236,21 @@ const longRun = {
 }
 
 /** Starts a task that stays, and waits until it runs. */
-async function startLongRun(client: Client): Promise<RunShown> {
-  const run = await client.json<RunShown>('conclave', 'POST', '/conclave/v1/runs', longRun)
+async function startLongRun(client: Client): Promise<RunView> {
+  const run = await client.json<RunView>('conclave', 'POST', '/conclave/v1/runs', longRun)
   return waitFor(client, run, ({ state }) => state === 'TASK_RUNNING')
 }
 
 async function waitFor(
   client: Client,
-  run: RunShown,
-  isReached: (run: RunShown) => boolean,
-): Promise<RunShown> {
+  run: RunView,
+  isReached: (run: RunView) => boolean,
+): Promise<RunView> {
   let seen = run
   for (let attempt = 0; attempt < 400; attempt++) {
     try {
       const path = `/conclave/v1/runs/${encodeURIComponent(run.runId)}`
-      seen = await client.json<RunShown>('conclave', 'GET', path)
+      seen = await client.json<RunView>('conclave', 'GET', path)
       if (isReached(seen)) return seen
     } catch {
       // Between two leaders nobody answers for a moment.
@@ -325,7 +313,7 @@ async function loseLeader(
     `exec in the container: sha256 ${inside.slice(0, 12)}…`,
   )
   await cluster.restart(leader)
-  const back = await retry(() => statusOf(client, leader))
+  const back = await retry(() => client.only(leader).status())
   story.claim(
     `${leader} is back, on the log it left on its disk`,
     back.role === 'follower' || back.role === 'leader',
@@ -414,7 +402,7 @@ async function loseAgent(
 }
 
 /** The member on which a task runs: an agent's host name is its name here. */
-async function agentOf(client: Client, { runId }: RunShown): Promise<string> {
+async function agentOf(client: Client, { runId }: RunView): Promise<string> {
   const path = `/conclave/v1/runs/${encodeURIComponent(runId)}`
   const { agentId } = await client.json<{ agentId?: string }>('conclave', 'GET', path)
   const { agents } = await client.json<{ agents: { agentId: string; hostname: string }[] }>(
