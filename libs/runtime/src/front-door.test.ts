@@ -24,6 +24,9 @@ async function opened(patienceMs?: number): Promise<{ app: FastifyInstance; port
   } as unknown as IdentityApi
   const callers = new Callers(identity)
   takeBodiesAsBytes(app, 1024 * 1024, patienceMs)
+  app.setErrorHandler<BodyTooLarge>((error, _request, reply) =>
+    reply.header('connection', 'close').code(413).send({ code: error.code }),
+  )
   app.post('/login', async (request) => sizeOf(request))
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', async (request, reply) =>
@@ -52,7 +55,7 @@ describe('a stranger', () => {
         }),
       ])
 
-      expect([declared.statusCode, streamed.statusCode]).toEqual([500, 500])
+      expect([declared.statusCode, streamed.statusCode]).toEqual([413, 413])
       expect(declared.json()).toMatchObject({ code: 'body.too-large' })
       await app.close()
     },
@@ -66,6 +69,27 @@ describe('a stranger', () => {
     const answer = await app.inject({ method: 'POST', url: '/store', headers, payload })
 
     expect(answer.body).toBe(String(1024 * 1024))
+    await app.close()
+  })
+
+  test('RT15: who sends too much in one go hears why, instead of a broken connection', async () => {
+    const { app, port } = await opened()
+    const socket = connect(port, '127.0.0.1')
+    let heard = ''
+    socket.on('data', (chunk: Buffer) => {
+      heard += chunk.toString()
+    })
+    const ended = new Promise((resolve, reject) => {
+      socket.once('end', resolve).once('error', reject)
+    })
+
+    const size = 8 * 1024 * 1024
+    socket.write(`POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`)
+    for (let sent = 0; sent < size; sent += 65_536) socket.write(Buffer.alloc(65_536, ' '))
+    await ended
+
+    expect(heard).toContain('body.too-large')
+    socket.destroy()
     await app.close()
   })
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import { principalOf, type Caller, type IdentityApi } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -36,14 +37,33 @@ export function takeBodiesAsBytes(
   patienceMs = strangerPatienceMs,
 ): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', async (request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
+  app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
     const allowed = admitted.has(request) ? sizeBytesMax : Math.min(strangerBytesMax, sizeBytesMax)
-    if (Number(request.headers['content-length'] ?? 0) > allowed) throw new BodyTooLarge(allowed)
+    if (Number(request.headers['content-length'] ?? 0) > allowed) {
+      await letPass(payload, patienceMs)
+      throw new BodyTooLarge(allowed)
+    }
     return gatherBody(payload, allowed)
   })
   app.addHook('onResponse', async (request) => {
     if (Buffer.isBuffer(request.body)) request.body.fill(0)
     if (!admitted.has(request)) endInTime(request.raw, patienceMs)
+  })
+}
+
+/** Forgets what comes, for a while: who is hung up on in the middle of sending never hears why. */
+async function letPass(payload: Readable, patienceMs: number): Promise<void> {
+  payload.on('data', (piece: Buffer) => piece.fill(0))
+  await new Promise<void>((resolve) => {
+    const patience = setTimeout(resolve, patienceMs)
+    payload.once('close', () => {
+      clearTimeout(patience)
+      resolve()
+    })
+    payload.once('end', () => {
+      clearTimeout(patience)
+      resolve()
+    })
   })
 }
 
