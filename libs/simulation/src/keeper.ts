@@ -2,7 +2,8 @@ import { OutcomeUnknown, Unavailable } from '@conclave/actors'
 import { utf8 } from '@conclave/kernel'
 import type { Op, Txn } from '@conclave/store'
 import type { Dice } from './dice.ts'
-import { ProcessGone, type Member } from './member.ts'
+import type { Member } from './member.ts'
+import { ProcessGone } from './process.ts'
 import type { World } from './world.ts'
 
 export interface KeeperOptions {

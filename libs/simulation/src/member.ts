@@ -1,43 +1,19 @@
-import type { Journal, Replica, ReplicaLimits } from '@conclave/actors'
-import { ReplicaDriver } from '@conclave/assembly/replica-driver'
-import {
-  JournalCorrupt,
-  JournalFailed,
-  JournalUndecryptable,
-  type Recovered,
-} from '@conclave/journal'
+import type { Replica } from '@conclave/actors'
+import { JournalCorrupt, JournalFailed, JournalUndecryptable } from '@conclave/journal'
 import { SimulatedDisk, type DiskOperation } from '@conclave/journal/testing'
-import type { EventDraft } from '@conclave/model'
 import type { Message, NodeId } from '@conclave/raft'
 import type { StoreMachine } from '@conclave/store'
 import { Dice } from './dice.ts'
-import { ProcessDisk, type DiskManners } from './disk.ts'
+import type { DiskManners } from './disk.ts'
 import type { Moment } from './fault.ts'
-import type { Parts } from './parts.ts'
-import type { Asked, Sight, Witness } from './witness.ts'
-import type { World } from './world.ts'
+import { Process, ProcessGone, type Machine, type ProcessOptions } from './process.ts'
+import type { Sight } from './witness.ts'
 
-export const directory = '/data/journal'
-const tickUs = 50_000
-
-export interface MemberOptions {
-  readonly world: World
-  readonly seed: number
-  readonly nodeId: NodeId
-  readonly voters: readonly NodeId[]
-  readonly parts: Parts
-  readonly witness: Witness
-  readonly send: (message: Message) => void
-  readonly emit: (member: NodeId, draft: EventDraft) => void
+export interface MemberOptions extends ProcessOptions {
+  readonly diskManners: DiskManners
   /** It has just become leader, and has told nobody yet. */
   readonly onLeading: (leader: Member) => void
-  readonly limits: Partial<ReplicaLimits>
-  readonly segmentSizeBytes: number
-  readonly diskManners: DiskManners
 }
-
-/** The process was not there, or ended before it answered. */
-export class ProcessGone extends Error {}
 
 /** How a process ends. */
 export interface Crash {
@@ -50,7 +26,7 @@ export interface Crash {
 export type MemberState = 'down' | 'starting' | 'up' | 'stopping' | 'lost'
 
 /** A machine with a disk, and the process of a master's log and store on it, if there is one just now. */
-export class Member {
+export class Member implements Machine {
   readonly nodeId: NodeId
   readonly dice: Dice
   state: MemberState = 'down'
@@ -60,7 +36,6 @@ export class Member {
   /** Bits were changed behind its back, so it may refuse to start. */
   isTamperedWith = false
   skewMs = 0
-  /** How much longer its ticks are than everybody else's, in thousandths. */
   driftPermille = 0
   readonly lastSyncedWrites = new Map<string, number>()
   readonly #options: MemberOptions
@@ -251,182 +226,6 @@ export class Member {
     if (isPowerCut) this.disk = this.disk.crash(this.dice)
     else this.disk.cutPowerAfter(Number.POSITIVE_INFINITY)
     this.state = 'down'
-  }
-}
-
-/** One life of a member's process. */
-class Process {
-  readonly #member: Member
-  readonly #options: MemberOptions
-  readonly #boot: number
-  readonly #disk: ProcessDisk
-  readonly #gone = Promise.withResolvers<never>()
-  readonly #whenAwake: (() => void)[] = []
-  #isPaused = false
-  #isGone = false
-  #journal: Journal | undefined
-  #driver: ReplicaDriver | undefined
-  replica: Replica | undefined
-  store: StoreMachine | undefined
-
-  constructor(member: Member, options: MemberOptions, boot: number) {
-    this.#member = member
-    this.#options = options
-    this.#boot = boot
-    this.#gone.promise.catch(() => undefined)
-    this.#disk = new ProcessDisk(member.disk, {
-      world: options.world,
-      dice: member.dice,
-      manners: () => member.diskManners,
-      onPowerCut: () => this.#unlessGone(() => member.hasLostPower()),
-      onDone: (operation, path) => this.#unlessGone(() => member.hasDone(operation, path)),
-      takeFault: (operation) => member.takeFault(operation),
-      awake: () => this.#awake(),
-      lastSyncedWrites: member.lastSyncedWrites,
-    })
-  }
-
-  async run(): Promise<void> {
-    const { parts, nodeId, seed, segmentSizeBytes, witness } = this.#options
-    const { journal, recovered } = await parts.openJournal({
-      directory,
-      disk: this.#disk,
-      key: new Uint8Array(32).fill(nodeId),
-      clusterId: 'simulated',
-      nodeId,
-      random: new Dice(seed, `journal ${nodeId}/${this.#boot}`),
-      segmentSizeBytes,
-      onEvent: ({ type }) => this.#options.world.count(`journal ${type}`),
-    })
-    if (this.#isGone) return
-    witness.recovered(nodeId, recovered, this.#member.isTamperedWith)
-    this.#journal = this.#watched(journal)
-    this.#begin(this.#journal, recovered)
-    this.#member.hasStarted()
-    this.#tickLater()
-  }
-
-  kill(): void {
-    this.#isGone = true
-    this.#disk.kill()
-    void this.#driver?.stop()
-    this.#gone.reject(new ProcessGone())
-  }
-
-  async close(): Promise<void> {
-    this.replica?.close()
-    await this.#driver?.stop()
-    await this.#journal?.close()
-  }
-
-  pause(forUs: number): void {
-    if (this.#isPaused) return
-    this.#isPaused = true
-    this.#member.note('freezes')
-    this.#options.world.after(forUs, () => {
-      this.#isPaused = false
-      this.#unlessGone(() => this.#member.note('goes on'))
-      for (const act of this.#whenAwake.splice(0)) this.#unlessGone(act)
-    })
-  }
-
-  receive(message: Message): void {
-    this.#act(() => this.replica?.receive(message))
-  }
-
-  unreachable(peer: NodeId): void {
-    this.#act(() => this.replica?.unreachable(peer))
-  }
-
-  async call<T>(act: (replica: Replica, store: StoreMachine) => Promise<T>): Promise<T> {
-    const asked = async (): Promise<T> => {
-      if (this.#isPaused) await this.#awake()
-      const { replica, store } = this
-      if (replica === undefined || store === undefined) throw new ProcessGone()
-      return act(replica, store)
-    }
-    return Promise.race([asked(), this.#gone.promise])
-  }
-
-  #begin(journal: Journal, recovered: Recovered): void {
-    const { parts, world, nodeId, voters, seed, witness, send, emit, limits } = this.#options
-    const store = parts.createStore()
-    witness.restored(nodeId, 0)
-    store.onRestore((revision) => witness.restored(nodeId, revision))
-    store.onBatch((batch) => witness.told(nodeId, batch))
-    const replica = parts.createReplica({
-      nodeId,
-      masterId: `master-${nodeId}`,
-      bootstrap: { voters },
-      recovered,
-      store,
-      random: new Dice(seed, `replica ${nodeId}/${this.#boot}`),
-      clock: world.clock(() => this.#member.skewMs),
-      boot: `${nodeId}/${this.#boot}`,
-      emit: (draft) => emit(nodeId, draft),
-      wake: () => this.#driver?.wake(),
-      limits,
-    })
-    const apply = store.apply.bind(store)
-    store.apply = (data) => {
-      const result = apply(data)
-      witness.applied(nodeId, replica.appliedIndex, data, result)
-      return result
-    }
-    replica.onRole(() => this.#unlessGone(() => this.#member.hasRole(replica.role, replica.term)))
-    this.store = store
-    this.replica = replica
-    this.#driver = new ReplicaDriver({
-      replica,
-      journal,
-      send: (_, message) => {
-        if (this.#isGone) return
-        witness.sending(nodeId, message)
-        send(message)
-      },
-      onFatal: (error) => this.#unlessGone(() => this.#member.hasFailed(error)),
-    })
-  }
-
-  #watched(journal: Journal): Journal {
-    const { witness, nodeId } = this.#options
-    const watch = async (work: Asked, done: Promise<void>): Promise<void> => {
-      witness.asked(nodeId, work)
-      await done
-      if (!this.#isGone) witness.durable(nodeId, work)
-    }
-    return {
-      append: (batch) => watch({ do: 'append', batch }, journal.append(batch)),
-      saveSnapshot: (snapshot) =>
-        watch({ do: 'snapshot', snapshot }, journal.saveSnapshot(snapshot)),
-      close: () => journal.close(),
-    }
-  }
-
-  #tickLater(): void {
-    this.#options.world.after(tickUs * (1 + this.#member.driftPermille / 1000), () => {
-      if (this.#isGone) return
-      this.#act(() => {
-        this.replica?.tick()
-        this.#tickLater()
-      })
-    })
-  }
-
-  #act(act: () => void): void {
-    if (this.#isGone) return
-    if (this.#isPaused) this.#whenAwake.push(act)
-    else act()
-  }
-
-  #awake(): Promise<void> {
-    return this.#isPaused
-      ? new Promise((resolve) => this.#whenAwake.push(resolve))
-      : Promise.resolve()
-  }
-
-  #unlessGone(act: () => void): void {
-    if (!this.#isGone) act()
   }
 }
 

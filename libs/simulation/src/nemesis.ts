@@ -2,8 +2,9 @@ import type { NodeId } from '@conclave/raft'
 import type { Dice } from './dice.ts'
 import { quickDisk } from './disk.ts'
 import { formatFault, type Fault, type FaultPlan, type Planned, type Target } from './fault.ts'
-import { directory, type Member } from './member.ts'
+import type { Member } from './member.ts'
 import { perfectNetwork, type Network } from './network.ts'
+import { directory } from './process.ts'
 import type { World } from './world.ts'
 
 /** A fault that hits one member. */

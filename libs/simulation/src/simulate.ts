@@ -89,75 +89,26 @@ class Simulation {
     const drawn = drawSetting(this.#profile, new Dice(seed, 'setting'))
     const setting = { ...drawn, ...options.setting }
     this.#setting = setting
-    const voters = Array.from({ length: setting.members }, (_, at) => at + 1)
 
     const world = new World({ keepsTrace })
     this.#world = world
-    this.#raft = new RaftChecker(world, voters)
+    this.#raft = new RaftChecker(world, this.#voters())
     this.#state = new StateChecker(world)
     this.#leaks = new LeakChecker(world, new Dice(seed, 'canaries'))
     this.#history = new History(world)
-    const links = new Network({
-      world,
-      dice: new Dice(seed, 'network'),
-      manners: networkManners(setting),
-      deliver: (message) => {
-        const { type, from, to, term, index } = message
-        world.note(`${from}>${to} ${type} ${term}/${index}`)
-        this.#member(to)?.receive(message)
-      },
-      onLost: ({ from, to }) => this.#member(from)?.unreachable(to),
-      onPacket: ({ from }, bytes) => this.#leaks.packet(from, bytes),
-    })
-    const witness = this.#witness()
-    const [first = 1, ...others] = voters
-    const member = (nodeId: number): Member =>
-      new Member({
-        world,
-        seed,
-        nodeId,
-        voters,
-        parts: { ...liveParts, ...options.parts },
-        witness,
-        send: (message) => links.send(message),
-        onLeading: (leader) => this.#nemesis.leads(leader),
-        emit: (from, draft) => {
-          world.count(draft.type)
-          this.#leaks.event(from, draft)
-        },
-        limits: replicaLimits(setting),
-        segmentSizeBytes: setting.segmentSizeBytes,
-        diskManners: diskManners(setting),
-      })
-    this.#members = [member(first), ...others.map(member)]
+    const network = this.#makeNetwork()
+    this.#members = this.#makeMembers(network)
     const members = this.#members
-    this.#nemesis = new Nemesis({ world, network: links, members, dice: new Dice(seed, 'nemesis') })
+    this.#nemesis = new Nemesis({ world, network, members, dice: new Dice(seed, 'nemesis') })
     this.#plan =
       options.plan ??
       drawPlan({
         profile: this.#profile,
-        memberCount: voters.length,
+        memberCount: setting.members,
         durationMs: setting.durationMs,
         dice: new Dice(seed, 'faults'),
       })
-    const keys: [string, ...string[]] = [this.#key(1)]
-    for (let number = 2; number <= setting.keys; number++) keys.push(this.#key(number))
-    const dek = Keyring.create(new Dice(seed, 'keyring')).newest
-    this.#clients = Array.from(
-      { length: setting.clients },
-      (_, at) =>
-        new Client({
-          world,
-          id: at + 1,
-          dice: new Dice(seed, `client ${at + 1}`),
-          members,
-          history: this.#history,
-          keys,
-          thinkUs: setting.thinkUs,
-          dek,
-          canaryText: this.#leaks.value.text,
-        }),
-    )
+    this.#clients = this.#makeClients()
     this.#keeper = new Keeper({
       world,
       dice: new Dice(seed, 'keeper'),
@@ -250,6 +201,73 @@ class Simulation {
       if (sight !== undefined) this.#raft.seen(nodeId, sight)
       member.hasTurned()
     }
+  }
+
+  #makeNetwork(): Network {
+    const world = this.#world
+    return new Network({
+      world,
+      dice: new Dice(this.#options.seed, 'network'),
+      manners: networkManners(this.#setting),
+      deliver: (message) => {
+        const { type, from, to, term, index } = message
+        world.note(`${from}>${to} ${type} ${term}/${index}`)
+        this.#member(to)?.receive(message)
+      },
+      onLost: ({ from, to }) => this.#member(from)?.unreachable(to),
+      onPacket: ({ from }, bytes) => this.#leaks.packet(from, bytes),
+    })
+  }
+
+  #makeMembers(network: Network): readonly [Member, ...Member[]] {
+    const world = this.#world
+    const setting = this.#setting
+    const witness = this.#witness()
+    const voters = this.#voters()
+    const member = (nodeId: number): Member =>
+      new Member({
+        world,
+        seed: this.#options.seed,
+        nodeId,
+        voters,
+        parts: { ...liveParts, ...this.#options.parts },
+        witness,
+        send: (message) => network.send(message),
+        onLeading: (leader) => this.#nemesis.leads(leader),
+        emit: (from, draft) => {
+          world.count(draft.type)
+          this.#leaks.event(from, draft)
+        },
+        limits: replicaLimits(setting),
+        segmentSizeBytes: setting.segmentSizeBytes,
+        diskManners: diskManners(setting),
+      })
+    return [member(1), ...voters.slice(1).map(member)]
+  }
+
+  #makeClients(): readonly Client[] {
+    const { seed } = this.#options
+    const { clients, keys: keyCount, thinkUs } = this.#setting
+    const keys: [string, ...string[]] = [this.#key(1)]
+    for (let number = 2; number <= keyCount; number++) keys.push(this.#key(number))
+    const dek = Keyring.create(new Dice(seed, 'keyring')).newest
+    const client = (id: number): Client =>
+      new Client({
+        world: this.#world,
+        id,
+        dice: new Dice(seed, `client ${id}`),
+        members: this.#members,
+        history: this.#history,
+        keys,
+        thinkUs,
+        dek,
+        canaryText: this.#leaks.value.text,
+      })
+    return Array.from({ length: clients }, (_, at) => client(at + 1))
+  }
+
+  #voters(): readonly number[] {
+    return Array.from({ length: this.#setting.members }, (_, at) => at + 1)
   }
 
   #witness(): Witness {

@@ -1,0 +1,226 @@
+import type { Journal, Replica, ReplicaLimits } from '@conclave/actors'
+import { ReplicaDriver } from '@conclave/assembly/replica-driver'
+import type { Recovered } from '@conclave/journal'
+import type { DiskOperation, SimulatedDisk } from '@conclave/journal/testing'
+import type { EventDraft } from '@conclave/model'
+import type { Message, NodeId } from '@conclave/raft'
+import type { StoreMachine } from '@conclave/store'
+import { Dice } from './dice.ts'
+import { ProcessDisk, type DiskManners } from './disk.ts'
+import type { Parts } from './parts.ts'
+import type { Asked, Witness } from './witness.ts'
+import type { World } from './world.ts'
+
+export const directory = '/data/journal'
+const tickUs = 50_000
+
+export interface ProcessOptions {
+  readonly world: World
+  readonly seed: number
+  readonly nodeId: NodeId
+  readonly voters: readonly NodeId[]
+  readonly parts: Parts
+  readonly witness: Witness
+  readonly send: (message: Message) => void
+  readonly emit: (member: NodeId, draft: EventDraft) => void
+  readonly limits: Partial<ReplicaLimits>
+  readonly segmentSizeBytes: number
+}
+
+/** What a process needs of the machine it runs on, and what it tells it. */
+export interface Machine {
+  readonly dice: Dice
+  readonly disk: SimulatedDisk
+  readonly diskManners: DiskManners
+  readonly lastSyncedWrites: Map<string, number>
+  readonly isTamperedWith: boolean
+  readonly skewMs: number
+  /** How much longer its ticks are than everybody else's, in thousandths. */
+  readonly driftPermille: number
+  note(what: string): void
+  takeFault(operation: DiskOperation): string | undefined
+  hasStarted(): void
+  hasDone(operation: DiskOperation, path: string): void
+  hasRole(role: string, term: number): void
+  hasLostPower(): void
+  hasFailed(error: unknown): void
+}
+
+/** The process was not there, or ended before it answered. */
+export class ProcessGone extends Error {}
+
+/** One life of a member's process. */
+export class Process {
+  readonly #machine: Machine
+  readonly #options: ProcessOptions
+  readonly #boot: number
+  readonly #disk: ProcessDisk
+  readonly #gone = Promise.withResolvers<never>()
+  readonly #whenAwake: (() => void)[] = []
+  #isPaused = false
+  #isGone = false
+  #journal: Journal | undefined
+  #driver: ReplicaDriver | undefined
+  replica: Replica | undefined
+  store: StoreMachine | undefined
+
+  constructor(machine: Machine, options: ProcessOptions, boot: number) {
+    this.#machine = machine
+    this.#options = options
+    this.#boot = boot
+    this.#gone.promise.catch(() => undefined)
+    this.#disk = new ProcessDisk(machine.disk, {
+      world: options.world,
+      dice: machine.dice,
+      manners: () => machine.diskManners,
+      onPowerCut: () => this.#unlessGone(() => machine.hasLostPower()),
+      onDone: (operation, path) => this.#unlessGone(() => machine.hasDone(operation, path)),
+      takeFault: (operation) => machine.takeFault(operation),
+      awake: () => this.#awake(),
+      lastSyncedWrites: machine.lastSyncedWrites,
+    })
+  }
+
+  async run(): Promise<void> {
+    const { parts, nodeId, seed, segmentSizeBytes, witness } = this.#options
+    const { journal, recovered } = await parts.openJournal({
+      directory,
+      disk: this.#disk,
+      key: new Uint8Array(32).fill(nodeId),
+      clusterId: 'simulated',
+      nodeId,
+      random: new Dice(seed, `journal ${nodeId}/${this.#boot}`),
+      segmentSizeBytes,
+      onEvent: ({ type }) => this.#options.world.count(`journal ${type}`),
+    })
+    if (this.#isGone) return
+    witness.recovered(nodeId, recovered, this.#machine.isTamperedWith)
+    this.#journal = this.#watched(journal)
+    this.#begin(this.#journal, recovered)
+    this.#machine.hasStarted()
+    this.#tickLater()
+  }
+
+  kill(): void {
+    this.#isGone = true
+    this.#disk.kill()
+    void this.#driver?.stop()
+    this.#gone.reject(new ProcessGone())
+  }
+
+  async close(): Promise<void> {
+    this.replica?.close()
+    await this.#driver?.stop()
+    await this.#journal?.close()
+  }
+
+  pause(forUs: number): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    this.#machine.note('freezes')
+    this.#options.world.after(forUs, () => {
+      this.#isPaused = false
+      this.#unlessGone(() => this.#machine.note('goes on'))
+      for (const act of this.#whenAwake.splice(0)) this.#unlessGone(act)
+    })
+  }
+
+  receive(message: Message): void {
+    this.#act(() => this.replica?.receive(message))
+  }
+
+  unreachable(peer: NodeId): void {
+    this.#act(() => this.replica?.unreachable(peer))
+  }
+
+  async call<T>(act: (replica: Replica, store: StoreMachine) => Promise<T>): Promise<T> {
+    const asked = async (): Promise<T> => {
+      if (this.#isPaused) await this.#awake()
+      const { replica, store } = this
+      if (replica === undefined || store === undefined) throw new ProcessGone()
+      return act(replica, store)
+    }
+    return Promise.race([asked(), this.#gone.promise])
+  }
+
+  #begin(journal: Journal, recovered: Recovered): void {
+    const { parts, world, nodeId, voters, seed, witness, send, emit, limits } = this.#options
+    const store = parts.createStore()
+    witness.restored(nodeId, 0)
+    store.onRestore((revision) => witness.restored(nodeId, revision))
+    store.onBatch((batch) => witness.told(nodeId, batch))
+    const replica = parts.createReplica({
+      nodeId,
+      masterId: `master-${nodeId}`,
+      bootstrap: { voters },
+      recovered,
+      store,
+      random: new Dice(seed, `replica ${nodeId}/${this.#boot}`),
+      clock: world.clock(() => this.#machine.skewMs),
+      boot: `${nodeId}/${this.#boot}`,
+      emit: (draft) => emit(nodeId, draft),
+      wake: () => this.#driver?.wake(),
+      limits,
+    })
+    const apply = store.apply.bind(store)
+    store.apply = (data) => {
+      const result = apply(data)
+      witness.applied(nodeId, replica.appliedIndex, data, result)
+      return result
+    }
+    replica.onRole(() => this.#unlessGone(() => this.#machine.hasRole(replica.role, replica.term)))
+    this.store = store
+    this.replica = replica
+    this.#driver = new ReplicaDriver({
+      replica,
+      journal,
+      send: (_, message) => {
+        if (this.#isGone) return
+        witness.sending(nodeId, message)
+        send(message)
+      },
+      onFatal: (error) => this.#unlessGone(() => this.#machine.hasFailed(error)),
+    })
+  }
+
+  #watched(journal: Journal): Journal {
+    const { witness, nodeId } = this.#options
+    const watch = async (work: Asked, done: Promise<void>): Promise<void> => {
+      witness.asked(nodeId, work)
+      await done
+      if (!this.#isGone) witness.durable(nodeId, work)
+    }
+    return {
+      append: (batch) => watch({ do: 'append', batch }, journal.append(batch)),
+      saveSnapshot: (snapshot) =>
+        watch({ do: 'snapshot', snapshot }, journal.saveSnapshot(snapshot)),
+      close: () => journal.close(),
+    }
+  }
+
+  #tickLater(): void {
+    this.#options.world.after(tickUs * (1 + this.#machine.driftPermille / 1000), () => {
+      if (this.#isGone) return
+      this.#act(() => {
+        this.replica?.tick()
+        this.#tickLater()
+      })
+    })
+  }
+
+  #act(act: () => void): void {
+    if (this.#isGone) return
+    if (this.#isPaused) this.#whenAwake.push(act)
+    else act()
+  }
+
+  #awake(): Promise<void> {
+    return this.#isPaused
+      ? new Promise((resolve) => this.#whenAwake.push(resolve))
+      : Promise.resolve()
+  }
+
+  #unlessGone(act: () => void): void {
+    if (!this.#isGone) act()
+  }
+}
