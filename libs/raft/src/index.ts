@@ -18,14 +18,6 @@ export {
 } from './conf-change.ts'
 export type { RaftConfig, ReadOnlyOption } from './config.ts'
 export {
-  describeConfiguration,
-  describeConfState,
-  describeEntry,
-  describeMessage,
-  describeProgress,
-  describeSnapshot,
-} from './describe.ts'
-export {
   none,
   type ConfState,
   type Entry,

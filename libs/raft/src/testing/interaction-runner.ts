@@ -1,12 +1,6 @@
 import { utf8 } from '@conclave/kernel'
 import { type ConfChangeTransition, confChange } from '../conf-change.ts'
-import {
-  describeEntry,
-  describeMessage,
-  describeProgress,
-  describeSnapshot,
-  describeHardState,
-} from '../describe.ts'
+import { describeProgress } from '../describe.ts'
 import type { NodeId, Snapshot } from '../entry.ts'
 import { isEntries } from '../log.ts'
 import { allVoters, emptyConfig } from '../membership.ts'
@@ -24,6 +18,12 @@ import {
 } from './directive.ts'
 import { InteractionNode } from './interaction-node.ts'
 import { InteractionOutput } from './interaction-output.ts'
+import {
+  describeEntry,
+  describeHardState,
+  describeMessage,
+  describeSnapshot,
+} from './transcript.ts'
 
 const electionTick = 3
 const heartbeatTick = 1
