@@ -490,6 +490,71 @@ describe('a snapshot', () => {
   })
 })
 
+describe('a member whose link to the leader broke', () => {
+  test('MA17: is not kept waiting for the silence of a leader that is gone', async () => {
+    const group = await ledGroup(3)
+    const { leader, followers } = group
+    await write(group, 1)
+    leader.crash()
+    const [first] = followers
+
+    for (const { replica } of followers) replica.linkLost(leader.nodeId)
+    await group.tick(2)
+
+    expect(group.leader).toBe(first)
+    const written = followers[1]?.put('after')
+    await group.settle()
+    await expect(written).resolves.toMatchObject({ succeeded: true })
+  })
+
+  test('MA17: leaves it to the next in line when the first cannot win', async () => {
+    const group = await ledGroup(3)
+    const { leader, followers } = group
+    const [first, second] = followers
+    // The first misses what was acknowledged.
+    group.isLost = ({ to, type }) => to === first?.nodeId && type === 'MsgApp'
+    await write(group, 3)
+    leader.crash()
+    group.isLost = () => false
+
+    for (const { replica } of followers) replica.linkLost(leader.nodeId)
+    await group.tick(7)
+
+    expect(group.leader).toBe(second)
+  })
+
+  test('MA17: does not disturb a leader that the others still hear', async () => {
+    const group = await ledGroup(3)
+    const { leader, follower } = group
+    const { term } = leader.replica
+
+    follower.replica.linkLost(leader.nodeId)
+    await group.tick(5)
+
+    expect(group.leader).toBe(leader)
+    expect(group.members.map(({ replica }) => [replica.term, replica.leader])).toEqual(
+      group.members.map(() => [term, leader.nodeId]),
+    )
+    const written = follower.put('mine')
+    await group.settle()
+    await expect(written).resolves.toMatchObject({ succeeded: true })
+  })
+
+  test('MA17: takes no notice of anybody else’s', async () => {
+    const group = await ledGroup(3)
+    const { leader, followers } = group
+    const [first, second] = followers
+
+    first?.replica.linkLost(second?.nodeId ?? 0)
+    leader.replica.linkLost(first?.nodeId ?? 0)
+    leader.replica.linkLost(leader.nodeId)
+    await group.tick(8)
+
+    expect(group.leader).toBe(leader)
+    expect(first?.replica.leader).toBe(leader.nodeId)
+  })
+})
+
 test('says in events what it appended, committed and applied, without what it was', async () => {
   const group = await ledGroup(3)
   const written = group.leader.put('canary-key', 'canary-value')

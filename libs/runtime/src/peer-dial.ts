@@ -62,6 +62,7 @@ export class PeerDial {
   readonly #identity: () => TlsIdentity
   readonly #limits: PeerLinkLimits
   readonly #onUnreachable: () => void
+  readonly #onLost: () => void
   readonly #log: Log
   readonly #backoff: Backoff
 
@@ -91,6 +92,7 @@ export class PeerDial {
     readonly limits: PeerLinkLimits
     readonly random: Random
     readonly onUnreachable: () => void
+    readonly onLost: () => void
     readonly log: Log
   }) {
     this.#self = options.self
@@ -99,6 +101,7 @@ export class PeerDial {
     this.#identity = options.identity
     this.#limits = options.limits
     this.#onUnreachable = options.onUnreachable
+    this.#onLost = options.onLost
     this.#log = options.log
     this.#backoff = new Backoff(
       options.random,
@@ -320,6 +323,7 @@ export class PeerDial {
     const told = { peer: this.#address.id, why: this.#why === '' ? 'closed' : this.#why }
     if (wasUp) this.#log.warn(told, 'lost a peer')
     else this.#log.debug(told, 'cannot reach a peer')
+    if (wasUp) this.#onLost()
     this.#tellUnreachable()
     this.#retry = setTimeout(() => {
       this.#retry = undefined

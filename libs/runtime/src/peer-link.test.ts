@@ -187,6 +187,18 @@ describe('two masters', () => {
     expect(settled).toEqual([false])
   })
 
+  test('RT6: are told of the end of a connection that stood, and of no failed attempt', async () => {
+    const lost: number[] = []
+    const [first, second] = await startPair({ onLost: (peer) => lost.push(peer) })
+
+    second.link.destroy()
+
+    // Both its own connection to us and ours to it.
+    await eventually(() => lost.length === 2)
+    await eventually(() => first.unreachable.length > 3)
+    expect(lost).toEqual([2, 2])
+  })
+
   test('RT6: what is sent before the peer is there arrives once it is', async () => {
     const peers: Peers = new Map()
     const second = await startNode(2, peers)

@@ -43,6 +43,8 @@ export interface PeerLinkOptions {
   readonly onMessage: (from: NodeId, bytes: Uint8Array) => void
   /** Messages to this peer were lost, or it cannot be connected to. Never called from within `send`. */
   readonly onUnreachable: (nodeId: NodeId) => void
+  /** A connection that stood, to or from this peer, has ended: once for each of the two. */
+  readonly onLost?: (nodeId: NodeId) => void
   readonly log?: Log
   readonly random?: Random
   readonly limits?: Partial<PeerLinkLimits>
@@ -165,6 +167,7 @@ export class TcpPeerLink {
       limits: this.#limits,
       random: this.#random,
       onUnreachable: () => this.#options.onUnreachable(nodeId),
+      onLost: () => this.#options.onLost?.(nodeId),
       log: this.#log,
     })
     this.#dials.set(nodeId, peer)
@@ -186,7 +189,10 @@ export class TcpPeerLink {
     socket.on('close', () => {
       caller.stop()
       const { from } = caller
-      if (from !== undefined && this.#callers.get(from) === socket) this.#callers.delete(from)
+      if (from === undefined || this.#callers.get(from) !== socket) return
+      this.#callers.delete(from)
+      // Again, because what it said last may have been read after the end of our own connection.
+      if (!this.#isClosed) this.#options.onLost?.(from)
     })
   }
 

@@ -143,6 +143,7 @@ export class Master implements RunningMaster {
       peers: peersOf(options.masters),
       onMessage: (from, bytes) => this.#receive(from, bytes),
       onUnreachable: (nodeId) => this.#replica.unreachable(nodeId),
+      onLost: (nodeId) => this.#replica.linkLost(nodeId),
       log,
       random,
     })
