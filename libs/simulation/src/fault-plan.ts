@@ -1,22 +1,30 @@
 import type { Dice } from './dice.ts'
 import { moments, ways, type Fault, type FaultKind, type FaultPlan, type Planned } from './fault.ts'
-import { hunters } from './hunters.ts'
+import { hunters, huntFor, type Hunter } from './hunters.ts'
 import { profiles, type ProfileName } from './profiles.ts'
 
 export interface PlanOptions {
   readonly profile: ProfileName
+  /** Whose hunts the run is about, beside what the profile says. */
+  readonly hunter: Hunter | undefined
   readonly memberCount: number
   readonly durationMs: number
   readonly dice: Dice
 }
 
 /** What goes wrong in a run: drawn before it begins, so that it can be printed, kept and made smaller. */
-export function drawPlan({ profile, memberCount, durationMs, dice }: PlanOptions): FaultPlan {
+export function drawPlan({
+  profile,
+  hunter,
+  memberCount,
+  durationMs,
+  dice,
+}: PlanOptions): FaultPlan {
   const { faults, faultEveryMs, hunters: hunting, huntEveryMs } = profiles[profile]
   const kinds = Object.entries(faults).flatMap(([kind, shares]) =>
     Array.from({ length: shares }, () => kind as FaultKind),
   )
-  const plan: Planned[] = []
+  const plan: Planned[] = hunter === undefined ? [] : [...huntFor(hunter, durationMs, dice)]
   const [firstKind, ...otherKinds] = kinds
   if (firstKind !== undefined) {
     for (const atMs of times(faultEveryMs, durationMs, dice)) {
@@ -26,7 +34,7 @@ export function drawPlan({ profile, memberCount, durationMs, dice }: PlanOptions
   const [firstHunter, ...otherHunters] = hunting
   if (firstHunter !== undefined) {
     for (const atMs of times(huntEveryMs, durationMs, dice)) {
-      plan.push(...hunters[dice.pick([firstHunter, ...otherHunters])](dice, atMs))
+      plan.push(...hunters[dice.pick([firstHunter, ...otherHunters])].plan(dice, atMs))
     }
   }
   return plan.sort((a, b) => a.atMs - b.atMs)

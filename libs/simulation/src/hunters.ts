@@ -1,87 +1,149 @@
 import type { Dice } from './dice.ts'
 import type { Planned } from './fault.ts'
+import type { Setting } from './setting.ts'
 
-/** Schedules that random faults find too seldom: each goes after one class of mistakes. */
+/** A schedule that random faults find too seldom: it goes after one class of mistakes. */
+interface Hunt {
+  /** What it does from `atMs` on. */
+  readonly plan: (dice: Dice, atMs: number) => readonly Planned[]
+  /** How long it takes until the next one can begin. */
+  readonly tookMs: number
+  /** What its prey is caught in best, when a run has no other hunts. */
+  readonly setting?: Partial<Setting>
+}
+
 export const hunters = {
   /** A record is durable, and nobody was told: after the restart it must count, and only once. */
-  'between-append-and-ack': (dice: Dice, atMs: number): Planned[] => {
-    const when = dice.pick(['synced', 'written', 'writing'] as const)
-    const downMs = dice.between(100, 800)
-    return [
-      { atMs, do: 'crash', who: 'leader', when, power: true, downMs },
-      { atMs, do: 'crash', who: 'follower', when: 'synced', power: true, downMs },
-    ]
+  'between-append-and-ack': {
+    tookMs: 1000,
+    plan: (dice, atMs) => {
+      const when = dice.pick(['synced', 'written', 'writing'] as const)
+      const downMs = dice.between(100, 800)
+      return [
+        { atMs, do: 'crash', who: 'leader', when, power: true, downMs },
+        { atMs, do: 'crash', who: 'follower', when: 'synced', power: true, downMs },
+      ]
+    },
   },
   /** A leader that nobody answers must answer nobody: no stale read, no lost write. */
-  'leader-alone': (dice: Dice, atMs: number): Planned[] => [
-    {
-      atMs,
-      do: 'cut',
-      who: 'leader',
-      way: dice.pick(['both', 'in', 'out'] as const),
-      forMs: dice.between(800, 3_000),
-    },
-    {
-      atMs: atMs + dice.between(0, 500),
-      do: 'clock',
-      who: 'leader',
-      jumpMs: 0,
-      driftPermille: 300,
-    },
-  ],
-  /** A leader sleeps through its own deposition, and wakes up with questions waiting. */
-  'frozen-leader': (dice: Dice, atMs: number): Planned[] => [
-    { atMs, do: 'pause', who: 'leader', forMs: dice.between(700, 2_500) },
-  ],
-  /** A follower falls so far behind that it needs a snapshot, and dies while it is saved. */
-  'snapshot-race': (dice: Dice, atMs: number): Planned[] => {
-    const who = dice.between(1, 3)
-    return [
-      { atMs, do: 'cut', who, way: 'both', forMs: 2_000 },
-      { atMs: atMs + 1_900, do: 'crash', who, when: 'saving', power: true, downMs: 200 },
+  'leader-alone': {
+    tookMs: 1500,
+    setting: { thinkUs: 50_000, keys: 1 },
+    plan: (dice, atMs) => [
       {
-        atMs: atMs + dice.between(1_900, 2_300),
-        do: 'crash',
+        atMs,
+        do: 'cut',
         who: 'leader',
-        when: dice.pick(['saving', 'now'] as const),
-        power: dice.permille(500),
-        downMs: 300,
+        way: dice.pick(['both', 'in', 'out'] as const),
+        forMs: dice.between(800, 3_000),
       },
-    ]
+      {
+        atMs: atMs + dice.between(0, 500),
+        do: 'clock',
+        who: 'leader',
+        jumpMs: 0,
+        driftPermille: 300,
+      },
+    ],
+  },
+  /** A leader sleeps through its own deposition, and wakes up with questions waiting. */
+  'frozen-leader': {
+    tookMs: 1500,
+    setting: { thinkUs: 50_000, keys: 1 },
+    plan: (dice, atMs) => [{ atMs, do: 'pause', who: 'leader', forMs: dice.between(700, 2_500) }],
+  },
+  /** A follower falls so far behind that it needs a snapshot, and dies while it is saved. */
+  'snapshot-race': {
+    tookMs: 2500,
+    setting: { snapshotEntries: 8, trailingEntries: 1, thinkUs: 50_000 },
+    plan: (dice, atMs) => {
+      const who = dice.between(1, 3)
+      return [
+        { atMs, do: 'cut', who, way: 'both', forMs: 2_000 },
+        { atMs: atMs + 1_900, do: 'crash', who, when: 'saving', power: true, downMs: 200 },
+        {
+          atMs: atMs + dice.between(1_900, 2_300),
+          do: 'crash',
+          who: 'leader',
+          when: dice.pick(['saving', 'now'] as const),
+          power: dice.permille(500),
+          downMs: 300,
+        },
+      ]
+    },
   },
   /** Power cuts in the middle of writes, and again while the tail is being cut. */
-  'torn-tail': (dice: Dice, atMs: number): Planned[] => {
-    const who = dice.pick([1, 2, 3, 'leader'] as const)
-    return [
-      { atMs, do: 'crash', who, when: 'writing', power: true, downMs: 100 },
-      { atMs: atMs + 600, do: 'crash', who, when: 'recovering', power: true, downMs: 100 },
-      { atMs: atMs + 900, do: 'crash', who, when: 'recovering', power: true, downMs: 100 },
-    ]
+  'torn-tail': {
+    tookMs: 1200,
+    plan: (dice, atMs) => {
+      const who = dice.pick([1, 2, 3, 'leader'] as const)
+      return [
+        { atMs, do: 'crash', who, when: 'writing', power: true, downMs: 100 },
+        { atMs: atMs + 600, do: 'crash', who, when: 'recovering', power: true, downMs: 100 },
+        { atMs: atMs + 900, do: 'crash', who, when: 'recovering', power: true, downMs: 100 },
+      ]
+    },
   },
   /**
    * Raft's Figure 8: two leaders in turn write what nobody else has, and die; a third spreads the entry of
    * the first, which is not committed by that, and dies before it has spread one of its own.
    */
-  'figure-8': (dice: Dice, atMs: number): Planned[] => {
-    const dies = { do: 'crash', power: true } as const
-    const mute = { do: 'cut', way: 'out' } as const
-    return [
-      { atMs, ...mute, who: 'leader', forMs: 600 },
-      { atMs: atMs + 400, ...dies, who: 'leader', when: 'now', downMs: dice.between(500, 800) },
-      { atMs: atMs + 401, ...mute, who: 'next-leader', forMs: 300 },
-      { atMs: atMs + 401, ...dies, who: 'next-leader', when: 'synced', downMs: 1_800 },
-      { atMs: atMs + 402, ...dies, who: 'next-leader', when: 'committing', downMs: 3_000 },
-    ]
+  'figure-8': {
+    tookMs: 5500,
+    setting: {
+      members: 3,
+      clients: 5,
+      thinkUs: 50_000,
+      messageSizeBytes: 0,
+      inflightMessages: 1,
+    },
+    plan: (dice, atMs) => {
+      const dies = { do: 'crash', power: true } as const
+      const mute = { do: 'cut', way: 'out' } as const
+      return [
+        { atMs, ...mute, who: 'leader', forMs: 600 },
+        { atMs: atMs + 400, ...dies, who: 'leader', when: 'now', downMs: dice.between(500, 800) },
+        { atMs: atMs + 401, ...mute, who: 'next-leader', forMs: 300 },
+        { atMs: atMs + 401, ...dies, who: 'next-leader', when: 'synced', downMs: 1_800 },
+        { atMs: atMs + 402, ...dies, who: 'next-leader', when: 'committing', downMs: 3_000 },
+      ]
+    },
   },
   /** Each new leader is cut off as soon as it is one, and comes back among the entries of others. */
-  'leaders-in-turn': (dice: Dice, atMs: number): Planned[] =>
-    [1, 2, 3].map((turn) => ({
-      atMs: atMs + turn,
-      do: 'cut',
-      who: 'next-leader',
-      way: dice.pick(['both', 'in', 'out'] as const),
-      forMs: dice.between(300, 900),
-    })),
-} as const
+  'leaders-in-turn': {
+    tookMs: 2500,
+    plan: (dice, atMs) =>
+      [1, 2, 3].map((turn) => ({
+        atMs: atMs + turn,
+        do: 'cut',
+        who: 'next-leader',
+        way: dice.pick(['both', 'in', 'out'] as const),
+        forMs: dice.between(300, 900),
+      })),
+  },
+} as const satisfies Record<string, Hunt>
 
 export type Hunter = keyof typeof hunters
+
+const names = Object.keys(hunters) as [Hunter, ...Hunter[]]
+
+/** What a run that does nothing else hunts. */
+export const drawHunter = (dice: Dice): Hunter => dice.pick(names)
+
+/** One hunt after another, from the first leader on. */
+export function huntFor(hunter: Hunter, durationMs: number, dice: Dice): readonly Planned[] {
+  const hunt: Hunt = hunters[hunter]
+  const planned: Planned[] = []
+  let atMs = 1_200 + dice.around(300)
+  while (atMs < durationMs) {
+    planned.push(...hunt.plan(dice, atMs))
+    atMs += hunt.tookMs + dice.around(500)
+  }
+  return planned
+}
+
+/** What a hunter wants the setting to be. */
+export const settingFor = (hunter: Hunter): Partial<Setting> => {
+  const hunt: Hunt = hunters[hunter]
+  return hunt.setting ?? {}
+}

@@ -5,6 +5,7 @@ import { drawPlan } from './fault-plan.ts'
 import type { FaultPlan } from './fault.ts'
 import { checkHistory } from './history-checker.ts'
 import { History } from './history.ts'
+import { drawHunter, settingFor } from './hunters.ts'
 import { Keeper } from './keeper.ts'
 import { LeakChecker } from './leak-checker.ts'
 import { judge } from './linearizability.ts'
@@ -12,7 +13,7 @@ import { Member } from './member.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
 import { liveParts, type Parts } from './parts.ts'
-import type { ProfileName } from './profiles.ts'
+import { profiles, type ProfileName } from './profiles.ts'
 import { RaftChecker } from './raft-checker.ts'
 import { diskManners, drawSetting, networkManners, replicaLimits, type Setting } from './setting.ts'
 import { StateChecker, valueText } from './state-checker.ts'
@@ -86,8 +87,14 @@ class Simulation {
     const { seed, keepsTrace = false } = options
     this.#options = options
     this.#profile = options.profile ?? 'mixed'
-    const drawn = drawSetting(this.#profile, new Dice(seed, 'setting'))
-    const setting = { ...drawn, ...options.setting }
+    const hunter = profiles[this.#profile].isAboutOneHunter
+      ? drawHunter(new Dice(seed, 'hunter'))
+      : undefined
+    const setting = {
+      ...drawSetting(this.#profile, new Dice(seed, 'setting')),
+      ...(hunter && settingFor(hunter)),
+      ...options.setting,
+    }
     this.#setting = setting
 
     const world = new World({ keepsTrace })
@@ -104,6 +111,7 @@ class Simulation {
       options.plan ??
       drawPlan({
         profile: this.#profile,
+        hunter,
         memberCount: setting.members,
         durationMs: setting.durationMs,
         dice: new Dice(seed, 'faults'),
