@@ -212,6 +212,20 @@ describe('conclave run', () => {
     expect(stderr).toContain('TASK_FAILED: it broke')
   })
 
+  test('CC2: says why the cluster would not have a task, and fails', async () => {
+    const why = { reason: 'REASON_TASK_UNAUTHORIZED', message: 'Task is not authorized' }
+    cluster.on('POST /conclave/v1/runs', { status: 201, body: run })
+    cluster.on('GET /conclave/v1/runs/r/watch', {
+      body: sse(run, { ...run, state: 'TASK_ERROR', isTerminal: true, ...why }),
+    })
+    cluster.on(logs, { status: 404, body: { error: { code: 'task.not-found', message: '' } } })
+
+    const { code, stderr } = await cluster.conclave(['run', '-'], spec)
+
+    expect(code).toBe(1)
+    expect(stderr).toBe('TASK_ERROR: Task is not authorized (REASON_TASK_UNAUTHORIZED)\n')
+  })
+
   test('prints the run at its end with --json, and nothing else', async () => {
     const end = { ...run, state: 'TASK_FINISHED', isTerminal: true, exitCode: 0 }
     cluster.on('POST /conclave/v1/runs', { status: 201, body: run })

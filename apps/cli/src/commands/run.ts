@@ -40,7 +40,10 @@ export async function follow(client: Client, run: RunView, withOutput: boolean):
   for await (const seen of changes(client, run)) {
     if (seen.state !== last.state && withOutput) {
       const why = seen.message === undefined ? '' : `: ${printable(seen.message)}`
-      process.stderr.write(`${dim(`${seen.state}${why}`)}\n`)
+      // Of a task that never was one there is nothing else to look at.
+      const isRefused = seen.state === 'TASK_ERROR' && seen.reason !== undefined
+      const reason = isRefused ? ` (${printable(seen.reason)})` : ''
+      process.stderr.write(`${dim(`${seen.state}${why}${reason}`)}\n`)
     }
     last = seen
     if (

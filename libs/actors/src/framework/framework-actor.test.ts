@@ -136,6 +136,22 @@ describe('a framework with something to launch', () => {
     expect(launches(actor.takeEffects())).toEqual([['o2', ['one']]])
   })
 
+  test('FW2: leaves alone what the master refused, until it is no longer listed', () => {
+    const actor = subscribed()
+    waitFor(actor, run('one'))
+    actor.step({ kind: 'offers', offers: [offer('o1', 1)] })
+    const reason = 'REASON_TASK_UNAUTHORIZED'
+    const status = { taskId: 'one', agentId: 'a', state: 'TASK_ERROR', reason, uuid: undefined }
+    actor.step({ kind: 'update', status })
+    actor.takeEffects()
+
+    for (let tick = 0; tick < 30; tick++) actor.step({ kind: 'tick' })
+    waitFor(actor, run('one'))
+    actor.step({ kind: 'offers', offers: [offer('o2', 1)] })
+
+    expect(typesOf(actor.takeEffects())).toEqual(['DECLINE'])
+  })
+
   test('forgets what is no longer listed', () => {
     const actor = subscribed()
     waitFor(actor, run('one'))

@@ -47,6 +47,8 @@ interface Waiting {
   readonly wants: Readonly<Record<string, number>>
   /** Tick of the ACCEPT that launches it, until the master no longer lists it as waiting. */
   launchedAt: number | undefined
+  /** The master would not have it, and says so to whoever submitted it: another try would end the same. */
+  isRefused: boolean
 }
 
 /**
@@ -86,7 +88,9 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
         this.#ticks++
         for (const waiting of this.#waiting.values()) {
           const isLost =
-            waiting.launchedAt !== undefined && this.#ticks - waiting.launchedAt >= retryTicks
+            waiting.launchedAt !== undefined &&
+            !waiting.isRefused &&
+            this.#ticks - waiting.launchedAt >= retryTicks
           if (isLost) waiting.launchedAt = undefined
         }
         if (this.#hasUnlaunched() && this.#ticks % retryTicks === 0) this.#revive()
@@ -108,7 +112,8 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
     }
     for (const { taskId, spec } of launch) {
       if (this.#waiting.has(taskId)) continue
-      this.#waiting.set(taskId, { spec, wants: scalarsOf(spec), launchedAt: undefined })
+      const wants = scalarsOf(spec)
+      this.#waiting.set(taskId, { spec, wants, launchedAt: undefined, isRefused: false })
     }
     const toKill = new Set(kill.map(({ taskId }) => taskId))
     for (const taskId of this.#killing.keys()) {
@@ -159,10 +164,12 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
         acknowledge: { agent_id: { value: agentId }, task_id: { value: taskId }, uuid },
       })
     }
+    const waiting = this.#waiting.get(taskId)
+    if (waiting?.launchedAt === undefined) return
+    if (state === 'TASK_ERROR') waiting.isRefused = true
     const neverStarted =
       reason === 'REASON_INVALID_OFFERS' && (state === 'TASK_LOST' || state === 'TASK_DROPPED')
-    const waiting = this.#waiting.get(taskId)
-    if (!neverStarted || waiting === undefined) return
+    if (!neverStarted) return
     waiting.launchedAt = undefined
     this.#revive()
   }

@@ -382,6 +382,7 @@ export class MasterActor implements MasterApi {
       case 'close-framework':
         return this.frameworks.close(effect.streamId)
       case 'emit':
+        if (effect.event.type === 'task.refused') this.runs.refused(effect.event)
         this.#options.events.append(effect.event)
     }
   }

@@ -6,6 +6,7 @@ import { MemoryAgent } from '../testing/memory-agent.ts'
 import { MemoryCluster } from '../testing/memory-cluster.ts'
 import { MemoryFramework } from '../testing/memory-framework.ts'
 import { callerOf, firstPeople } from '../testing/people.ts'
+import { revokeAll } from '../testing/rights.ts'
 import type { PendingRuns, RunView } from './master-api.ts'
 
 type Launch = Extract<ToAgent, { type: 'launch' }>
@@ -365,6 +366,59 @@ describe('a run', () => {
     await cluster.round()
     expect(agent.heard('launch')).toHaveLength(1)
     expect(other.heard('launch')).toEqual([])
+  })
+
+  test('MA9: that the cluster refuses ends as TASK_ERROR, and is offered to no scheduler again', async () => {
+    await revokeAll(cluster, 'dcos:secrets:default:/*')
+    const { runId, taskId } = await submit(specOf(secretVariable(referring('dev/db'))))
+    const { actor } = cluster.leader
+    const agent = new MemoryAgent(actor, 'agent-1')
+    const resources = needs.map((one) => ({ ...one, scalar: { value: 64 } }))
+    const info = { hostname: 'a', resources }
+    agent.say({ type: 'register', info, runtime: 'memory', tasks: [] })
+    const framework = new MemoryFramework(actor, callerOf('scheduler'))
+    framework.subscribe()
+    const cancel = new AbortController()
+    const told = pendingAt(cancel)
+    await cluster.until(() => framework.offers.length > 0 && told.length > 0)
+
+    framework.launch({ ...(told[0]?.launch[0]?.spec as object), task_id: { value: taskId } })
+    await cluster.until(() => told.at(-1)?.launch.length === 0)
+
+    cancel.abort()
+    expect(framework.statesOf(taskId)).toEqual(['TASK_ERROR'])
+    expect(agent.heard('launch')).toEqual([])
+    expect(await cluster.settle(cluster.follower.actor.runs.get(root, runId))).toMatchObject({
+      state: 'TASK_ERROR',
+      isTerminal: true,
+      reason: 'REASON_TASK_UNAUTHORIZED',
+      message: expect.stringContaining("may not read secret 'dev/db'") as string,
+    })
+  })
+
+  test('MA9: goes on when it is launched a second time, though that is refused', async () => {
+    const { runId, taskId } = await submit(specOf())
+    const { agent, framework, launch } = await launched()
+    report(agent, launch, 'TASK_RUNNING')
+    const other = new MemoryAgent(cluster.leader.actor, 'agent-2')
+    other.say({
+      type: 'register',
+      info: { hostname: 'b', resources: needs },
+      runtime: 'memory',
+      tasks: [],
+    })
+    await cluster.until(
+      () => framework.offers.at(-1)?.agent_id.value !== launch.task.agent_id.value,
+    )
+
+    framework.launch({ ...specOf(), task_id: { value: taskId } })
+    await cluster.until(() => framework.statesOf(taskId).includes('TASK_ERROR'))
+
+    await cluster.round()
+    expect(await cluster.settle(cluster.leader.actor.runs.get(root, runId))).toMatchObject({
+      state: 'TASK_RUNNING',
+      isTerminal: false,
+    })
   })
 
   test('MA10: that was never launched ends at once when it is killed', async () => {

@@ -45,6 +45,14 @@ export interface RunServiceOptions {
 /** Below which the cluster's core keeps its tasks, by framework. */
 const tasksPrefix = 'cluster/tasks/'
 
+/** Why the cluster would not have a task at all. */
+export interface TaskRefusal {
+  readonly frameworkId: string
+  readonly taskId: string
+  readonly reason?: string | undefined
+  readonly why: string
+}
+
 /** What the leader must do about a run that somebody wants to end. */
 export type KillTask = (task: TaskRecord) => void
 
@@ -60,6 +68,8 @@ export class RunService implements RunApi {
   readonly #ticked = new Signal()
   /** Runs whose record may be behind their task's, and the framework of that task where it is known. */
   #due = new Map<string, string | undefined>()
+  /** Why runs that wait were not launched, until that is written down. */
+  readonly #refusals = new Map<string, RunOutcome>()
   #isNoting = false
 
   constructor(options: RunServiceOptions) {
@@ -251,10 +261,29 @@ export class RunService implements RunApi {
 
   /** A new leader, or a restored state: every run may be behind its task. */
   toldOfEverything(): void {
+    this.#refusals.clear()
     for (const { frameworkId, taskId } of tasksIn(this.#options.reader)) {
       this.#due.set(runIdOf(taskId), frameworkId)
     }
     this.#changed.raise()
+  }
+
+  /**
+   * A launch was refused, and so would be the next one: the run ends with that. A refusal that was not
+   * written down, because the leader is another now, comes again with the next launch.
+   */
+  refused({ frameworkId, taskId, reason, why }: TaskRefusal): void {
+    const runId = runIdOf(taskId)
+    const record = runId === '' ? undefined : this.#runs.get(runKey(runId))?.record
+    // What only came too late for its offer is launched again.
+    if (record?.taskId !== taskId || reason === 'REASON_INVALID_OFFERS') return
+    this.#refusals.set(runId, {
+      state: 'TASK_ERROR',
+      ...(reason === undefined ? {} : { reason }),
+      message: why,
+      atMs: this.#options.clock.nowMs(),
+    })
+    this.#due.set(runId, frameworkId)
   }
 
   /** What waits may refer to secrets that its submitter may no longer read. */
@@ -289,8 +318,9 @@ export class RunService implements RunApi {
     const task = this.#taskOf(frameworkId, known.record)?.record
     const wantsEnd = known.record.killRequestedAtMs !== undefined
     if (task !== undefined && wantsEnd && !isTerminal(task.state)) kill(task)
-    const next = noted(known.record, task)
+    const next = noted(known.record, task, this.#refusals.get(runId))
     if (next !== known.record) await this.#put(next, known)
+    this.#refusals.delete(runId)
   }
 
   /** A run that nobody has launched ends when its submitter may no longer read what it refers to. */
@@ -397,9 +427,20 @@ function finished(record: RunRecord, outcome: RunOutcome): RunRecord {
 const jsonOf = (sealed: TaskSpec): RunRecord['template'] =>
   JSON.parse(JSON.stringify(sealed)) as RunRecord['template']
 
-/** `record` with what is known of its task; the same object when that says nothing new. */
-function noted(record: RunRecord, task: TaskRecord | undefined): RunRecord {
-  if (task === undefined || record.state === 'finished') return record
+/**
+ * `record` with what is known of its task, or why there is none; the same object when that says nothing
+ * new.
+ */
+function noted(
+  record: RunRecord,
+  task: TaskRecord | undefined,
+  refusal: RunOutcome | undefined,
+): RunRecord {
+  if (record.state === 'finished') return record
+  if (task === undefined) {
+    // A task that is there was refused a second time: the first launch counts.
+    return refusal === undefined || record.state !== 'pending' ? record : finished(record, refusal)
+  }
   const launched: RunRecord =
     record.state === 'launched'
       ? record
