@@ -36,7 +36,8 @@ export class Program {
   ) {
     this.child = spawn(program, args, {
       cwd: options.cwd ?? repository,
-      env: { ...(options.env ?? process.env), NO_COLOR: '1' },
+      // Nx sets FORCE_COLOR for whoever it runs, and Node warns of both.
+      env: { ...(options.env ?? process.env), NO_COLOR: '1', FORCE_COLOR: undefined },
       stdio: [options.stdin ?? 'ignore', 'pipe', 'pipe'],
     })
     this.child.stdout?.on('data', (chunk: Buffer) => this.#stdout.push(chunk))

@@ -124,6 +124,8 @@ export class ScriptedCluster {
         ...process.env,
         CONCLAVE_CONTEXT: context,
         NO_COLOR: '1',
+        // Nx sets it for whoever it runs, and Node warns of both.
+        FORCE_COLOR: undefined,
       },
       stdio: 'pipe',
     })
