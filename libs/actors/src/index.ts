@@ -13,6 +13,7 @@ export {
   NotLeader,
   OutcomeUnknown,
   RunNotFound,
+  RunNotYours,
   RunTaken,
   SecretExists,
   SecretNotFound,

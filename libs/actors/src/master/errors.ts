@@ -36,6 +36,15 @@ export class RunNotFound extends ConclaveError {
   }
 }
 
+/** The task is of somebody's run, and whoever would launch it has no right to. */
+export class RunNotYours extends ConclaveError {
+  readonly code = 'run.not-yours'
+
+  constructor(taskId: string) {
+    super(`task ${taskId} is of a run that another user submitted`)
+  }
+}
+
 /** Two schedulers heard of a run, and the other one was first. */
 export class RunTaken extends ConclaveError {
   readonly code = 'run.taken'

@@ -10,7 +10,7 @@ import {
   type SchedulerEvent,
 } from '@conclave/model'
 import type { Access } from './access.ts'
-import { RunTaken, SecretTooLarge } from './errors.ts'
+import { RunNotYours, RunTaken, SecretTooLarge } from './errors.ts'
 import type { Caller, FrameworkApi, FrameworkConnection, PlainAnswer } from './master-api.ts'
 import { frameworksResource, operatorResource, tasksResource } from './resources.ts'
 import type { RunService } from './run-service.ts'
@@ -72,11 +72,12 @@ export class FrameworkService implements FrameworkApi {
       (call.type !== 'ACCEPT' || access.may(caller, tasksResource, 'create'))
     if (!mayCall) return refused(call, forbidden)
     try {
-      const sealed = sealSecrets(SchedulerCall, this.#withTemplates(core, call), seal)
+      const sealed = sealSecrets(SchedulerCall, this.#withTemplates(core, caller, call), seal)
       return core.call(caller.principal.uid, sealed, streamId)
     } catch (error) {
       wipeSecrets(SchedulerCall, call)
       if (error instanceof SecretTooLarge) return { status: 400, body: error.message }
+      if (error instanceof RunNotYours) return { status: 403, body: error.message }
       if (error instanceof RunTaken) return { status: 409, body: error.message }
       throw error
     } finally {
@@ -130,7 +131,7 @@ export class FrameworkService implements FrameworkApi {
    * A scheduler was never shown the values in a run's spec and cannot send them back, so the stored
    * spec is launched. It is taken whole: nobody can have a run's values given to a command of theirs.
    */
-  #withTemplates(core: ClusterCore, call: SchedulerCall): SchedulerCall {
+  #withTemplates(core: ClusterCore, caller: Caller, call: SchedulerCall): SchedulerCall {
     if (call.type !== 'ACCEPT') return call
     const own = call.framework_id?.value ?? ''
     const others = core.frameworks().filter(({ frameworkId }) => frameworkId !== own)
@@ -138,7 +139,7 @@ export class FrameworkService implements FrameworkApi {
       const { task_id, agent_id, resources } = task
       const id = task_id.value
       const isOthers = others.some(({ frameworkId }) => core.taskOf(frameworkId, id) !== undefined)
-      const template = this.#options.runs.templateOf(id, own, isOthers)
+      const template = this.#options.runs.templateOf(caller, id, own, isOthers)
       if (template === undefined) return task
       wipeSecrets(TaskInfo, task)
       return { ...template, task_id, agent_id, resources }

@@ -13,6 +13,7 @@ import { identityChangedKey } from './identity-records.ts'
 
 const operatorRight = 'dcos:adminrouter:ops:mesos'
 const frameworkRight = 'dcos:mesos:master:framework'
+const schedulingRight = 'dcos:conclave:scheduling'
 const operator = callerOf('operator')
 const dev = callerOf('dev')
 const random = new SeededRandom(41)
@@ -26,10 +27,17 @@ beforeEach(async () => {
     clock: new ManualClock(),
     random,
     identities: {
-      users: [...people.users, { uid: 'operator', description: '', isService }],
+      users: [
+        ...people.users,
+        { uid: 'operator', description: '', isService },
+        { uid: 'spark', description: '', isService },
+      ],
       permissions: [
         ...people.permissions,
         { uid: 'operator', rid: operatorRight, actions: ['full'] },
+        { uid: 'spark', rid: frameworkRight, actions: ['create'] },
+        { uid: 'spark', rid: 'dcos:mesos:master:task', actions: ['create'] },
+        { uid: 'spark', rid: 'dcos:secrets:default:/*', actions: ['read'] },
       ],
     },
   })
@@ -65,8 +73,8 @@ function register(): MemoryAgent {
   return agent
 }
 
-async function subscribed(): Promise<MemoryFramework> {
-  const framework = new MemoryFramework(cluster.leader.actor, callerOf('scheduler'))
+async function subscribed(uid = 'scheduler'): Promise<MemoryFramework> {
+  const framework = new MemoryFramework(cluster.leader.actor, callerOf(uid))
   framework.subscribe()
   await cluster.until(() => framework.offers.length > 0)
   return framework
@@ -98,7 +106,7 @@ describe('when rights end', () => {
     await cluster.settle(pending.next())
     const next = failureOf(pending.next())
 
-    await revokeAll(cluster, frameworkRight)
+    await revokeAll(cluster, schedulingRight)
     void actor.runs.submit(dev, specReferringTo('dev/db'))
 
     expect(await cluster.settle(next)).toMatchObject({ code: 'access.denied' })
@@ -156,6 +164,38 @@ describe('when rights end', () => {
       isTerminal: true,
     })
   })
+})
+
+test('MA5 threat:AZ-03: a framework neither hears of runs of others, nor launches one', async () => {
+  const agent = register()
+  const framework = await subscribed('spark')
+  const { runs } = cluster.leader.actor
+  const { runId, taskId } = await cluster.settle(runs.submit(dev, specReferringTo('dev/db')))
+  const task = { name: 'reader', resources: needs, command: { value: 'true' } }
+
+  const answer = framework.launch({ ...task, task_id: { value: taskId } } as {
+    task_id: { value: string }
+  })
+
+  expect(answer).toMatchObject({ status: 403 })
+  const { signal } = new AbortController()
+  expect(() => runs.pending(callerOf('spark'), signal)).toThrow('may not')
+  await cluster.round()
+  expect(agent.heard('launch')).toEqual([])
+  expect(await cluster.settle(runs.get(dev, runId))).toMatchObject({ state: 'PENDING' })
+})
+
+test('MA5: a framework launches the runs of its own user', async () => {
+  const agent = register()
+  const framework = await subscribed('spark')
+  const { runs } = cluster.leader.actor
+  const { taskId } = await cluster.settle(runs.submit(callerOf('spark'), specReferringTo('dev/db')))
+  const task = { name: 'reader', resources: needs, command: { value: 'true' } }
+
+  framework.launch({ ...task, task_id: { value: taskId } } as { task_id: { value: string } })
+
+  await cluster.until(() => agent.heard('launch').length > 0)
+  expect(agent.heard('launch')[0]?.task.task_id.value).toBe(taskId)
 })
 
 test('MA5 threat:AZ-03: a scheduler gives a run nothing that its submitter may not read', async () => {

@@ -20,11 +20,11 @@ import {
 import type { WatchBatch } from '@conclave/store'
 import { Signal } from '../signal.ts'
 import type { Access } from './access.ts'
-import { RunNotFound, RunTaken, SecretTooLarge, SpecInvalid } from './errors.ts'
+import { RunNotFound, RunNotYours, RunTaken, SecretTooLarge, SpecInvalid } from './errors.ts'
 import type { Caller, PendingRuns, RunApi, RunView } from './master-api.ts'
 import { encodeRecord, Records, type Stored } from './record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
-import { frameworksResource, operatorResource, tasksResource } from './resources.ts'
+import { operatorResource, schedulingResource, tasksResource } from './resources.ts'
 import { runIdOf, runKey, runPrefix, RunRecord, taskIdOf } from './run-records.ts'
 import { parseSpec } from './spec.ts'
 
@@ -168,9 +168,9 @@ export class RunService implements RunApi {
 
   /** @throws AccessDenied at once: it is for schedulers */
   pending(caller: Caller, signal: AbortSignal): AsyncIterable<PendingRuns> {
-    this.#access.demand(caller, frameworksResource, 'create')
+    this.#access.demand(caller, schedulingResource, 'full')
     const pending = this.#pending(signal)
-    return this.#access.whileAllowed(caller, frameworksResource, 'create', pending)
+    return this.#access.whileAllowed(caller, schedulingResource, 'full', pending)
   }
 
   async *#pending(signal: AbortSignal): AsyncGenerator<PendingRuns> {
@@ -222,10 +222,12 @@ export class RunService implements RunApi {
   /**
    * The stored spec, with its sealed values, of the run that `taskId` would launch.
    *
+   * @param caller who would launch it: its submitter, or a scheduler for everybody's runs
    * @param isLaunchedByOther whether a framework that is not the one that asks has such a task
-   * @throws RunTaken when another framework has it already
+   * @throws RunNotYours, and RunTaken when another framework has it already
    */
   templateOf(
+    caller: Caller,
     taskId: string,
     frameworkId: string,
     isLaunchedByOther: boolean,
@@ -233,6 +235,10 @@ export class RunService implements RunApi {
     const runId = runIdOf(taskId)
     const record = runId === '' ? undefined : this.#runs.get(runKey(runId))?.record
     if (record?.taskId !== taskId) return undefined
+    const mayLaunch =
+      record.submittedBy === caller.principal.uid ||
+      this.#access.may(caller, schedulingResource, 'full')
+    if (!mayLaunch) throw new RunNotYours(taskId)
     const isOthers = (record.frameworkId ?? frameworkId) !== frameworkId
     if (isOthers || isLaunchedByOther) throw new RunTaken(taskId)
     return record.state === 'pending' ? parseOurs(TaskSpec, record.template) : undefined

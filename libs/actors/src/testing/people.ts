@@ -25,6 +25,7 @@ export async function firstPeople(random: Random): Promise<FirstIdentities> {
       { uid: 'scheduler', rid: 'dcos:secrets:default:/*', actions: ['read'] },
       { uid: 'scheduler', rid: 'dcos:mesos:master:framework', actions: ['create'] },
       { uid: 'scheduler', rid: 'dcos:mesos:master:task', actions: ['create'] },
+      { uid: 'scheduler', rid: 'dcos:conclave:scheduling', actions: ['full'] },
     ],
   }
 }

@@ -74,6 +74,7 @@ const schedulerPermissions = (uid: string): FirstIdentities['permissions'] => [
   { uid, rid: 'dcos:secrets:default:/*', actions: ['read'] },
   { uid, rid: 'dcos:mesos:master:framework', actions: ['create'] },
   { uid, rid: 'dcos:mesos:master:task', actions: ['create'] },
+  { uid, rid: 'dcos:conclave:scheduling', actions: ['full'] },
 ]
 
 async function createAccountKey(): Promise<{ publicKey: string; privateKey: RedactedBytes }> {

@@ -88,6 +88,10 @@ describe('a new cluster', () => {
     expect(scheduler).toMatchObject({ uid: 'scheduler-1', isService: true })
     expect(scheduler?.passwordHash).toBeUndefined()
     expect(permissions).toContainEqual({ uid: 'dev', rid: 'dcos:superuser', actions: ['full'] })
+    const scheduling = permissions.filter(({ rid }) => rid === 'dcos:conclave:scheduling')
+    expect(scheduling).toEqual([
+      { uid: 'scheduler-1', rid: 'dcos:conclave:scheduling', actions: ['full'] },
+    ])
     const key = await loadAccountKey(schedulerDirectory(directory, 'scheduler-1'))
     expect(Buffer.from(key.reveal()).toString()).toMatch(/^-----BEGIN PRIVATE KEY-----/)
   })
