@@ -28,7 +28,7 @@ export interface LogOptions {
 
 /**
  * Fields that never reach a line, wherever a caller put them. Not the defence (what may be logged has
- * no field for a value), but the net below it. Source: reference toolchain.md §2.4.7.
+ * no field for a value), but the net below it.
  */
 const redacted = [
   'value',

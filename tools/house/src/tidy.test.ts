@@ -13,7 +13,9 @@ const documents = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
   ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name.replaceAll('\\', '/')}`),
+    .map((name) => `docs/${name.replaceAll('\\', '/')}`)
+    // Notes on other systems: what looks like a link there may be an expression of theirs.
+    .filter((name) => !/^docs\/reference\/(?!README)/.test(name)),
   ...rooms
     .filter(({ others }) => others.includes('README.md'))
     .map(({ directory }) => `${directory}/README.md`),
