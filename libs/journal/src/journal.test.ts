@@ -477,6 +477,22 @@ describe('somebody else', () => {
     await expect(recoveredFrom(ours.disk)).rejects.toThrow(JournalUndecryptable)
   })
 
+  test('J8: no two records are sealed under one nonce: what is the same in both looks different', async () => {
+    const disk = new SimulatedDisk()
+    const { journal } = await open(disk)
+    for (const index of [2, 3]) await journal.append({ entries: [entry(index, 'same'.repeat(20))] })
+
+    const [name] = segmentsIn(disk)
+    const bytes = disk.bytes(`${directory}/${name ?? ''}`).subarray(segmentHeaderSizeBytes)
+    // Both have the same length; GCM is a stream, so under one nonce all but the index would be equal.
+    const size = endOf(bytes) / 2
+    const [first, second] = [bytes.subarray(0, size), bytes.subarray(size, 2 * size)]
+    const equalCount = first.filter((byte, at) => byte === second[at]).length
+    expect(Number.isInteger(size)).toBe(true)
+    expect(equalCount).toBeLessThan(size / 2)
+    await journal.close()
+  })
+
   test('J6: nothing of an entry or a snapshot can be read without the key', async () => {
     const disk = new SimulatedDisk()
     const { journal } = await open(disk)
