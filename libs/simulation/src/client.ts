@@ -31,11 +31,14 @@ export class Client {
   readonly #seen = new Map<string, string | undefined>()
   #member: Member
   #askedCount = 0
+  /** Some do little but read: who waits for a write sees nothing meanwhile. */
+  readonly #readPercent: number
   #isDone = false
 
   constructor(options: ClientOptions) {
     this.#options = options
     this.#member = options.dice.pick(options.members)
+    this.#readPercent = options.dice.pick([40, 40, 97])
   }
 
   start(): void {
@@ -100,10 +103,10 @@ export class Client {
   #draw(): Question {
     const { dice, keys } = this.#options
     const key = dice.pick(keys)
+    if (dice.below(100) < this.#readPercent) return { do: 'get', key }
     const chance = dice.below(100)
-    if (chance < 40) return { do: 'get', key }
-    if (chance < 75) return { do: 'put', key, value: this.#newValue(key) }
-    if (chance < 82) return { do: 'delete', key }
+    if (chance < 58) return { do: 'put', key, value: this.#newValue(key) }
+    if (chance < 70) return { do: 'delete', key }
     return { do: 'swap', key, expected: this.#seen.get(key), value: this.#newValue(key) }
   }
 

@@ -121,7 +121,7 @@ export class Process {
     this.#options.world.after(forUs, () => {
       this.#isPaused = false
       this.#unlessGone(() => this.#machine.note('goes on'))
-      for (const act of this.#whenAwake.splice(0)) this.#unlessGone(act)
+      for (const act of this.#inSomeOrder(this.#whenAwake.splice(0))) this.#unlessGone(act)
     })
   }
 
@@ -212,6 +212,13 @@ export class Process {
     if (this.#isGone) return
     if (this.#isPaused) this.#whenAwake.push(act)
     else act()
+  }
+
+  /** What came meanwhile came by many sockets, and none of them is the first to be read. */
+  #inSomeOrder(acts: readonly (() => void)[]): readonly (() => void)[] {
+    const { dice } = this.#machine
+    const places = acts.map((act) => ({ act, place: dice.below(1_000_000) }))
+    return places.sort((a, b) => a.place - b.place).map(({ act }) => act)
   }
 
   #awake(): Promise<void> {
