@@ -37,6 +37,7 @@ export {
   type ReplicaLimits,
   type ReplicaOptions,
   type ReplicaWork,
+  type SnapshotUnderWay,
 } from './replica.ts'
 export { Signal } from './signal.ts'
 export * from './agent/index.ts'

@@ -8,6 +8,7 @@ import {
   RaftError,
   RawNode,
   waitsForDisk,
+  type ConfState,
   type Entry,
   type HardState,
   type Message,
@@ -121,6 +122,16 @@ interface PendingRead {
   readonly reject: (error: Error) => void
 }
 
+/** A snapshot of one moment, being written. */
+export interface SnapshotUnderWay {
+  /** Writes up to `keysMax` more keys. Answers whether that was all. */
+  step(keysMax: number): boolean
+  /** After the last step; undefined when it is not needed any more. */
+  finish(): Snapshot | undefined
+  /** It will not be finished. */
+  abandon(): void
+}
+
 /**
  * One member of the group and its copy of the state: Raft on one side, the store's machine on the
  * other. It is told ticks, messages and durability, and says what to send and to write. Callers get
@@ -151,6 +162,8 @@ export class Replica {
   #applied: number
   #appliedSinceSnapshot = { entries: 0, bytes: 0 }
   #isSnapshotDue = false
+  #snapshotIndex: number
+  #snapshotSizeBytes = 0
   #snapshotTakenAt = Number.NEGATIVE_INFINITY
   /** When the last snapshot left for a peer. Raft ignores what is reported of one that arrived. */
   readonly #snapshotsSent = new Map<NodeId, number>()
@@ -170,7 +183,10 @@ export class Replica {
     const { recovered, bootstrap } = options
     // Every member of a new cluster begins with the same snapshot: an empty store and the voters.
     const base = recovered.snapshot ?? foundingSnapshot(bootstrap.voters, this.#store.snapshot())
-    if (recovered.snapshot !== undefined) this.#store.restore(recovered.snapshot.data)
+    if (recovered.snapshot !== undefined) {
+      this.#store.restore(recovered.snapshot.data)
+      this.#snapshotSizeBytes = recovered.snapshot.data.length
+    }
     this.#storage.applySnapshot(base)
     this.#storage.append(recovered.entries)
     this.#storage.setHardState(
@@ -178,6 +194,7 @@ export class Replica {
     )
     this.#stableIndex = this.#storage.lastIndex()
     this.#applied = base.meta.index
+    this.#snapshotIndex = base.meta.index
     this.#node = new RawNode({
       id: options.nodeId,
       electionTick: this.#limits.electionTicks,
@@ -352,6 +369,13 @@ export class Replica {
    * newer one than there is. {@link compact} follows the saving.
    */
   takeSnapshot(): Snapshot | undefined {
+    const underWay = this.beginSnapshot()
+    underWay?.step(Infinity)
+    return underWay?.finish()
+  }
+
+  /** The same in steps, because the whole of a large state would hold up everything else. */
+  beginSnapshot(): SnapshotUnderWay | undefined {
     if (this.#ready !== undefined) return undefined
     // Once per election timeout, because a peer that wants one takes it only at its next answer.
     const isWanted =
@@ -360,13 +384,24 @@ export class Replica {
     if (!this.#isSnapshotDue && !isWanted) return undefined
     this.#forgetSnapshotDue()
     this.#snapshotTakenAt = this.#ticks
-    const snapshot = this.#storage.createSnapshot(
-      this.#applied,
-      this.#node.status().config,
-      this.#store.snapshot(),
-    )
+    const index = this.#applied
     // Nothing was applied since the last one.
+    if (index <= this.#snapshotIndex) return undefined
+    const confState = this.#node.status().config
+    const writer = this.#store.beginSnapshot()
+    return {
+      step: (keysMax) => writer.step(keysMax),
+      finish: () => this.#finishSnapshot(index, confState, writer.take()),
+      abandon: () => writer.close(),
+    }
+  }
+
+  #finishSnapshot(index: number, confState: ConfState, data: Uint8Array): Snapshot | undefined {
+    const snapshot = this.#storage.createSnapshot(index, confState, data)
+    // The leader has sent a newer one meanwhile.
     if (snapshot instanceof RaftError) return undefined
+    this.#snapshotIndex = index
+    this.#snapshotSizeBytes = data.length
     this.#options.emit({
       type: 'raft.snapshot-taken',
       masterId: this.#options.masterId,
@@ -537,6 +572,8 @@ export class Replica {
     this.#storage.applySnapshot(snapshot)
     this.#store.restore(snapshot.data)
     this.#applied = snapshot.meta.index
+    this.#snapshotIndex = snapshot.meta.index
+    this.#snapshotSizeBytes = snapshot.data.length
     this.#forgetSnapshotDue()
     this.#options.emit({
       type: 'raft.snapshot-installed',
@@ -561,9 +598,12 @@ export class Replica {
     }
     this.#emitRange('raft.committed', entries)
     this.#startProposals()
+    const { entries: count, bytes } = this.#appliedSinceSnapshot
+    // A large state is written again only after a good part of it: else most of what is written is it.
+    const isWorthIt =
+      this.#snapshotSizeBytes < largeSnapshotBytes || bytes >= this.#snapshotSizeBytes / 4
     this.#isSnapshotDue ||=
-      this.#appliedSinceSnapshot.entries >= this.#limits.snapshotEntries ||
-      this.#appliedSinceSnapshot.bytes >= this.#limits.snapshotBytes
+      (count >= this.#limits.snapshotEntries && isWorthIt) || bytes >= this.#limits.snapshotBytes
     this.#releaseReads()
   }
 
@@ -623,6 +663,8 @@ const roles = {
   StatePreCandidate: 'candidate',
   StateLeader: 'leader',
 } as const
+
+const largeSnapshotBytes = 4 * 1024 * 1024
 
 /** How long the next in line leaves to the one before to be elected. */
 const campaignStepTicks = 4

@@ -1,6 +1,10 @@
-import type { Journal, Replica, ReplicaWork } from '@conclave/actors'
-import type { Message, NodeId, Snapshot } from '@conclave/raft'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Journal, Replica, ReplicaWork, SnapshotUnderWay } from '@conclave/actors'
+import type { Message, NodeId } from '@conclave/raft'
 import { MicroBatch } from '@conclave/runtime'
+
+/** Of a snapshot that is being written: a few milliseconds' worth. */
+const keysPerTurn = 1000
 
 export interface ReplicaDriverOptions {
   readonly replica: Replica
@@ -70,20 +74,27 @@ export class ReplicaDriver {
 
   #saveSnapshotIfDue(): void {
     if (this.#savingSnapshot !== undefined) return
-    const snapshot = this.#options.replica.takeSnapshot()
-    if (snapshot === undefined) return
+    const underWay = this.#options.replica.beginSnapshot()
+    if (underWay === undefined) return
     // Beside the appends: the group need not wait for a large file.
-    this.#savingSnapshot = this.#saveSnapshot(snapshot)
+    this.#savingSnapshot = this.#saveSnapshot(underWay)
   }
 
-  async #saveSnapshot(snapshot: Snapshot): Promise<void> {
+  async #saveSnapshot(underWay: SnapshotUnderWay): Promise<void> {
     const { replica, journal } = this.#options
     try {
+      while (!underWay.step(keysPerTurn)) {
+        await nextTurn()
+        if (this.#isStopped) return
+      }
+      const snapshot = underWay.finish()
+      if (snapshot === undefined) return
       await journal.saveSnapshot(snapshot)
       if (!this.#isStopped) replica.compact(snapshot.meta.index)
     } catch (error) {
       this.#fail(error)
     } finally {
+      underWay.abandon()
       this.#savingSnapshot = undefined
     }
   }

@@ -110,3 +110,13 @@ test('text is UTF-8, and other bytes are refused without being shown', () => {
   expect(utf8Text(utf8('grüße'))).toBe('grüße')
   expect(() => utf8Text(Uint8Array.of(0x73, 0xff))).toThrow(/^not valid UTF-8$/)
 })
+
+test('a writer that ends gives what it wrote, and begins with nothing again', () => {
+  const writer = new ByteWriter(1).text('first')
+  const first = writer.end()
+
+  const second = writer.text('second').end()
+
+  expect(first).toEqual(new ByteWriter().text('first').take())
+  expect(second).toEqual(new ByteWriter().text('second').take())
+})

@@ -82,6 +82,14 @@ export class ByteWriter {
     return this.#buffer.slice(0, this.#length)
   }
 
+  /** What was written, without a copy. The writer begins anew, with nothing. */
+  end(): Uint8Array {
+    const written = this.#buffer.subarray(0, this.#length)
+    this.#buffer = new Uint8Array(0)
+    this.#length = 0
+    return written
+  }
+
   #room(wanted: number): void {
     const needed = this.#length + wanted
     if (needed <= this.#buffer.length) return

@@ -2,6 +2,7 @@ export { commandFormat, decodeCommand, encodeCommand } from './command.ts'
 export { Compacted, EpochStale, RevisionAhead, SnapshotMalformed, TxnInvalid } from './errors.ts'
 export type { Lease } from './leases.ts'
 export type { Outcome, Rejection } from './sessions.ts'
+export type { SnapshotWriter } from './snapshot-state.ts'
 export { StoreMachine, type ApplyResult } from './store.ts'
 export {
   checkTxn,

@@ -1,9 +1,15 @@
-import { BytesMalformed, ByteReader, ByteWriter, InvariantViolated } from '@conclave/kernel'
+import {
+  BytesMalformed,
+  ByteReader,
+  ByteWriter,
+  invariant,
+  InvariantViolated,
+} from '@conclave/kernel'
 import { SnapshotMalformed } from './errors.ts'
 import { compareKeys } from './key-order.ts'
 import { Leases, type Lease } from './leases.ts'
 import { rejections, Sessions, type Outcome, type Session } from './sessions.ts'
-import { VersionedKeys, type KeyHistory, type Version } from './versioned-keys.ts'
+import { VersionedKeys, type KeyHistory, type Span, type Version } from './versioned-keys.ts'
 
 /*
  * The bytes of the whole state: equal states give equal bytes, so they are also what replicas are
@@ -18,14 +24,60 @@ export interface State {
   readonly sessions: Sessions
 }
 
-export function encodeState({ keys, leases, sessions }: State): Uint8Array {
-  const writer = new ByteWriter(sizeHint(keys))
-  writer.u8(snapshotFormat).uint(keys.revision).uint(keys.compactRevision)
-  writer.uint(keys.historyCount)
-  keys.histories(({ key, versions }) => {
-    writer.text(key).uint(versions.length)
-    for (const version of versions) writeVersion(writer, version)
-  })
+/**
+ * Writes the state as it is at this moment, in steps between which it may go on changing: the whole of
+ * a large one would hold up everything else. What compactions forget meanwhile is kept until the end.
+ */
+export class SnapshotWriter {
+  readonly #keys: VersionedKeys
+  readonly #span: Span
+  readonly #writer: ByteWriter
+  /** Few, and so written at once: what comes behind the keys. */
+  readonly #rest: Uint8Array
+  readonly #unpin: () => void
+  #after: string | undefined
+  #isWhole = false
+
+  constructor({ keys, leases, sessions }: State) {
+    const { revision, compactRevision } = keys
+    this.#keys = keys
+    this.#span = { revision, compactRevision }
+    this.#unpin = keys.pin()
+    this.#rest = encodeRest(leases, sessions)
+    // Slightly too much, so that the writer need not grow: copying 40 MB twice is most of the work.
+    this.#writer = new ByteWriter(4096 + this.#rest.length + keys.sizeBytes)
+    this.#writer.u8(snapshotFormat).uint(revision).uint(compactRevision).uint(keys.historyCount)
+  }
+
+  /** Writes up to `keysMax` more keys. Answers whether that was all. */
+  step(keysMax: number): boolean {
+    if (this.#isWhole) return true
+    const writer = this.#writer
+    this.#after = this.#keys.page(this.#after, keysMax, this.#span, (key, versions) => {
+      writer.text(key).uint(versions.length)
+      for (const version of versions) writeVersion(writer, version)
+    })
+    if (this.#after !== undefined) return false
+    writer.raw(this.#rest)
+    this.close()
+    this.#isWhole = true
+    return true
+  }
+
+  /** All of it, after the last step. */
+  take(): Uint8Array {
+    invariant(this.#isWhole, 'a snapshot is taken when it is whole')
+    return this.#writer.end()
+  }
+
+  /** Nothing is kept for it any more. */
+  close(): void {
+    this.#unpin()
+  }
+}
+
+function encodeRest(leases: Leases, sessions: Sessions): Uint8Array {
+  const writer = new ByteWriter()
   const held = leases.list()
   writer.uint(held.length)
   for (const { id, ttlMs, expiresAtMs } of held) writer.uint(id).uint(ttlMs).uint(expiresAtMs)
@@ -35,7 +87,7 @@ export function encodeState({ keys, leases, sessions }: State): Uint8Array {
     writer.text(client).uint(seq)
     writeOutcome(writer, outcome)
   }
-  return writer.take()
+  return writer.end()
 }
 
 /** @throws SnapshotMalformed when the bytes do not follow the layout, or no store can be in that state */
@@ -175,14 +227,4 @@ function readOutcome(reader: ByteReader): Outcome {
 
 function demand(claim: boolean, fault: string): asserts claim {
   if (!claim) throw new BytesMalformed(fault)
-}
-
-/** Slightly too much, so that the writer need not grow: copying 40 MB twice is most of the work. */
-function sizeHint(keys: VersionedKeys): number {
-  let size = 4096
-  keys.histories(({ key, versions }) => {
-    size += key.length + 8
-    for (const { value } of versions) size += 24 + (value?.length ?? 0)
-  })
-  return size
 }

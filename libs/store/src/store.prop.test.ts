@@ -102,6 +102,33 @@ test('ST5: the same commands make the same bytes, with a snapshot in between or 
   )
 })
 
+test('ST8: a snapshot written step by step is that of its first moment, whatever happens meanwhile', () => {
+  fc.assert(
+    fc.property(commands, fc.nat(), fc.integer({ min: 1, max: 3 }), (list, at, keysMax) => {
+      const cut = list.length === 0 ? 0 : at % list.length
+      const machine = machineAfter(list.slice(0, cut))
+      const expected = machine.snapshot()
+
+      const writer = machine.beginSnapshot()
+      const second = machine.beginSnapshot()
+      for (const command of list.slice(cut)) {
+        machine.apply(encodeCommand(command))
+        writer.step(keysMax)
+      }
+      const meanwhile = machine.snapshot()
+      second.close()
+      while (!writer.step(keysMax));
+
+      const straight = machineAfter(list)
+      expect(writer.take()).toEqual(expected)
+      expect(meanwhile).toEqual(straight.snapshot())
+      expect(machine.snapshot()).toEqual(straight.snapshot())
+      expect(everything(machine)).toEqual(everything(straight))
+    }),
+    { numRuns: 300 },
+  )
+})
+
 test('ST7: bytes that are no snapshot are refused, and nothing has changed', () => {
   fc.assert(
     fc.property(commands, fc.nat(), fc.integer({ min: 1, max: 255 }), (list, at, flip) => {

@@ -4,7 +4,7 @@ import { decodeCommand } from './command.ts'
 import { Compacted } from './errors.ts'
 import { Leases, type Lease } from './leases.ts'
 import { Sessions, type Outcome, type Rejection } from './sessions.ts'
-import { decodeState, encodeState, type State } from './snapshot-state.ts'
+import { decodeState, SnapshotWriter, type State } from './snapshot-state.ts'
 import {
   commandFault,
   defaultStoreLimits,
@@ -149,7 +149,14 @@ export class StoreMachine implements View {
 
   /** The whole state. Equal states give equal bytes. */
   snapshot(): Uint8Array {
-    return encodeState(this.#state)
+    const writer = this.beginSnapshot()
+    writer.step(Infinity)
+    return writer.take()
+  }
+
+  /** {@link snapshot} of this moment, step by step, while commands go on being applied. */
+  beginSnapshot(): SnapshotWriter {
+    return new SnapshotWriter(this.#state)
   }
 
   /** Becomes the state in `bytes`. @throws SnapshotMalformed, and then nothing has changed */

@@ -19,6 +19,12 @@ export interface KeyHistory {
   readonly versions: Version[]
 }
 
+/** What can be read at one moment: everything from `compactRevision` up to `revision`. */
+export interface Span {
+  readonly compactRevision: number
+  readonly revision: number
+}
+
 const noBytes = new Uint8Array(0)
 
 /**
@@ -26,7 +32,7 @@ const noBytes = new Uint8Array(0)
  *
  * Invariants: 1. `#batches[i]` lists, in key order, what revision `compactRevision + 1 + i` changed,
  * and is not empty; 2. of the versions at or before `compactRevision` a key keeps at most the newest,
- * and that one only if it is no deletion.
+ * and that one only if it is no deletion. Where a pin stands, 2. is made true once it is gone.
  */
 export class VersionedKeys {
   readonly #histories: Map<string, KeyHistory>
@@ -35,6 +41,11 @@ export class VersionedKeys {
   #changed: KeyHistory[] = []
   #revision: number
   #compactRevision: number
+  #pinCount = 0
+  /** What was compacted under a pin, and has something to forget. */
+  #overdue = new Set<KeyHistory>()
+  /** About as much as a snapshot of all this takes. */
+  #sizeBytes = 0
 
   /** @param histories in key order, following the invariants */
   constructor(revision = 0, compactRevision = 0, histories: readonly KeyHistory[] = []) {
@@ -44,8 +55,10 @@ export class VersionedKeys {
     this.#order = OrderedKeys.of(histories)
     const batches = Array.from({ length: revision - compactRevision }, (): KeyHistory[] => [])
     for (const history of histories) {
-      for (const { modRevision } of history.versions) {
-        batches[modRevision - compactRevision - 1]?.push(history)
+      this.#sizeBytes += sizeOfKey(history.key)
+      for (const version of history.versions) {
+        this.#sizeBytes += sizeOf(version)
+        batches[version.modRevision - compactRevision - 1]?.push(history)
       }
     }
     invariant(
@@ -87,16 +100,57 @@ export class VersionedKeys {
     return { kvs, revision: at, more }
   }
 
-  /** Everything that is kept, in key order. */
-  histories(visit: (history: KeyHistory) => void): void {
-    this.#order.scan('', (history) => {
-      visit(history)
-      return true
-    })
+  /**
+   * Until the answer is called, {@link page} gives whatever could be read at this moment, however
+   * much is changed and compacted meanwhile.
+   */
+  pin(): () => void {
+    this.#pinCount++
+    let isPinned = true
+    return () => {
+      if (!isPinned) return
+      isPinned = false
+      this.#pinCount--
+      if (this.#pinCount === 0) this.#forget()
+    }
   }
 
+  /**
+   * Visits up to `countMax` keys behind `after`, in key order, each with all that could be read of it
+   * in `span`. Answers with the last one, or undefined when there are no more.
+   */
+  page(
+    after: string | undefined,
+    countMax: number,
+    span: Span,
+    visit: (key: string, versions: readonly Version[]) => void,
+  ): string | undefined {
+    let count = 0
+    let last: string | undefined
+    let isAtEnd = true
+    this.#order.scan(after ?? '', ({ key, versions }) => {
+      if (key === after) return true
+      isAtEnd = count >= countMax ? false : isAtEnd
+      if (!isAtEnd) return false
+      count++
+      last = key
+      const readable = versionsIn(versions, span)
+      if (readable.length > 0) visit(key, readable)
+      return true
+    })
+    return isAtEnd ? undefined : last
+  }
+
+  /** How many keys have anything that can be read. */
   get historyCount(): number {
-    return this.#histories.size
+    let count = this.#histories.size
+    for (const { versions } of this.#overdue) if (versionsIn(versions, this).length === 0) count--
+    return count
+  }
+
+  /** About as many bytes as all that is kept takes. */
+  get sizeBytes(): number {
+    return this.#sizeBytes
   }
 
   put(key: string, value: Uint8Array, lease: number | undefined): KeyValue {
@@ -112,7 +166,9 @@ export class VersionedKeys {
       version: isNew ? 1 : previous.version + 1,
     }
     const kv: KeyValue = lease === undefined ? numbers : { ...numbers, lease }
+    this.#sizeBytes += sizeOf(kv)
     if (history === undefined) {
+      this.#sizeBytes += sizeOfKey(key)
       const created = { key, versions: [kv] }
       this.#histories.set(key, created)
       this.#order.insert(created)
@@ -128,7 +184,9 @@ export class VersionedKeys {
   delete(key: string): boolean {
     const history = this.#histories.get(key)
     if (history === undefined || history.versions.at(-1)?.value === undefined) return false
-    history.versions.push({ key, modRevision: this.#revision + 1, value: undefined })
+    const deletion: Deletion = { key, modRevision: this.#revision + 1, value: undefined }
+    this.#sizeBytes += sizeOf(deletion)
+    history.versions.push(deletion)
     this.#changed.push(history)
     return true
   }
@@ -159,14 +217,21 @@ export class VersionedKeys {
     const compacted = this.#batches.splice(0, revision - this.#compactRevision)
     this.#compactRevision = revision
     // Only a key that was changed in a compacted revision can have anything to forget.
-    for (const history of new Set(compacted.flat())) {
-      const { key, versions } = history
-      const newest = lastAtOrBefore(versions, revision)
-      versions.splice(0, versions[newest]?.value === undefined ? newest + 1 : newest)
+    for (const history of compacted.flat()) this.#overdue.add(history)
+    if (this.#pinCount === 0) this.#forget()
+  }
+
+  #forget(): void {
+    for (const { key, versions } of this.#overdue) {
+      const newest = lastAtOrBefore(versions, this.#compactRevision)
+      const forgotten = versions.splice(0, firstKept(versions, newest))
+      for (const version of forgotten) this.#sizeBytes -= sizeOf(version)
       if (versions.length > 0) continue
+      this.#sizeBytes -= sizeOfKey(key)
       this.#histories.delete(key)
       this.#order.delete(key)
     }
+    this.#overdue = new Set()
   }
 
   #checkReadable(at: number): void {
@@ -196,6 +261,19 @@ function lastAtOrBefore(versions: readonly Version[], revision: number): number 
   }
   return low - 1
 }
+
+/** Where what is kept begins, if `newest` is the newest that may be forgotten, or -1. */
+const firstKept = (versions: readonly Version[], newest: number): number =>
+  versions[newest]?.value === undefined ? newest + 1 : newest
+
+function versionsIn(versions: readonly Version[], span: Span): readonly Version[] {
+  const from = firstKept(versions, lastAtOrBefore(versions, span.compactRevision))
+  const to = lastAtOrBefore(versions, span.revision) + 1
+  return from === 0 && to === versions.length ? versions : versions.slice(from, to)
+}
+
+const sizeOfKey = (key: string): number => key.length + 8
+const sizeOf = ({ value }: Version): number => 24 + (value?.length ?? 0)
 
 function eventOf({ key, versions }: KeyHistory, revision: number): WatchEvent {
   const at = lastAtOrBefore(versions, revision)
