@@ -66,6 +66,22 @@ describe('a directory', () => {
     }
   })
 
+  test('TK3: what stands among zeroes is found wherever it stands, and every byte is counted', async () => {
+    const planted = canary()
+    const sizeBytes = 3 * 2 ** 20
+    const text = Buffer.from(planted.text)
+    for (const at of [0, 2 ** 20 - 7, 2 ** 20 + 5000, 2 ** 21 - 1, sizeBytes - text.length]) {
+      const content = Buffer.alloc(sizeBytes)
+      text.copy(content, at)
+      await write('file', content)
+
+      const { hits, bytes } = await scanDirectory(directory, [planted])
+
+      expect(bytes).toBe(sizeBytes)
+      expect(hits.map(({ form, offset }) => [form, offset])).toEqual([['raw', at]])
+    }
+  })
+
   test('TK3: names of files are places too', async () => {
     const planted = canary('name')
     await write(`logs/${planted.text}.txt`, 'nothing')

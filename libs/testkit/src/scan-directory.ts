@@ -106,6 +106,10 @@ async function scanFile(
     const start = Math.max(0, from - marginBytes)
     const window = await readAt(handle, start, from - start + windowBytes + marginBytes)
     const isLast = window.length < from - start + windowBytes + marginBytes
+    if (isZero(window)) {
+      if (isLast) return { bytes: start + window.length, hits }
+      continue
+    }
     const end = isLast ? Number.POSITIVE_INFINITY : from + windowBytes
     const isOurs = (offset: number): boolean => start + offset >= from && start + offset < end
     for (const hit of findUnpacked(window, canaries)) {
@@ -125,6 +129,12 @@ async function scanFile(
     if (isLast) return { bytes: start + window.length, hits }
   }
 }
+
+const zeroes = Buffer.alloc(usualWindowBytes + 2 * marginBytes)
+
+/** Most of a journal is reserved and not yet written: nothing begins in there, and telling is cheap. */
+const isZero = (window: Buffer): boolean =>
+  window.length <= zeroes.length && window.equals(zeroes.subarray(0, window.length))
 
 const probeOf = (window: Buffer, { offset }: { readonly offset: number }): Buffer =>
   window.subarray(offset, offset + marginBytes)
