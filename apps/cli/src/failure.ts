@@ -28,7 +28,7 @@ export function failureOf(status: number): Failure {
   if (status === 401 || status === 403) return 'denied'
   if (status === 404) return 'notFound'
   if (status === 409) return 'conflict'
-  if (status >= 500) return 'unavailable'
+  if (status === 429 || status >= 500) return 'unavailable'
   return status === 400 || status === 413 || status === 422 ? 'usage' : 'failed'
 }
 

@@ -10,6 +10,7 @@ export type { AgentChannel } from './master/agent-channel.ts'
 export { principalOf } from './master/credentials.ts'
 export {
   AccessDenied,
+  LoginThrottled,
   NotLeader,
   OutcomeUnknown,
   RunNotFound,

@@ -490,6 +490,37 @@ describe('a snapshot', () => {
   })
 })
 
+describe('a group that starts', () => {
+  test('MA18: has a leader before an election timeout has passed', async () => {
+    const group = new ReplicaGroup(3, { firstElectionTicks: 3 })
+
+    await group.tick(4)
+
+    expect(group.leader).toBe(group.member(1))
+  })
+
+  test('MA18: … and by the next in line where the first is missing', async () => {
+    const group = new ReplicaGroup(3, { firstElectionTicks: 3 })
+    group.member(1).crash()
+
+    await group.tick(8)
+
+    expect(group.leader).toBe(group.member(2))
+  })
+
+  test('MA18: keeps its leader when one of its members starts anew', async () => {
+    const group = await ledGroup(3, { firstElectionTicks: 3 })
+    const { leader, follower } = group
+    const { term } = leader.replica
+
+    follower.restart()
+    await group.tick(20)
+
+    expect(group.leader).toBe(leader)
+    expect(leader.replica.term).toBe(term)
+  })
+})
+
 describe('a member whose link to the leader broke', () => {
   test('MA17: is not kept waiting for the silence of a leader that is gone', async () => {
     const group = await ledGroup(3)

@@ -56,6 +56,11 @@ export interface ReplicaOptions {
 export interface ReplicaLimits {
   readonly electionTicks: number
   readonly heartbeatTicks: number
+  /**
+   * When the first in line stands for election after its start, unless it has heard of a leader; the
+   * others follow one after the other. A group that starts whole need not wait for a silence, then.
+   */
+  readonly firstElectionTicks: number
   /** How long a proposal or a read waits before its caller is told. */
   readonly deadlineTicks: number
   /**
@@ -80,6 +85,7 @@ export interface ReplicaLimits {
 export const defaultReplicaLimits: ReplicaLimits = {
   electionTicks: 10,
   heartbeatTicks: 1,
+  firstElectionTicks: Infinity,
   deadlineTicks: 400,
   proposalsMax: 1024,
   messageSizeBytes: 1024 * 1024,
@@ -209,6 +215,7 @@ export class Replica {
       random: options.random,
     })
     this.#noteRole()
+    this.#standInTurn(this.#limits.firstElectionTicks)
   }
 
   get role(): Role {
@@ -272,10 +279,8 @@ export class Replica {
     if (peer !== this.#leader || this.#role !== 'follower') return
     // First, so that it grants its vote to whoever noticed earlier.
     this.#node.forgetLeader()
-    const { voters } = this.#node.status().config
-    const rank = voters.filter((id) => id !== peer && id < this.#options.nodeId).length
-    // One after the other, or they would vote for themselves; and not before the others noticed.
-    this.#campaignAt = this.#ticks + 1 + rank * campaignStepTicks
+    // Not before the others noticed.
+    this.#standInTurn(1, peer)
     this.#options.wake()
   }
 
@@ -505,6 +510,13 @@ export class Replica {
   #snapshotIsLost(peer: NodeId): void {
     this.#snapshotsSent.delete(peer)
     this.#node.reportSnapshot(peer, false)
+  }
+
+  /** One after the other, or they would vote for themselves. */
+  #standInTurn(ticks: number, absent: NodeId = none): void {
+    const { voters } = this.#node.status().config
+    const rank = voters.filter((id) => id !== absent && id < this.#options.nodeId).length
+    this.#campaignAt = this.#ticks + ticks + rank * campaignStepTicks
   }
 
   #campaignIfDue(): void {

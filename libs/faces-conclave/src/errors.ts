@@ -1,15 +1,17 @@
-import type { MasterStatus } from '@conclave/actors'
+import { LoginThrottled, type MasterStatus } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** One row for each code of ours: the status it is answered with. Everything else is a failure: 500. */
 const statusOf: Readonly<Record<string, number>> = {
   'access.denied': 403,
+  'audit.unavailable': 503,
   'body.too-large': 413,
   'bytes.malformed': 400,
   'cluster.not-leader': 503,
   'cluster.outcome-unknown': 503,
   'cluster.unavailable': 503,
+  'login.throttled': 429,
   'mesos.malformed': 400,
   'request.invalid': 400,
   'run.not-found': 404,
@@ -49,6 +51,7 @@ export function answerError(
 ): FastifyReply {
   if (error instanceof ConclaveError) {
     const status = statusOf[error.code]
+    if (error instanceof LoginThrottled) void reply.header('retry-after', error.retryAfterSeconds)
     if (status !== undefined) return refuse(reply, status, error.code, error.message)
   } else {
     const { statusCode } = error as { statusCode?: unknown }

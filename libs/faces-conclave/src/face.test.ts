@@ -1,5 +1,6 @@
-import { NotLeader, Unavailable, type AgentView } from '@conclave/actors'
+import { LoginThrottled, NotLeader, Unavailable, type AgentView } from '@conclave/actors'
 import { Redacted } from '@conclave/kernel'
+import { AuditUnavailable } from '@conclave/runtime'
 import { canary, expectNoLeak } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
 import { Front } from './testing/front.ts'
@@ -279,6 +280,27 @@ describe('a call that only the leader can answer', () => {
     const answer = await front.ask('GET', '/conclave/v1/pending')
 
     expect(answer.headers['location']).toBe('http://10.0.0.2:7070/conclave/v1/pending')
+  })
+
+  test('CF5: what cannot be put on record is 503', async () => {
+    const front = new Front()
+    front.master.failNext(new AuditUnavailable(new Error('no space left')))
+
+    const answer = await front.ask('GET', '/conclave/v1/agents')
+
+    expect(answer).toMatchObject(refused(503, 'audit.unavailable'))
+  })
+
+  test('CF1 threat:AU-08: whoever guesses passwords is told when to come again', async () => {
+    const front = new Front()
+    front.master.identity.failNext(new LoginThrottled(12))
+    const authorization = `Basic ${Buffer.from('admin:guess').toString('base64')}`
+
+    const answer = await front.ask('GET', '/conclave/v1/agents', { headers: { authorization } })
+
+    expect(answer).toMatchObject(refused(429, 'login.throttled'))
+    expect(answer.headers['retry-after']).toBe('12')
+    expect(front.master.identity.sources).toEqual(['127.0.0.1'])
   })
 
   test('CF5: without a quorum it is 503, and a failure of ours is 500 without a word of it', async () => {

@@ -15,8 +15,8 @@ export const authRoutes =
   (identity: IdentityApi): FastifyPluginAsync =>
   async (app) => {
     // An `Authorization` header is ignored here: the CLI sends its old, expired token along.
-    app.post('/acs/api/v1/auth/login', async ({ body }, reply) => {
-      const token = await login(identity, Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+    app.post('/acs/api/v1/auth/login', async ({ body, ip }, reply) => {
+      const token = await login(identity, Buffer.isBuffer(body) ? body : Buffer.alloc(0), ip)
       if (token === undefined) {
         return unauthorized(reply, 'ERR_INVALID_CREDENTIALS', 'Invalid credentials')
       }
@@ -27,16 +27,21 @@ export const authRoutes =
   }
 
 /** A token for who has shown a password or a service login token; the fields are wiped. */
-async function login(identity: IdentityApi, body: Buffer): Promise<string | undefined> {
+async function login(
+  identity: IdentityApi,
+  body: Buffer,
+  source: string,
+): Promise<string | undefined> {
   const uid = readJsonField(body, 'uid')
   const password = readJsonField(body, 'password')
   const loginToken = readJsonField(body, 'token')
   try {
     const name = textOf(uid)
     if (name === undefined) return undefined
-    if (password.kind === 'string') return await identity.login(name, new Redacted(password.bytes))
+    if (password.kind === 'string')
+      return await identity.login(name, new Redacted(password.bytes), source)
     const signed = textOf(loginToken)
-    return signed === undefined ? undefined : await identity.loginService(name, signed)
+    return signed === undefined ? undefined : await identity.loginService(name, signed, source)
   } finally {
     if (password.kind === 'string') wipe(password.bytes)
     if (loginToken.kind === 'string') wipe(loginToken.bytes)

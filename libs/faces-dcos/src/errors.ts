@@ -13,11 +13,13 @@ export interface Refusal {
 /** One row for each code of ours: the status and code that DC/OS clients match. */
 const table: Readonly<Record<string, readonly [status: number, code: string]>> = {
   'access.denied': [403, 'ERR_FORBIDDEN'],
+  'audit.unavailable': [503, 'ERR_UNAVAILABLE'],
   'body.too-large': [413, 'ERR_SECRET_TOO_LARGE'],
   'bytes.malformed': [400, 'ERR_INVALID_DATA'],
   'cluster.not-leader': [503, 'ERR_UNAVAILABLE'],
   'cluster.outcome-unknown': [503, 'ERR_OUTCOME_UNKNOWN'],
   'cluster.unavailable': [503, 'ERR_UNAVAILABLE'],
+  'login.throttled': [429, 'ERR_TOO_MANY_LOGINS'],
   'secret.exists': [409, 'ERR_SECRET_EXISTS'],
   'secret.not-found': [404, 'ERR_SECRET_NOT_FOUND'],
   'secret.path-invalid': [400, 'ERR_INVALID_PATH'],
@@ -35,6 +37,7 @@ const titles: Readonly<Record<number, string>> = {
   413: 'Request Entity Too Large',
   415: 'Unsupported Media Type',
   422: 'Unprocessable Entity',
+  429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 }

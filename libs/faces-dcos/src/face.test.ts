@@ -1,3 +1,5 @@
+import { LoginThrottled } from '@conclave/actors'
+import { AuditUnavailable } from '@conclave/runtime'
 import { describe, expect, test } from 'vitest'
 import { Front, secretUrl } from './testing/front.ts'
 
@@ -65,6 +67,40 @@ describe('login', () => {
       description: 'Invalid credentials',
       code: 'ERR_INVALID_CREDENTIALS',
     })
+  })
+
+  test('DC1 threat:AU-08: says to whoever guesses when to come again', async () => {
+    const { app, master } = new Front()
+    master.identity.failNext(new LoginThrottled(12))
+
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/acs/api/v1/auth/login',
+      payload: { uid: 'admin', password: 'admin-password' },
+      remoteAddress: '10.6.6.6',
+    })
+
+    expect(shown(answer)).toEqual(denied(429, 'Too Many Requests', 'ERR_TOO_MANY_LOGINS'))
+    expect(answer.headers['retry-after']).toBe('12')
+    expect(master.identity.sources).toEqual(['10.6.6.6'])
+  })
+
+  test('DC10: is 503 while it cannot be put on record, and so is everything else', async () => {
+    const front = new Front()
+    const full = new AuditUnavailable(new Error('no space left'))
+    front.master.identity.failNext(full)
+    const payload = { uid: 'admin', password: 'admin-password' }
+    const login = await front.app.inject({
+      method: 'POST',
+      url: '/acs/api/v1/auth/login',
+      payload,
+    })
+    front.master.failNext(full)
+    const read = await front.ask('GET', secretUrl('a'))
+
+    for (const answer of [login, read]) {
+      expect(shown(answer)).toEqual(denied(503, 'Service Unavailable', 'ERR_UNAVAILABLE'))
+    }
   })
 
   test('DC1: shows the public key and the providers to everybody', async () => {

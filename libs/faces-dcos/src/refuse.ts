@@ -1,3 +1,4 @@
+import { LoginThrottled } from '@conclave/actors'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refusal, refusalOf, type Refusal } from './errors.ts'
 
@@ -23,6 +24,7 @@ export function answerError(
   reply: FastifyReply,
 ): FastifyReply {
   const refused = refusalOf(error)
+  if (error instanceof LoginThrottled) void reply.header('retry-after', error.retryAfterSeconds)
   if (refused !== undefined) return refuse(reply, refused)
   request.log.error({ err: error }, 'a request failed')
   const where = `this is a fault of ours; the log has it as request ${request.id}`

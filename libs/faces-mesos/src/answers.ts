@@ -1,4 +1,4 @@
-import type { PlainAnswer } from '@conclave/actors'
+import { LoginThrottled, type PlainAnswer } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -10,6 +10,7 @@ const usual: Readonly<Record<number, string>> = {
   404: '404 Not Found.',
   413: '413 Request Entity Too Large.',
   415: '415 Unsupported Media Type.',
+  429: '429 Too Many Requests.',
   500: '500 Internal Server Error.',
   501: '501 Not Implemented.',
   503: '503 Service Unavailable.',
@@ -20,10 +21,12 @@ export const plain = (status: number, body = usual[status] ?? ''): PlainAnswer =
 /** One row for each code of ours that is no failure. */
 const statusOf: Readonly<Record<string, number>> = {
   'access.denied': 403,
+  'audit.unavailable': 503,
   'body.too-large': 413,
   'cluster.not-leader': 503,
   'cluster.outcome-unknown': 503,
   'cluster.unavailable': 503,
+  'login.throttled': 429,
 }
 
 /** Answers with text, as Mesos does; an empty body has no type. */
@@ -42,6 +45,7 @@ export function answerError(
 ): FastifyReply {
   if (error instanceof ConclaveError) {
     const status = statusOf[error.code]
+    if (error instanceof LoginThrottled) void reply.header('retry-after', error.retryAfterSeconds)
     if (status !== undefined) return send(reply, plain(status))
   }
   const { statusCode } = error as { statusCode?: unknown }

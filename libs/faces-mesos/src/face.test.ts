@@ -1,4 +1,5 @@
-import { NotLeader } from '@conclave/actors'
+import { LoginThrottled, NotLeader } from '@conclave/actors'
+import { AuditUnavailable } from '@conclave/runtime'
 import { describe, expect, test } from 'vitest'
 import { call, Front, operatorUrl, schedulerUrl, subscribe } from './testing/front.ts'
 
@@ -36,6 +37,19 @@ describe('the order of checks', () => {
       expect((await front.ask(url, asked, headers)).status).toBe(status)
     }
     expect(front.master.frameworks.calls).toEqual([])
+  })
+
+  test('MF2 threat:AU-08: whoever guesses passwords is told when to come again', async () => {
+    const front = new Front()
+    const authorization = `Basic ${Buffer.from('admin:guess').toString('base64')}`
+    front.master.identity.failNext(new LoginThrottled(12))
+    const throttled = await front.ask(operatorUrl, { type: 'GET_HEALTH' }, { authorization })
+    front.master.identity.failNext(new AuditUnavailable(new Error('no space left')))
+    const unrecorded = await front.ask(operatorUrl, { type: 'GET_HEALTH' }, { authorization })
+
+    expect(throttled).toMatchObject({ status: 429, body: '429 Too Many Requests.' })
+    expect(throttled.headers['retry-after']).toBe('12')
+    expect(unrecorded).toMatchObject({ status: 503, body: '503 Service Unavailable.' })
   })
 
   test.each([

@@ -17,5 +17,9 @@ export const AuditRecord = z.object({
   taskId: z.string().max(255).optional(),
   agentId: z.string().max(255).optional(),
   requestId: z.string().max(255),
+  /** Of a login: the address it came from, or the network of an IPv6 one. */
+  source: z.string().max(64).optional(),
+  /** So many refused logins from `source` in about a minute, beside those with a record of their own. */
+  count: z.int().positive().optional(),
 })
 export type AuditRecord = Readonly<z.infer<typeof AuditRecord>>

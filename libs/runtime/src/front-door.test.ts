@@ -20,7 +20,8 @@ const sizeOf = ({ body }: FastifyRequest): string => String((body as Buffer).len
 async function opened(patienceMs?: number): Promise<{ app: FastifyInstance; port: number }> {
   const app = Fastify({ requestTimeout: 0 })
   const identity = {
-    authenticate: async (token: string) => (token === 'a.b.c' ? { uid: 'dev' } : undefined),
+    authenticate: async (token: string) =>
+      token === 'a.b.c' ? { uid: 'dev', expiresAtMs: 4711 } : undefined,
   } as unknown as IdentityApi
   const callers = new Callers(identity)
   takeBodiesAsBytes(app, 1024 * 1024, patienceMs)
@@ -33,6 +34,7 @@ async function opened(patienceMs?: number): Promise<{ app: FastifyInstance; port
       (await callers.admit(request)) === 'known' ? undefined : reply.code(401).send(),
     )
     guarded.post('/store', async (request) => sizeOf(request))
+    guarded.get('/caller', async (request) => callers.of(request))
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, port: (app.server.address() as AddressInfo).port }
@@ -60,6 +62,16 @@ describe('a stranger', () => {
       await app.close()
     },
   )
+
+  test('RT15: who is known is known with the end of their token', async () => {
+    const { app } = await opened()
+    const headers = { authorization: 'token=a.b.c' }
+
+    const answer = await app.inject({ method: 'GET', url: '/caller', headers })
+
+    expect(answer.json()).toMatchObject({ principal: { uid: 'dev' }, expiresAtMs: 4711 })
+    await app.close()
+  })
 
   test('RT15: who is known may send as much as the face takes', async () => {
     const { app } = await opened()

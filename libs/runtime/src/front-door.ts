@@ -101,14 +101,19 @@ export class Callers {
     this.#identity = identity
   }
 
-  /** Whether the request comes from somebody we know; if it does, {@link of} says from whom. */
+  /**
+   * Whether the request comes from somebody we know; if it does, {@link of} says from whom.
+   * @throws LoginThrottled
+   */
   async admit(request: FastifyRequest): Promise<'known' | 'stranger' | 'ambiguous'> {
     // Node keeps the first Authorization header and drops the others (threats.md AU-14).
     if (countOf(request, 'authorization') > 1) return 'ambiguous'
-    const principal = await principalOf(this.#identity, request.headers.authorization)
-    if (principal === undefined) return 'stranger'
+    const { authorization } = request.headers
+    const who = await principalOf(this.#identity, authorization, request.ip)
+    if (who === undefined) return 'stranger'
     admitted.add(request)
-    this.#known.set(request, { principal, requestId: request.id })
+    const { expiresAtMs, ...principal } = who
+    this.#known.set(request, { principal, requestId: request.id, expiresAtMs })
     return 'known'
   }
 

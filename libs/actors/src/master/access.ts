@@ -12,17 +12,56 @@ export interface AccessOptions {
   readonly emit: (draft: EventDraft) => void
 }
 
+interface Opened {
+  readonly expiresAtMs: number
+  readonly controller: AbortController
+}
+
 /** May they, and the line that says so: what every service does before it acts. */
 export class Access {
   readonly #options: AccessOptions
+  readonly #opened = new Set<Opened>()
   #isRecording = true
 
   constructor(options: AccessOptions) {
     this.#options = options
   }
 
-  may({ principal }: Caller, resource: ResourceId, action: Action): boolean {
-    return this.#options.identity.allowed(principal, resource, action)
+  may(caller: Caller, resource: ResourceId, action: Action): boolean {
+    const { principal } = caller
+    return this.isValid(caller) && this.#options.identity.allowed(principal, resource, action)
+  }
+
+  /** Whether the token that they came with still counts. */
+  isValid({ expiresAtMs }: Caller): boolean {
+    return expiresAtMs === undefined || this.#options.clock.nowMs() < expiresAtMs
+  }
+
+  /** For a stream: `signal`, and a signal as well that the token which opened it has come to its end. */
+  whileValid({ expiresAtMs }: Caller, signal: AbortSignal): AbortSignal {
+    if (expiresAtMs === undefined || signal.aborted) return signal
+    const controller = new AbortController()
+    const opened = { expiresAtMs, controller }
+    this.#opened.add(opened)
+    signal.addEventListener(
+      'abort',
+      () => {
+        this.#opened.delete(opened)
+        controller.abort()
+      },
+      { once: true },
+    )
+    return controller.signal
+  }
+
+  /** Looks for streams whose tokens have come to their end. */
+  endExpired(): void {
+    const nowMs = this.#options.clock.nowMs()
+    for (const opened of this.#opened) {
+      if (nowMs < opened.expiresAtMs) continue
+      this.#opened.delete(opened)
+      opened.controller.abort()
+    }
   }
 
   mayRead(caller: Caller, path: SecretPath): boolean {

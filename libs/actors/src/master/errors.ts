@@ -14,6 +14,17 @@ export class Unavailable extends ConclaveError {
   readonly code = 'cluster.unavailable'
 }
 
+/** Too many wrong guesses from there, or at that name from there. Says nothing of whether there is such a user. */
+export class LoginThrottled extends ConclaveError {
+  readonly code = 'login.throttled'
+  readonly retryAfterSeconds: number
+
+  constructor(retryAfterSeconds: number) {
+    super(`too many failed logins; try again in ${retryAfterSeconds} s`)
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
 /** The write may or may not have happened: its master lost touch before the log answered. */
 export class OutcomeUnknown extends ConclaveError {
   readonly code = 'cluster.outcome-unknown'

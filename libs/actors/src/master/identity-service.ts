@@ -5,6 +5,7 @@ import {
   verifyPassword,
   verifyToken,
   CryptographicFailure,
+  type TokenClaims,
 } from '@conclave/crypto'
 import { utf8, uuid, wipe, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
 import {
@@ -27,7 +28,10 @@ import {
   userKey,
   UserRecord,
 } from './identity-records.ts'
-import type { IdentityApi } from './master-api.ts'
+import { LoginThrottled } from './errors.ts'
+import { FailedLogins, type Summary } from './failed-logins.ts'
+import { attemptOf, LoginThrottle, type Attempt } from './login-throttle.ts'
+import type { Authenticated, IdentityApi } from './master-api.ts'
 import { PasswordMemory } from './password-memory.ts'
 import { Records } from './record.ts'
 import { TokenMemory } from './token-memory.ts'
@@ -36,10 +40,13 @@ import { Turnstile } from './turnstile.ts'
 /** DC/OS: five days. Source: dcos.md §1. */
 export const tokenLifetimeSeconds = 432_000
 
-/** A service signs its login token when it needs one: a longer life only helps a thief. */
-const serviceTokenLifetimeSecondsMax = 3600
+/**
+ * A service signs its login token when it needs one, for five minutes (dcos.md §1). Whoever captures one
+ * can use it for no longer; a minute is for clocks that differ.
+ */
+const serviceTokenLifetimeSecondsMax = 360
 
-const loginsWaitingMax = 64
+const loginsWaitingMax = { all: 64, perSource: 32 }
 
 export interface IdentityServiceOptions {
   readonly view: View
@@ -64,7 +71,9 @@ export class IdentityService implements IdentityApi {
   readonly #memory: PasswordMemory
   readonly #tokens: TokenMemory
   /** Stretching occupies a thread of the pool that the disk is written with, too. */
-  readonly #stretching = new Turnstile(loginsWaitingMax)
+  readonly #guesses = new Turnstile(loginsWaitingMax)
+  readonly #throttle: LoginThrottle
+  readonly #failed: FailedLogins
 
   constructor(options: IdentityServiceOptions) {
     const { view, random, clock } = options
@@ -74,46 +83,52 @@ export class IdentityService implements IdentityApi {
     this.#acls = new Records(view, AclRecord)
     this.#memory = new PasswordMemory(random, clock)
     this.#tokens = new TokenMemory(clock)
+    this.#throttle = new LoginThrottle(clock)
+    this.#failed = new FailedLogins(clock)
   }
 
-  async login(uid: string, password: RedactedBytes): Promise<string | undefined> {
+  async login(uid: string, password: RedactedBytes, source: string): Promise<string | undefined> {
     try {
-      await this.#refresh()
-      const isRight = await this.#isPasswordOf(uid, password)
-      return await this.#admit(uid, isRight)
+      const isRight = (): Promise<boolean> => this.#isPasswordOf(uid, password)
+      return (await this.#guess(uid, source, isRight)) ? await this.#tokenFor(uid) : undefined
     } finally {
       wipe(password)
     }
   }
 
-  async loginService(uid: string, loginToken: string): Promise<string | undefined> {
-    await this.#refresh()
-    return this.#admit(uid, await this.#isLoginTokenOf(uid, loginToken))
+  async loginService(uid: string, loginToken: string, source: string): Promise<string | undefined> {
+    const isRight = (): Promise<boolean> => this.#isLoginTokenOf(uid, loginToken)
+    return (await this.#guess(uid, source, isRight)) ? this.#tokenFor(uid) : undefined
   }
 
-  async authenticate(token: string): Promise<Principal | undefined> {
+  async authenticate(token: string): Promise<Authenticated | undefined> {
     const { keys, clock } = this.#options
     const key = keys.tokenKey()
     const stampOf = (uid: string): string => `${key.kid}:${this.#revisionOf(uid)}`
-    const known = this.#tokens.uidOf(token, stampOf)
-    if (known !== undefined) return this.#principal(known)
+    const known = this.#tokens.claimsOf(token, stampOf)
+    if (known !== undefined) return this.#authenticated(known)
     try {
       const claims = await verifyToken(token, [key], clock.nowMs())
       this.#tokens.remember(token, claims, stampOf(claims.uid))
-      return this.#principal(claims.uid)
+      return this.#authenticated(claims)
     } catch (error) {
       if (error instanceof CryptographicFailure) return undefined
       throw error
     }
   }
 
-  async authenticatePassword(uid: string, password: RedactedBytes): Promise<Principal | undefined> {
+  async authenticatePassword(
+    uid: string,
+    password: RedactedBytes,
+    source: string,
+  ): Promise<Principal | undefined> {
     try {
+      // Before the memory is asked, which would answer guesses as fast as they come.
+      this.#checkThrottle(attemptOf(uid, source))
       const stamp = this.#stampOf(uid)
       if (this.#memory.knows(uid, stamp, password)) return this.#principal(uid)
-      await this.#refresh()
-      const isRight = await this.#isPasswordOf(uid, password)
-      if (!(await this.#record(uid, isRight))) return undefined
+      const isRight = (): Promise<boolean> => this.#isPasswordOf(uid, password)
+      if (!(await this.#guess(uid, source, isRight))) return undefined
       this.#memory.remember(uid, this.#stampOf(uid), password)
       return this.#principal(uid)
     } finally {
@@ -135,6 +150,16 @@ export class IdentityService implements IdentityApi {
   isSuperuser(uid: string): boolean {
     const user = this.#users.get(userKey(uid))?.record
     return user !== undefined && this.#actionsOn(superuserResource, user).length > 0
+  }
+
+  /** Puts on record, when their minute is over, how many more logins were refused than have a record. */
+  tick(): void {
+    void this.#tellSummaries(this.#failed.takeSummaries())
+  }
+
+  /** The last records before the end. */
+  stop(): void {
+    void this.#tellSummaries(this.#failed.takeSummaries(true))
   }
 
   async jwks(): Promise<{ readonly keys: readonly object[] }> {
@@ -161,6 +186,11 @@ export class IdentityService implements IdentityApi {
     return user && { uid: user.uid, isSuperuser: this.isSuperuser(uid) }
   }
 
+  #authenticated({ uid, exp }: TokenClaims): Authenticated | undefined {
+    const principal = this.#principal(uid)
+    return principal && { ...principal, expiresAtMs: exp * 1000 }
+  }
+
   /** @throws Unavailable also while a new cluster has no users: nobody is refused for coming early */
   async #refresh(): Promise<void> {
     await this.#options.refresh()
@@ -175,11 +205,39 @@ export class IdentityService implements IdentityApi {
     return this.#passwords.get(passwordKey(uid))?.modRevision ?? 0
   }
 
+  /**
+   * Whether who comes as `uid` has shown that they are. Durably on record before anybody is let in.
+   *
+   * @throws LoginThrottled, Unavailable
+   */
+  async #guess(uid: string, source: string, isRight: () => Promise<boolean>): Promise<boolean> {
+    const attempt = attemptOf(uid, source)
+    this.#checkThrottle(attempt)
+    await this.#refresh()
+    const isGood = await this.#guesses.through(attempt.source, async () => {
+      // Those before it in the queue may have been wrong.
+      this.#checkThrottle(attempt)
+      const isKnown = (await isRight()) && this.#users.get(userKey(uid)) !== undefined
+      if (isKnown) this.#throttle.succeeded(attempt)
+      else this.#throttle.failed(attempt)
+      return isKnown
+    })
+    await this.#record(uid, attempt, isGood)
+    return isGood
+  }
+
+  #checkThrottle(attempt: Attempt): void {
+    try {
+      this.#throttle.check(attempt)
+    } catch (error) {
+      if (error instanceof LoginThrottled) this.#failed.count(attempt.source)
+      throw error
+    }
+  }
+
   /** Takes as long for a user who does not exist, or has no password. */
   #isPasswordOf(uid: string, password: RedactedBytes): Promise<boolean> {
-    return this.#stretching.through(() =>
-      verifyPassword(password, this.#passwords.get(passwordKey(uid))?.record.hash),
-    )
+    return verifyPassword(password, this.#passwords.get(passwordKey(uid))?.record.hash)
   }
 
   async #isLoginTokenOf(uid: string, token: string): Promise<boolean> {
@@ -206,34 +264,47 @@ export class IdentityService implements IdentityApi {
     return publicKey.export({ type: 'spki', format: 'pem' }).toString()
   }
 
-  async #admit(uid: string, isRight: boolean): Promise<string | undefined> {
+  #tokenFor(uid: string): Promise<string> {
     const { clock, keys } = this.#options
-    if (!(await this.#record(uid, isRight))) return undefined
     const exp = Math.floor(clock.nowMs() / 1000) + tokenLifetimeSeconds
     return signToken(keys.tokenKey(), { uid, exp })
   }
 
-  /** Writes down how it went, and says whether it went well. Durable before anybody is let in. */
-  async #record(uid: string, isRight: boolean): Promise<boolean> {
-    const { audit, clock, random, emit } = this.#options
+  async #record(uid: string, { source }: Attempt, isGood: boolean): Promise<void> {
+    const { emit } = this.#options
     // Not `uid` as it came: whoever types a password into the wrong field must not find it in a log.
-    const user = this.#users.get(userKey(uid))?.record
-    const outcome = isRight && user !== undefined ? 'allowed' : 'denied'
-    const principal = user?.uid ?? 'unknown'
-    await audit.append({
+    const principal = this.#users.get(userKey(uid))?.record.uid ?? 'unknown'
+    if (isGood || this.#failed.isRecorded(source)) await this.#append({ principal, source, isGood })
+    emit({ type: 'auth.login', uid: principal, outcome: isGood ? 'allowed' : 'refused' })
+  }
+
+  async #tellSummaries(summaries: readonly Summary[]): Promise<void> {
+    for (const summary of summaries) {
+      try {
+        await this.#append({ principal: 'unknown', isGood: false, ...summary })
+      } catch {
+        // Whoever asks anything while the disk fails hears of it; this is told once it works.
+        this.#failed.putBack([summary])
+      }
+    }
+  }
+
+  #append(login: {
+    readonly principal: string
+    readonly source: string
+    readonly isGood: boolean
+    readonly count?: number
+  }): Promise<void> {
+    const { audit, clock, random } = this.#options
+    const { isGood, ...rest } = login
+    return audit.append({
       atMs: clock.nowMs(),
-      principal,
       action: 'login',
       path: 'auth/login',
-      outcome,
+      outcome: isGood ? 'allowed' : 'denied',
       requestId: uuid(random),
+      ...rest,
     })
-    emit({
-      type: 'auth.login',
-      uid: principal,
-      outcome: outcome === 'allowed' ? outcome : 'refused',
-    })
-    return outcome === 'allowed'
   }
 }
 

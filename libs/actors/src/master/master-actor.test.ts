@@ -502,8 +502,8 @@ describe('S2: a value', () => {
     await tried(secrets.create(root, 'dev/db', text(canary)))
     await tried(secrets.update(root, 'dev/db', text(canary), 7))
     await tried(secrets.create(nobody, 'dev/x', text(canary)))
-    await tried(leader.actor.identity.login('root', new Redacted(utf8(canary))))
-    await tried(leader.actor.identity.login(canary, new Redacted(utf8(rootPassword))))
+    await tried(leader.actor.identity.login('root', new Redacted(utf8(canary)), '127.0.0.1'))
+    await tried(leader.actor.identity.login(canary, new Redacted(utf8(rootPassword)), '127.0.0.1'))
     const data = Buffer.from(canary).toString('base64')
     const secret = { type: 'VALUE', value: { data } }
     const spec = (name: string): object => ({

@@ -164,6 +164,7 @@ export class MasterActor implements MasterApi {
     // A term that ended without another master's doing, as when a commit found no quorum in time.
     if (isLeading && this.#term?.isOver !== false) this.#beginTerm()
     if (replica.leader !== none) void this.#members.publish()
+    if (this.#ticks % settings.ticksPerSecond === 0) this.#eachSecond()
     if (!isLeading) return
     void this.runs.note((task) => {
       this.#term?.core?.kill(task.frameworkId, task.taskId)
@@ -173,6 +174,13 @@ export class MasterActor implements MasterApi {
       this.#term?.step({ kind: 'tick' })
       void this.#compact()
     }
+  }
+
+  #eachSecond(): void {
+    this.identity.tick()
+    this.#access.endExpired()
+    this.#sessions.endForbidden()
+    this.frameworks.endForbidden()
   }
 
   /** What was opened while it was allowed, and is no longer, ends (MA5). */
@@ -231,6 +239,7 @@ export class MasterActor implements MasterApi {
   /** Nobody is answered any more, and whoever waits is told. */
   stop(): void {
     this.#isStopped = true
+    this.identity.stop()
     this.#replicated.stop()
     this.#endTerm()
     this.#options.replica.close()
@@ -444,7 +453,8 @@ export class MasterActor implements MasterApi {
     signal: AbortSignal,
   ): AsyncIterable<ConclaveEvent> {
     this.#access.demand(caller, operatorResource, 'full')
-    const events = this.#options.events.follow(after, signal)
+    const valid = this.#access.whileValid(caller, signal)
+    const events = this.#options.events.follow(after, valid)
     return this.#access.whileAllowed(caller, operatorResource, 'full', events)
   }
 

@@ -49,17 +49,35 @@ export type { Action }
 export interface Caller {
   readonly principal: Principal
   readonly requestId: string
+  /** When the token they came with ends, and with it whatever it has opened. */
+  readonly expiresAtMs?: number | undefined
 }
 
+/** Whose token it is, and until when. */
+export interface Authenticated extends Principal {
+  readonly expiresAtMs?: number
+}
+
+/** `source` is the address that a request came from: guesses are bounded by it (MA18). */
 export interface IdentityApi {
-  /** A token for a person or program that knows its password, or undefined. Takes as long for unknown users. */
-  login(uid: string, password: RedactedBytes): Promise<string | undefined>
-  /** A token for a service account that signed `loginToken` with its private key. Source: dcos.md §1. */
-  loginService(uid: string, loginToken: string): Promise<string | undefined>
+  /**
+   * A token for a person or program that knows its password, or undefined. Takes as long for unknown users.
+   * @throws LoginThrottled
+   */
+  login(uid: string, password: RedactedBytes, source: string): Promise<string | undefined>
+  /**
+   * A token for a service account that signed `loginToken` with its private key. Source: dcos.md §1.
+   * @throws LoginThrottled
+   */
+  loginService(uid: string, loginToken: string, source: string): Promise<string | undefined>
   /** Whose token this is, if it verifies, has not expired and its user still exists. */
-  authenticate(token: string): Promise<Principal | undefined>
-  /** Whose password this is: for faces that speak HTTP Basic. */
-  authenticatePassword(uid: string, password: RedactedBytes): Promise<Principal | undefined>
+  authenticate(token: string): Promise<Authenticated | undefined>
+  /** Whose password this is: for faces that speak HTTP Basic. @throws LoginThrottled */
+  authenticatePassword(
+    uid: string,
+    password: RedactedBytes,
+    source: string,
+  ): Promise<Principal | undefined>
   /** Deny by default. `resource` is a DC/OS resource id such as `dcos:secrets:default:/dev/db`. */
   allowed(principal: Principal, resource: string, action: Action): boolean
   /** The public half of the token key, as a JWK set. */

@@ -6,6 +6,7 @@ import { MemoryFramework } from '../testing/memory-framework.ts'
 import { callerOf, firstPeople } from '../testing/people.ts'
 import { revokeAll } from '../testing/rights.ts'
 import { identityChangedKey } from './identity-records.ts'
+import type { Caller } from './master-api.ts'
 
 /*
  * threats.md AZ-10 and AZ-03: what was opened or submitted while it was allowed, and is no longer.
@@ -18,13 +19,15 @@ const operator = callerOf('operator')
 const dev = callerOf('dev')
 const random = new SeededRandom(41)
 
+let clock: ManualClock
 let cluster: MemoryCluster
 
 beforeEach(async () => {
   const people = await firstPeople(random)
   const isService = false
+  clock = new ManualClock()
   cluster = new MemoryCluster({
-    clock: new ManualClock(),
+    clock,
     random,
     identities: {
       users: [
@@ -166,6 +169,71 @@ describe('when rights end', () => {
   })
 })
 
+const expiring = (uid: string): Caller => ({
+  ...callerOf(uid),
+  expiresAtMs: clock.nowMs() + 60_000,
+})
+
+async function expire(): Promise<void> {
+  clock.advance(60_000)
+  for (let rounds = 0; rounds < 20; rounds++) await cluster.round()
+}
+
+const ended = async (items: AsyncIterable<unknown>): Promise<string> => {
+  for await (const item of items) void item
+  return 'ended'
+}
+
+describe('when a token ends', () => {
+  test('MA19 threat:AU-10: the streams that it has opened end, though nothing happens on them', async () => {
+    const { actor } = cluster.follower
+    const { runId } = await cluster.settle(actor.runs.submit(dev, specReferringTo('dev/db')))
+    const { signal } = new AbortController()
+    const streams = [
+      actor.events.follow(expiring('operator'), undefined, signal),
+      actor.runs.pending(expiring('scheduler'), signal),
+      actor.runs.watch(expiring('dev'), runId, signal),
+    ].map(ended)
+    let isOver = false
+    void Promise.all(streams).then(() => (isOver = true))
+    for (let rounds = 0; rounds < 20; rounds++) await cluster.round()
+    expect(isOver).toBe(false)
+
+    await expire()
+
+    expect(await cluster.settle(Promise.all(streams))).toEqual(['ended', 'ended', 'ended'])
+  })
+
+  test('MA19 threat:AU-10: its framework is disconnected', async () => {
+    register()
+    const framework = new MemoryFramework(cluster.leader.actor, expiring('scheduler'))
+    framework.subscribe()
+    await cluster.until(() => framework.offers.length > 0)
+
+    await expire()
+
+    expect(framework.isClosed).toBe(true)
+  })
+
+  test('MA19 threat:AU-10: its sessions in containers end, also in those of its own runs', async () => {
+    const agent = register()
+    const framework = await subscribed()
+    const { runs, tasks } = cluster.leader.actor
+    const { taskId } = await cluster.settle(runs.submit(dev, specReferringTo('dev/db')))
+    const task = { name: 'reader', resources: needs, command: { value: 'true' } }
+    framework.launch({ ...task, task_id: { value: taskId } })
+    await cluster.until(() => agent.heard('launch').length > 0)
+    const session = await cluster.settle(tasks.exec(expiring('dev'), taskId, { argv: ['sh'] }))
+
+    await expire()
+
+    for await (const output of session.output()) {
+      expect(output).toMatchObject({ kind: 'end', error: 'this is no longer allowed' })
+    }
+    expect(agent.heard('session-close')).toHaveLength(1)
+  })
+})
+
 test('MA5 threat:AZ-03: a framework neither hears of runs of others, nor launches one', async () => {
   const agent = register()
   const framework = await subscribed('spark')
@@ -173,9 +241,7 @@ test('MA5 threat:AZ-03: a framework neither hears of runs of others, nor launche
   const { runId, taskId } = await cluster.settle(runs.submit(dev, specReferringTo('dev/db')))
   const task = { name: 'reader', resources: needs, command: { value: 'true' } }
 
-  const answer = framework.launch({ ...task, task_id: { value: taskId } } as {
-    task_id: { value: string }
-  })
+  const answer = framework.launch({ ...task, task_id: { value: taskId } })
 
   expect(answer).toMatchObject({ status: 403 })
   const { signal } = new AbortController()
@@ -192,7 +258,7 @@ test('MA5: a framework launches the runs of its own user', async () => {
   const { taskId } = await cluster.settle(runs.submit(callerOf('spark'), specReferringTo('dev/db')))
   const task = { name: 'reader', resources: needs, command: { value: 'true' } }
 
-  framework.launch({ ...task, task_id: { value: taskId } } as { task_id: { value: string } })
+  framework.launch({ ...task, task_id: { value: taskId } })
 
   await cluster.until(() => agent.heard('launch').length > 0)
   expect(agent.heard('launch')[0]?.task.task_id.value).toBe(taskId)

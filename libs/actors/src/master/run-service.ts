@@ -124,7 +124,8 @@ export class RunService implements RunApi {
       .toSorted((a, b) => a.submittedAtMs - b.submittedAtMs)
   }
 
-  async *watch(caller: Caller, runId: string, signal: AbortSignal): AsyncGenerator<RunView> {
+  async *watch(caller: Caller, runId: string, until: AbortSignal): AsyncGenerator<RunView> {
+    const signal = this.#access.whileValid(caller, until)
     await this.#replicated.refresh()
     let seen: string | undefined
     let told: string | undefined
@@ -169,7 +170,7 @@ export class RunService implements RunApi {
   /** @throws AccessDenied at once: it is for schedulers */
   pending(caller: Caller, signal: AbortSignal): AsyncIterable<PendingRuns> {
     this.#access.demand(caller, schedulingResource, 'full')
-    const pending = this.#pending(signal)
+    const pending = this.#pending(this.#access.whileValid(caller, signal))
     return this.#access.whileAllowed(caller, schedulingResource, 'full', pending)
   }
 

@@ -146,6 +146,7 @@ export class TaskService implements TaskApi {
   }
 
   #maySee(caller: Caller, { taskId }: TaskRecord): boolean {
+    if (!this.#options.access.isValid(caller)) return false
     const isOwn = this.#options.submitterOf(taskId) === caller.principal.uid
     return isOwn || this.#isOperator(caller)
   }

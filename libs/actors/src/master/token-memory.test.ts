@@ -19,43 +19,43 @@ beforeEach(() => {
 })
 
 test('MA16: a token that was never right is nobody’s', () => {
-  expect(memory.uidOf(token, always)).toBeUndefined()
+  expect(memory.claimsOf(token, always)?.uid).toBeUndefined()
 })
 
 test('MA16: a token is remembered for a minute', () => {
   memory.remember(token, inSeconds(3600), 'stamp')
   clock.advance(59_999)
-  expect(memory.uidOf(token, always)).toBe('dev')
+  expect(memory.claimsOf(token, always)?.uid).toBe('dev')
   clock.advance(1)
-  expect(memory.uidOf(token, always)).toBeUndefined()
+  expect(memory.claimsOf(token, always)?.uid).toBeUndefined()
 })
 
 test('MA16: a token is not remembered beyond its own end', () => {
   memory.remember(token, inSeconds(10), 'stamp')
   clock.advance(9_999)
-  expect(memory.uidOf(token, always)).toBe('dev')
+  expect(memory.claimsOf(token, always)?.uid).toBe('dev')
   clock.advance(1)
-  expect(memory.uidOf(token, always)).toBeUndefined()
+  expect(memory.claimsOf(token, always)?.uid).toBeUndefined()
 })
 
 test('MA16: a token with any one character changed is another token', () => {
   memory.remember(token, inSeconds(3600), 'stamp')
   for (let at = 0; at < token.length; at++) {
     const changed = token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1)
-    expect(memory.uidOf(changed, always)).toBeUndefined()
+    expect(memory.claimsOf(changed, always)).toBeUndefined()
   }
 })
 
 test('MA16: a token is forgotten once its stamp is another, and stays forgotten', () => {
   memory.remember(token, inSeconds(3600), 'stamp')
-  expect(memory.uidOf(token, () => 'another stamp')).toBeUndefined()
-  expect(memory.uidOf(token, always)).toBeUndefined()
+  expect(memory.claimsOf(token, () => 'another stamp')).toBeUndefined()
+  expect(memory.claimsOf(token, always)?.uid).toBeUndefined()
 })
 
 test('MA16: of more tokens than there is room for, the newest are remembered', () => {
   const tokens = Array.from({ length: 5 }, (_, index) => `${token}${index}`)
   for (const one of tokens) memory.remember(one, inSeconds(3600), 'stamp')
-  expect(tokens.map((one) => memory.uidOf(one, always) !== undefined)).toEqual([
+  expect(tokens.map((one) => memory.claimsOf(one, always) !== undefined)).toEqual([
     false,
     false,
     true,

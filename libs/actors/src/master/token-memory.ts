@@ -7,7 +7,7 @@ const countMax = 4096
 
 interface Known {
   readonly digest: Uint8Array
-  readonly uid: string
+  readonly claims: TokenClaims
   /** What else must still be so, see {@link TokenMemory.remember}. */
   readonly stamp: string
   readonly untilMs: number
@@ -29,12 +29,13 @@ export class TokenMemory {
     this.#countMax = max
   }
 
-  /** Whose token this is, if it is remembered and `stampOf` them is what it was. */
-  uidOf(token: string, stampOf: (uid: string) => string): string | undefined {
+  /** What this token says, if it is remembered and `stampOf` its user is what it was. */
+  claimsOf(token: string, stampOf: (uid: string) => string): TokenClaims | undefined {
     const digest = digestOf(token)
     const known = this.#known.get(selectorOf(digest))
     if (known === undefined || !equalSecrets(known.digest, digest)) return undefined
-    if (known.untilMs > this.#clock.nowMs() && known.stamp === stampOf(known.uid)) return known.uid
+    if (known.untilMs > this.#clock.nowMs() && known.stamp === stampOf(known.claims.uid))
+      return known.claims
     this.#known.delete(selectorOf(digest))
     return undefined
   }
@@ -44,15 +45,15 @@ export class TokenMemory {
    *
    * @param stamp changes with the key that signs, and with the user's record
    */
-  remember(token: string, { uid, exp }: TokenClaims, stamp: string): void {
+  remember(token: string, claims: TokenClaims, stamp: string): void {
     const digest = digestOf(token)
     const selector = selectorOf(digest)
     // Set anew, so that it stands behind all others.
     this.#known.delete(selector)
     const [oldest] = this.#known.keys()
     if (oldest !== undefined && this.#known.size >= this.#countMax) this.#known.delete(oldest)
-    const untilMs = Math.min(this.#clock.nowMs() + rememberMs, exp * 1000)
-    this.#known.set(selector, { digest, uid, stamp, untilMs })
+    const untilMs = Math.min(this.#clock.nowMs() + rememberMs, claims.exp * 1000)
+    this.#known.set(selector, { digest, claims, stamp, untilMs })
   }
 }
 

@@ -133,6 +133,14 @@ class FakeIdentity implements IdentityApi {
   readonly #grants = new Set(['admin full dcos:superuser'])
   /** Uids of services, and the login token that each would sign. */
   readonly serviceTokens = new Map<string, string>()
+  /** Where each password and login token came from. */
+  readonly sources: string[] = []
+  #failure: Error | undefined
+
+  /** What the next password or login token fails with. */
+  failNext(error: Error): void {
+    this.#failure = error
+  }
 
   addUser(uid: string, password: string): void {
     this.#passwords.set(uid, password)
@@ -157,11 +165,12 @@ class FakeIdentity implements IdentityApi {
     return { authorization: `token=${this.tokenOf(uid)}` }
   }
 
-  async login(uid: string, password: RedactedBytes): Promise<string | undefined> {
-    return (await this.authenticatePassword(uid, password)) && this.tokenOf(uid)
+  async login(uid: string, password: RedactedBytes, source: string): Promise<string | undefined> {
+    return (await this.authenticatePassword(uid, password, source)) && this.tokenOf(uid)
   }
 
-  async loginService(uid: string, loginToken: string): Promise<string | undefined> {
+  async loginService(uid: string, loginToken: string, source: string): Promise<string | undefined> {
+    this.#enter(source)
     return this.serviceTokens.get(uid) === loginToken ? this.tokenOf(uid) : undefined
   }
 
@@ -171,9 +180,14 @@ class FakeIdentity implements IdentityApi {
     return isKnown && this.tokenOf(uid) === token ? { uid } : undefined
   }
 
-  async authenticatePassword(uid: string, password: RedactedBytes): Promise<Principal | undefined> {
+  async authenticatePassword(
+    uid: string,
+    password: RedactedBytes,
+    source: string,
+  ): Promise<Principal | undefined> {
     const given = Buffer.from(password.reveal()).toString()
     wipe(password)
+    this.#enter(source)
     return this.#passwords.get(uid) === given ? { uid } : undefined
   }
 
@@ -186,6 +200,13 @@ class FakeIdentity implements IdentityApi {
 
   async jwks(): Promise<{ readonly keys: readonly object[] }> {
     return { keys: [{ kty: 'RSA', use: 'sig', alg: 'RS256', kid: '00ff', n: 'AQAB', e: 'AQAB' }] }
+  }
+
+  #enter(source: string): void {
+    this.sources.push(source)
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) throw failure
   }
 }
 
