@@ -120,3 +120,19 @@ test('a writer that ends gives what it wrote, and begins with nothing again', ()
   expect(first).toEqual(new ByteWriter().text('first').take())
   expect(second).toEqual(new ByteWriter().text('second').take())
 })
+
+test('KE3: a text is its UTF-8 bytes behind their number, short and plain or not', () => {
+  const texts = fc.oneof(
+    fc.string({ unit: 'binary-ascii', maxLength: 200 }),
+    fc.string({ unit: 'binary', maxLength: 200 }),
+    fc.constantFrom('x'.repeat(127), 'x'.repeat(128), 'é', 'x\u0080', '\ud800'),
+  )
+  fc.assert(
+    fc.property(texts, fc.nat(3), (text, before) => {
+      const prefix = new Uint8Array(before)
+      const bytes = new ByteWriter(1).raw(prefix).text(text).take()
+
+      expect(bytes).toEqual(new ByteWriter(1).raw(prefix).bytes(utf8(text)).take())
+    }),
+  )
+})

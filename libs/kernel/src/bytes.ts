@@ -74,7 +74,7 @@ export class ByteWriter {
   }
 
   text(text: string): this {
-    return this.bytes(utf8(text))
+    return this.#shortAscii(text) ? this : this.bytes(utf8(text))
   }
 
   /** What was written, as a copy that the caller owns. */
@@ -88,6 +88,22 @@ export class ByteWriter {
     this.#buffer = new Uint8Array(0)
     this.#length = 0
     return written
+  }
+
+  /** Names and paths are this nearly always, and calling the encoder costs more than they do. */
+  #shortAscii(text: string): boolean {
+    const { length } = text
+    if (length >= 0x80) return false
+    this.#room(1 + length)
+    const start = this.#length + 1
+    for (let at = 0; at < length; at++) {
+      const code = text.charCodeAt(at)
+      if (code >= 0x80) return false
+      this.#buffer[start + at] = code
+    }
+    this.#buffer[start - 1] = length
+    this.#length = start + length
+    return true
   }
 
   #room(wanted: number): void {

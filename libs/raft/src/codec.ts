@@ -81,7 +81,7 @@ export function encodeMessage(one: Message): Uint8Array {
   for (const entry of one.entries) writeEntry(writer, entry)
   writer.flag(one.snapshot !== undefined)
   if (one.snapshot !== undefined) writeSnapshot(writer, one.snapshot)
-  return writer.take()
+  return writer.end()
 }
 
 /** @throws BytesMalformed when the bytes do not have the layout of {@link encodeMessage} */

@@ -47,16 +47,21 @@ export type PeerFrame =
   | { readonly kind: 'delivered'; readonly stream: number }
   | { readonly kind: 'ping' | 'pong' }
 
+/** What stands before the bytes of a message: the same each time, so it is not made each time. */
+const heads = {
+  message: Uint8Array.of(kinds.indexOf('message') + 1),
+  piece: Uint8Array.of(kinds.indexOf('piece') + 1),
+} as const
+
 /** The parts of a frame; the bytes of a message are not copied. */
 export function encodePeerFrame(frame: PeerFrame): readonly Uint8Array[] {
+  if (frame.kind === 'message' || frame.kind === 'piece') return [heads[frame.kind], frame.bytes]
+
   const writer = new ByteWriter(64).u8(kinds.indexOf(frame.kind) + 1)
   switch (frame.kind) {
     case 'hello':
     case 'welcome':
       return [writer.uint(frame.version).text(frame.clusterId).uint(frame.nodeId).take()]
-    case 'message':
-    case 'piece':
-      return [writer.take(), frame.bytes]
     case 'begin':
       return [writer.uint(frame.stream).uint(frame.sizeBytes).take()]
     case 'delivered':
