@@ -491,7 +491,7 @@ describe('a snapshot', () => {
 })
 
 describe('a group that starts', () => {
-  test('MA18: has a leader before an election timeout has passed', async () => {
+  test('MA20: has a leader before an election timeout has passed', async () => {
     const group = new ReplicaGroup(3, { firstElectionTicks: 3 })
 
     await group.tick(4)
@@ -499,7 +499,7 @@ describe('a group that starts', () => {
     expect(group.leader).toBe(group.member(1))
   })
 
-  test('MA18: … and by the next in line where the first is missing', async () => {
+  test('MA20: … and by the next in line where the first is missing', async () => {
     const group = new ReplicaGroup(3, { firstElectionTicks: 3 })
     group.member(1).crash()
 
@@ -508,7 +508,7 @@ describe('a group that starts', () => {
     expect(group.leader).toBe(group.member(2))
   })
 
-  test('MA18: keeps its leader when one of its members starts anew', async () => {
+  test('MA20: keeps its leader when one of its members starts anew', async () => {
     const group = await ledGroup(3, { firstElectionTicks: 3 })
     const { leader, follower } = group
     const { term } = leader.replica

@@ -34,6 +34,8 @@ import type { MasterOptions, MasterPlace } from './master-options.ts'
 import { SystemTokenKeys } from './system-token-keys.ts'
 
 const tickMsUsually = 50
+/** Long enough for the masters of one laptop to find each other. */
+const firstElectionTicks = 3
 /** How long a leader that stops waits for another one to take over. */
 const transferMs = 2000
 
@@ -115,7 +117,7 @@ export class Master implements RunningMaster {
       boot: `${own.masterId}:${boot}`,
       emit: (draft) => this.#events.append(draft),
       wake: () => this.#driver.wake(),
-      ...(options.replicaLimits && { limits: options.replicaLimits }),
+      limits: { firstElectionTicks, ...options.replicaLimits },
     })
     this.#driver = new ReplicaDriver({
       replica: this.#replica,
@@ -272,7 +274,9 @@ export class Master implements RunningMaster {
   }
 
   #attach(connection: AgentConnection<ToAgent, FromAgent>): void {
-    connection.onMessage((message) => this.#actor.agentMessage(connection.id, message))
+    connection.onMessage((message, sizeBytes) =>
+      this.#actor.agentMessage(connection.id, message, sizeBytes),
+    )
     connection.onClose(() => this.#actor.agentDisconnected(connection.id))
     this.#actor.agentConnected(connection)
   }
