@@ -295,6 +295,44 @@ describe('the agent port', () => {
     expect(({} as { isSuperuser?: boolean }).isSuperuser).toBeUndefined()
   })
 
+  test('RT8 threat:RF-08: has one connection for each agent, the newest', async () => {
+    const master = await startMaster()
+    const sockets = Array.from({ length: 20 }, () => {
+      const socket = connect({ host, port: master.address.port, ...tlsOptions(agentIdentity) })
+      cleanUp.push(() => socket.destroy())
+      socket.on('error', () => socket.destroy())
+      socket.resume()
+      return socket
+    })
+    const identity = await identityOf(authority, 'agent-2', 'conclave-agent')
+    const other = startAgent([master.address], { identity })
+
+    await eventually(() => master.connections.length === 21 && master.closed.length === 19)
+    await eventually(() => sockets.filter(({ destroyed }) => !destroyed).length === 1)
+
+    expect(new Set(master.closed)).toEqual(new Set(['the agent has connected anew']))
+    expect(other.client.isConnected).toBe(true)
+  })
+
+  test('RT8 threat:RF-08: hears no more of an agent than it wants to, and does not take it for dead', async () => {
+    const limits = { ...quick, silenceMs: 100 }
+    const master = await startMaster(undefined, { limits })
+    const agent = startAgent([master.address])
+    await eventually(() => master.received.length === 1)
+    const [connection] = master.connections
+    connection?.pause()
+
+    const note = 'x'.repeat(64 * 1024)
+    for (let count = 0; count < 100; count++) agent.client.send({ type: 'status', note })
+    await sleep(300)
+
+    expect(master.received.length).toBeLessThan(50)
+    expect(agent.client.waitingBytes).toBeGreaterThan(0)
+    expect(master.closed).toEqual([])
+    connection?.resume()
+    await eventually(() => master.received.length === 101)
+  })
+
   test('RT8: gives up an agent that never reads', async () => {
     const master = await startMaster(undefined, {
       limits: { ...quick, silenceMs: 60_000, queueBytesMax: 4 * 1024 * 1024 },

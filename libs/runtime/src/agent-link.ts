@@ -28,7 +28,11 @@ export interface AgentConnection<Sent, Received> {
   readonly waitingBytes: number
   send(message: Sent): void
   close(): void
-  onMessage(listener: (message: Received) => void): void
+  /** Nothing more is heard from this agent until `resume`, but for what has arrived already. */
+  pause(): void
+  resume(): void
+  /** `sizeBytes` is how long the message was on the wire. */
+  onMessage(listener: (message: Received, sizeBytes: number) => void): void
   /** Called once, whoever ended it. */
   onClose(listener: (why: string) => void): void
 }
@@ -51,6 +55,8 @@ export class AgentLinkServer<Sent extends LinkMessage, Received extends LinkMess
   readonly #log: Log
   readonly #listener: LinkListener
   readonly #pipes = new Set<JsonPipe<Sent, Received>>()
+  /** The one connection of each agent, by the name in its certificate. */
+  readonly #newest = new Map<string, JsonPipe<Sent, Received>>()
   #lastId = 0
 
   constructor(options: AgentLinkServerOptions<Sent, Received>) {
@@ -93,20 +99,24 @@ export class AgentLinkServer<Sent extends LinkMessage, Received extends LinkMess
   #accept(socket: TLSSocket): void {
     const id = ++this.#lastId
     const agentName = subjectOf(socket.getPeerCertificate())?.id ?? ''
-    let messageListener: (message: Received) => void = ignore
+    let messageListener: (message: Received, sizeBytes: number) => void = ignore
     let closeListener: (why: string) => void = ignore
     const pipe = new JsonPipe<Sent, Received>(socket, {
       limits: this.#limits,
       parse: this.#options.parse,
-      onMessage: (message) => messageListener(message),
+      onMessage: (message, sizeBytes) => messageListener(message, sizeBytes),
       onClose: (why) => {
         this.#pipes.delete(pipe)
+        if (this.#newest.get(agentName) === pipe) this.#newest.delete(agentName)
         this.#log.info({ agent: agentName, connection: id, why }, 'an agent is disconnected')
         closeListener(why)
       },
     })
     this.#pipes.add(pipe)
     this.#log.info({ agent: agentName, connection: id }, 'an agent is connected')
+    // An agent has one connection: what it had before is dead, or somebody would have many.
+    this.#newest.get(agentName)?.destroy('the agent has connected anew')
+    this.#newest.set(agentName, pipe)
     this.#options.onConnection({
       id,
       agentName,
@@ -115,6 +125,8 @@ export class AgentLinkServer<Sent extends LinkMessage, Received extends LinkMess
       },
       send: (message) => pipe.send(message),
       close: () => pipe.close('this master hung up'),
+      pause: () => pipe.pause(),
+      resume: () => pipe.resume(),
       onMessage: (listener) => {
         messageListener = listener
       },

@@ -35,16 +35,17 @@ export class JsonPipe<Sent, Received> {
   readonly #writer: FrameWriter
   readonly #limits: JsonPipeLimits
   readonly #parse: (value: unknown) => Received
-  readonly #onMessage: (message: Received) => void
+  readonly #onMessage: (message: Received, sizeBytes: number) => void
   readonly #liveness: Liveness
   #why = 'the other side hung up'
+  #isPaused = false
 
   constructor(
     socket: TLSSocket,
     options: {
       readonly limits: JsonPipeLimits
       readonly parse: (value: unknown) => Received
-      readonly onMessage: (message: Received) => void
+      readonly onMessage: (message: Received, sizeBytes: number) => void
       readonly onClose: (why: string) => void
     },
   ) {
@@ -58,6 +59,8 @@ export class JsonPipe<Sent, Received> {
       silenceMs: options.limits.silenceMs,
       onTurn: () => {
         if (!socket.writableEnded) this.#writer.write(nothing)
+        // Who is not listened to is not silent.
+        if (this.#isPaused) this.#liveness.heard()
       },
       onSilent: () => this.destroy('the other side is silent'),
     })
@@ -86,9 +89,22 @@ export class JsonPipe<Sent, Received> {
     this.#writer.write(utf8(JSON.stringify(message)))
   }
 
+  /** Stops reading, but for what has arrived already: the other side's sending stops in its turn. */
+  pause(): void {
+    this.#isPaused = true
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#socket.resume()
+  }
+
   /** Sends what is queued, then ends the connection. */
   close(why: string): void {
     this.#why = why
+    // Or the other side's end would never be seen.
+    this.resume()
     this.#writer.flush()
     this.#socket.end()
     // Somebody who does not answer our end within the usual silence is cut off.
@@ -105,7 +121,7 @@ export class JsonPipe<Sent, Received> {
     try {
       for (const frame of reader.push(chunk)) {
         if (this.#socket.destroyed || this.#socket.writableEnded) return
-        if (frame.length > 0) this.#onMessage(this.#decode(frame))
+        if (frame.length > 0) this.#onMessage(this.#decode(frame), frame.length)
       }
     } catch (error) {
       if (!(error instanceof ConclaveError) || error instanceof InvariantViolated) throw error

@@ -10,4 +10,7 @@ export interface AgentChannel {
   readonly waitingBytes: number
   send(message: ToAgent): void
   close(): void
+  /** Nothing more is heard from this agent until {@link resume}. */
+  pause(): void
+  resume(): void
 }

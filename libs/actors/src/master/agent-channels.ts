@@ -1,5 +1,6 @@
 import { AgentEvent, type EventDraft, type EventType } from '@conclave/model'
 import type { AgentChannel } from './agent-channel.ts'
+import { ConnectionLoad } from './connection-load.ts'
 
 /** What an agent may tell of: its own containers, and what became of secrets in them. */
 const agentEventTypes: ReadonlySet<EventType> = new Set<EventType>([
@@ -13,9 +14,15 @@ const agentEventTypes: ReadonlySet<EventType> = new Set<EventType>([
 /** The agents that are connected to this master, by connection. */
 export class AgentChannels {
   readonly #channels = new Map<number, AgentChannel>()
+  readonly #loads = new Map<number, ConnectionLoad>()
 
   add(channel: AgentChannel): void {
     this.#channels.set(channel.id, channel)
+    this.#loads.set(channel.id, new ConnectionLoad(channel))
+  }
+
+  loadOf(connection: number): ConnectionLoad | undefined {
+    return this.#loads.get(connection)
   }
 
   get(connection: number): AgentChannel | undefined {
@@ -25,6 +32,7 @@ export class AgentChannels {
   remove(connection: number): AgentChannel | undefined {
     const channel = this.#channels.get(connection)
     this.#channels.delete(connection)
+    this.#loads.delete(connection)
     return channel
   }
 

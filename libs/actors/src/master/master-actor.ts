@@ -48,7 +48,14 @@ export interface MasterActorOptions {
 }
 
 /** Messages of one agent that wait until a new leader has its records. */
-const heldMax = 256
+const heldMax = { count: 256, bytes: 16 * 1024 * 1024 }
+
+/** Something that an agent said, and how long it was on the wire. */
+interface Held {
+  readonly connection: number
+  readonly message: FromAgent
+  readonly sizeBytes: number
+}
 
 const revisionsKeptUsually = 10_000
 const historyBytesMaxUsually = 64 * 1024 * 1024
@@ -72,7 +79,7 @@ export class MasterActor implements MasterApi {
   readonly #resolver: ResolveService
   readonly #sessions: TaskSessions
   readonly #channels = new AgentChannels()
-  #held: { readonly connection: number; readonly message: FromAgent }[] = []
+  #held: Held[] = []
   #term: Term | undefined
   #ticks = 0
   #historyBytes = 0
@@ -198,23 +205,26 @@ export class MasterActor implements MasterApi {
     if (this.#options.replica.role !== 'leader') this.#sendAway(channel)
   }
 
-  agentMessage(connection: number, message: FromAgent): void {
+  agentMessage(connection: number, message: FromAgent, sizeBytes = 0): void {
     const channel = this.#channels.get(connection)
     if (channel === undefined) return
     if (this.#options.replica.role !== 'leader') return this.#sendAway(channel)
     const term = this.#term
-    if (term?.core === undefined) return this.#hold(channel, message)
+    if (term?.core === undefined) return this.#hold(channel, { connection, message, sizeBytes })
+    const load = this.#channels.loadOf(connection)
     switch (message.type) {
       case 'register':
       case 'status-update':
-        return term.step({
+        term.step({
           kind: 'agent-message',
           connection,
           agentName: channel.agentName,
           message,
         })
+        void load?.carry(sizeBytes, term.settled())
+        return
       case 'resolve':
-        void this.#resolve(term, channel, message)
+        void load?.carry(sizeBytes, this.#resolve(term, channel, message))
         return
       case 'events':
         return this.#report(term, channel, message.events)
@@ -347,7 +357,9 @@ export class MasterActor implements MasterApi {
     this.runs.toldOfEverything()
     const held = this.#held
     this.#held = []
-    for (const { connection, message } of held) this.agentMessage(connection, message)
+    for (const { connection, message, sizeBytes } of held) {
+      this.agentMessage(connection, message, sizeBytes)
+    }
   }
 
   #endTerm(): void {
@@ -372,9 +384,10 @@ export class MasterActor implements MasterApi {
     channel.close()
   }
 
-  #hold(channel: AgentChannel, message: FromAgent): void {
-    const count = this.#held.filter(({ connection }) => connection === channel.id).length
-    if (count < heldMax) this.#held.push({ connection: channel.id, message })
+  #hold(channel: AgentChannel, held: Held): void {
+    const own = this.#held.filter(({ connection }) => connection === channel.id)
+    const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, held.sizeBytes)
+    if (own.length < heldMax.count && bytes <= heldMax.bytes) this.#held.push(held)
     else channel.close()
   }
 

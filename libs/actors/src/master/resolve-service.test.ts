@@ -311,3 +311,43 @@ describe('S3: a value is not released', () => {
     })
   })
 })
+
+describe('an agent that asks faster than it is answered', () => {
+  test('MA21 threat:RF-08: is not listened to until it has been, and others are', async () => {
+    const other = register('agent-2')
+    const launched = await launch(reference('dev/db'))
+    const disk = Promise.withResolvers<void>()
+    cluster.leader.audit.onAppend = () => disk.promise
+    const keyPair = createBoxKeyPair(random)
+
+    for (let count = 0; count < 255; count++) agent.say(question(launched, keyPair))
+    expect(agent.isPaused).toBe(false)
+    agent.say(question(launched, keyPair))
+    await cluster.round()
+    expect(agent.isPaused).toBe(true)
+    expect(other.isPaused).toBe(false)
+
+    disk.resolve()
+    await cluster.until(() => agent.heard('resolved').length === 256)
+    expect(agent.isPaused).toBe(false)
+  })
+
+  test('MA21 threat:RF-08: nor while what it reports is not agreed on', async () => {
+    const launched = await launch(reference('dev/db'))
+    const running = (): void =>
+      agent.say({
+        type: 'status-update',
+        frameworkId: launched.frameworkId,
+        status: {
+          task_id: launched.task.task_id,
+          state: 'TASK_RUNNING',
+          uuid: Buffer.from(uuidBytes(random)).toString('base64'),
+        },
+      })
+
+    for (let count = 0; count < 256; count++) running()
+    expect(agent.isPaused).toBe(true)
+
+    await cluster.until(() => !agent.isPaused)
+  })
+})

@@ -6,7 +6,7 @@ let connections = 0
 /** What a master hears from: anything that takes connections of agents. */
 export interface AgentsPort {
   agentConnected(channel: AgentChannel): void
-  agentMessage(connection: number, message: FromAgent): void
+  agentMessage(connection: number, message: FromAgent, sizeBytes?: number): void
   agentDisconnected(connection: number): void
 }
 
@@ -17,6 +17,7 @@ export class MemoryAgent implements AgentChannel {
   readonly received: ToAgent[] = []
   waitingBytes = 0
   isClosed = false
+  isPaused = false
   readonly #master: AgentsPort
 
   constructor(master: AgentsPort, agentName: string) {
@@ -27,7 +28,8 @@ export class MemoryAgent implements AgentChannel {
 
   /** The agent says something, as its link would carry it. */
   say(message: object): void {
-    this.#master.agentMessage(this.id, FromAgent.parse(JSON.parse(JSON.stringify(message))))
+    const text = JSON.stringify(message)
+    this.#master.agentMessage(this.id, FromAgent.parse(JSON.parse(text)), text.length)
   }
 
   /** The connection breaks. */
@@ -50,5 +52,13 @@ export class MemoryAgent implements AgentChannel {
 
   close(): void {
     this.drop()
+  }
+
+  pause(): void {
+    this.isPaused = true
+  }
+
+  resume(): void {
+    this.isPaused = false
   }
 }
