@@ -17,6 +17,7 @@ export {
   RunNotYours,
   RunTaken,
   SecretExists,
+  SecretLabelsInvalid,
   SecretNotFound,
   SecretTooLarge,
   SecretUnreadable,

@@ -16,6 +16,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'request.invalid': 400,
   'run.not-found': 404,
   'secret.exists': 409,
+  'secret.labels-invalid': 400,
   'secret.not-found': 404,
   'secret.path-invalid': 400,
   'secret.too-large': 413,

@@ -21,6 +21,7 @@ const table: Readonly<Record<string, readonly [status: number, code: string]>> =
   'cluster.unavailable': [503, 'ERR_UNAVAILABLE'],
   'login.throttled': [429, 'ERR_TOO_MANY_LOGINS'],
   'secret.exists': [409, 'ERR_SECRET_EXISTS'],
+  'secret.labels-invalid': [400, 'ERR_INVALID_DATA'],
   'secret.not-found': [404, 'ERR_SECRET_NOT_FOUND'],
   'secret.path-invalid': [400, 'ERR_INVALID_PATH'],
   'secret.too-large': [413, 'ERR_SECRET_TOO_LARGE'],

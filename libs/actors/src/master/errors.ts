@@ -125,6 +125,15 @@ export class SecretTooLarge extends ConclaveError {
   }
 }
 
+/** Labels are shown and listed with the secret, so they are few and short. */
+export class SecretLabelsInvalid extends ConclaveError {
+  readonly code = 'secret.labels-invalid'
+
+  constructor(fault: string) {
+    super(`labels: ${fault}`)
+  }
+}
+
 /** A stored envelope that is damaged, swapped, or sealed under a key that nobody has any more. */
 export class SecretUnreadable extends ConclaveError {
   readonly code = 'secret.unreadable'

@@ -101,7 +101,7 @@ export interface SecretValue {
  * `SecretPath`s. Inputs are wiped by the callee, whether it succeeds or throws.
  */
 export interface SecretApi {
-  /** @throws SecretExists, AccessDenied, SecretTooLarge */
+  /** @throws SecretExists, AccessDenied, SecretTooLarge, SecretLabelsInvalid */
   create(caller: Caller, path: string, input: SecretInput): Promise<SecretMetadata>
   /** @throws SecretNotFound, VersionConflict (when `expectedVersion` is not the current one), AccessDenied */
   update(

@@ -41,6 +41,31 @@ describe('a secret', () => {
     }
   })
 
+  test.each<[string, Record<string, string>]>([
+    ['very many', Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`label-${at}`, '']))],
+    ['long', { note: 'ä'.repeat(8192) }],
+    ['long names', { ['n'.repeat(129)]: '' }],
+    ['no names', { '': 'x' }],
+    ['lines', { note: 'a\nb' }],
+    ['half a character', { note: '\ud800' }],
+  ])('MA22 MA4: does not take labels with %s, and leaves nothing', async (_what, labels) => {
+    const input = { ...text('s3cr3t'), labels }
+    const refused = cluster.settle(secrets().create(root, 'dev/db', input))
+
+    await expect(refused).rejects.toMatchObject({ code: 'secret.labels-invalid' })
+    expect(input.bytes.reveal().every((byte) => byte === 0)).toBe(true)
+    expect(cluster.leader.store.list('secret/').kvs).toEqual([])
+  })
+
+  test('MA22: takes as many labels as it may have', async () => {
+    const names = Array.from({ length: 64 }, (_, at) => `label-${String(at).padStart(2, '0')}`)
+    const labels = Object.fromEntries(names.map((name) => [name, 'x'.repeat(248)]))
+    const created = await cluster.settle(
+      secrets().create(root, 'dev/db', { ...text('s3cr3t'), labels }),
+    )
+    expect(created.labels).toEqual(labels)
+  })
+
   test('MA2: is created once, whoever else tries at the same time', async () => {
     const tries = cluster.masters.map(({ actor }, index) =>
       actor.secrets.create(root, 'dev/db', text(`value ${index}`)).then(

@@ -22,6 +22,7 @@ import {
   VersionConflict,
 } from './errors.ts'
 import { identityChangedKey } from './identity-records.ts'
+import { checkLabels } from './secret-labels.ts'
 import type { Caller, SecretApi, SecretInput, SecretValue } from './master-api.ts'
 import { Records, type Stored } from './record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
@@ -223,6 +224,7 @@ export class SecretService implements SecretApi {
       if (sizeBytes > this.#sizeBytesMax) {
         throw new SecretTooLarge(`secret ${at}`, sizeBytes, this.#sizeBytesMax)
       }
+      if (input.labels !== undefined) checkLabels(input.labels)
       const audit = (): Promise<void> => this.#access.audit(caller, action, at, 'allowed')
       return await this.#access.beside(audit, (record) =>
         decideAndCommit(this.#replicated, async (): Promise<Decision<SecretMetadata>> => {
