@@ -5,6 +5,8 @@ export interface Load {
   readonly perSecond: number
   /** How long each took, in milliseconds. */
   readonly latenciesMs: readonly number[]
+  /** All that were answered as wanted, those before and after the counting too. */
+  readonly answered: number
 }
 
 interface Call {
@@ -29,6 +31,7 @@ export async function load(
   const agent = new Agent({ keepAlive: true, maxSockets: inFlight, scheduling: 'fifo' })
   const latenciesMs: number[] = []
   let next = 0
+  let answered = 0
   const startedAt = performance.now()
   const countFrom = startedAt + seconds * 250
   const until = countFrom + seconds * 1000
@@ -37,13 +40,14 @@ export async function load(
       const askedAt = performance.now()
       const status = await statusOf(agent, call(next++))
       if (status !== wantedStatus) throw new Error(`answered ${status}, not ${wantedStatus}`)
+      answered++
       const answeredAt = performance.now()
       if (askedAt >= countFrom && answeredAt <= until) latenciesMs.push(answeredAt - askedAt)
     }
   }
   await Promise.all(Array.from({ length: inFlight }, worker))
   agent.destroy()
-  return { perSecond: latenciesMs.length / seconds, latenciesMs }
+  return { perSecond: latenciesMs.length / seconds, latenciesMs, answered }
 }
 
 const statusOf = (agent: Agent, { method, url, headers, body }: Call): Promise<number> =>

@@ -2,6 +2,7 @@ import { Conclave, type Master } from '@conclave/acceptance'
 import { HttpClient } from '@conclave/runtime'
 import { load } from './load.ts'
 import { bareServer, syncedAppends } from './peers.ts'
+import { processorTimeUs } from './processor-time.ts'
 import { against, median, quantile, type Result } from './result.ts'
 
 const value = Buffer.alloc(256, 0x61)
@@ -19,7 +20,13 @@ export async function storeSuite(isBrief: boolean): Promise<readonly Result[]> {
     const put = await putting(cluster, leader)
     const floor = await syncedAppends(cluster.directory, 512, seconds)
     for (const writers of [1, 64]) {
-      const { perSecond, latenciesMs } = await load(writers, seconds, 201, put(`w${writers}`))
+      const spent = processorTimes(cluster, leader)
+      const { perSecond, latenciesMs, answered } = await load(
+        writers,
+        seconds,
+        201,
+        put(`w${writers}`),
+      )
       const name = `secret writes, ${writers} in flight`
       results.push(against(name, perSecond, '/s', 'one append and fdatasync at a time', floor))
       results.push({ name: `${name}: median`, value: median(latenciesMs), unit: 'ms' })
@@ -28,6 +35,7 @@ export async function storeSuite(isBrief: boolean): Promise<readonly Result[]> {
         value: quantile(latenciesMs, 0.99),
         unit: 'ms',
       })
+      results.push(...spent(name, answered))
     }
     results.push(...(await reads(cluster, leader, seconds)))
     results.push(...(await failovers(cluster, isBrief ? 1 : 5)))
@@ -59,15 +67,40 @@ async function reads(
 ): Promise<readonly Result[]> {
   const headers = { authorization: `token=${await cluster.token()}` }
   const url = new URL('/secrets/v1/secret/default/bench/w64/1', leader.listeners['dcos'])
+  const spent = processorTimes(cluster, leader)
   const own = await load(64, seconds, 200, () => ({ method: 'GET', url, headers }))
+  const name = 'linearizable secret reads, 64 in flight'
+  const processorTime = spent(name, own.answered)
   const bare = await bareServer()
   const peer = await load(64, seconds, 200, () => ({ method: 'GET', url: bare.url, headers }))
   bare.stop()
-  const name = 'linearizable secret reads, 64 in flight'
   return [
     against(name, own.perSecond, '/s', 'a server with nothing behind it', peer.perSecond),
     { name: `${name}: 99 of 100 within`, value: quantile(own.latenciesMs, 0.99), unit: 'ms' },
+    ...processorTime,
   ]
+}
+
+/** What the masters spend from now on; asked for it, per request. */
+function processorTimes(
+  { ready }: Conclave,
+  leader: Master,
+): (name: string, requests: number) => readonly Result[] {
+  const now = (): ReadonlyMap<string, number> =>
+    new Map(
+      ready.masters.map(({ masterId, pid }) => [masterId, processorTimeUs(pid) ?? Number.NaN]),
+    )
+  const before = now()
+  return (name, requests) => {
+    const spent = [...now()].map(([id, us]) => [id, us - (before.get(id) ?? 0)] as const)
+    const all = spent.reduce((sum, [, us]) => sum + us, 0)
+    const ofLeader = new Map(spent).get(leader.masterId) ?? Number.NaN
+    if (Number.isNaN(all)) return []
+    return [
+      { name: `${name}: processor time of the leader`, value: ofLeader / requests, unit: 'us' },
+      { name: `${name}: … of all masters`, value: all / requests, unit: 'us' },
+    ]
+  }
 }
 
 /** From kill -9 of the leader to the next write that is acknowledged by one of the others. */
