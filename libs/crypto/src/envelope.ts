@@ -119,7 +119,7 @@ function valueAad(envelope: Uint8Array, place: EnvelopePlace): Uint8Array {
 
 function aad(purpose: string, header: Uint8Array, place: EnvelopePlace): Uint8Array {
   const writer = new ByteWriter().text(purpose).bytes(header)
-  return writer.text(place.clusterId).text(place.path).uint(place.version).take()
+  return writer.text(place.clusterId).text(place.path).uint(place.version).end()
 }
 
 const view = (bytes: Uint8Array): DataView =>

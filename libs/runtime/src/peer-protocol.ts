@@ -61,7 +61,7 @@ export function encodePeerFrame(frame: PeerFrame): readonly Uint8Array[] {
   switch (frame.kind) {
     case 'hello':
     case 'welcome':
-      return [writer.uint(frame.version).text(frame.clusterId).uint(frame.nodeId).take()]
+      return [writer.uint(frame.version).text(frame.clusterId).uint(frame.nodeId).end()]
     case 'begin':
       return [writer.uint(frame.stream).uint(frame.sizeBytes).take()]
     case 'delivered':
