@@ -182,6 +182,7 @@ describe('a disk that fails', () => {
 
       expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
       expect(log.head.lines).toBe(0)
+      expect(await log.failed).toBeInstanceOf(AuditUnavailable)
     },
   )
 

@@ -83,12 +83,18 @@ export class AuditLog {
   #waiting: Waiting[] = []
   #working: Promise<void> | undefined
   #failure: AuditUnavailable | undefined
+  readonly #failed = Promise.withResolvers<AuditUnavailable>()
 
   constructor(disk: AuditDisk, head: AuditHead = { lines: 0, hash: noHash }) {
     this.#disk = disk
     this.#lines = head.lines
     this.#hash = head.hash
     this.#durable = head
+  }
+
+  /** Resolves when the disk fails: nothing is put on record any more. */
+  get failed(): Promise<AuditUnavailable> {
+    return this.#failed.promise
   }
 
   /** The last line that is surely on disk. */
@@ -143,6 +149,7 @@ export class AuditLog {
 
   #fail(failure: AuditUnavailable, batch: readonly Waiting[]): void {
     this.#failure = failure
+    this.#failed.resolve(failure)
     for (const { reject } of [...batch, ...this.#waiting]) reject(failure)
     this.#waiting = []
   }

@@ -1,5 +1,6 @@
 import type { ReplicaLimits } from '@conclave/actors'
-import type { Log } from '@conclave/runtime'
+import type { Disk } from '@conclave/journal'
+import type { AuditDisk, Log } from '@conclave/runtime'
 
 /** One master of the group and where it listens. Port 0: wherever there is room. */
 export interface MasterPlace {
@@ -34,4 +35,10 @@ export interface MasterOptions {
   readonly revisionsKept?: number
   /** How much of the disk one segment of the journal reserves. */
   readonly segmentSizeBytes?: number
+  /** What stands for this machine's disk, such as one that fails. */
+  readonly disks?: {
+    readonly journal?: Disk
+    /** Of an audit log that is empty. */
+    readonly audit?: AuditDisk
+  }
 }

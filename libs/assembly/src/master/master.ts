@@ -123,7 +123,7 @@ export class Master implements RunningMaster {
       replica: this.#replica,
       journal,
       send: (to, message) => this.#send(to, message),
-      onFatal: (error) => this.#fail(error),
+      onFatal: (error) => this.#fail('the journal failed: this master stops', error),
     })
     this.#actor = new MasterActor({
       settings: settingsOf(parts, tickMs),
@@ -136,6 +136,9 @@ export class Master implements RunningMaster {
       tokenKeys: new SystemTokenKeys(),
       onProblem: (what, error) => log.warn({ err: error }, what),
     })
+    void parts.audit.failed.then((error) =>
+      this.#fail('the audit log failed: this master stops', error),
+    )
     this.#metrics = new MasterMetrics(this.#actor, own.masterId)
     this.#peers = new TcpPeerLink({
       clusterId,
@@ -300,9 +303,13 @@ export class Master implements RunningMaster {
     }
   }
 
-  /** The disk failed: what this member has promised may not be there, so it must not say a word more. */
-  #fail(error: unknown): void {
-    this.#log.error({ err: error }, 'the journal failed: this master stops')
+  /**
+   * The disk failed: what this member has promised may not be there, so it must not say a word more; or
+   * it can put nothing on record, and others can.
+   */
+  #fail(why: string, error: unknown): void {
+    if (this.#ending !== undefined) return
+    this.#log.error({ err: error }, why)
     this.#failure.resolve(error)
     void this.destroy()
   }

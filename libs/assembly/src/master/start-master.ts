@@ -1,7 +1,14 @@
 import { join } from 'node:path'
 import { openJournal, type JournalEvent } from '@conclave/journal'
 import { wipe } from '@conclave/kernel'
-import { openAuditLog, silentLog, SystemClock, SystemRandom, type Log } from '@conclave/runtime'
+import {
+  AuditLog,
+  openAuditLog,
+  silentLog,
+  SystemClock,
+  SystemRandom,
+  type Log,
+} from '@conclave/runtime'
 import {
   MemberFileUnusable,
   loadFirstIdentities,
@@ -44,11 +51,16 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
     nodeId: own.nodeId,
     random,
     onEvent: (event) => logJournal(log, event),
+    ...(options.disks?.journal && { disk: options.disks.journal }),
     ...(options.segmentSizeBytes !== undefined && { segmentSizeBytes: options.segmentSizeBytes }),
   }).finally(() => wipe(key))
   const parts: Closable[] = [{ close: () => opened.journal.close() }]
   try {
-    const audit = await openAuditLog(join(directory, 'audit.log'))
+    const auditDisk = options.disks?.audit
+    const audit =
+      auditDisk === undefined
+        ? await openAuditLog(join(directory, 'audit.log'))
+        : new AuditLog(auditDisk)
     parts.push(audit)
     const master = new Master({
       options,
