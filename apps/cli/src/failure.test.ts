@@ -11,7 +11,7 @@ test.each([
   [409, 6],
   [413, 2],
   [422, 2],
-  [429, 1],
+  [429, 5],
   [500, 5],
   [503, 5],
 ])('CC2: a refusal with status %i ends with %i', (status, expected) => {
