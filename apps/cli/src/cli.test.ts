@@ -172,6 +172,16 @@ test('CC4: a command goes on to the next master when one is not there', async ()
   expect(JSON.parse(stdout)).toEqual([])
 })
 
+test('CC2: a login that was turned away for a while is worth another try, and says when', async () => {
+  const description = 'too many failed logins; try again in 12 s'
+  cluster.on('POST /acs/api/v1/auth/login', { status: 429, body: { description } })
+
+  const { code, stderr } = await cluster.conclave(['task', 'ls'])
+
+  expect(code).toBe(5)
+  expect(stderr).toContain(description)
+})
+
 test('a token that no longer holds is replaced by a new login, once', async () => {
   cluster.on('GET /conclave/v1/tasks', { status: 401 })
 

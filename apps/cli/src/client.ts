@@ -154,7 +154,8 @@ export class Client {
       url: new URL('/acs/api/v1/auth/login', master.dcos),
       body: { uid, password },
     })
-    if (answer.status >= 500) throw refused(answer.status, answer.body)
+    // Not now is something else than not at all.
+    if (failureOf(answer.status) === 'unavailable') throw refused(answer.status, answer.body)
     if (answer.status !== 200) {
       throw new CommandFailed(
         'denied',
