@@ -46,6 +46,7 @@ class Member {
         this.did.push(waitsForDisk(message.type) ? 'sent a promise' : 'sent')
         send(message)
       },
+      onSent: () => this.did.push('all sent'),
       onFatal: (error) => this.fatal.push(error),
     })
     wake = this.driver.wake
@@ -135,9 +136,10 @@ describe('a driver', () => {
     await leader.put('key')
     await until(members, () => follower?.did.includes('sent a promise') ?? false)
 
-    expect(leader.did.slice(0, 3)).toEqual(['sent', 'sent', 'began to write'])
+    expect(leader.did.slice(0, 4)).toEqual(['sent', 'sent', 'all sent', 'began to write'])
     const { did } = follower ?? leader
     expect(did.indexOf('sent a promise')).toBeGreaterThan(did.indexOf('wrote'))
+    expect(did[did.lastIndexOf('sent a promise') + 1]).toBe('all sent')
   })
 
   test('stops at once, and says so, when the disk fails', async () => {

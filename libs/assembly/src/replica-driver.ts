@@ -10,6 +10,8 @@ export interface ReplicaDriverOptions {
   readonly replica: Replica
   readonly journal: Journal
   readonly send: (to: NodeId, message: Message) => void
+  /** All that there is to send for now was sent. */
+  readonly onSent?: () => void
   /** The disk failed: whatever this member thought durable may not be, so it must stop at once. */
   readonly onFatal: (error: unknown) => void
 }
@@ -62,14 +64,21 @@ export class ReplicaDriver {
   }
 
   async #carryOut(work: ReplicaWork): Promise<void> {
-    const { replica, journal, send } = this.#options
-    for (const message of work.early) send(message.to, message)
+    const { replica, journal } = this.#options
+    this.#send(work.early)
     if (work.install !== undefined) await journal.saveSnapshot(work.install)
     if (work.batch !== undefined) await journal.append(work.batch)
     if (this.#isStopped) return
-    for (const message of work.late) send(message.to, message)
+    this.#send(work.late)
     replica.advance()
     this.#saveSnapshotIfDue()
+  }
+
+  #send(messages: readonly Message[]): void {
+    if (messages.length === 0) return
+    const { send, onSent } = this.#options
+    for (const message of messages) send(message.to, message)
+    onSent?.()
   }
 
   #saveSnapshotIfDue(): void {

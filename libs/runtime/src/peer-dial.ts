@@ -142,6 +142,11 @@ export class PeerDial {
     this.#pump()
   }
 
+  /** What was handed over leaves now, rather than at the end of this turn of the event loop. */
+  flush(): void {
+    this.#writer?.flush()
+  }
+
   /** Sends what is queued and small, then ends the connection. */
   close(): void {
     for (let bytes = this.#small.shift(); bytes !== undefined; bytes = this.#small.shift()) {

@@ -118,6 +118,11 @@ export class TcpPeerLink {
     else if (onSettled !== undefined) setImmediate(() => onSettled(false))
   }
 
+  /** What was sent leaves now, in one write for each peer: nothing more comes in this turn. */
+  flush(): void {
+    for (const peer of this.#dials.values()) peer.flush()
+  }
+
   /** Hangs up on who is not among `peers`, dials who is new or has moved. */
   setPeers(peers: ReadonlyMap<NodeId, PeerAddress>): void {
     this.#peers = peers

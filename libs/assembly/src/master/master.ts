@@ -123,6 +123,7 @@ export class Master implements RunningMaster {
       replica: this.#replica,
       journal,
       send: (to, message) => this.#send(to, message),
+      onSent: () => this.#peers.flush(),
       onFatal: (error) => this.#fail('the journal failed: this master stops', error),
     })
     this.#actor = new MasterActor({
