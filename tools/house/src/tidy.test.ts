@@ -67,7 +67,7 @@ describe('the documents', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
     const named = ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md']
       .filter((file) => existsSync(join(root, file)))
-      .flatMap((file) => [...read(file).matchAll(/\bnpm run ([\w:-]+)/g)])
+      .flatMap((file) => [...read(file).matchAll(/\bnpm run (?:-\w+ )*([a-z][\w:-]*)/g)])
       .map(([, name = '']) => name)
     expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([])
   })
