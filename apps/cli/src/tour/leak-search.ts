@@ -63,7 +63,7 @@ export async function searchForLeaks(
     foundControl: files.hits.some(isControl),
     searched: [
       {
-        place: `${files.files} files of the cluster: journals, keys, audit and other logs`,
+        place: `${files.files} files of the cluster: journals, snapshots, keys, audit and other logs`,
         bytes: files.bytes,
         hits: files.hits
           .filter((hit) => !isControl(hit))
