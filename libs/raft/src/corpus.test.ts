@@ -7,7 +7,7 @@ import { type CorpusFile, rewriteScript, runCorpus } from './testing/index.ts'
 const histories = fileURLToPath(new URL('../testdata', import.meta.url))
 /** A copy of etcd-io/raft's data files, where it is said to lie or beside this repository. */
 const foreign =
-  process.env['ETCD_RAFT_CORPUS'] ??
+  process.env['CONCLAVE_CORPUS'] ??
   fileURLToPath(new URL('../../../../shared/corpora/etcd-raft', import.meta.url))
 const isUpdating = process.env['UPDATE'] === '1'
 
