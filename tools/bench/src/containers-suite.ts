@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Conclave, type Master } from '@conclave/acceptance'
+import { memoryContainers } from './memory-containers.ts'
 import { median, quantile, type Result } from './result.ts'
 
-/** From a submitted run to a container that has its secret, and a thousand of them on one agent. */
+/** From a submitted run to a container with its secret, a thousand on one agent, ten thousand in process. */
 export async function containersSuite(isBrief: boolean): Promise<readonly Result[]> {
+  // First, while nothing else is there to take from its memory and time.
+  const inProcess = await memoryContainers(isBrief ? 200 : 10_000, isBrief ? 5 : 50)
   const cluster = await Conclave.start(['--agents', '1'])
   try {
     const leader = await cluster.leader()
@@ -12,6 +15,7 @@ export async function containersSuite(isBrief: boolean): Promise<readonly Result
     return [
       ...(await launches(cluster, leader, isBrief ? 5 : 50)),
       ...(await many(cluster, leader, isBrief ? 50 : 1000)),
+      ...inProcess,
     ]
   } finally {
     await cluster.stop()
