@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -246,6 +247,26 @@ describe('conclave run', () => {
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toEqual(end)
   })
+
+  test.skipIf(process.platform === 'win32')(
+    'leaves the task alone at Ctrl-C, and says how to end it',
+    async () => {
+      cluster.on('POST /conclave/v1/runs', { status: 201, body: run })
+      cluster.on('GET /conclave/v1/runs/r/watch', { body: sse(run) })
+
+      let child: ChildProcess | undefined
+      const running = cluster.conclave(['run', '-'], spec, (started) => (child = started))
+      await vi.waitFor(
+        () => expect(cluster.requests()).toContain('GET /conclave/v1/runs/r/watch'),
+        30_000,
+      )
+      child?.kill('SIGINT')
+      const { code, stderr } = await running
+
+      expect(code).toBe(130)
+      expect(stderr).toContain('t goes on; end it with: conclave task kill t')
+    },
+  )
 
   test('does not submit what is no JSON, or not there', async () => {
     expect((await cluster.conclave(['run', '-'], '{')).code).toBe(2)

@@ -14,7 +14,7 @@ const client = (): Client => new Client()
 export function conclave(): Command {
   const program = new Command('conclave')
     .description('a whole secret-carrying cluster on one laptop')
-    .version(manifest.version)
+    .version(manifest.version, '-V, --version', 'print the version')
     .exitOverride()
     // `secret get --version 3` is about the secret.
     .enablePositionalOptions()
@@ -49,4 +49,4 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unavailable, 6 conflict;
 run, task exec and task logs --follow end with the task's own.
 
-Completion: conclave complete bash|zsh|fish|powershell prints a script for your shell.`
+Completion: source <(conclave complete bash); zsh, fish and powershell have theirs, too.`

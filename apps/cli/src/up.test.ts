@@ -117,9 +117,11 @@ test('every claim of the tour holds', async () => {
   })
   const client = new Client(cluster.context)
   const story = new Story('silent')
+  let left: { secrets: { path: string }[] }
   try {
     await untilReady(cluster, client)
     await tour(cluster, story)
+    left = await client.json('conclave', 'GET', '/conclave/v1/secrets?folder=')
   } finally {
     client.close()
     await cluster.stop()
@@ -127,4 +129,5 @@ test('every claim of the tour holds', async () => {
 
   expect(story.claims.length).toBeGreaterThan(18)
   expect(story.claims.filter(({ holds }) => !holds)).toEqual([])
+  expect(left.secrets.map(({ path }) => path)).toEqual(['tour/db-password', 'tour/keystore'])
 })

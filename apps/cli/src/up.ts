@@ -120,7 +120,7 @@ function announce(document: ReadyDocument, { json }: UpOptions, tookMs: number):
 }
 
 const nextCommands = (uid: string): string => `
-${bold('Next')}, in another terminal (as ${uid}, by ${contextFile()}):
+${bold('Next')}, in another terminal, here (as ${uid}, by ${contextFile()}):
    printf %s "s3cr3t" | npm run -s conclave -- secret put dev/db/password
    npm run -s conclave -- secret ls
    npm run -s conclave -- run examples/tasks/env-secret.json

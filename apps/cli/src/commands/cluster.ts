@@ -11,7 +11,7 @@ export function clusterCommands(program: Command, client: () => Client): void {
     .description('look at the agents')
     .command('ls')
     .description('list agents and what they have to offer')
-    .option('--json')
+    .option('--json', 'print it as JSON')
     .action(async (options: { json?: boolean }) => {
       const { agents } = await client().json<{ agents: AgentView[] }>(
         'conclave',
@@ -38,7 +38,7 @@ export function clusterCommands(program: Command, client: () => Client): void {
     .description('look at the masters')
     .command('ls')
     .description('list masters and their roles')
-    .option('--json')
+    .option('--json', 'print it as JSON')
     .action(async (options: { json?: boolean }) => {
       const talk = client()
       const masters = await Promise.all(

@@ -27,10 +27,21 @@ export function runCommand(program: Command, client: () => Client): void {
       if (options.detach === true) {
         return options.json === true ? printJson(run) : print(`${run.taskId}\n`)
       }
+      sayHowToEnd(run)
       const end = await follow(talk, run, options.json !== true)
       if (options.json === true) printJson(end)
       process.exitCode = end.exitCode ?? (end.state === 'TASK_FINISHED' ? 0 : 1)
     })
+}
+
+/** Ctrl-C ends the looking on, as it does for logs: the task is the cluster's, not this terminal's. */
+function sayHowToEnd({ taskId }: RunView): void {
+  process.once('SIGINT', () => {
+    process.stderr.write(
+      `\nconclave: ${taskId} goes on; end it with: conclave task kill ${taskId}\n`,
+      () => process.exit(130),
+    )
+  })
 }
 
 /** Shows each change of state on standard error, and the output as it comes. @returns the run at its end */

@@ -61,7 +61,7 @@ export function secretCommands(program: Command, client: () => Client): void {
 
   secret
     .command('get')
-    .argument('<path>')
+    .argument('<path>', 'where it is kept, such as dev/db/password')
     .description('write the value to standard output, byte for byte')
     .option('--version <n>', 'an earlier version that is still kept')
     .option('--json', 'print {"value"} (text) or {"data"} (base64 of bytes)')
@@ -87,7 +87,7 @@ export function secretCommands(program: Command, client: () => Client): void {
     .command('ls')
     .argument('[folder]', 'only what is below it', '')
     .description('list secrets (never their values)')
-    .option('--json')
+    .option('--json', 'print it as JSON')
     .action(async (folder: string, options: { json?: boolean }) => {
       const { secrets } = await client().json<{ secrets: Metadata[] }>(
         'conclave',
@@ -100,9 +100,9 @@ export function secretCommands(program: Command, client: () => Client): void {
 
   secret
     .command('versions')
-    .argument('<path>')
+    .argument('<path>', 'where it is kept, such as dev/db/password')
     .description('list the versions that are kept, newest first')
-    .option('--json')
+    .option('--json', 'print it as JSON')
     .action(async (path: string, options: { json?: boolean }) => {
       const { versions } = await client().json<{ versions: Metadata[] }>(
         'conclave',
@@ -115,9 +115,9 @@ export function secretCommands(program: Command, client: () => Client): void {
 
   secret
     .command('rm')
-    .argument('<path...>')
+    .argument('<path...>', 'where they are kept')
     .description('delete secrets with all their versions')
-    .option('--json')
+    .option('--json', 'print it as JSON')
     .action(async (paths: string[], options: { json?: boolean }) => {
       for (const path of paths)
         await client().bytes({ face: 'dcos', method: 'DELETE', path: urlOf(path) })

@@ -25,7 +25,7 @@ export function taskCommands(program: Command, client: () => Client): void {
   task
     .command('ls')
     .description('list tasks, newest first')
-    .option('--json')
+    .option('--json', 'print it as JSON')
     .action(async (options: { json?: boolean }) => {
       const { tasks } = await client().json<{ tasks: TaskView[] }>(
         'conclave',
@@ -64,7 +64,7 @@ export function taskCommands(program: Command, client: () => Client): void {
 
   task
     .command('exec')
-    .argument('<task>')
+    .argument('<task>', 'its id, or an unambiguous beginning of it')
     .argument('<program...>', 'the program and its arguments, after --')
     .description('run a program inside a running container; its exit code is passed on')
     .option('-i, --stdin', 'pass standard input on')
@@ -88,9 +88,9 @@ export function taskCommands(program: Command, client: () => Client): void {
 
   task
     .command('kill')
-    .argument('<task>')
+    .argument('<task>', 'its id, or an unambiguous beginning of it')
     .description('end a task: SIGTERM, then SIGKILL after its grace period')
-    .option('--json')
+    .option('--json', 'print it as JSON')
     .action(async (id: string, options: { json?: boolean }) => {
       const killed = await client().json<TaskView>('conclave', 'POST', urlOf(id, '/kill'))
       if (options.json === true) printJson(killed)

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -115,6 +115,7 @@ export class ScriptedCluster {
   async conclave(
     argv: readonly string[],
     input: string | Buffer = '',
+    onStarted: (child: ChildProcess) => void = () => undefined,
   ): Promise<{ code: number | null; stdout: string; stderr: string; bytes: Buffer }> {
     const context = join(this.#directory, 'context.json')
     writeFileSync(context, JSON.stringify(this.#context()), { mode: 0o600 })
@@ -129,6 +130,7 @@ export class ScriptedCluster {
       },
       stdio: 'pipe',
     })
+    onStarted(child)
     const [out, err]: Buffer[][] = [[], []]
     child.stdout.on('data', (chunk: Buffer) => out?.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => err?.push(chunk))

@@ -13,6 +13,9 @@ export interface Claim {
   readonly evidence: string
 }
 
+/** What fits into most terminals; what is longer goes on in a line of its own. */
+const columnsMax = 96
+
 /** Tells the tour as it happens: chapters, lines, and claims that are checked before they are made. */
 export class Story {
   readonly claims: Claim[] = []
@@ -40,7 +43,9 @@ export class Story {
   claim(text: string, holds: boolean, evidence = ''): void {
     this.claims.push({ chapter: this.#chapter, text, holds, evidence })
     const mark = holds ? green('✓') : red('✗')
-    this.#print(`   ${mark} ${text}${evidence === '' ? '' : dim(`  ${evidence}`)}\n`)
+    const isOneLine = 5 + text.length + 2 + evidence.length <= columnsMax
+    const between = isOneLine ? '  ' : '\n       '
+    this.#print(`   ${mark} ${text}${evidence === '' ? '' : dim(between + evidence)}\n`)
     if (!holds) throw new ClaimBroken(`${text}${evidence === '' ? '' : ` (${evidence})`}`)
   }
 

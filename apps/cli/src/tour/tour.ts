@@ -42,6 +42,7 @@ export async function tour(cluster: LocalCluster, story: Story): Promise<void> {
     await loseAgent(cluster, client, story, planted)
     await lookFromOutside(cluster, client, story, planted, tap)
     showJourney(story, tap, planted)
+    await forgetAll(client, ['tour/writes', 'tour/filler'])
   } finally {
     tap.stop()
   }
@@ -94,7 +95,8 @@ async function store(
   { textBytes, binaryBytes }: Planted,
 ): Promise<void> {
   story.chapter('Two secrets are stored')
-  await forgetAll(client)
+  // A cluster that is kept may have been toured before.
+  await forgetAll(client, ['tour'])
   const put = async (path: string, body: Buffer, contentType: string): Promise<number> =>
     (
       await client.try({
@@ -121,21 +123,27 @@ async function store(
   )
 }
 
-/** A cluster that is kept may have been toured before. */
-async function forgetAll(client: Client): Promise<void> {
-  const base = '/secrets/v1/secret/default/tour'
-  const listed = await client.try({ face: 'dcos', method: 'GET', path: `${base}?list=true` })
-  if (listed.status !== 200) return
-  const { array } = JSON.parse(Buffer.from(listed.body).toString()) as { array: string[] }
-  for (const id of array) {
-    await client.try({ face: 'dcos', method: 'DELETE', path: `${base}/${id}` })
+/** Deletes what lies in these folders, so that who looks next finds what matters. */
+async function forgetAll(client: Client, folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    const base = `/secrets/v1/secret/default/${folder}`
+    const listed = await client.try({ face: 'dcos', method: 'GET', path: `${base}?list=true` })
+    if (listed.status !== 200) continue
+    const { array } = JSON.parse(Buffer.from(listed.body).toString()) as { array: string[] }
+    await Promise.all(
+      array.map((id) => client.try({ face: 'dcos', method: 'DELETE', path: `${base}/${id}` })),
+    )
   }
+}
+
+function submitExample(client: Client, file: string): Promise<RunView> {
+  const spec: unknown = JSON.parse(readFileSync(new URL(file, examples), 'utf8'))
+  return client.json<RunView>('conclave', 'POST', '/conclave/v1/runs', spec)
 }
 
 /** Runs an example and collects what it printed. */
 async function runExample(client: Client, file: string): Promise<{ end: RunView; stdout: string }> {
-  const spec: unknown = JSON.parse(readFileSync(new URL(file, examples), 'utf8'))
-  const run = await client.json<RunView>('conclave', 'POST', '/conclave/v1/runs', spec)
+  const run = await submitExample(client, file)
   // Asked again and again rather than watched: a run that gets stuck must break a claim, not the tour.
   const end = await waitFor(client, run, ({ isTerminal }) => isTerminal)
   return { end, stdout: await outputOf(client, run.taskId) }
@@ -201,43 +209,9 @@ async function runAll(
   }
 }
 
-const longRun = {
-  name: 'long-run',
-  resources: [
-    { name: 'cpus', type: 'SCALAR', scalar: { value: 0.1 } },
-    { name: 'mem', type: 'SCALAR', scalar: { value: 32 } },
-  ],
-  command: {
-    shell: true,
-    value: 'trap "exit 0" TERM; while true; do sleep 1; done',
-    environment: {
-      variables: [
-        {
-          name: 'DB_PASSWORD',
-          type: 'SECRET',
-          secret: { type: 'REFERENCE', reference: { name: 'tour/db-password' } },
-        },
-      ],
-    },
-  },
-  container: {
-    type: 'MESOS',
-    volumes: [
-      {
-        mode: 'RO',
-        container_path: 'keys/keystore',
-        source: {
-          type: 'SECRET',
-          secret: { type: 'REFERENCE', reference: { name: 'tour/keystore' } },
-        },
-      },
-    ],
-  },
-}
-
 /** Starts a task that stays, and waits until it runs. */
 async function startLongRun(client: Client): Promise<RunView> {
-  const run = await client.json<RunView>('conclave', 'POST', '/conclave/v1/runs', longRun)
+  const run = await submitExample(client, 'long-run.json')
   return waitFor(client, run, ({ state }) => state === 'TASK_RUNNING')
 }
 
