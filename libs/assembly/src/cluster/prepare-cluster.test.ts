@@ -159,6 +159,22 @@ describe('a directory that was prepared before', () => {
     expect(await readdir(directory)).not.toContain('unfinished')
   })
 
+  test('is made with all that lead to it', async () => {
+    const deep = join(directory, 'a', 'b', 'cluster')
+
+    await prepareCluster(deep, plan)
+
+    expect(await readdir(deep)).toContain('cluster.json')
+    expect((await stat(join(directory, 'a'))).mode & 0o077).toBe(0)
+  })
+
+  test.skipIf(process.platform !== 'linux')(
+    'is refused at once where none can be made',
+    async () => {
+      await expect(prepareCluster('/proc/no/such', plan)).rejects.toThrow(ClusterDirectoryUnusable)
+    },
+  )
+
   test('PC1: is refused when it holds anything else', async () => {
     await writeFile(join(directory, 'thesis.txt'), 'years of work')
 

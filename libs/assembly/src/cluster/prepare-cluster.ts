@@ -159,10 +159,24 @@ async function checkIsOurs(directory: string): Promise<void> {
   }
 }
 
+/**
+ * With all that lead to it. Node's own `recursive` never comes back from where directories can be looked
+ * into but not made, as below /proc.
+ */
+async function makeDirectories(directory: string): Promise<void> {
+  const parent = dirname(directory)
+  if (parent !== directory && (await stat(parent).catch(() => undefined)) === undefined) {
+    await makeDirectories(parent)
+  }
+  await mkdir(directory, { mode: 0o700 }).catch((error: unknown) => {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error
+  })
+}
+
 /** Makes `directory` ours to fill. @throws ClusterDirectoryUnusable when it holds anything of others */
 async function claim(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectories(directory)
     await checkIsOurs(directory)
     const found = await readdir(directory)
     const isOurs = found.includes('unfinished')
@@ -178,7 +192,9 @@ async function claim(directory: string): Promise<void> {
     }
   } catch (cause) {
     if (cause instanceof ClusterDirectoryUnusable) throw cause
-    throw new ClusterDirectoryUnusable(directory, `${(cause as { code?: string }).code}`, cause)
+    const { code = 'unusable' } = cause as { code?: string }
+    const why = `it cannot be made or filled (${code}); name one that you may write`
+    throw new ClusterDirectoryUnusable(directory, why, cause)
   }
 }
 
@@ -253,8 +269,9 @@ async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
-    if ((cause as { code?: string }).code === 'ENOENT') return undefined
-    throw new ClusterDirectoryUnusable(dirname(file), `${file} cannot be read`, cause)
+    const { code = 'unreadable' } = cause as { code?: string }
+    if (code === 'ENOENT') return undefined
+    throw new ClusterDirectoryUnusable(dirname(file), `${file} cannot be read (${code})`, cause)
   }
 }
 
