@@ -763,3 +763,44 @@ describe('keys', () => {
     ])
   })
 })
+
+/** A disk on which two processes were killed, and not the machine, before what they wrote was synced. */
+async function leftByTheKilled(): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk()
+  const { journal } = await open(disk)
+  await journal.append({ hardState, entries: entries(2, 4) })
+  disk.failWhen((operation) => (operation === 'sync' ? systemError('EIO') : undefined))
+  await expect(journal.append({ entries: entries(5, 6) })).rejects.toThrow(JournalFailed)
+  await journal.close()
+  // The next one gives back what the segment did not use, and is killed before that is durable.
+  await expect(open(disk)).rejects.toThrow('EIO')
+  disk.failWhen(undefined)
+  return disk
+}
+
+describe('what a killed process left in the cache alone', () => {
+  test('J12: is durable before anything is written that leans on it', async () => {
+    const disk = await leftByTheKilled()
+
+    const { journal } = await open(disk)
+    await journal.append({ entries: entries(7, 8) })
+
+    expect(await recoveredFrom(disk.crash())).toEqual({ hardState, entries: entries(2, 8) })
+  })
+
+  test('J12: opens again whatever a power cut then keeps of it', async () => {
+    for (let steps = 0; steps < 16; steps++) {
+      for (let seed = 1; seed <= 8; seed++) {
+        const disk = await leftByTheKilled()
+        disk.cutPowerAfter(steps)
+        await open(disk)
+          .then(({ journal }) => journal.append({ entries: entries(7, 8) }))
+          .catch(() => undefined)
+
+        const { entries: kept } = await recoveredFrom(disk.crash(new SeededRandom(seed)))
+
+        expect(kept.slice(0, 3)).toEqual(entries(2, 4))
+      }
+    }
+  })
+})

@@ -220,15 +220,21 @@ function liftTo(
   return { ...hardState, commit: Math.max(hardState.commit, index) }
 }
 
-/** The segment will not be written again (docs/formats/journal.md): its unused part is given back. */
+/**
+ * The segment will not be written again (docs/formats/journal.md): its unused part is given back. What
+ * was read may be in the cache alone, when it was the process that died and not the machine: it must
+ * be on the platter, name and all, before anything is written that leans on it.
+ */
 async function endLastSegment(o: RecoveryOptions, last: ReadSegment | undefined): Promise<void> {
-  if (last === undefined || last.end.offset === last.bytes.length) return
-  const { offset } = last.end
-  if (last.end.isTorn) await copyAside(o, last)
-  const file = await o.disk.open(join(o.directory, last.name))
-  await file.truncate(offset)
-  await file.sync()
-  await file.close()
+  if (last !== undefined) {
+    const { offset, isTorn } = last.end
+    if (isTorn) await copyAside(o, last)
+    const file = await o.disk.open(join(o.directory, last.name))
+    if (offset < last.bytes.length) await file.truncate(offset)
+    await file.sync()
+    await file.close()
+  }
+  await o.disk.syncDirectory(o.directory)
 }
 
 async function copyAside(o: RecoveryOptions, { name, bytes, end }: ReadSegment): Promise<void> {
