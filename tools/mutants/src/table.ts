@@ -353,7 +353,12 @@ export const mutants: readonly Mutant[] = [
     '    if (this.#failure !== undefined) throw this.#failure\n    if (this.#isClosed)',
     '    if (this.#isClosed)',
   ),
-  recovery('torn-tail-kept', 'a torn record is not cut off', '  await file.truncate(offset)\n', ''),
+  recovery(
+    'torn-tail-kept',
+    'a torn record is not cut off',
+    '    if (offset < last.bytes.length) await file.truncate(offset)\n',
+    '',
+  ),
   recovery(
     'replaced-log-kept',
     'entries that a snapshot replaced come back',
