@@ -1,14 +1,13 @@
 import type { AgentView, MasterStatus } from '@conclave/actors'
 import type { Command } from 'commander'
 import type { Client } from '../client.ts'
+import { groupOf } from '../command-group.ts'
 import { followEvents } from '../follow-events.ts'
 import { age, dim, print, printable, printJson, table } from '../output.ts'
 
 /** `conclave agent|master|events|state`: what the cluster is made of and what happens in it. */
 export function clusterCommands(program: Command, client: () => Client): void {
-  program
-    .command('agent')
-    .description('look at the agents')
+  groupOf(program, 'agent', 'look at the agents')
     .command('ls')
     .description('list agents and what they have to offer')
     .option('--json', 'print it as JSON')
@@ -33,9 +32,7 @@ export function clusterCommands(program: Command, client: () => Client): void {
       print(table(['AGENT', 'HOST', 'STATE', 'RUNTIME', 'TASKS', 'RESOURCES', 'AGE'], rows))
     })
 
-  program
-    .command('master')
-    .description('look at the masters')
+  groupOf(program, 'master', 'look at the masters')
     .command('ls')
     .description('list masters and their roles')
     .option('--json', 'print it as JSON')
