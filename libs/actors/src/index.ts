@@ -33,13 +33,8 @@ export { MasterActor, type MasterActorOptions } from './master/master-actor.ts'
 export type * from './master/master-api.ts'
 export { agentsListener, type MasterSettings } from './master/settings.ts'
 export type { AuditSink, Journal, Recovered, TokenKeys } from './ports.ts'
-export {
-  defaultReplicaLimits,
-  Replica,
-  type ReplicaLimits,
-  type ReplicaOptions,
-  type ReplicaWork,
-  type SnapshotUnderWay,
-} from './replica.ts'
+export { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
+export { Replica, type ReplicaOptions, type ReplicaWork } from './replica.ts'
 export { Signal } from './signal.ts'
+export type { SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
 export * from './agent/index.ts'

@@ -5,10 +5,8 @@ import {
   foundingSnapshot,
   MemoryStorage,
   none,
-  RaftError,
   RawNode,
   waitsForDisk,
-  type ConfState,
   type Entry,
   type HardState,
   type Message,
@@ -25,6 +23,8 @@ import {
 } from '@conclave/store'
 import { OutcomeUnknown, Unavailable } from './master/errors.ts'
 import type { Recovered } from './ports.ts'
+import { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
+import { ReplicaSnapshots, type SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
 
 /** What one turn wants done, in this order: send `early`, make durable, send `late`, then `advance`. */
 export interface ReplicaWork {
@@ -51,49 +51,6 @@ export interface ReplicaOptions {
   /** Called when there may be work: the driver then asks for {@link Replica.takeWork}. */
   readonly wake: () => void
   readonly limits?: Partial<ReplicaLimits>
-}
-
-export interface ReplicaLimits {
-  readonly electionTicks: number
-  readonly heartbeatTicks: number
-  /**
-   * When the first in line stands for election after its start, unless it has heard of a leader; the
-   * others follow one after the other. A group that starts whole need not wait for a silence, then.
-   */
-  readonly firstElectionTicks: number
-  /** How long a proposal or a read waits before its caller is told. */
-  readonly deadlineTicks: number
-  /**
-   * Proposals under way; more wait for their turn. The store remembers a bounded number of sessions,
-   * and all masters together must not have more at once, or a resend could be taken for a new one.
-   */
-  readonly proposalsMax: number
-  /** How much of the log goes to a peer in one message: at least one entry, whatever its size. */
-  readonly messageSizeBytes: number
-  /** How many such messages may be on their way to a peer. */
-  readonly inflightMessages: number
-  /** How long a snapshot may be on its way to a peer before it is taken for lost, and sent again. */
-  readonly snapshotSendTicks: number
-  /** A snapshot is taken after this many applied entries … */
-  readonly snapshotEntries: number
-  /** … or after this many bytes of them. */
-  readonly snapshotBytes: number
-  /** Entries kept behind a snapshot, so that a slow follower need not fetch it. */
-  readonly trailingEntries: number
-}
-
-export const defaultReplicaLimits: ReplicaLimits = {
-  electionTicks: 10,
-  heartbeatTicks: 1,
-  firstElectionTicks: Infinity,
-  deadlineTicks: 400,
-  proposalsMax: 1024,
-  messageSizeBytes: 1024 * 1024,
-  inflightMessages: 256,
-  snapshotSendTicks: 300,
-  snapshotEntries: 10_000,
-  snapshotBytes: 64 * 1024 * 1024,
-  trailingEntries: 1_000,
 }
 
 export type Role = 'leader' | 'follower' | 'candidate'
@@ -128,16 +85,6 @@ interface PendingRead {
   readonly reject: (error: Error) => void
 }
 
-/** A snapshot of one moment, being written. */
-export interface SnapshotUnderWay {
-  /** Writes up to `keysMax` more keys. Answers whether that was all. */
-  step(keysMax: number): boolean
-  /** After the last step; undefined when it is not needed any more. */
-  finish(): Snapshot | undefined
-  /** It will not be finished. */
-  abandon(): void
-}
-
 /**
  * One member of the group and its copy of the state: Raft on one side, the store's machine on the
  * other. It is told ticks, messages and durability, and says what to send and to write. Callers get
@@ -166,13 +113,7 @@ export class Replica {
   #ready: Ready | undefined
   #stableIndex: number
   #applied: number
-  #appliedSinceSnapshot = { entries: 0, bytes: 0 }
-  #isSnapshotDue = false
-  #snapshotIndex: number
-  #snapshotSizeBytes = 0
-  #snapshotTakenAt = Number.NEGATIVE_INFINITY
-  /** When the last snapshot left for a peer. Raft ignores what is reported of one that arrived. */
-  readonly #snapshotsSent = new Map<NodeId, number>()
+  readonly #snapshots: ReplicaSnapshots
   #role: Role = 'follower'
   #term = 0
   #leader: NodeId = none
@@ -189,10 +130,7 @@ export class Replica {
     const { recovered, bootstrap } = options
     // Every member of a new cluster begins with the same snapshot: an empty store and the voters.
     const base = recovered.snapshot ?? foundingSnapshot(bootstrap.voters, this.#store.snapshot())
-    if (recovered.snapshot !== undefined) {
-      this.#store.restore(recovered.snapshot.data)
-      this.#snapshotSizeBytes = recovered.snapshot.data.length
-    }
+    if (recovered.snapshot !== undefined) this.#store.restore(recovered.snapshot.data)
     this.#storage.applySnapshot(base)
     this.#storage.append(recovered.entries)
     this.#storage.setHardState(
@@ -200,7 +138,6 @@ export class Replica {
     )
     this.#stableIndex = this.#storage.lastIndex()
     this.#applied = base.meta.index
-    this.#snapshotIndex = base.meta.index
     this.#node = new RawNode({
       id: options.nodeId,
       electionTick: this.#limits.electionTicks,
@@ -213,6 +150,15 @@ export class Replica {
       maxInflightMsgs: this.#limits.inflightMessages,
       maxInflightBytes: 64 * 1024 * 1024,
       random: options.random,
+    })
+    this.#snapshots = new ReplicaSnapshots({
+      masterId: options.masterId,
+      storage: this.#storage,
+      node: this.#node,
+      store: this.#store,
+      limits: this.#limits,
+      emit: options.emit,
+      base: { index: base.meta.index, sizeBytes: recovered.snapshot?.data.length ?? 0 },
     })
     this.#noteRole()
     this.#standInTurn(this.#limits.firstElectionTicks)
@@ -251,9 +197,7 @@ export class Replica {
     this.#campaignIfDue()
     this.#tickProposals()
     this.#tickReads()
-    for (const [peer, sentAt] of this.#snapshotsSent) {
-      if (this.#ticks - sentAt >= this.#limits.snapshotSendTicks) this.#snapshotIsLost(peer)
-    }
+    this.#snapshots.tick(this.#ticks)
     this.#options.wake()
   }
 
@@ -266,7 +210,7 @@ export class Replica {
   /** The link to this peer broke: what was on its way is probably lost. */
   unreachable(peer: NodeId): void {
     this.#node.reportUnreachable(peer)
-    if (this.#snapshotsSent.has(peer)) this.#snapshotIsLost(peer)
+    this.#snapshots.unreachable(peer)
     this.#options.wake()
   }
 
@@ -336,9 +280,7 @@ export class Replica {
     const stableIndex = Math.min(this.#stableIndex, (ready.entries[0]?.index ?? Infinity) - 1)
     this.#apply(ready.committedEntries.filter(({ index }) => index <= stableIndex))
 
-    for (const { type, to } of ready.messages) {
-      if (type === 'MsgSnap') this.#snapshotsSent.set(to, this.#ticks)
-    }
+    this.#snapshots.noteSent(ready.messages, this.#ticks)
     // A commit index alone may be lost, so it waits for the next batch.
     const batch = ready.mustSync
       ? { entries: ready.entries, ...(ready.hardState && { hardState: ready.hardState }) }
@@ -382,44 +324,12 @@ export class Replica {
   /** The same in steps, because the whole of a large state would hold up everything else. */
   beginSnapshot(): SnapshotUnderWay | undefined {
     if (this.#ready !== undefined) return undefined
-    // Once per election timeout, because a peer that wants one takes it only at its next answer.
-    const isWanted =
-      this.#node.wantsSnapshot() &&
-      this.#ticks - this.#snapshotTakenAt >= this.#limits.electionTicks
-    if (!this.#isSnapshotDue && !isWanted) return undefined
-    this.#forgetSnapshotDue()
-    this.#snapshotTakenAt = this.#ticks
-    const index = this.#applied
-    // Nothing was applied since the last one.
-    if (index <= this.#snapshotIndex) return undefined
-    const confState = this.#node.status().config
-    const writer = this.#store.beginSnapshot()
-    return {
-      step: (keysMax) => writer.step(keysMax),
-      finish: () => this.#finishSnapshot(index, confState, writer.take()),
-      abandon: () => writer.close(),
-    }
-  }
-
-  #finishSnapshot(index: number, confState: ConfState, data: Uint8Array): Snapshot | undefined {
-    const snapshot = this.#storage.createSnapshot(index, confState, data)
-    // The leader has sent a newer one meanwhile.
-    if (snapshot instanceof RaftError) return undefined
-    this.#snapshotIndex = index
-    this.#snapshotSizeBytes = data.length
-    this.#options.emit({
-      type: 'raft.snapshot-taken',
-      masterId: this.#options.masterId,
-      index: snapshot.meta.index,
-      sizeBytes: snapshot.data.length,
-    })
-    return snapshot
+    return this.#snapshots.begin(this.#applied, this.#ticks)
   }
 
   /** The snapshot up to `index` is durable: older entries may go, but for a tail. */
   compact(index: number): void {
-    const to = index - this.#limits.trailingEntries
-    if (to >= this.#storage.firstIndex()) this.#storage.compact(to)
+    this.#snapshots.compact(index)
   }
 
   /** Tells every caller that still waits, when the process stops. */
@@ -507,11 +417,6 @@ export class Replica {
     )
   }
 
-  #snapshotIsLost(peer: NodeId): void {
-    this.#snapshotsSent.delete(peer)
-    this.#node.reportSnapshot(peer, false)
-  }
-
   /** One after the other, or they would vote for themselves. */
   #standInTurn(ticks: number, absent: NodeId = none): void {
     const { voters } = this.#node.status().config
@@ -581,27 +486,17 @@ export class Replica {
   }
 
   #install(snapshot: Snapshot): void {
-    this.#storage.applySnapshot(snapshot)
-    this.#store.restore(snapshot.data)
+    this.#snapshots.install(snapshot)
     this.#applied = snapshot.meta.index
-    this.#snapshotIndex = snapshot.meta.index
-    this.#snapshotSizeBytes = snapshot.data.length
-    this.#forgetSnapshotDue()
-    this.#options.emit({
-      type: 'raft.snapshot-installed',
-      masterId: this.#options.masterId,
-      index: snapshot.meta.index,
-      sizeBytes: snapshot.data.length,
-    })
   }
 
   #apply(entries: readonly Entry[]): void {
     if (entries.length === 0) return
+    let bytes = 0
     for (const entry of entries) {
       invariant(entry.index === this.#applied + 1, 'entries are applied one after the other')
       this.#applied = entry.index
-      this.#appliedSinceSnapshot.entries++
-      this.#appliedSinceSnapshot.bytes += entry.data.length
+      bytes += entry.data.length
       if (entry.type !== 'EntryNormal') {
         this.#node.applyConfChange(decodeConfChange(entry.data))
       } else if (entry.data.length > 0) {
@@ -610,18 +505,8 @@ export class Replica {
     }
     this.#emitRange('raft.committed', entries)
     this.#startProposals()
-    const { entries: count, bytes } = this.#appliedSinceSnapshot
-    // A large state is written again only after a good part of it: else most of what is written is it.
-    const isWorthIt =
-      this.#snapshotSizeBytes < largeSnapshotBytes || bytes >= this.#snapshotSizeBytes / 4
-    this.#isSnapshotDue ||=
-      (count >= this.#limits.snapshotEntries && isWorthIt) || bytes >= this.#limits.snapshotBytes
+    this.#snapshots.applied(entries.length, bytes)
     this.#releaseReads()
-  }
-
-  #forgetSnapshotDue(): void {
-    this.#isSnapshotDue = false
-    this.#appliedSinceSnapshot = { entries: 0, bytes: 0 }
   }
 
   #settle(result: ApplyResult): void {
@@ -675,8 +560,6 @@ const roles = {
   StatePreCandidate: 'candidate',
   StateLeader: 'leader',
 } as const
-
-const largeSnapshotBytes = 4 * 1024 * 1024
 
 /** How long the next in line leaves to the one before to be elected. */
 const campaignStepTicks = 4

@@ -28,6 +28,7 @@ const leader = inFile('libs/raft/src/leader.ts')
 const step = inFile('libs/raft/src/step.ts')
 const rawNode = inFile('libs/raft/src/raw-node.ts')
 const replica = inFile('libs/actors/src/replica.ts')
+const snapshots = inFile('libs/actors/src/snapshot/replica-snapshots.ts')
 const journal = inFile('libs/journal/src/journal.ts')
 const writer = inFile('libs/journal/src/segment-writer.ts')
 const recovery = inFile('libs/journal/src/recovery.ts')
@@ -279,23 +280,23 @@ export const mutants: readonly Mutant[] = [
     '      recovered.hardState ?? { term',
     '      { term',
   ),
-  replica(
+  snapshots(
     'compacted-too-far',
     'the log behind a snapshot is dropped up to what is applied',
-    'const to = index - this.#limits.trailingEntries',
-    'const to = this.#applied + 0 * index',
+    'const to = index - limits.trailingEntries',
+    'const to = this.#options.node.basicStatus().applied + 0 * index',
   ),
-  replica(
+  snapshots(
     'lost-snapshot-waited-for',
     'nobody tells the core that a snapshot was lost',
-    '    this.#node.reportSnapshot(peer, false)\n',
+    '    this.#options.node.reportSnapshot(peer, false)\n',
     '',
   ),
-  replica(
+  snapshots(
     'snapshot-not-restored',
     'an installed snapshot does not reach the store',
-    '    this.#store.restore(snapshot.data)\n    this.#applied = snapshot.meta.index',
-    '    this.#applied = snapshot.meta.index',
+    '    store.restore(data)\n',
+    '',
   ),
   replica(
     'wrong-answer',

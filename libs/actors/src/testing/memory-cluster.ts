@@ -16,7 +16,8 @@ import type { FirstIdentities } from '../master/founding.ts'
 import { MasterActor } from '../master/master-actor.ts'
 import type { MasterSettings } from '../master/settings.ts'
 import type { Recovered, TokenKeys } from '../ports.ts'
-import { Replica, type ReplicaLimits, type ReplicaWork } from '../replica.ts'
+import type { ReplicaLimits } from '../replica-limits.ts'
+import { Replica, type ReplicaWork } from '../replica.ts'
 import { MemoryAudit } from './memory-audit.ts'
 
 export interface MemoryClusterOptions {

@@ -3,7 +3,8 @@ import type { EventDraft } from '@conclave/model'
 import { decodeMessage, encodeMessage, type Message, type NodeId } from '@conclave/raft'
 import { StoreMachine, type ApplyResult, type Txn } from '@conclave/store'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
-import { Replica, type ReplicaLimits, type ReplicaWork } from '../replica.ts'
+import type { ReplicaLimits } from '../replica-limits.ts'
+import { Replica, type ReplicaWork } from '../replica.ts'
 import { MemoryJournal } from './memory-journal.ts'
 
 /** One member: its replica while it is up, and its disk in any case. */
