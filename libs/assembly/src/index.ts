@@ -6,6 +6,7 @@ export {
   urlsOf,
 } from './cluster/addresses.ts'
 export { ClusterDirectoryUnusable, NoFreePort } from './cluster/errors.ts'
+export { forgetKekAtRest, loadKekAtRest, saveKekAtRest } from './cluster/kek-at-rest.ts'
 export { FirstIdentities } from './cluster/first-identities.ts'
 export {
   agentDirectory,
@@ -24,7 +25,6 @@ export {
 export {
   loadAccountKey,
   loadFirstIdentities,
-  loadKek,
   loadMember,
   MemberFileUnusable,
   type MemberIdentity,

@@ -64,7 +64,7 @@ export {
 } from './config.ts'
 export { MicroBatch, Ticker, type Timers } from './drive.ts'
 export { guardProcess } from './guard-process.ts'
-export { writeWhole } from './whole-file.ts'
+export { syncDirectory, writeWhole } from './whole-file.ts'
 export { BodyTooLarge, Callers, takeBodiesAsBytes } from './front-door.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
 export {

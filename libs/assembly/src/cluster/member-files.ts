@@ -1,7 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AeadKey, Kek } from '@conclave/crypto'
-import { ConclaveError, Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
+import { ConclaveError, Redacted, type RedactedBytes } from '@conclave/kernel'
 import { loadTlsIdentity, subjectOf, type TlsIdentity } from '@conclave/runtime'
 import { X509Certificate } from 'node:crypto'
 import { FirstIdentities } from './first-identities.ts'
@@ -38,18 +37,6 @@ export async function loadMember(
   return { id: named.id, clusterId: named.clusterId, identity }
 }
 
-/** The key that wraps all others, as it rests while autolock is off. */
-export async function loadKek(directory: string): Promise<Kek> {
-  const bytes = await readPrivately(join(directory, 'kek.key'))
-  try {
-    return Kek.of(AeadKey.of(bytes))
-  } catch (cause) {
-    throw new MemberFileUnusable(join(directory, 'kek.key'), 'it is not a key of 32 bytes', cause)
-  } finally {
-    wipe(bytes)
-  }
-}
-
 export async function loadFirstIdentities(directory: string): Promise<FirstIdentities> {
   const file = join(directory, 'first-identities.json')
   const text = (await readPrivately(file)).toString('utf8')
@@ -66,7 +53,8 @@ export async function loadAccountKey(directory: string): Promise<RedactedBytes> 
   return new Redacted(Uint8Array.from(await readPrivately(join(directory, 'account.key'))))
 }
 
-async function readPrivately(file: string): Promise<Buffer> {
+/** What only its owner may read. @throws MemberFileUnusable when it cannot be read, or others can */
+export async function readPrivately(file: string): Promise<Buffer> {
   let mode: number
   let bytes: Buffer
   try {

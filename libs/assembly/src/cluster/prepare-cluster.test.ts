@@ -6,11 +6,11 @@ import { unwrapKey, verifyPassword } from '@conclave/crypto'
 import { wipe } from '@conclave/kernel'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ClusterDirectoryUnusable } from './errors.ts'
+import { loadKekAtRest } from './kek-at-rest.ts'
 import { manifestFile, masterDirectory, agentDirectory, schedulerDirectory } from './layout.ts'
 import {
   loadAccountKey,
   loadFirstIdentities,
-  loadKek,
   loadMember,
   MemberFileUnusable,
 } from './member-files.ts'
@@ -70,7 +70,8 @@ describe('a new cluster', () => {
     for (const { masterId } of manifest.masters) {
       const own = masterDirectory(directory, masterId)
       const wrapped = await readFile(join(own, 'ca.key.wrapped'))
-      const kek = await loadKek(own)
+      const kek = await loadKekAtRest(own)
+      if (kek === undefined) throw new Error(`${masterId} has no KEK`)
       const opened = unwrapKey({ kek, wrapped, clusterId: manifest.clusterId, name: 'ca' })
       expect(Buffer.from(opened.reveal()).toString()).toMatch(/^-----BEGIN PRIVATE KEY-----/)
       wipe(opened)
@@ -203,7 +204,7 @@ describe('what a member finds in its directory', () => {
     const file = join(masterDirectory(directory, 'master-1'), 'kek.key')
     await chmod(file, 0o644)
 
-    await expect(loadKek(masterDirectory(directory, 'master-1'))).rejects.toThrow(/chmod 600/)
+    await expect(loadKekAtRest(masterDirectory(directory, 'master-1'))).rejects.toThrow(/chmod 600/)
   })
 })
 

@@ -24,6 +24,7 @@ import { writePrivately } from '../private-file.ts'
 import { areFree, chooseAddresses, MasterAddress } from './addresses.ts'
 import { ClusterDirectoryUnusable } from './errors.ts'
 import { createFirstIdentities, createPassword, type FirstIdentities } from './first-identities.ts'
+import { saveKekAtRest } from './kek-at-rest.ts'
 import {
   addressesFile,
   agentDirectory,
@@ -253,12 +254,7 @@ async function writeMasterFiles(
   own: string,
   has: { kek: Kek; identities: FirstIdentities; wrappedAuthority: Uint8Array },
 ): Promise<void> {
-  const key = has.kek.key.bytes()
-  try {
-    await writePrivately(join(own, 'kek.key'), key)
-  } finally {
-    wipe(key)
-  }
+  await saveKekAtRest(own, has.kek)
   // The authority's own key rests under the KEK until it is needed to sign for a new member.
   await writePrivately(join(own, 'ca.key.wrapped'), has.wrappedAuthority)
   const identities = `${JSON.stringify(has.identities, null, 2)}\n`

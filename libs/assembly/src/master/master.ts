@@ -10,6 +10,7 @@ import {
 import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
 import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
 import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
+import type { Kek } from '@conclave/crypto'
 import type { Journal } from '@conclave/journal'
 import { BytesMalformed, uuid } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
@@ -26,7 +27,7 @@ import {
   type PeerAddress,
 } from '@conclave/runtime'
 import { StoreMachine } from '@conclave/store'
-import { loadFirstIdentities, loadKek, loadMember } from '../cluster/member-files.ts'
+import { loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { ReplicaDriver } from '../replica-driver.ts'
 import { FaceListener } from './face-listener.ts'
 import { MasterMetrics } from './master-metrics.ts'
@@ -67,7 +68,7 @@ export interface MasterParts {
   readonly log: Log
   readonly clock: SystemClock
   readonly random: SystemRandom
-  readonly kek: Awaited<ReturnType<typeof loadKek>>
+  readonly kek: Kek
   readonly firstIdentities: Awaited<ReturnType<typeof loadFirstIdentities>>
   readonly identity: Awaited<ReturnType<typeof loadMember>>['identity']
   readonly audit: AuditLog

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Kek } from '@conclave/crypto'
 import { openJournal, type JournalEvent } from '@conclave/journal'
 import { wipe } from '@conclave/kernel'
 import {
@@ -9,12 +10,8 @@ import {
   SystemRandom,
   type Log,
 } from '@conclave/runtime'
-import {
-  MemberFileUnusable,
-  loadFirstIdentities,
-  loadKek,
-  loadMember,
-} from '../cluster/member-files.ts'
+import { MemberFileUnusable, loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
+import { loadKekAtRest } from '../cluster/kek-at-rest.ts'
 import { FaceExposed, isLoopback } from './face-listener.ts'
 import { journalKey } from './journal-key.ts'
 import { Master, type RunningMaster } from './master.ts'
@@ -38,7 +35,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
     log.warn({ host: own.host }, 'faces listen beyond this machine, in plain HTTP')
   }
   const [kek, firstIdentities] = await Promise.all([
-    loadKek(directory),
+    kekOf(directory),
     loadFirstIdentities(directory),
   ])
   log.warn({ file: 'kek.key' }, 'autolock is off: whoever has this directory can read every secret')
@@ -90,6 +87,12 @@ function placeOf(masterId: string, { masters, directory }: MasterOptions): Maste
   if (own !== undefined) return own
   const why = `it is of ${masterId}, who is not among the masters`
   throw new MemberFileUnusable(join(directory, 'identity.pem'), why)
+}
+
+async function kekOf(directory: string): Promise<Kek> {
+  const kek = await loadKekAtRest(directory)
+  if (kek !== undefined) return kek
+  throw new MemberFileUnusable(join(directory, 'kek.key'), 'it is not there')
 }
 
 interface Closable {
