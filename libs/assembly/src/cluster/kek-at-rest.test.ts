@@ -17,13 +17,18 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }))
 
 describe('the KEK at rest', () => {
-  test('is read back as it was saved, and is for its owner alone', async () => {
+  test('is read back as it was saved', async () => {
     await saveKekAtRest(directory, kek)
 
     const loaded = await loadKekAtRest(directory)
 
     expect(loaded?.key.bytes()).toEqual(kek.key.bytes())
-    if (process.platform !== 'win32') expect((await stat(file())).mode & 0o077).toBe(0)
+  })
+
+  test.skipIf(process.platform === 'win32')('is for its owner alone', async () => {
+    await saveKekAtRest(directory, kek)
+
+    expect((await stat(file())).mode & 0o077).toBe(0)
   })
 
   test('that is not there is no fault: autolock is on', async () => {
