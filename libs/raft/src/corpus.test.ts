@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { type CorpusFile, rewriteScript, runCorpus } from './testing/index.ts'
+import { type CorpusFile, type TraceEvent, rewriteScript, runCorpus } from './testing/index.ts'
 
 const histories = fileURLToPath(new URL('../testdata', import.meta.url))
 /** A copy of etcd-io/raft's data files, where it is said to lie or beside this repository. */
@@ -24,6 +24,35 @@ describe('RF14: our own histories', () => {
     expect(
       runCorpus([{ path, text: isUpdating ? rewriteScript(text) : text }]).differences,
     ).toEqual([])
+  })
+})
+
+describe('a trace of our own histories', () => {
+  const eventsOf = (file: CorpusFile): TraceEvent[] => {
+    const events: TraceEvent[] = []
+    runCorpus([file], { trace: (_path, _line, event) => void events.push(event) })
+    return events
+  }
+
+  test.each(read(histories))('$path has one leader in a term, and nothing goes back', (file) => {
+    const leaders = new Map<number, number>()
+    const before = new Map<number, TraceEvent>()
+    for (const event of eventsOf(file)) {
+      const { name, nid, role, state } = event
+      if (role === 'StateLeader') {
+        expect(leaders.get(state.term) ?? nid).toBe(nid)
+        leaders.set(state.term, nid)
+      }
+      // What is lost in a crash comes back with the start that follows.
+      const last = name === 'Start' ? undefined : before.get(nid)
+      before.set(nid, event)
+      if (last === undefined) continue
+      expect(state.term).toBeGreaterThanOrEqual(last.state.term)
+      expect(state.commit).toBeGreaterThanOrEqual(last.state.commit)
+      expect(event.applied).toBeLessThanOrEqual(state.commit)
+      expect(state.commit).toBeLessThanOrEqual(event.log.index)
+    }
+    expect(before.size).toBeGreaterThan(0)
   })
 })
 

@@ -2,6 +2,7 @@ import { ConfChangeRunner } from './conf-change-runner.ts'
 import { type Directive, parseScript, renderScript } from './directive.ts'
 import { InteractionRunner } from './interaction-runner.ts'
 import { runQuorumDirective } from './quorum-runner.ts'
+import type { TraceEvent, TraceSink } from './trace.ts'
 
 export interface CorpusFile {
   readonly path: string
@@ -27,20 +28,24 @@ export interface CorpusReport {
 export interface CorpusOptions {
   /** Compares behaviour alone, not what is logged about it. */
   readonly ignoreLogLines?: boolean
+  /** Is told of each step of each member, with the file and the line that it comes from. */
+  readonly trace?: (path: string, line: number, event: TraceEvent) => void
 }
 
 /** Runs data-driven tests of the three kinds, and says where they and this core disagree. */
 export function runCorpus(
   files: readonly CorpusFile[],
-  { ignoreLogLines = false }: CorpusOptions = {},
+  { ignoreLogLines = false, trace }: CorpusOptions = {},
 ): CorpusReport {
   const normalize = ignoreLogLines ? withoutLogLines : withoutLastNewline
   const differences: Difference[] = []
   let directiveCount = 0
   for (const { path, text } of files) {
-    const handle = runnerFor()
+    let at = 0
+    const handle = runnerFor(trace && ((event) => trace(path, at, event)))
     for (const directive of parseScript(text).directives) {
       directiveCount++
+      at = directive.line
       const actual = normalize(attempt(handle, directive))
       const expected = normalize(directive.expected)
       if (actual === expected) continue
@@ -84,9 +89,9 @@ export function rewriteScript(text: string): string {
 }
 
 /** Each file starts from nothing. The commands of the three kinds do not overlap. */
-function runnerFor(): (directive: Directive) => string {
+function runnerFor(trace?: TraceSink): (directive: Directive) => string {
   const confChange = new ConfChangeRunner()
-  const interaction = new InteractionRunner()
+  const interaction = new InteractionRunner(trace)
   return (directive) => {
     switch (directive.command) {
       case 'simple':

@@ -8,3 +8,4 @@ export {
   type Difference,
 } from './corpus.ts'
 export { parseScript, ScriptMalformed, type Directive, type Script } from './directive.ts'
+export type { TraceEvent } from './trace.ts'

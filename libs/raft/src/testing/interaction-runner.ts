@@ -18,6 +18,7 @@ import {
 } from './directive.ts'
 import { InteractionNode } from './interaction-node.ts'
 import { InteractionOutput } from './interaction-output.ts'
+import { type TraceEvent, type TraceSink, traceEvent } from './trace.ts'
 import {
   describeEntry,
   describeHardState,
@@ -37,8 +38,9 @@ const transitions = new Map<string, ConfChangeTransition>([
 
 /**
  * A group of members, and one queue of messages on their way, driven step by step. Beyond the usual
- * directives it knows `tick`, `read-index`, `crash`, `restart`, `partition` and `heal`.
- * Source: reference raft.md §5.2, §5.6.
+ * directives it knows `tick`, `read-index`, `crash`, `restart`, `partition`, `heal`, and `repeat-msgs`:
+ * all that is on its way to a member comes once more, behind everything. Source: reference raft.md
+ * §5.2, §5.6.
  */
 export class InteractionRunner {
   readonly #output = new InteractionOutput()
@@ -46,6 +48,12 @@ export class InteractionRunner {
   #messages: Message[] = []
   /** Which part of the network a member is in; all in one while it is whole. */
   #parts = new Map<NodeId, number>()
+  readonly #trace: TraceSink | undefined
+
+  /** @param trace is told of each step that a member takes */
+  constructor(trace?: TraceSink) {
+    this.#trace = trace
+  }
 
   /** What the directive prints, or `ok`. */
   handle(directive: Directive): string {
@@ -72,6 +80,8 @@ export class InteractionRunner {
         return this.#each(directive, 'processing apply thread', (id) => this.#processApply(id))
       case 'deliver-msgs':
         return this.#deliverMessages(directive)
+      case 'repeat-msgs':
+        return this.#repeatMessages(directive)
       case 'stabilize':
         return this.#stabilize(directive)
       case 'tick-election':
@@ -119,6 +129,7 @@ export class InteractionRunner {
         return this.#crash(directive)
       case 'restart':
         this.#first(directive).restart()
+        this.#note('Start', this.#firstId(directive))
         return undefined
       case 'partition':
         return this.#partition(directive)
@@ -166,6 +177,7 @@ export class InteractionRunner {
             : ('safe' as const),
       }
       this.#nodes.push(new InteractionNode(config, isFounded ? first : undefined))
+      this.#note('Start', config.id)
     }
     return undefined
   }
@@ -175,6 +187,7 @@ export class InteractionRunner {
     const keepCount = this.#limit(directive, 'keep', 0)
     for (let kept = 0; kept < keepCount; kept++) this.#processAppend(id)
     this.#node(id).crash()
+    this.#note('Crash', id)
     // What it told itself is gone; what it sent to others may still arrive.
     this.#messages = this.#messages.filter((one) => !(isLocal(one) && one.to === id))
   }
@@ -212,6 +225,7 @@ export class InteractionRunner {
     const isAsync = member.node.raft.config.asyncStorageWrites
     const ready = member.node.ready()
     this.#output.print(describeReady(ready))
+    this.#note('Ready', id)
     if (!isAsync) member.carryOut(ready)
     for (const one of ready.messages) {
       if (one.type === 'MsgStorageAppend') member.appendWork.push(one)
@@ -305,6 +319,7 @@ export class InteractionRunner {
 
   #queue(one: Message): void {
     const isCut = this.#parts.get(one.from) !== this.#parts.get(one.to)
+    if (!isLocal(one)) this.#note('Send', one.from, one)
     if (isLocal(one) || !isCut) this.#messages.push(one)
   }
 
@@ -318,6 +333,13 @@ export class InteractionRunner {
     if (count === 0) this.#output.print('no messages')
   }
 
+  #repeatMessages(directive: Directive): undefined {
+    const id = this.#firstId(directive)
+    const meant = this.#messages.filter((one) => one.to === id && !isLocal(one))
+    this.#messages.push(...meant)
+    for (const one of meant) this.#output.print(describeMessage(one))
+  }
+
   /** Answers how many messages there were. */
   #deliver(id: NodeId, isDropped: boolean, type?: string): number {
     // Messages may be on their way to somebody who has not been started yet.
@@ -328,12 +350,14 @@ export class InteractionRunner {
     this.#messages = this.#messages.filter((one) => !isMeant(one))
     for (const one of meant) {
       if (isDropped || member === undefined || !member.isUp) {
+        this.#note('Drop', id, one)
         this.#output.print(`dropped: ${describeMessage(one)}`)
         continue
       }
       this.#output.print(describeMessage(one))
       const error = member.node.step(one)
       if (error !== undefined) this.#output.print(error.message)
+      if (!isLocal(one)) this.#note('Receive', id, one)
     }
     return meant.length
   }
@@ -347,6 +371,13 @@ export class InteractionRunner {
   }
 
   // Looking
+
+  #note(name: TraceEvent['name'], id: NodeId, one?: Message): void {
+    const member = this.#nodes[id - 1]
+    if (this.#trace !== undefined && member !== undefined) {
+      this.#trace(traceEvent(name, member.node, one))
+    }
+  }
 
   #printLog({ storage }: InteractionNode): string | undefined {
     const first = storage.firstIndex()
