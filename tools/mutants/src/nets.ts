@@ -31,8 +31,9 @@ export async function cast(
   const room = mutant.file.split('/').slice(0, 2).join('/')
   switch (net) {
     case 'corpus': {
-      if (room !== 'libs/raft' || corpus === undefined) return undefined
-      const { output, ...run } = await node(join(root, 'tools/corpus'), ['src/main.ts', corpus], 15)
+      if (room !== 'libs/raft') return undefined
+      const others = corpus === undefined ? {} : { CONCLAVE_CORPUS: corpus }
+      const { output, ...run } = await node(join(root, 'tools/corpus'), ['src/main.ts'], 15, others)
       const where = /^\S+\.txt:\d+: \S+/m.exec(output)?.[0]
       return { ...run, by: run.isCaught ? (where ?? lastLine(output)) : '' }
     }
@@ -76,10 +77,19 @@ interface Run {
 }
 
 /** A process that fails, or that does not come to an end, has caught something. */
-function node(cwd: string, args: readonly string[], secondsMax: number): Promise<Run> {
+function node(
+  cwd: string,
+  args: readonly string[],
+  secondsMax: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Run> {
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd, timeout: secondsMax * 1000 })
+    const child = spawn(process.execPath, args, {
+      cwd,
+      env: { ...process.env, ...environment },
+      timeout: secondsMax * 1000,
+    })
     let output = ''
     const take = (chunk: Buffer): void => {
       output = (output + chunk.toString()).slice(-200_000)
