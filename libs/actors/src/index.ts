@@ -11,6 +11,8 @@ export { principalOf } from './master/credentials.ts'
 export {
   AccessDenied,
   LoginThrottled,
+  MembershipBusy,
+  MembershipRefused,
   NotLeader,
   OutcomeUnknown,
   RunNotFound,
@@ -34,7 +36,8 @@ export type * from './master/master-api.ts'
 export { agentsListener, type MasterSettings } from './master/settings.ts'
 export type { AuditSink, Journal, Recovered, TokenKeys } from './ports.ts'
 export { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
-export { Replica, type ReplicaOptions, type ReplicaWork } from './replica.ts'
+export { Replica, type MemberProgress, type ReplicaOptions, type ReplicaWork } from './replica.ts'
+export type { MemberChange } from './config-changes.ts'
 export { Signal } from './signal.ts'
 export type { SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
 export * from './agent/index.ts'

@@ -7,6 +7,7 @@ import {
   none,
   RawNode,
   waitsForDisk,
+  type ConfState,
   type Entry,
   type HardState,
   type Message,
@@ -21,6 +22,7 @@ import {
   type StoreMachine,
   type Txn,
 } from '@conclave/store'
+import { ConfigChanges, type MemberChange } from './config-changes.ts'
 import { OutcomeUnknown, Unavailable } from './master/errors.ts'
 import type { Recovered } from './ports.ts'
 import { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
@@ -39,7 +41,10 @@ export interface ReplicaWork {
 export interface ReplicaOptions {
   readonly nodeId: NodeId
   readonly masterId: string
-  /** All voters of a new cluster; a recovered one knows its members from its snapshot and log. */
+  /**
+   * All voters of a new cluster, and none for a member that joins one: it waits for the snapshot that
+   * tells it who the others are. A recovered member knows that from its snapshot and log.
+   */
   readonly bootstrap: { readonly voters: readonly NodeId[] }
   readonly recovered: Recovered
   readonly store: StoreMachine
@@ -51,6 +56,18 @@ export interface ReplicaOptions {
   /** Called when there may be work: the driver then asks for {@link Replica.takeWork}. */
   readonly wake: () => void
   readonly limits?: Partial<ReplicaLimits>
+}
+
+/** What a leader knows of another member. */
+export interface MemberProgress {
+  readonly nodeId: NodeId
+  readonly isVoter: boolean
+  /** Heard from within an election timeout. */
+  readonly isReachable: boolean
+  /** Everything up to here is known to be on its disk. */
+  readonly matchIndex: number
+  /** Entries of this leader's log that it is not known to have. */
+  readonly lag: number
 }
 
 export type Role = 'leader' | 'follower' | 'candidate'
@@ -120,6 +137,12 @@ export class Replica {
   /** The tick at which this member stands for election, because the link to the leader broke. */
   #campaignAt: number | undefined
   readonly #roleListeners = new Set<() => void>()
+  /** As applied here: the core's own may be ahead of the store while a snapshot is installed. */
+  #config: ConfState
+  readonly #configListeners = new Set<() => void>()
+  readonly #configChanges: ConfigChanges
+  /** The tick at which a message of each member last came in. */
+  readonly #heardAt = new Map<NodeId, number>()
 
   constructor(options: ReplicaOptions) {
     this.#options = options
@@ -128,22 +151,20 @@ export class Replica {
     this.#storage = new MemoryStorage()
 
     const { recovered, bootstrap } = options
-    // Every member of a new cluster begins with the same snapshot: an empty store and the voters.
-    const base = recovered.snapshot ?? foundingSnapshot(bootstrap.voters, this.#store.snapshot())
+    const base = recovered.snapshot ?? this.#founding(bootstrap.voters)
     if (recovered.snapshot !== undefined) this.#store.restore(recovered.snapshot.data)
-    this.#storage.applySnapshot(base)
+    if (base !== undefined) this.#storage.applySnapshot(base)
     this.#storage.append(recovered.entries)
-    this.#storage.setHardState(
-      recovered.hardState ?? { term: base.meta.term, vote: none, commit: base.meta.index },
-    )
+    const { index, term } = base?.meta ?? { index: 0, term: 0 }
+    this.#storage.setHardState(recovered.hardState ?? { term, vote: none, commit: index })
     this.#stableIndex = this.#storage.lastIndex()
-    this.#applied = base.meta.index
+    this.#applied = index
     this.#node = new RawNode({
       id: options.nodeId,
       electionTick: this.#limits.electionTicks,
       heartbeatTick: this.#limits.heartbeatTicks,
       storage: this.#storage,
-      applied: base.meta.index,
+      applied: index,
       maxSizePerMsg: this.#limits.messageSizeBytes,
       maxCommittedSizePerReady: 64 * 1024 * 1024,
       maxUncommittedEntriesSize: 256 * 1024 * 1024,
@@ -151,14 +172,24 @@ export class Replica {
       maxInflightBytes: 64 * 1024 * 1024,
       random: options.random,
     })
+    this.#config = this.#node.status().config
     this.#snapshots = new ReplicaSnapshots({
       masterId: options.masterId,
       storage: this.#storage,
       node: this.#node,
+      config: () => this.#config,
       store: this.#store,
       limits: this.#limits,
       emit: options.emit,
-      base: { index: base.meta.index, sizeBytes: recovered.snapshot?.data.length ?? 0 },
+      base: { index, sizeBytes: recovered.snapshot?.data.length ?? 0 },
+    })
+    this.#configChanges = new ConfigChanges({
+      node: this.#node,
+      nodeId: options.nodeId,
+      config: () => this.#config,
+      successor: () => this.#successor(),
+      deadlineTicks: this.#limits.deadlineTicks,
+      boot: options.boot,
     })
     this.#noteRole()
     this.#standInTurn(this.#limits.firstElectionTicks)
@@ -189,12 +220,37 @@ export class Replica {
     this.#roleListeners.add(listener)
   }
 
+  /** Who votes and who learns, as applied here. Nobody, for a joined member that has not been told yet. */
+  get config(): ConfState {
+    return this.#config
+  }
+
+  /** Calls `listener` after each change of {@link config}. */
+  onConfig(listener: () => void): void {
+    this.#configListeners.add(listener)
+  }
+
+  /** How far every other member is, by ascending id, as the leader knows it. Elsewhere empty. */
+  memberProgress(): readonly MemberProgress[] {
+    const { progress, lastIndex } = this.#node.status()
+    return [...progress]
+      .filter(([nodeId]) => nodeId !== this.#options.nodeId)
+      .map(([nodeId, { match, isLearner }]) => ({
+        nodeId,
+        isVoter: !isLearner,
+        isReachable: this.#isHeard(nodeId),
+        matchIndex: match,
+        lag: lastIndex - match,
+      }))
+  }
+
   // ── told ──────────────────────────────────────────────────────────────────────────────────────
 
   tick(): void {
     this.#ticks++
     this.#node.tick()
     this.#campaignIfDue()
+    this.#configChanges.tick()
     this.#tickProposals()
     this.#tickReads()
     this.#snapshots.tick(this.#ticks)
@@ -204,6 +260,7 @@ export class Replica {
   receive(message: Message): void {
     // A message from a stranger or an earlier life is Raft's to refuse; it changes nothing here.
     this.#node.step(message)
+    this.#heardAt.set(message.from, this.#ticks)
     this.#options.wake()
   }
 
@@ -257,6 +314,20 @@ export class Replica {
       })
       this.#options.wake()
     })
+  }
+
+  /**
+   * Changes who is a member, one step of one member at a time; for the leader. Resolves once that is
+   * applied here. A leader that is to be demoted or removed hands leadership on instead, and refuses
+   * with `NotLeader`: the next one is to be asked.
+   *
+   * @throws MembershipRefused, MembershipBusy, NotLeader, Unavailable: nothing was changed
+   * @throws OutcomeUnknown when leadership was lost, or no quorum answered in time
+   */
+  changeMembers(change: MemberChange): Promise<void> {
+    const applied = this.#configChanges.start(change)
+    this.#options.wake()
+    return applied
   }
 
   transferLeadership(to: NodeId): void {
@@ -335,6 +406,7 @@ export class Replica {
   /** Tells every caller that still waits, when the process stops. */
   close(): void {
     const error = new Unavailable('this master is stopping')
+    this.#configChanges.close()
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
     for (const [key, proposal] of this.#proposals) this.#giveUp(key, proposal)
     const reads = [...this.#waitingReads, ...(this.#readRound?.readers ?? [])]
@@ -346,6 +418,24 @@ export class Replica {
   }
 
   // ── inside ────────────────────────────────────────────────────────────────────────────────────
+
+  /** Every member of a new cluster begins with the same snapshot: an empty store and the voters. */
+  #founding(voters: readonly NodeId[]): Snapshot | undefined {
+    return voters.length === 0 ? undefined : foundingSnapshot(voters, this.#store.snapshot())
+  }
+
+  #isHeard(nodeId: NodeId): boolean {
+    const heardAt = this.#heardAt.get(nodeId) ?? Number.NEGATIVE_INFINITY
+    return this.#ticks - heardAt <= this.#limits.electionTicks
+  }
+
+  /** The voter that is closest to taking over. */
+  #successor(): NodeId {
+    const [best] = this.memberProgress()
+      .filter(({ isVoter, isReachable }) => isVoter && isReachable)
+      .toSorted((a, b) => b.matchIndex - a.matchIndex)
+    return best?.nodeId ?? none
+  }
 
   /** Takes sessions for as many waiters as there may be proposals under way. */
   #startProposals(): void {
@@ -488,6 +578,12 @@ export class Replica {
   #install(snapshot: Snapshot): void {
     this.#snapshots.install(snapshot)
     this.#applied = snapshot.meta.index
+    this.#noteConfig(snapshot.meta.confState)
+  }
+
+  #noteConfig(config: ConfState): void {
+    this.#config = config
+    for (const listener of this.#configListeners) listener()
   }
 
   #apply(entries: readonly Entry[]): void {
@@ -498,7 +594,8 @@ export class Replica {
       this.#applied = entry.index
       bytes += entry.data.length
       if (entry.type !== 'EntryNormal') {
-        this.#node.applyConfChange(decodeConfChange(entry.data))
+        this.#noteConfig(this.#node.applyConfChange(decodeConfChange(entry.data)))
+        this.#configChanges.applied(entry)
       } else if (entry.data.length > 0) {
         this.#settle(this.#store.apply(entry.data))
       }
@@ -537,6 +634,7 @@ export class Replica {
       for (const proposal of this.#proposals.values()) this.#send(proposal)
       this.#breakReadRound()
     }
+    this.#configChanges.roleChanged()
     for (const listener of this.#roleListeners) listener()
   }
 

@@ -12,6 +12,8 @@ const statusOf: Readonly<Record<string, number>> = {
   'cluster.outcome-unknown': 503,
   'cluster.unavailable': 503,
   'login.throttled': 429,
+  'member.busy': 409,
+  'member.refused': 409,
   'mesos.malformed': 400,
   'request.invalid': 400,
   'run.not-found': 404,

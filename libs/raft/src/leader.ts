@@ -109,7 +109,8 @@ function tryDecode(data: Uint8Array): ConfChange | undefined {
   }
 }
 
-function whyRefused(raft: Raft, change: ConfChange | undefined): string | undefined {
+/** Why this leader would put an empty entry in the place of a change, at this moment. */
+export function whyRefused(raft: Raft, change: ConfChange | undefined): string | undefined {
   if (change === undefined) return 'its bytes do not follow the format'
   const { config } = raft.tracker
   const v2 = asV2(change)

@@ -4,6 +4,7 @@ import { type ConfChange, asV2 } from './conf-change.ts'
 import type { RaftConfig } from './config.ts'
 import { type ConfState, type Entry, type HardState, type NodeId, none } from './entry.ts'
 import { type RaftError, localMessage, peerUnknown } from './errors.ts'
+import { whyRefused } from './leader.ts'
 import {
   type Message,
   type MessageDraft,
@@ -100,6 +101,14 @@ export class RawNode {
   proposeConfChange(change: ConfChange): RaftError | undefined {
     const type = change.version === 1 ? 'EntryConfChange' : 'EntryConfChangeV2'
     return this.#propose([{ type, term: 0, index: 0, data: encodeConfChange(change) }])
+  }
+
+  /**
+   * Why {@link proposeConfChange} would be replaced by an empty entry if this member led and were asked
+   * now; the empty entry itself says nothing.
+   */
+  whyConfChangeRefused(change: ConfChange): string | undefined {
+    return whyRefused(this.raft, change)
   }
 
   /**

@@ -277,8 +277,8 @@ export const mutants: readonly Mutant[] = [
   replica(
     'hard-state-forgotten',
     'term and vote are not taken over from the disk',
-    '      recovered.hardState ?? { term',
-    '      { term',
+    'setHardState(recovered.hardState ?? { term',
+    'setHardState({ term',
   ),
   snapshots(
     'compacted-too-far',

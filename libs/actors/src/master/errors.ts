@@ -39,6 +39,23 @@ export class NotLeader extends ConclaveError {
   }
 }
 
+/**
+ * The masters would not be what was asked for, or could not go on as a group: nothing was changed. The
+ * message is for the operator, in SwarmKit's words where it has some.
+ */
+export class MembershipRefused extends ConclaveError {
+  readonly code = 'member.refused'
+}
+
+/** One change of the masters at a time, and another one is under way. */
+export class MembershipBusy extends ConclaveError {
+  readonly code = 'member.busy'
+
+  constructor() {
+    super('another change of the masters is under way; try again once it is done')
+  }
+}
+
 export class RunNotFound extends ConclaveError {
   readonly code = 'run.not-found'
 

@@ -25,6 +25,8 @@ export interface ReplicaSnapshotsOptions {
   readonly masterId: string
   readonly storage: MemoryStorage
   readonly node: RawNode
+  /** As applied: the core's own may be ahead of the store while a snapshot is installed. */
+  readonly config: () => ConfState
   readonly store: StoreMachine
   readonly limits: ReplicaLimits
   readonly emit: (draft: EventDraft) => void
@@ -90,7 +92,7 @@ export class ReplicaSnapshots {
    * than there is.
    */
   begin(applied: number, ticks: number): SnapshotUnderWay | undefined {
-    const { node, limits, store } = this.#options
+    const { node, limits, store, config } = this.#options
     // Once per election timeout, because a peer that wants one takes it only at its next answer.
     const isWanted = node.wantsSnapshot() && ticks - this.#takenAt >= limits.electionTicks
     if (!this.#isDue && !isWanted) return undefined
@@ -98,7 +100,7 @@ export class ReplicaSnapshots {
     this.#takenAt = ticks
     // Nothing was applied since the last one.
     if (applied <= this.#index) return undefined
-    const confState = node.status().config
+    const confState = config()
     const writer = store.beginSnapshot()
     return {
       step: (keysMax) => writer.step(keysMax),

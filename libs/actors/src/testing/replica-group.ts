@@ -18,11 +18,13 @@ export class GroupMember {
   /** Writing, or waiting for a held disk. */
   isBusy = false
   readonly #group: ReplicaGroup
+  readonly #founders: readonly NodeId[]
   #life = 0
 
-  constructor(group: ReplicaGroup, nodeId: NodeId) {
+  constructor(group: ReplicaGroup, nodeId: NodeId, founders: readonly NodeId[]) {
     this.#group = group
     this.nodeId = nodeId
+    this.#founders = founders
     this.replica = this.#start()
   }
 
@@ -77,11 +79,11 @@ export class GroupMember {
   }
 
   #start(): Replica {
-    const { size, clock, limits } = this.#group
+    const { clock, limits } = this.#group
     return new Replica({
       nodeId: this.nodeId,
       masterId: `master-${this.nodeId}`,
-      bootstrap: { voters: Array.from({ length: size }, (_, at) => at + 1) },
+      bootstrap: { voters: this.#founders },
       recovered: this.journal.recovered(),
       store: this.store,
       random: new SeededRandom(this.nodeId + this.#life * 100),
@@ -96,10 +98,9 @@ export class GroupMember {
 
 /** Replicas on a network in memory, moved only when told to. */
 export class ReplicaGroup {
-  readonly size: number
   readonly limits: Partial<ReplicaLimits>
   readonly clock = new ManualClock()
-  readonly members: readonly GroupMember[]
+  readonly members: GroupMember[]
   /** On their way, as bytes, because that is what a network carries. */
   inFlight: { readonly to: NodeId; readonly from: NodeId; readonly bytes: Uint8Array }[] = []
   /** Messages that a test wants lost. */
@@ -107,9 +108,28 @@ export class ReplicaGroup {
   readonly #cut = new Set<NodeId>()
 
   constructor(size: number, limits: Partial<ReplicaLimits> = {}) {
-    this.size = size
     this.limits = limits
-    this.members = Array.from({ length: size }, (_, at) => new GroupMember(this, at + 1))
+    const founders = Array.from({ length: size }, (_, at) => at + 1)
+    this.members = founders.map((nodeId) => new GroupMember(this, nodeId, founders))
+  }
+
+  /** Starts one more member, with nothing on its disk, that the others do not know of yet. */
+  start(): GroupMember {
+    const member = new GroupMember(this, this.members.length + 1, [])
+    this.members.push(member)
+    return member
+  }
+
+  /** Lets time pass until `promise` has settled, and answers as it does. */
+  async settled<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false
+    const watched = promise.finally(() => (isSettled = true))
+    watched.catch(() => undefined)
+    for (let ticked = 0; !isSettled; ticked++) {
+      if (ticked > 1000) throw new Error('waited in vain')
+      await this.tick()
+    }
+    return watched
   }
 
   member(nodeId: NodeId): GroupMember {
@@ -158,8 +178,8 @@ export class ReplicaGroup {
     const [envelope] = this.inFlight.splice(at, 1)
     if (envelope === undefined) return
     const { to, from, bytes } = envelope
-    const receiver = this.member(to)
-    if (receiver.isUp && !this.#cut.has(to) && !this.#cut.has(from)) {
+    const receiver = this.members[to - 1]
+    if (receiver?.isUp === true && !this.#cut.has(to) && !this.#cut.has(from)) {
       receiver.replica.receive(decodeMessage(bytes))
     }
   }
