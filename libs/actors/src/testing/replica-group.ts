@@ -122,10 +122,10 @@ export class ReplicaGroup {
 
   /** Lets time pass until `promise` has settled, and answers as it does. */
   async settled<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false
-    const watched = promise.finally(() => (isSettled = true))
+    const settled = { is: false }
+    const watched = promise.finally(() => (settled.is = true))
     watched.catch(() => undefined)
-    for (let ticked = 0; !isSettled; ticked++) {
+    for (let ticked = 0; !settled.is; ticked++) {
       if (ticked > 1000) throw new Error('waited in vain')
       await this.tick()
     }
