@@ -38,3 +38,46 @@ export class EpochStale extends ConclaveError {
     super(`term ${term} cannot follow term ${current}`)
   }
 }
+
+/** Somebody else changed the key since the revision that this write was made from. Nothing was changed. */
+export class Conflict extends ConclaveError {
+  readonly code = 'store.conflict'
+  readonly key: string
+
+  constructor(key: string, expected: number) {
+    super(
+      expected === 0
+        ? `${key} exists already; read it first`
+        : `${key} is no longer at revision ${expected}; read it again`,
+    )
+    this.key = key
+  }
+}
+
+/** The lease has ended, or there never was one of this id. Nothing was changed. */
+export class LeaseUnknown extends ConclaveError {
+  readonly code = 'store.lease-unknown'
+
+  constructor(lease: number) {
+    super(`no lease ${lease}: it has ended, or was never granted`)
+  }
+}
+
+/** A later command of the same client was heard of: what this one came to is forgotten. */
+export class SessionStale extends ConclaveError {
+  readonly code = 'store.session-stale'
+
+  constructor(client: string, seq: number) {
+    super(`command ${seq} of ${client} comes after a later one; what it came to is not kept`)
+  }
+}
+
+/** No quorum, no leader or no time: nothing was changed, and trying again later may succeed. */
+export class Unavailable extends ConclaveError {
+  readonly code = 'cluster.unavailable'
+}
+
+/** The write may or may not have happened: its master lost touch before the log answered. */
+export class OutcomeUnknown extends ConclaveError {
+  readonly code = 'cluster.outcome-unknown'
+}

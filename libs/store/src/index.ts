@@ -1,6 +1,33 @@
 export { commandFormat, decodeCommand, encodeCommand } from './command.ts'
-export { Compacted, EpochStale, RevisionAhead, SnapshotMalformed, TxnInvalid } from './errors.ts'
+export {
+  Compacted,
+  Conflict,
+  EpochStale,
+  LeaseUnknown,
+  OutcomeUnknown,
+  RevisionAhead,
+  SessionStale,
+  SnapshotMalformed,
+  TxnInvalid,
+  Unavailable,
+} from './errors.ts'
+export { compareKeys } from './key-order.ts'
+export { KeyWrites } from './key-writes.ts'
 export type { Lease } from './leases.ts'
+export { MachineStore, type Proposer } from './machine-store.ts'
+export type {
+  CasOptions,
+  EngineLimits,
+  EngineTraits,
+  KeyOp,
+  KeyTxn,
+  ReadOptions,
+  SecretStore,
+  StoreStatus,
+  TxnResult,
+  WatchOptions,
+  WriteOptions,
+} from './secret-store.ts'
 export type { Outcome, Rejection } from './sessions.ts'
 export type { SnapshotWriter } from './snapshot-state.ts'
 export { StoreMachine, type ApplyResult } from './store.ts'

@@ -115,15 +115,15 @@ export class StoreMachine implements View {
   }
 
   /**
-   * What changed below `prefix`, from `fromRevision` on, itself included.
+   * What changed below `prefix`, from `fromRevision` to `toRevision`, both included.
    *
    * @throws Compacted when batches from there on are no longer kept
    */
-  history(prefix: string, fromRevision: number): readonly WatchBatch[] {
+  history(prefix: string, fromRevision: number, toRevision = this.revision): readonly WatchBatch[] {
     if (fromRevision <= this.compactRevision)
       throw new Compacted(fromRevision, this.compactRevision)
     const batches: WatchBatch[] = []
-    for (let revision = fromRevision; revision <= this.revision; revision++) {
+    for (let revision = fromRevision; revision <= toRevision; revision++) {
       const batch = this.#state.keys.batch(revision, prefix)
       if (batch !== undefined) batches.push(batch)
     }

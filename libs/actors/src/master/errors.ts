@@ -1,5 +1,7 @@
 import { ConclaveError } from '@conclave/kernel'
 
+export { OutcomeUnknown, Unavailable } from '@conclave/store'
+
 /** The principal's ACL does not hold what the call needs. Deny is the default. */
 export class AccessDenied extends ConclaveError {
   readonly code = 'access.denied'
@@ -7,11 +9,6 @@ export class AccessDenied extends ConclaveError {
   constructor(uid: string, action: string, resource: string) {
     super(`user ${uid} may not ${action} ${resource}`)
   }
-}
-
-/** No quorum, no leader or no time: nothing was changed, and trying again later may succeed. */
-export class Unavailable extends ConclaveError {
-  readonly code = 'cluster.unavailable'
 }
 
 /** Too many wrong guesses from there, or at that name from there. Says nothing of whether there is such a user. */
@@ -23,11 +20,6 @@ export class LoginThrottled extends ConclaveError {
     super(`too many failed logins; try again in ${retryAfterSeconds} s`)
     this.retryAfterSeconds = retryAfterSeconds
   }
-}
-
-/** The write may or may not have happened: its master lost touch before the log answered. */
-export class OutcomeUnknown extends ConclaveError {
-  readonly code = 'cluster.outcome-unknown'
 }
 
 /** The call is for the leader, and this master is not it (any more). */

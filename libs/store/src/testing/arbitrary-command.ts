@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { TxnInvalid } from '../errors.ts'
+import type { KeyOp, KeyTxn } from '../secret-store.ts'
 import { checkTxn, type Command, type Compare, type Op, type Txn } from '../txn.ts'
 
 /** Few keys, so that they meet; among them some whose UTF-16 order is not that of their bytes. */
@@ -34,11 +35,15 @@ const compare: fc.Arbitrary<Compare> = fc.oneof(
   }),
 )
 
-const keyOp: fc.Arbitrary<Op> = fc.oneof(
+const leaselessOp: fc.Arbitrary<KeyOp> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('put' as const), key, value }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('put' as const), key, value, lease }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete-prefix' as const), prefix }) },
+)
+
+const keyOp: fc.Arbitrary<Op> = fc.oneof(
+  { weight: 10, arbitrary: leaselessOp },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('put' as const), key, value, lease }) },
 )
 
 const leaseOp: fc.Arbitrary<Op> = fc.oneof(
@@ -92,4 +97,13 @@ export const anyCommand: fc.Arbitrary<Command> = fc
     },
     { requiredKeys: ['nowMs', 'compare', 'success', 'failure'] },
   )
+  .filter(isValid)
+
+/** Any transaction over keys alone, in the form of the port. */
+export const anyKeyTxn: fc.Arbitrary<KeyTxn> = fc
+  .record({
+    compare: fc.array(compare, { maxLength: 2 }),
+    success: fc.array(leaselessOp, { maxLength: 4 }),
+    failure: fc.array(leaselessOp, { maxLength: 3 }),
+  })
   .filter(isValid)
