@@ -1,3 +1,4 @@
+export { EmbeddedStore } from './embedded-store.ts'
 export { EventLog } from './event-log.ts'
 export {
   FrameworkActor,

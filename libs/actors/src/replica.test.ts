@@ -193,6 +193,35 @@ describe('a proposal', () => {
     expect(hashes(group).size).toBe(1)
   })
 
+  test('of a session that its caller gave is applied once, through whichever member it is repeated', async () => {
+    const group = await ledGroup(3)
+    const txn = { compare: [], success: [{ do: 'put', key: 'key', value: utf8('x') }] } as const
+    const session = { client: 'ada', seq: 1 }
+
+    const first = group.leader.replica.propose(txn, session)
+    const meanwhile = group.leader.replica.propose(txn, session)
+    await expect(meanwhile).rejects.toThrow(OutcomeUnknown)
+    await group.settle()
+    const again = group.follower.replica.propose(txn, session)
+    await group.tick(2)
+
+    expect(await first).toMatchObject({ isReplay: false, responses: [1] })
+    expect(await again).toMatchObject({ isReplay: true, responses: [1] })
+    expect(versions(group.leader)).toEqual({ key: 1 })
+  })
+
+  test('of a session that nobody could have is refused at once', async () => {
+    const group = await ledGroup(1)
+    const txn = { compare: [], success: [] }
+
+    await expect(group.leader.replica.propose(txn, { client: '', seq: 1 })).rejects.toThrow(
+      TxnInvalid,
+    )
+    await expect(group.leader.replica.propose(txn, { client: 'a', seq: -1 })).rejects.toThrow(
+      TxnInvalid,
+    )
+  })
+
   test('is sent again when its answer is lost, and applied once', async () => {
     const group = await ledGroup(3)
     const { follower } = group

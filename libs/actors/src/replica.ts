@@ -19,6 +19,7 @@ import {
   checkTxn,
   encodeCommand,
   type ApplyResult,
+  type SessionRef,
   type StoreMachine,
   type Txn,
 } from '@conclave/store'
@@ -80,6 +81,8 @@ interface Session {
 
 interface Waiter {
   readonly txn: Txn
+  /** The caller's own number for it, which it may repeat. */
+  readonly given: SessionRef | undefined
   readonly deadline: number
   readonly resolve: (result: ApplyResult) => void
   readonly reject: (error: Error) => void
@@ -87,6 +90,8 @@ interface Waiter {
 
 interface Proposal {
   readonly session: Session
+  /** A session of the caller's is not ours to use again. */
+  readonly isGiven: boolean
   readonly data: Uint8Array
   readonly deadline: number
   /** Tick at which it was last handed to Raft; undefined while Raft would not take it. */
@@ -290,15 +295,16 @@ export class Replica {
   /**
    * Puts a transaction into the log and answers with what it did once it was applied here.
    *
+   * @param given makes a repetition by the caller safe; its client has one command under way at a time
    * @throws TxnInvalid when every replica would refuse it
    * @throws Unavailable when nobody could be found to take it, so nothing happened
    * @throws OutcomeUnknown when it was sent but no answer came in time
    */
-  propose(txn: Txn): Promise<ApplyResult> {
+  propose(txn: Txn, given?: SessionRef): Promise<ApplyResult> {
     return new Promise((resolve, reject) => {
-      checkTxn(txn, this.#store.limits)
+      checkTxn(txn, this.#store.limits, given)
       const deadline = this.#ticks + this.#limits.deadlineTicks
-      this.#waiters.push({ txn, deadline, resolve, reject })
+      this.#waiters.push({ txn, given, deadline, resolve, reject })
       this.#startProposals()
       this.#options.wake()
     })
@@ -442,9 +448,14 @@ export class Replica {
     while (this.#proposals.size < this.#limits.proposalsMax) {
       const waiter = this.#waiters.shift()
       if (waiter === undefined) return
-      const { txn, deadline, resolve, reject } = waiter
-      const session = this.#freeSessions.pop() ?? this.#newSession()
-      session.sequence++
+      const { txn, given, deadline, resolve, reject } = waiter
+      const isGiven = given !== undefined
+      const session = isGiven ? { client: given.client, sequence: given.seq } : this.#nextSession()
+      const key = proposalKey(session.client, session.sequence)
+      if (this.#proposals.has(key)) {
+        reject(new OutcomeUnknown('the same command is under way already; ask again later'))
+        continue
+      }
       const data = encodeCommand(
         {
           ...txn,
@@ -454,14 +465,19 @@ export class Replica {
         this.#store.limits,
       )
       const sent = { sentAt: undefined, wasEverSent: false }
-      const proposal: Proposal = { session, data, deadline, ...sent, resolve, reject }
-      this.#proposals.set(proposalKey(session.client, session.sequence), proposal)
+      const proposal: Proposal = { session, isGiven, data, deadline, ...sent, resolve, reject }
+      this.#proposals.set(key, proposal)
       this.#send(proposal)
     }
   }
 
-  #newSession(): Session {
-    return { client: `${this.#options.boot}/${this.#sessionCount++}`, sequence: 0 }
+  #nextSession(): Session {
+    const session = this.#freeSessions.pop() ?? {
+      client: `${this.#options.boot}/${this.#sessionCount++}`,
+      sequence: 0,
+    }
+    session.sequence++
+    return session
   }
 
   #send(proposal: Proposal): void {
@@ -613,7 +629,7 @@ export class Replica {
     const proposal = this.#proposals.get(key)
     if (proposal === undefined) return
     this.#proposals.delete(key)
-    this.#freeSessions.push(proposal.session)
+    if (!proposal.isGiven) this.#freeSessions.push(proposal.session)
     proposal.resolve(result)
   }
 

@@ -48,15 +48,17 @@ export class MachineStore extends KeyWrites implements SecretStore {
     readonly proposer: Proposer
     /** Draws the ids of leases. */
     readonly random: Random
+    /** As often as somebody looks whether a lease is over. */
+    readonly leaseTtlMsMin: number
   }) {
     super()
-    const { engine, machine, proposer, random } = options
+    const { engine, machine, proposer, random, leaseTtlMsMin } = options
     const { keySizeBytesMax, valueSizeBytesMax, txnOpsMax, txnSizeBytesMax } = machine.limits
     this.traits = {
       engine,
       limits: { keySizeBytesMax, valueSizeBytesMax, txnOpsMax, txnSizeBytesMax },
       revisions: 'own',
-      leaseTtlMsMin: 1,
+      leaseTtlMsMin,
     }
     this.#machine = machine
     this.#proposer = proposer
@@ -107,6 +109,8 @@ export class MachineStore extends KeyWrites implements SecretStore {
   }
 
   async grantLease(ttlMs: number): Promise<number> {
+    const { leaseTtlMsMin } = this.traits
+    if (ttlMs < leaseTtlMsMin) throw new TxnInvalid(`a lease has at least ${leaseTtlMsMin} ms here`)
     // 48 bits: with a million leases the chance that two meet is one in 500, and then it is refused.
     const lease = 1 + this.#random.below(2 ** 48 - 1)
     await this.#propose({ compare: [], success: [{ do: 'lease-grant', lease, ttlMs }] })

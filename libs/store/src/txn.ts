@@ -85,9 +85,13 @@ export const defaultStoreLimits: StoreLimits = {
 /** Times and spans stay below this, so that their sums are safe integers: year 4200 or so. */
 const timeMsMax = 2 ** 46
 
-/** @throws TxnInvalid when every replica would refuse it */
-export function checkTxn(txn: Txn, limits: StoreLimits = defaultStoreLimits): void {
-  const fault = txnFault(txn, limits)
+/** @throws TxnInvalid when every replica would refuse it, under this session if there is one */
+export function checkTxn(
+  txn: Txn,
+  limits: StoreLimits = defaultStoreLimits,
+  session?: SessionRef,
+): void {
+  const fault = commandFault({ ...txn, ...(session && { session }), nowMs: 0 }, limits)
   if (fault !== undefined) throw new TxnInvalid(fault)
 }
 
@@ -98,6 +102,7 @@ export function commandFault(command: Command, limits: StoreLimits): string | un
   if (session !== undefined) {
     const fault = nameFault(session.client, 'a client', clientSizeBytesMax)
     if (fault !== undefined) return fault
+    if (!Number.isSafeInteger(session.seq) || session.seq < 0) return 'a client counts from 0 on'
   }
   return txnFault(command, limits)
 }

@@ -31,6 +31,7 @@ export class MemoryStore {
       machine: this.machine,
       proposer: this.#proposer,
       random: this.#random,
+      leaseTtlMsMin: 1,
     })
   }
 
