@@ -10,7 +10,7 @@ import {
   TxnInvalid,
   Unavailable,
 } from '../errors.ts'
-import type { KeyOp, KeyTxn, SecretStore, WatchOptions } from '../secret-store.ts'
+import type { KeyOp, KeyTxn, SecretStore, WatchOptions, WriteOptions } from '../secret-store.ts'
 import type { Compare } from '../txn.ts'
 import type { KeyValue, WatchBatch, WatchEvent } from '../view.ts'
 import { anyKeyTxn } from './arbitrary-command.ts'
@@ -37,6 +37,12 @@ const claim = (key: string, is: '=' | '!=' | '<' | '>', operand: number): Compar
   is,
   operand,
 })
+
+const session = (seq: number): WriteOptions => ({ session: { client: 'ada', seq } })
+
+/** The first thing that a watch says. */
+const firstOf = (batches: AsyncIterable<WatchBatch>): Promise<IteratorResult<WatchBatch>> =>
+  batches[Symbol.asyncIterator]().next()
 
 /** Batches of a watch, until there are as many; the watch is then ended. */
 async function take(
@@ -340,8 +346,6 @@ export function secretStoreContract(
   })
 
   describe(`${engine}: repetitions`, () => {
-    const session = (seq: number) => ({ session: { client: 'ada', seq } })
-
     test('SS9: are applied once, and answered as the first time, by whichever member', async () => {
       const { store, another } = await make()
       const other = await another()
@@ -511,19 +515,16 @@ export function secretStoreContract(
       const { store, another } = await make()
       const other = await another()
       const ending = new AbortController()
-      const bySignal = store.watch('', { signal: ending.signal })[Symbol.asyncIterator]().next()
-      const byStore = other
-        .watch('', { signal: new AbortController().signal })
-        [Symbol.asyncIterator]()
-        .next()
+      const bySignal = firstOf(store.watch('', { signal: ending.signal }))
+      const byStore = firstOf(other.watch('', { signal: new AbortController().signal }))
 
       ending.abort()
       await other.close()
 
       expect(await bySignal).toMatchObject({ done: true })
       expect(await byStore).toMatchObject({ done: true })
-      const ended = store.watch('', { signal: ending.signal })[Symbol.asyncIterator]()
-      expect(await ended.next()).toMatchObject({ done: true })
+      const ended = firstOf(store.watch('', { signal: ending.signal }))
+      expect(await ended).toMatchObject({ done: true })
     })
   })
 
