@@ -1,6 +1,6 @@
 import { utf8, utf8Text } from '@conclave/kernel'
-import { decodeMessage, encodeMessage } from '@conclave/raft'
-import { TxnInvalid } from '@conclave/store'
+import { decodeMessage, encodeMessage, message, type Message } from '@conclave/raft'
+import { commandFormat, CommandNewer, encodeCommand, TxnInvalid } from '@conclave/store'
 import { describe, expect, test } from 'vitest'
 import { OutcomeUnknown, Unavailable } from './master/errors.ts'
 import { ReplicaGroup, type GroupMember } from './testing/replica-group.ts'
@@ -627,4 +627,52 @@ test('says in events what it appended, committed and applied, without what it wa
   )
   expect(JSON.stringify(events)).not.toContain('canary')
   expect(utf8Text(group.leader.store.get('canary-key')?.value ?? utf8(''))).toBe('canary-value')
+})
+
+describe('a command of a newer build', () => {
+  const newer = encodeCommand({ nowMs: 1, compare: [], success: [] })
+  newer[0] = commandFormat + 1
+  const append = (group: ReplicaGroup): Message => {
+    const { leader, follower } = group
+    const index = leader.replica.commitIndex
+    const { term } = leader.replica
+    return message({
+      type: 'MsgApp',
+      from: leader.nodeId,
+      to: follower.nodeId,
+      term,
+      logTerm: term,
+      index,
+      commit: index + 1,
+      entries: [{ type: 'EntryNormal', term, index: index + 1, data: newer }],
+    })
+  }
+
+  test('stops a member that does not know it, with the format in words', async () => {
+    const group = await ledGroup(3)
+    const { follower } = group
+    const before = follower.store.stateHash()
+
+    follower.replica.receive(append(group))
+    const apply = (): void => {
+      follower.replica.takeWork()
+      follower.replica.advance()
+    }
+
+    expect(apply).toThrow(CommandNewer)
+    expect(follower.store.stateHash()).toBe(before)
+  })
+
+  test('is not taken from a follower by a leader that does not know it', async () => {
+    const group = await ledGroup(3)
+    const { leader, follower } = group
+    const { commitIndex } = leader.replica
+
+    const entries = [{ type: 'EntryNormal', term: 0, index: 0, data: newer }] as const
+    const to = { from: follower.nodeId, to: leader.nodeId }
+    leader.replica.receive(message({ type: 'MsgProp', ...to, entries }))
+    await group.settle()
+
+    expect(leader.replica.commitIndex).toBe(commitIndex)
+  })
 })

@@ -18,6 +18,7 @@ import {
 import {
   checkTxn,
   encodeCommand,
+  isNewerCommand,
   type ApplyResult,
   type SessionRef,
   type StoreMachine,
@@ -263,6 +264,8 @@ export class Replica {
   }
 
   receive(message: Message): void {
+    // A follower of a newer build waits: once it is committed, such a command would stop this member.
+    if (message.type === 'MsgProp' && message.entries.some(isNewer)) return
     // A message from a stranger or an earlier life is Raft's to refuse; it changes nothing here.
     this.#node.step(message)
     this.#heardAt.set(message.from, this.#ticks)
@@ -677,5 +680,7 @@ const roles = {
 
 /** How long the next in line leaves to the one before to be elected. */
 const campaignStepTicks = 4
+
+const isNewer = ({ type, data }: Entry): boolean => type === 'EntryNormal' && isNewerCommand(data)
 
 const proposalKey = (client: string, sequence: number): string => `${client}#${sequence}`

@@ -1,5 +1,5 @@
 import { BytesMalformed, ByteReader, ByteWriter } from '@conclave/kernel'
-import { TxnInvalid } from './errors.ts'
+import { CommandNewer, TxnInvalid } from './errors.ts'
 import {
   commandFault,
   defaultStoreLimits,
@@ -49,10 +49,17 @@ export function encodeCommand(command: Command, limits = defaultStoreLimits): Ui
   return writer.take()
 }
 
-/** @throws BytesMalformed when `bytes` do not follow the layout */
+/** Whether these bytes say that a newer build wrote them. */
+export const isNewerCommand = (bytes: Uint8Array): boolean => (bytes[0] ?? 0) > commandFormat
+
+/**
+ * @throws BytesMalformed when `bytes` do not follow the layout
+ * @throws CommandNewer when they follow one that this build does not know
+ */
 export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new ByteReader(bytes)
   const format = reader.u8()
+  if (isNewerCommand(bytes)) throw new CommandNewer(format, commandFormat)
   if (format !== commandFormat) throw new BytesMalformed(`command format ${format} is not known`)
   const session = reader.flag() ? readSession(reader) : undefined
   const nowMs = reader.uint()

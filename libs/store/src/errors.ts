@@ -30,6 +30,20 @@ export class SnapshotMalformed extends ConclaveError {
   readonly code = 'store.snapshot-malformed'
 }
 
+/**
+ * A committed command of a format that this build does not know. Others apply it, so this member must
+ * not go on: whatever it did instead, its state would part from theirs.
+ */
+export class CommandNewer extends ConclaveError {
+  readonly code = 'store.command-newer'
+
+  constructor(format: number, known: number) {
+    super(
+      `a committed command has format ${format}, and this build knows formats up to ${known}: start a newer build of this member`,
+    )
+  }
+}
+
 /** The writer's term is over: another master leads, or did since. */
 export class EpochStale extends ConclaveError {
   readonly code = 'store.epoch-stale'

@@ -1,5 +1,6 @@
-export { commandFormat, decodeCommand, encodeCommand } from './command.ts'
+export { commandFormat, decodeCommand, encodeCommand, isNewerCommand } from './command.ts'
 export {
+  CommandNewer,
   Compacted,
   Conflict,
   EpochStale,

@@ -1,7 +1,7 @@
 import { utf8, utf8Text } from '@conclave/kernel'
 import { describe, expect, test } from 'vitest'
-import { decodeCommand, encodeCommand } from './command.ts'
-import { Compacted, RevisionAhead, SnapshotMalformed, TxnInvalid } from './errors.ts'
+import { commandFormat, decodeCommand, encodeCommand } from './command.ts'
+import { CommandNewer, Compacted, RevisionAhead, SnapshotMalformed, TxnInvalid } from './errors.ts'
 import { StoreMachine, type ApplyResult } from './store.ts'
 import {
   checkTxn,
@@ -376,12 +376,23 @@ describe('what every replica would refuse', () => {
     expect(() => checkTxn(txn)).not.toThrow('canary')
   })
 
-  test('ST7: a command of another format is malformed', () => {
+  test('ST7: a command of a format that is older than any is malformed', () => {
     const bytes = encodeCommand({ nowMs: 1, compare: [], success: [] })
-    bytes[0] = 2
+    bytes[0] = 0
 
     expect(new StoreMachine().apply(bytes)).toMatchObject({ rejection: 'malformed' })
-    expect(() => decodeCommand(bytes)).toThrow('format 2')
+    expect(() => decodeCommand(bytes)).toThrow('format 0')
+  })
+
+  test.each([commandFormat + 1, 255])('ST9: a command of format %d stops the machine', (format) => {
+    const store = new StoreMachine()
+    const bytes = encodeCommand({ nowMs: 1, compare: [], success: [put('a')] })
+    bytes[0] = format
+    const before = store.stateHash()
+
+    expect(() => store.apply(bytes)).toThrow(CommandNewer)
+    expect(() => store.apply(bytes)).toThrow(`has format ${format}`)
+    expect(store.stateHash()).toBe(before)
   })
 })
 

@@ -28,8 +28,8 @@ export interface ApplyResult extends Outcome {
 
 /**
  * The replicated machine: a multi-version key-value store in etcd's model. Replicas that apply the
- * same commands are in the same state, to the byte: it has no clock, no dice, and no command can
- * make it throw. Rules and their numbers: README.md.
+ * same commands are in the same state, to the byte: it has no clock, no dice, and no command that its
+ * build could have written can make it throw. Rules and their numbers: README.md.
  */
 export class StoreMachine implements View {
   readonly #limits: StoreLimits
@@ -59,7 +59,11 @@ export class StoreMachine implements View {
     return this.#limits
   }
 
-  /** Executes a committed command. Whatever the bytes are, every replica does and answers the same. */
+  /**
+   * Executes a committed command. Whatever the bytes are, every replica does and answers the same.
+   *
+   * @throws CommandNewer when only a newer build can, and nothing must be applied after it
+   */
   apply(bytes: Uint8Array): ApplyResult {
     let command: Command
     try {

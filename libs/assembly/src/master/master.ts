@@ -26,7 +26,7 @@ import {
   type Log,
   type PeerAddress,
 } from '@conclave/runtime'
-import { StoreMachine } from '@conclave/store'
+import { CommandNewer, StoreMachine } from '@conclave/store'
 import { loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { ReplicaDriver } from '../replica-driver.ts'
 import { FaceListener } from './face-listener.ts'
@@ -125,7 +125,7 @@ export class Master implements RunningMaster {
       journal,
       send: (to, message) => this.#send(to, message),
       onSent: () => this.#peers.flush(),
-      onFatal: (error) => this.#fail('the journal failed: this master stops', error),
+      onFatal: (error) => this.#fail(whyStopped(error), error),
     })
     this.#actor = new MasterActor({
       settings: settingsOf(parts, tickMs),
@@ -373,6 +373,12 @@ const peersOf = (masters: readonly MasterPlace[]): ReadonlyMap<NodeId, PeerAddre
         { id: masterId, host, port: ports.peers },
       ]),
   )
+
+/** What a driver gives up for: its disk, or a log that it must not follow. */
+const whyStopped = (error: unknown): string =>
+  error instanceof CommandNewer
+    ? 'the log holds a command of a newer build: this master stops'
+    : 'the journal failed: this master stops'
 
 const nextTick = (ms: number): Promise<false> =>
   new Promise((resolve) => {
