@@ -1,5 +1,5 @@
 import { utf8, utf8Text } from '@conclave/kernel'
-import { decodeMessage, encodeMessage, message, type Message } from '@conclave/raft'
+import { decodeMessage, encodeMessage, message as draftOf, type Message } from '@conclave/raft'
 import { commandFormat, CommandNewer, encodeCommand, TxnInvalid } from '@conclave/store'
 import { describe, expect, test } from 'vitest'
 import { OutcomeUnknown, Unavailable } from './master/errors.ts'
@@ -636,7 +636,7 @@ describe('a command of a newer build', () => {
     const { leader, follower } = group
     const index = leader.replica.commitIndex
     const { term } = leader.replica
-    return message({
+    return draftOf({
       type: 'MsgApp',
       from: leader.nodeId,
       to: follower.nodeId,
@@ -670,7 +670,7 @@ describe('a command of a newer build', () => {
 
     const entries = [{ type: 'EntryNormal', term: 0, index: 0, data: newer }] as const
     const to = { from: follower.nodeId, to: leader.nodeId }
-    leader.replica.receive(message({ type: 'MsgProp', ...to, entries }))
+    leader.replica.receive(draftOf({ type: 'MsgProp', ...to, entries }))
     await group.settle()
 
     expect(leader.replica.commitIndex).toBe(commitIndex)
