@@ -5,5 +5,7 @@ export { findCanaries, findCanary, type Found, type Hit } from './find-canary.ts
 export { LogLines } from './log-lines.ts'
 export { ManualClock } from './manual-clock.ts'
 export { MemberTooLarge } from './members.ts'
+export { missingServer } from './missing-server.ts'
+export { RedisServer } from './redis-server.ts'
 export { scanDirectory, type PlaceHit, type Scan } from './scan-directory.ts'
 export { SeededRandom } from './seeded-random.ts'
