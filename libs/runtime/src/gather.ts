@@ -14,6 +14,11 @@ export class Gather {
     this.#buffer = Buffer.allocUnsafeSlow(Math.min(size, firstBytes))
   }
 
+  /** How many bytes were taken so far. */
+  get length(): number {
+    return this.#length
+  }
+
   get isComplete(): boolean {
     return this.#length === this.#size
   }

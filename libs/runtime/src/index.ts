@@ -34,7 +34,7 @@ export {
   pinsAuthority,
   type JoinToken,
 } from './authority/join-token.ts'
-export { subjectOf, type Role, type Subject } from './authority/subject.ts'
+export { subjectOf, whyNot, type Role, type Subject } from './authority/subject.ts'
 export {
   AuditBroken,
   AuditLog,
@@ -62,11 +62,13 @@ export {
   type Setting,
   type Sources,
 } from './config.ts'
+export { Fifo } from './fifo.ts'
 export { MicroBatch, Ticker, type Timers } from './drive.ts'
 export { guardProcess } from './guard-process.ts'
 export { syncDirectory, writeWhole } from './whole-file.ts'
 export { BodyTooLarge, Callers, takeBodiesAsBytes } from './front-door.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
+export { Gather } from './gather.ts'
 export {
   HttpClient,
   HttpFailed,
@@ -82,6 +84,7 @@ export { createLogger, silentLog, type Log, type LogLevel, type LogOptions } fro
 export { Metrics } from './metrics.ts'
 export type { OnSettled, PeerAddress, PeerLinkLimits } from './peer-dial.ts'
 export { TcpPeerLink, type PeerLinkOptions } from './peer-link.ts'
+export type { PeerLink, PeerLinkTold } from './peer-wire.ts'
 export { SystemRandom } from './random.ts'
 export { encodeRecord, RecordIoDecoder, RecordIoMalformed, recordsOf } from './record-io.ts'
 export { encodeSse, eventsOf, SseDecoder, SseTooLarge, type SseEvent } from './sse.ts'

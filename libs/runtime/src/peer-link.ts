@@ -20,6 +20,7 @@ import {
   type Greeting,
   type PeerFrame,
 } from './peer-protocol.ts'
+import type { PeerLink, PeerLinkTold } from './peer-wire.ts'
 import { SystemRandom } from './random.ts'
 
 const usualLimits: PeerLinkLimits = {
@@ -32,19 +33,13 @@ const usualLimits: PeerLinkLimits = {
   silenceMs: 10_000,
 }
 
-export interface PeerLinkOptions {
+export interface PeerLinkOptions extends PeerLinkTold {
   readonly clusterId: string
   readonly nodeId: NodeId
   readonly identity: TlsIdentity
   readonly listen: Address
   /** By node id. This node itself may be among them. */
   readonly peers: ReadonlyMap<NodeId, PeerAddress>
-  /** `from` is proven by a certificate. The caller still compares it with what the message says. */
-  readonly onMessage: (from: NodeId, bytes: Uint8Array) => void
-  /** Messages to this peer were lost, or it cannot be connected to. Never called from within `send`. */
-  readonly onUnreachable: (nodeId: NodeId) => void
-  /** A connection that stood, to or from this peer, has ended: once for each of the two. */
-  readonly onLost?: (nodeId: NodeId) => void
   readonly log?: Log
   readonly random?: Random
   readonly limits?: Partial<PeerLinkLimits>
@@ -55,7 +50,7 @@ export interface PeerLinkOptions {
  * dials each other one and sends on that connection alone, so who accepted a connection never has to
  * be agreed upon. Messages may be lost or reordered, but never forged, merged or torn.
  */
-export class TcpPeerLink {
+export class TcpPeerLink implements PeerLink {
   readonly #self: Greeting
   readonly #options: PeerLinkOptions
   readonly #limits: PeerLinkLimits
