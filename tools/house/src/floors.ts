@@ -27,7 +27,15 @@ export const floors: Readonly<Record<Layer, Floor>> = {
     // `assembly` wires a master, an agent and a scheduler together, so it imports every other edge.
     standsOn: ['edge', 'actor', 'core', 'words', 'ground'],
     isPure: false,
-    rooms: ['journal', 'runtime', 'assembly', 'faces-mesos', 'faces-dcos', 'faces-conclave'],
+    rooms: [
+      'journal',
+      'runtime',
+      'peer-redis',
+      'assembly',
+      'faces-mesos',
+      'faces-dcos',
+      'faces-conclave',
+    ],
   },
   lab: {
     standsOn: ['edge', 'actor', 'core', 'words', 'ground', 'kit'],

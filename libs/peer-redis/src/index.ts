@@ -1,0 +1,9 @@
+export {
+  certificateCredentials,
+  sharedKeyCredentials,
+  SharedKeyTooShort,
+  type Credentials,
+  type Proof,
+} from './credentials.ts'
+export { parseRedisAddress, RedisAddressInvalid, type RedisAddress } from './redis-address.ts'
+export { RedisPeerLink, type RedisPeerLinkOptions } from './redis-peer-link.ts'
