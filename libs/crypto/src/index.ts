@@ -10,6 +10,18 @@ export {
   type EnvelopePlace,
 } from './envelope.ts'
 export { equalSecrets, fingerprint, FingerprintKey } from './fingerprint.ts'
+export {
+  authorityDigest,
+  authorityFingerprint,
+  createJoinSecret,
+  createJoinToken,
+  formatJoinToken,
+  isSameJoinToken,
+  JoinTokenInvalid,
+  parseJoinToken,
+  pinsAuthority,
+  type JoinToken,
+} from './join-token.ts'
 export { deriveKek, Kek, unwrapKey, unwrapKeyring, wrapKey, wrapKeyring } from './kek.ts'
 export { Keyring, type Dek } from './keyring.ts'
 export { hashPassword, passwordCost, verifyPassword, type PasswordCost } from './password.ts'

@@ -24,16 +24,6 @@ export {
   writeTlsIdentity,
   type TlsIdentity,
 } from './authority/identity.ts'
-export {
-  authorityDigest,
-  createJoinToken,
-  formatJoinToken,
-  isSameJoinToken,
-  JoinTokenInvalid,
-  parseJoinToken,
-  pinsAuthority,
-  type JoinToken,
-} from './authority/join-token.ts'
 export { subjectOf, whyNot, type Role, type Subject } from './authority/subject.ts'
 export {
   AuditBroken,

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 
 import { Redacted, utf8, utf8Text } from '@conclave/kernel'
 import { SeededRandom } from '@conclave/testkit'
@@ -23,13 +22,13 @@ interface Vector {
 }
 
 const vector = JSON.parse(
-  readFileSync(join(import.meta.dirname, 'vectors/join-token.json'), 'utf8'),
+  readFileSync(new URL('../vectors/join-token.json', import.meta.url), 'utf8'),
 ) as Vector
 
 const tokenOf = (text: string): Redacted<Uint8Array> => new Redacted(utf8(text))
 
 describe('a join token', () => {
-  test('RT3: pins the authority by the digest that Docker computes', () => {
+  test('CR13: pins the authority by the digest that Docker computes', () => {
     expect(authorityDigest(vector.rootCaPem)).toBe(vector.digestBase36)
     expect(pinsAuthority(parseJoinToken(tokenOf(vector.workerToken)), vector.rootCaPem)).toBe(true)
     expect(
@@ -38,7 +37,7 @@ describe('a join token', () => {
   })
 
   test.each([vector.workerToken, vector.managerToken])(
-    'RT3: survives parsing and formatting: %#',
+    'CR13: survives parsing and formatting: %#',
     (text) => {
       const { secret } = parseJoinToken(tokenOf(text))
 
@@ -46,7 +45,7 @@ describe('a join token', () => {
     },
   )
 
-  test('RT3: is the same only as itself', () => {
+  test('CR13: is the same only as itself', () => {
     const random = new SeededRandom(7)
     const worker = createJoinToken(vector.rootCaPem, random)
     const manager = createJoinToken(vector.rootCaPem, random)
@@ -67,7 +66,7 @@ describe('a join token', () => {
     // One more than 32 and 16 bytes can hold.
     `SWMTKN-1-${'z'.repeat(50)}-${'0'.repeat(25)}`,
     `SWMTKN-1-${'0'.repeat(50)}-${'z'.repeat(25)}`,
-  ])('RT3: is refused in one way, whatever is wrong: %#', (text) => {
+  ])('CR13: is refused in one way, whatever is wrong: %#', (text) => {
     expect(() => parseJoinToken(tokenOf(text))).toThrow(JoinTokenInvalid)
     expect(() => parseJoinToken(tokenOf(text))).toThrow(/^invalid join token$/)
   })

@@ -1,19 +1,30 @@
 import { hash } from 'node:crypto'
 
-import { equalSecrets } from '@conclave/crypto'
-import { ConclaveError, Redacted, utf8, utf8Text, wipe } from '@conclave/kernel'
-import type { Random, RedactedBytes } from '@conclave/kernel'
+import {
+  ConclaveError,
+  hasBytesAt,
+  Redacted,
+  utf8,
+  utf8Text,
+  wipe,
+  type Random,
+  type RedactedBytes,
+} from '@conclave/kernel'
+import { equalSecrets } from './fingerprint.ts'
 
 /*
  * `SWMTKN-1-<digest>-<secret>`: the digest pins the authority on first contact, the secret decides
- * what its bearer may become. Source: reference docker-swarm.md B6.
+ * what its bearer may become. Source: reference docker-swarm.md B6. Bytes on both sides, as with unlock keys.
  */
 
 const digestBytes = 32
 const digestDigits = 50
 const secretBytes = 16
 const secretDigits = 25
-const shape = /^SWMTKN-1-([0-9a-z]{50})-([0-9a-z]{25})$/
+const prefix = utf8('SWMTKN-1-')
+const secretAt = prefix.length + digestDigits + 1
+const tokenSizeBytes = secretAt + secretDigits
+const dash = 0x2d
 
 /** Not a join token, or not one of this cluster: which of the two is never said. */
 export class JoinTokenInvalid extends ConclaveError {
@@ -43,9 +54,17 @@ export function formatJoinToken(authorityPem: string, secret: RedactedBytes): Re
   return new Redacted(text)
 }
 
+/** SHA-256 of the same text as people compare it: `sha256:` and 64 hex digits. */
+export const authorityFingerprint = (authorityPem: string): string =>
+  `sha256:${hash('sha256', authorityPem)}`
+
+/** What a token is made of beside the digest: 16 fresh bytes. */
+export const createJoinSecret = (random: Random): RedactedBytes =>
+  new Redacted(random.bytes(secretBytes))
+
 /** A token with a fresh secret. */
 export function createJoinToken(authorityPem: string, random: Random): RedactedBytes {
-  const secret = new Redacted(random.bytes(secretBytes))
+  const secret = createJoinSecret(random)
   try {
     return formatJoinToken(authorityPem, secret)
   } finally {
@@ -56,14 +75,17 @@ export function createJoinToken(authorityPem: string, random: Random): RedactedB
 /** @throws JoinTokenInvalid when `token` does not have the shape of one */
 export function parseJoinToken(token: RedactedBytes): JoinToken {
   const bytes = token.reveal()
-  const parts = bytes.length === 85 ? shape.exec(Buffer.from(bytes).toString('latin1')) : null
-  const [, digest = '', secret = ''] = parts ?? []
-  if (parts === null || fromBase36(utf8(digest), digestBytes) === undefined) {
-    throw new JoinTokenInvalid()
+  const hasShape =
+    bytes.length === tokenSizeBytes && hasBytesAt(bytes, 0, prefix) && bytes[secretAt - 1] === dash
+  if (!hasShape) throw new JoinTokenInvalid()
+  const digits = bytes.subarray(prefix.length, secretAt - 1)
+  const digest = fromBase36(digits, digestBytes)
+  const secret = fromBase36(bytes.subarray(secretAt), secretBytes)
+  if (digest !== undefined && secret !== undefined) {
+    return { authorityDigest: utf8Text(digits), secret: new Redacted(secret) }
   }
-  const opened = fromBase36(utf8(secret), secretBytes)
-  if (opened === undefined) throw new JoinTokenInvalid()
-  return { authorityDigest: digest, secret: new Redacted(opened) }
+  if (secret !== undefined) wipe(secret)
+  throw new JoinTokenInvalid()
 }
 
 /** Whether `authorityPem`, fetched without any proof, is the authority that the token pins. */
@@ -90,17 +112,26 @@ function toBase36(bytes: Uint8Array, width: number): Uint8Array {
   return digits.map((digit) => (digit < 10 ? 0x30 + digit : 0x61 - 10 + digit))
 }
 
-/** The reverse; `undefined` when the number does not fit into `size` bytes. */
-function fromBase36(text: Uint8Array, size: number): Uint8Array | undefined {
+/** The reverse; `undefined` for what is no digit, and when the number does not fit into `size` bytes. */
+function fromBase36(digits: Uint8Array, size: number): Uint8Array | undefined {
   const bytes = new Uint8Array(size)
-  for (const letter of text) {
-    let carry = letter < 0x61 ? letter - 0x30 : letter - 0x61 + 10
+  for (const digit of digits) {
+    let carry = digitOf(digit)
     for (let at = size - 1; at >= 0; at--) {
       carry += (bytes[at] ?? 0) * 36
       bytes[at] = carry % 256
       carry = Math.floor(carry / 256)
     }
-    if (carry > 0) return undefined
+    if (carry > 0) {
+      wipe(bytes)
+      return undefined
+    }
   }
   return bytes
+}
+
+/** What is no digit counts for more than any number of ours could hold. */
+function digitOf(letter: number): number {
+  if (letter >= 0x30 && letter <= 0x39) return letter - 0x30
+  return letter >= 0x61 && letter <= 0x7a ? letter - 0x61 + 10 : Number.POSITIVE_INFINITY
 }
