@@ -7,6 +7,27 @@ export {
   type OfferSeen,
   type StatusSeen,
 } from './framework/framework-actor.ts'
+export type { AuthorityApi, AuthorityStatus, HolderView } from './master/authority/authority-api.ts'
+export type { FirstAuthority } from './master/authority/authority-founding.ts'
+export { MemberRole } from './master/authority/authority-records.ts'
+export type { Trust } from './master/authority/authority-state.ts'
+export {
+  kekContext,
+  type Enrolled,
+  type EnrolmentApi,
+  type EnrolRequest,
+  type Issued,
+  type MasterSeen,
+  type Shown,
+} from './master/authority/enrolment-api.ts'
+export {
+  AuthorityMissing,
+  AuthorityRotating,
+  MemberRefused,
+  MemberUnknown,
+  ValidityInvalid,
+} from './master/authority/errors.ts'
+export type { Reservation, Reservations } from './master/authority/reservations.ts'
 export type { AgentChannel } from './master/agent-channel.ts'
 export { principalOf } from './master/credentials.ts'
 export {
@@ -35,7 +56,15 @@ export type { FirstIdentities } from './master/founding.ts'
 export { MasterActor, type MasterActorOptions } from './master/master-actor.ts'
 export type * from './master/master-api.ts'
 export { agentsListener, type MasterSettings } from './master/settings.ts'
-export type { AuditSink, Journal, Recovered, TokenKeys } from './ports.ts'
+export type {
+  AuditSink,
+  Certificates,
+  CertificateWanted,
+  Journal,
+  Recovered,
+  RootAuthority,
+  TokenKeys,
+} from './ports.ts'
 export { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
 export { Replica, type MemberProgress, type ReplicaOptions, type ReplicaWork } from './replica.ts'
 export type { MemberChange } from './config-changes.ts'

@@ -28,3 +28,33 @@ export interface TokenKeys {
   /** A fresh RSA private key as PKCS #8 PEM bytes. */
   generate(): Promise<RedactedBytes>
 }
+
+/** A root of the cluster: its certificate, and the key that signs under it as PKCS #8 PEM bytes. */
+export interface RootAuthority {
+  readonly clusterId: string
+  readonly certificatePem: string
+  readonly privateKey: RedactedBytes
+}
+
+/** Who a certificate is for. `hosts`: names and addresses beside localhost. */
+export interface CertificateWanted {
+  readonly id: string
+  readonly role: 'master' | 'agent'
+  readonly hosts: readonly string[]
+  readonly validityMs: number
+}
+
+/** X.509, which needs more than bytes: signatures, serial numbers, dates and DER. */
+export interface Certificates {
+  /** A fresh root, whose key is the caller's to wipe. */
+  createRoot(clusterId: string): Promise<RootAuthority>
+  /** The key of the root `nextPem`, certified by `root`. */
+  crossSign(root: RootAuthority, nextPem: string): Promise<string>
+  /**
+   * A certificate for the key of a PKCS #10 request; nothing else of the request counts.
+   * @throws CertificateRefused of runtime
+   */
+  sign(root: RootAuthority, requestPem: string, wanted: CertificateWanted): Promise<string>
+  /** When a certificate ends. */
+  untilMs(certificatePem: string): number
+}

@@ -52,6 +52,28 @@ export const eventFields = {
   }),
   'keyring.created': z.object({ dekId: count }),
 
+  'authority.founded': z.object({ root: id }),
+  'authority.rotation-begun': z.object({ from: id, to: id }),
+  'authority.rotation-ended': z.object({ root: id }),
+  'join-token.rotated': z.object({ role: id }),
+  'certificate.issued': z.object({
+    memberId: id,
+    role: id,
+    why: z.enum(['enrolment', 'renewal']),
+    issuer: id,
+    untilMs: count,
+  }),
+  'certificate.refused': z.object({ memberId: id.optional(), role: id.optional(), why: id }),
+  'certificate.renewed': z.object({ memberId: id, untilMs: count }),
+  'certificate.renewal-failed': z.object({
+    memberId: id,
+    why: id,
+    attempts: count,
+    untilMs: count,
+  }),
+  'member.forgotten': z.object({ memberId: id, role: id }),
+  'kek.handed-out': z.object({ masterId: id }),
+
   'grant.issued': z.object({ ...task, agentId: id, path: id, version: count.nullable() }),
   'grant.revoked': z.object({ ...task, agentId: id, path: id }),
 

@@ -1,4 +1,4 @@
-import type { ClusterEffect, RecordReader } from '@conclave/cluster'
+import { agentsIn, type ClusterEffect, type RecordReader } from '@conclave/cluster'
 import { uuid, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
 import {
   secretResource,
@@ -12,11 +12,16 @@ import {
 import { none } from '@conclave/raft'
 import type { Compare, StoreMachine } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
-import type { AuditSink, TokenKeys } from '../ports.ts'
+import type { AuditSink, Certificates, TokenKeys } from '../ports.ts'
 import type { Replica } from '../replica.ts'
 import { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
 import { AgentChannels, reportedEvent } from './agent-channels.ts'
+import type { AuthorityApi } from './authority/authority-api.ts'
+import { AuthorityDesk } from './authority/authority-desk.ts'
+import type { Trust } from './authority/authority-state.ts'
+import type { EnrolmentApi } from './authority/enrolment-api.ts'
+import { CountedReservations } from './authority/reservations.ts'
 import { ClusterKeys } from './cluster-keys.ts'
 import { found } from './founding.ts'
 import { FrameworkService } from './framework-service.ts'
@@ -43,6 +48,9 @@ export interface MasterActorOptions {
   readonly random: Random
   readonly audit: AuditSink
   readonly tokenKeys: TokenKeys
+  readonly certificates: Certificates
+  /** What members must trust has changed, and first when it is known at all. */
+  readonly onTrust?: (trust: Trust) => void
   /** Something failed that nobody asked for and that will be tried again. */
   readonly onProblem?: (what: string, error: unknown) => void
 }
@@ -71,11 +79,15 @@ export class MasterActor implements MasterApi {
   readonly tasks: TaskService
   readonly frameworks: FrameworkService
   readonly events: EventApi
+  readonly authority: AuthorityApi
+  /** For who is, or wants to be, a member: no face has it. */
+  readonly enrolment: EnrolmentApi
 
   readonly #options: MasterActorOptions
   readonly #replicated: Replicated
   readonly #access: Access
   readonly #members: Members
+  readonly #desk: AuthorityDesk
   readonly #resolver: ResolveService
   readonly #sessions: TaskSessions
   readonly #channels = new AgentChannels()
@@ -148,6 +160,28 @@ export class MasterActor implements MasterApi {
       submitterOf: (taskId) => this.runs.submitterOf(taskId),
     })
     this.frameworks = new FrameworkService({ access, term, seal, runs: this.runs })
+    this.#desk = new AuthorityDesk({
+      clusterId,
+      kek: () => settings.kek,
+      keys,
+      firstAuthority: settings.firstAuthority,
+      replicated: this.#replicated,
+      access,
+      certificates: options.certificates,
+      reservations: new CountedReservations(this.#replicated, () =>
+        this.#members.places().map(({ nodeId }) => nodeId),
+      ),
+      masters: () => this.#members.places(),
+      agents: () => agentsIn(reader).map(({ certificateName }) => certificateName),
+      audit,
+      clock,
+      random,
+      emit,
+      onTrust: (trust) => options.onTrust?.(trust),
+      onProblem: (what, error) => options.onProblem?.(what, error),
+    })
+    this.authority = this.#desk.operators
+    this.enrolment = this.#desk.enrolment
     this.events = { follow: (caller, after, signal) => this.#follow(caller, after, signal) }
 
     store.onBatch((batch) => {
@@ -166,6 +200,7 @@ export class MasterActor implements MasterApi {
     this.#sessions.tick()
     this.runs.tick()
     this.#endForbidden()
+    this.#desk.look()
     this.#ticks++
     const isLeading = replica.role === 'leader'
     // A term that ended without another master's doing, as when a commit found no quorum in time.
@@ -180,11 +215,13 @@ export class MasterActor implements MasterApi {
     if (this.#ticks % settings.ticksPerSecond === 0) {
       this.#term?.step({ kind: 'tick' })
       void this.#compact()
+      void this.#desk.lead()
     }
   }
 
   #eachSecond(): void {
     this.identity.tick()
+    this.#desk.tick()
     this.#access.endExpired()
     this.#sessions.endForbidden()
     this.frameworks.endForbidden()
@@ -250,6 +287,7 @@ export class MasterActor implements MasterApi {
   stop(): void {
     this.#isStopped = true
     this.identity.stop()
+    this.#desk.stop()
     this.#replicated.stop()
     this.#endTerm()
     this.#options.replica.close()
@@ -351,6 +389,7 @@ export class MasterActor implements MasterApi {
     const options = { clusterId, masterId, kek, identities, tokenKeys, clock, random, replicated }
     const dekId = await found({ ...options, claim })
     if (dekId !== undefined) events.append({ type: 'keyring.created', dekId })
+    await this.#desk.found(claim)
   }
 
   #ready(): void {

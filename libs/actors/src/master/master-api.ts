@@ -9,6 +9,7 @@ import type {
   SecretMetadata,
 } from '@conclave/model'
 import type { RedactedBytes } from '@conclave/kernel'
+import type { AuthorityApi } from './authority/authority-api.ts'
 
 /*
  * What a master offers to its faces. A face translates its dialect into these calls and back and
@@ -269,5 +270,6 @@ export interface MasterApi {
   readonly tasks: TaskApi
   readonly frameworks: FrameworkApi
   readonly events: EventApi
+  readonly authority: AuthorityApi
   agents(caller: Caller): Promise<readonly AgentView[]>
 }

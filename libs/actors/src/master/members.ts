@@ -30,6 +30,11 @@ export class Members {
     return found && { masterId: found.masterId, listeners: found.listeners }
   }
 
+  /** The same, with the numbers that they have in the Raft group. */
+  places(): readonly MemberRecord[] {
+    return this.#known()
+  }
+
   /** This master listens there now. */
   setListeners(listeners: Readonly<Record<string, Address>>): void {
     this.#listeners = listeners

@@ -1,5 +1,6 @@
 import type { Kek } from '@conclave/crypto'
 import type { NodeId } from '@conclave/raft'
+import type { FirstAuthority } from './authority/authority-founding.ts'
 import type { FirstIdentities } from './founding.ts'
 import type { Member } from './master-api.ts'
 
@@ -16,6 +17,8 @@ export interface MasterSettings {
   readonly kek: Kek
   /** Committed by the first leader of a new cluster, and never looked at again. */
   readonly firstIdentities: FirstIdentities
+  /** Taken into the store by the first leader that has it, and never looked at again. */
+  readonly firstAuthority?: FirstAuthority | undefined
   readonly ticksPerSecond: number
   /** Of one secret's value. */
   readonly secretSizeBytesMax?: number

@@ -1,4 +1,4 @@
-import { Redacted, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
+import { Redacted, utf8, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
 import {
   asciiJson,
   coveringResources,
@@ -48,6 +48,9 @@ import type {
   TaskSession,
   TaskView,
 } from '../master/master-api.ts'
+import type { AuthorityApi, AuthorityStatus } from '../master/authority/authority-api.ts'
+import type { MemberRole } from '../master/authority/authority-records.ts'
+import { operatorResource } from '../master/resources.ts'
 import { Signal } from '../signal.ts'
 
 const standingClock: Clock = { nowMs: () => 1_700_000_000_000 }
@@ -65,6 +68,7 @@ export class FakeMaster implements MasterApi {
   readonly tasks: FakeTasks
   readonly frameworks: FakeFrameworks
   readonly events: FakeEvents
+  readonly authority: FakeAuthority
   /** What {@link agents} lists. */
   agentViews: AgentView[] = []
   #status: MasterStatus
@@ -91,6 +95,7 @@ export class FakeMaster implements MasterApi {
     this.runs = new FakeRuns(clock, door)
     this.tasks = new FakeTasks(door)
     this.frameworks = new FakeFrameworks(door)
+    this.authority = new FakeAuthority(this.identity, door)
   }
 
   status(): MasterStatus {
@@ -628,6 +633,67 @@ class FakeFrameworks implements FrameworkApi {
     this.#enter()
     if (type !== 'GET_HEALTH') return { status: 501, body: '501 Not Implemented.' }
     return { status: 200, json: { type, get_health: { healthy: true } } }
+  }
+}
+
+class FakeAuthority implements AuthorityApi {
+  readonly #identity: FakeIdentity
+  readonly #enter: () => void
+  /** Of each role, the token that counts: the caller wipes what it is answered, not this. */
+  readonly tokens = { master: `SWMTKN-1-${'0'.repeat(75)}`, agent: `SWMTKN-1-${'1'.repeat(75)}` }
+  /** What was asked for, oldest first. */
+  readonly asked: string[] = []
+  view: AuthorityStatus = {
+    rootPem: 'root 1\n',
+    root: 'sha256:1',
+    untilMs: 1_900_000_000_000,
+    validityMs: 7_776_000_000,
+    rotation: undefined,
+    holders: [],
+  }
+
+  constructor(identity: FakeIdentity, enter: () => void) {
+    this.#identity = identity
+    this.#enter = enter
+  }
+
+  async joinToken(caller: Caller, role: MemberRole): Promise<RedactedBytes> {
+    this.#demand(caller, `token ${role}`)
+    return new Redacted(utf8(this.tokens[role]))
+  }
+
+  async rotateJoinToken(caller: Caller, role: MemberRole): Promise<RedactedBytes> {
+    this.#demand(caller, `rotate token ${role}`)
+    this.tokens[role] = this.tokens[role].replace(/.$/, 'z')
+    return new Redacted(utf8(this.tokens[role]))
+  }
+
+  async status(caller: Caller): Promise<AuthorityStatus> {
+    this.#demand(caller, 'status')
+    return this.view
+  }
+
+  async rotate(caller: Caller): Promise<AuthorityStatus> {
+    this.#demand(caller, 'rotate')
+    return this.view
+  }
+
+  async setValidity(caller: Caller, validityMs: number): Promise<AuthorityStatus> {
+    this.#demand(caller, `validity ${validityMs}`)
+    this.view = { ...this.view, validityMs }
+    return this.view
+  }
+
+  async forget(caller: Caller, role: MemberRole, id: string): Promise<void> {
+    this.#demand(caller, `forget ${role} ${id}`)
+  }
+
+  #demand({ principal }: Caller, asked: string): void {
+    this.#enter()
+    if (!this.#identity.allowed(principal, operatorResource, 'full')) {
+      throw new AccessDenied(principal.uid, 'full', operatorResource)
+    }
+    this.asked.push(asked)
   }
 }
 

@@ -1,6 +1,7 @@
 export { FakeMaster, FakeSession } from './fake-master.ts'
 export { MemoryAgent, type AgentsPort } from './memory-agent.ts'
 export { MemoryAudit } from './memory-audit.ts'
+export { MemoryCertificates, memoryRootKeyText, memoryRootPem } from './memory-certificates.ts'
 export {
   cheapPasswordHash,
   MemoryCluster,

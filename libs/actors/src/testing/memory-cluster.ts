@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
-import { AeadKey, hashPassword, Kek } from '@conclave/crypto'
+import { AeadKey, hashPassword, Kek, wrapKey } from '@conclave/crypto'
 import { Redacted, utf8, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
 import {
   decodeMessage,
@@ -12,6 +12,7 @@ import {
 } from '@conclave/raft'
 import { StoreMachine } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
+import type { FirstAuthority } from '../master/authority/authority-founding.ts'
 import type { FirstIdentities } from '../master/founding.ts'
 import { MasterActor } from '../master/master-actor.ts'
 import type { MasterSettings } from '../master/settings.ts'
@@ -19,6 +20,7 @@ import type { Recovered, TokenKeys } from '../ports.ts'
 import type { ReplicaLimits } from '../replica-limits.ts'
 import { Replica, type ReplicaWork } from '../replica.ts'
 import { MemoryAudit } from './memory-audit.ts'
+import { MemoryCertificates, memoryRootKey, memoryRootPem } from './memory-certificates.ts'
 
 export interface MemoryClusterOptions {
   readonly masters?: number
@@ -45,6 +47,8 @@ const patientRounds = 500
 export class MemoryCluster {
   readonly clusterId = clusterId
   readonly kek: Kek
+  /** As a set-up leaves it beside each master. Without it, a cluster that lost the file. */
+  firstAuthority: FirstAuthority | undefined
   readonly #options: MemoryClusterOptions
   readonly #masters: MemoryMaster[]
   readonly #cut = new Set<NodeId>()
@@ -54,6 +58,11 @@ export class MemoryCluster {
   constructor(options: MemoryClusterOptions) {
     this.#options = options
     this.kek = Kek.of(AeadKey.draw(options.random))
+    const { random } = options
+    this.firstAuthority = {
+      certificatePem: memoryRootPem,
+      wrappedKey: wrapKey({ kek: this.kek, key: memoryRootKey(), clusterId, name: 'ca', random }),
+    }
     const nodeIds = Array.from({ length: options.masters ?? 3 }, (_, index) => index + 1)
     this.#masters = nodeIds.map((nodeId) => new MemoryMaster(this, options, nodeId, nodeIds))
   }
@@ -164,6 +173,7 @@ export class MemoryMaster {
   /** Every record and event that this master, in all its lives, has written: for leak searches. */
   readonly journal: Uint8Array[] = []
   readonly problems: unknown[] = []
+  readonly #certificates: MemoryCertificates
   readonly #cluster: MemoryCluster
   readonly #options: MemoryClusterOptions
   readonly #nodeIds: readonly NodeId[]
@@ -182,6 +192,7 @@ export class MemoryMaster {
     this.masterId = masterIdOf(nodeId)
     this.#cluster = cluster
     this.#options = options
+    this.#certificates = new MemoryCertificates(options.clock)
     this.#nodeIds = nodeIds
     this.#life = this.#begin()
   }
@@ -283,6 +294,7 @@ export class MemoryMaster {
         })),
         kek: this.#cluster.kek,
         firstIdentities: identities,
+        firstAuthority: this.#cluster.firstAuthority,
         ticksPerSecond: 1000 / tickMs,
         ...settings,
       },
@@ -293,6 +305,7 @@ export class MemoryMaster {
       random,
       audit: this.audit,
       tokenKeys: new MemoryTokenKeys(),
+      certificates: this.#certificates,
       onProblem: (_what, error) => this.problems.push(error),
     })
     return { store, events, replica, actor }

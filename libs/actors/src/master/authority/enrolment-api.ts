@@ -1,0 +1,80 @@
+import type { RedactedBytes } from '@conclave/kernel'
+import type { Address } from '../master-api.ts'
+import type { MemberRole } from './authority-records.ts'
+
+/*
+ * What a master offers to who is, or wants to be, a member: no person is behind these calls, and no
+ * token of a face. Any master answers.
+ */
+
+/** Another master, as a member must know it. */
+export interface MasterSeen {
+  readonly masterId: string
+  readonly nodeId: number
+  readonly listeners: Readonly<Record<string, Address>>
+}
+
+export interface EnrolRequest {
+  /** A join token's text. The callee wipes it. */
+  readonly token: RedactedBytes
+  /** What the bearer means to become. The token decides; another than its own is refused. */
+  readonly role: MemberRole
+  /** PKCS #10 as PEM. */
+  readonly requestPem: string
+  /** Names and addresses that a master is reached by; an agent's are not looked at. */
+  readonly hosts: readonly string[]
+  /** The address that the request came from: guesses are bounded by it. */
+  readonly source: string
+  readonly requestId: string
+}
+
+/** A certificate, with whatever must stand behind it, and the roots that its holder trusts. */
+export interface Issued {
+  readonly certificatePem: string
+  readonly authorityPem: string
+}
+
+export interface Enrolled extends Issued {
+  readonly id: string
+  readonly role: MemberRole
+  /** A master's number in the Raft group. */
+  readonly nodeId: number | undefined
+  readonly clusterId: string
+  readonly masters: readonly MasterSeen[]
+}
+
+/** Who shows a certificate, as TLS has proven it. */
+export interface Shown {
+  readonly id: string
+  readonly role: MemberRole
+  /** The certificate alone. */
+  readonly certificatePem: string
+  /** The root that issued it, among those that count; undefined when none of them did. */
+  readonly issuerPem: string | undefined
+}
+
+export interface EnrolmentApi {
+  /** The root that join tokens pin. Whoever asks has no reason to believe it yet. @throws AuthorityMissing */
+  root(): Promise<{ readonly clusterId: string; readonly rootPem: string }>
+  /**
+   * A first certificate. The role is the token's, the id the cluster's.
+   * @throws JoinTokenInvalid, MemberRefused, LoginThrottled, CertificateRefused, AuthorityMissing, Unavailable
+   */
+  enrol(request: EnrolRequest): Promise<Enrolled>
+  /** The next certificate, for the same id and role. @throws MemberRefused, CertificateRefused */
+  renew(
+    shown: Shown,
+    request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
+  ): Promise<Issued>
+  /** The member has this certificate on its disk and uses it. @throws MemberRefused */
+  confirm(shown: Shown): Promise<void>
+  /**
+   * The KEK, in a box to a one-time X25519 key, for a master that has joined.
+   * @throws MemberRefused, CryptographicFailure
+   */
+  kek(shown: Shown, publicKey: Uint8Array, requestId: string): Promise<Uint8Array>
+}
+
+/** What the box around the KEK is for: both ends say the same, or it stays shut. */
+export const kekContext = (clusterId: string, masterId: string): string =>
+  JSON.stringify(['conclave/kek', clusterId, masterId])

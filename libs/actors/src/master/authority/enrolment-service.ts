@@ -1,0 +1,296 @@
+import {
+  authorityFingerprint,
+  box,
+  isSameJoinToken,
+  JoinTokenInvalid,
+  parseJoinToken,
+  type Kek,
+} from '@conclave/crypto'
+import { Redacted, uuid, wipe, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
+import type { AuditRecord, EventDraft } from '@conclave/model'
+import type { AuditSink, Certificates, CertificateWanted } from '../../ports.ts'
+import { LoginThrottled } from '../errors.ts'
+import { FailedLogins } from '../failed-logins.ts'
+import { attemptOf, LoginThrottle } from '../login-throttle.ts'
+import { encodeRecord, Records } from '../record.ts'
+import { decideAndCommit, isStill, type Replicated } from '../replicated.ts'
+import {
+  authorityKey,
+  holderKey,
+  HolderRecord,
+  MemberRole,
+  removedKey,
+  type MemberRole as Role,
+} from './authority-records.ts'
+import { trustOf, type AuthorityState } from './authority-state.ts'
+import {
+  kekContext,
+  type Enrolled,
+  type EnrolmentApi,
+  type EnrolRequest,
+  type Issued,
+  type MasterSeen,
+  type Shown,
+} from './enrolment-api.ts'
+import { MemberRefused } from './errors.ts'
+import type { Reservations } from './reservations.ts'
+
+export interface EnrolmentServiceOptions {
+  readonly clusterId: string
+  readonly state: AuthorityState
+  readonly replicated: Replicated
+  readonly certificates: Certificates
+  readonly reservations: Reservations
+  readonly masters: () => readonly MasterSeen[]
+  readonly kek: () => Kek
+  readonly audit: AuditSink
+  readonly clock: Clock
+  readonly random: Random
+  readonly emit: (draft: EventDraft) => void
+}
+
+type Why = 'enrolment' | 'renewal'
+
+/**
+ * Gives certificates to who shows a join token, or the certificate before. Every master signs by
+ * itself with the key that all of them hold, so a lost leader keeps nobody from joining or renewing.
+ * What is issued is on record before it is handed out.
+ */
+export class EnrolmentService implements EnrolmentApi {
+  readonly #options: EnrolmentServiceOptions
+  readonly #holders: Records<HolderRecord>
+  readonly #throttle: LoginThrottle
+  readonly #failed: FailedLogins
+
+  constructor(options: EnrolmentServiceOptions) {
+    this.#options = options
+    this.#holders = new Records(options.replicated.view, HolderRecord)
+    this.#throttle = new LoginThrottle(options.clock)
+    this.#failed = new FailedLogins(options.clock)
+  }
+
+  async root(): Promise<{ readonly clusterId: string; readonly rootPem: string }> {
+    const { clusterId, state } = this.#options
+    return { clusterId, rootPem: state.record.rootPem }
+  }
+
+  async enrol(request: EnrolRequest): Promise<Enrolled> {
+    try {
+      const role = await this.#roleOf(request)
+      const { id, nodeId } = await this.#reserve(role)
+      const { clusterId, masters } = this.#options
+      const issued = await this.#issue({ id, role }, request, 'enrolment')
+      await this.#keepHolder({ id, role, ...(nodeId !== undefined && { nodeId }) })
+      return { ...issued, id, role, nodeId, clusterId, masters: masters() }
+    } finally {
+      wipe(request.token)
+    }
+  }
+
+  async renew(
+    shown: Shown,
+    request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
+  ): Promise<Issued> {
+    await this.#options.replicated.refresh()
+    await this.#demandMember(shown, request.requestId)
+    return this.#issue(shown, request, 'renewal')
+  }
+
+  async confirm({ id, role, certificatePem, issuerPem }: Shown): Promise<void> {
+    const { replicated, certificates } = this.#options
+    if (issuerPem === undefined)
+      throw new MemberRefused('this certificate is of no root that counts')
+    const issuer = authorityFingerprint(issuerPem)
+    const shown = { issuer, untilMs: certificates.untilMs(certificatePem) }
+    const key = holderKey(role, id)
+    const known = this.#holders.get(key)
+    const { shown: last } = known?.record ?? {}
+    if (last?.issuer === issuer && last.untilMs >= shown.untilMs) return
+    await decideAndCommit<void>(replicated, () => {
+      const before = this.#holders.get(key)
+      const record: HolderRecord = { ...before?.record, id, role, shown }
+      return {
+        commit: {
+          compare: [isStill(key, before), notThere(removedKey(role, id))],
+          success: [{ do: 'put', key, value: encodeRecord(record) }],
+        },
+        committed: () => undefined,
+      }
+    })
+  }
+
+  async kek(shown: Shown, publicKey: Uint8Array, requestId: string): Promise<Uint8Array> {
+    const { clusterId, replicated, random, emit } = this.#options
+    await replicated.refresh()
+    await this.#demandMember(shown, requestId)
+    if (shown.role !== 'master') {
+      await this.#audit(shown, 'read', 'keys/kek', 'denied', requestId)
+      throw new MemberRefused('the key that wraps all others is for masters alone')
+    }
+    const key = new Redacted(this.#options.kek().key.bytes())
+    try {
+      await this.#audit(shown, 'read', 'keys/kek', 'allowed', requestId)
+      emit({ type: 'kek.handed-out', masterId: shown.id })
+      return box(publicKey, key, kekContext(clusterId, shown.id), random)
+    } finally {
+      wipe(key)
+    }
+  }
+
+  /** Puts on record, when their minute is over, how many more were refused than have a record. */
+  tick(isLast = false): void {
+    const { audit, clock, random } = this.#options
+    const summaries = this.#failed.takeSummaries(isLast)
+    for (const { source, count } of summaries) {
+      const record = {
+        ...refusal(clock.nowMs(), source, uuid(random)),
+        count,
+      } satisfies AuditRecord
+      audit.append(record).catch(() => this.#failed.putBack([{ source, count }]))
+    }
+  }
+
+  /** What the token allows to become. @throws JoinTokenInvalid, MemberRefused, LoginThrottled */
+  async #roleOf({ token, source, requestId, role: wanted }: EnrolRequest): Promise<Role> {
+    const { state, replicated } = this.#options
+    const attempt = attemptOf('join', source)
+    this.#checkThrottle(attempt)
+    // Before the log is asked: what has not even the form costs nobody a round.
+    const isFormed = hasForm(token)
+    if (isFormed) await replicated.refresh()
+    const role = isFormed ? matching(token, (one) => state.joinToken(one)) : undefined
+    if (role !== undefined) {
+      this.#throttle.succeeded(attempt)
+      if (role === wanted) return role
+      throw new MemberRefused(`this is the join token of ${role}s; a ${wanted} needs its own`)
+    }
+    this.#throttle.failed(attempt)
+    await this.#recordRefusal(attempt.source, requestId)
+    throw new JoinTokenInvalid()
+  }
+
+  #checkThrottle(attempt: ReturnType<typeof attemptOf>): void {
+    try {
+      this.#throttle.check(attempt)
+    } catch (error) {
+      if (error instanceof LoginThrottled) this.#failed.count(attempt.source)
+      throw error
+    }
+  }
+
+  async #recordRefusal(source: string, requestId: string): Promise<void> {
+    const { audit, clock, emit } = this.#options
+    if (!this.#failed.isRecorded(source)) return
+    await audit.append(refusal(clock.nowMs(), source, requestId))
+    emit({ type: 'certificate.refused', why: 'invalid join token' })
+  }
+
+  async #reserve(role: Role): Promise<{ id: string; nodeId?: number }> {
+    const { reservations, random } = this.#options
+    if (role === 'agent') return { id: `agent-${uuid(random).slice(0, 13)}` }
+    const { masterId, nodeId } = await reservations.reserve()
+    return { id: masterId, nodeId }
+  }
+
+  async #issue(
+    { id, role }: { readonly id: string; readonly role: Role },
+    { requestPem, hosts, requestId }: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
+    why: Why,
+  ): Promise<Issued> {
+    const { state, certificates, emit } = this.#options
+    const { record } = state
+    const { authorityPem, chainPem, issuer } = trustOf(record)
+    const wanted: CertificateWanted = {
+      id,
+      role,
+      // Nobody has a reason to call an agent by a name, and it could choose that of a master.
+      hosts: role === 'master' ? hosts : [],
+      validityMs: record.validityMs,
+    }
+    const root = state.openIssuer()
+    try {
+      const certificatePem = await certificates.sign(root, requestPem, wanted)
+      await this.#audit({ id, role }, 'create', placeOf(role, id), 'allowed', requestId)
+      const untilMs = certificates.untilMs(certificatePem)
+      emit({ type: 'certificate.issued', memberId: id, role, why, issuer, untilMs })
+      return { certificatePem: `${certificatePem}${chainPem}`, authorityPem }
+    } finally {
+      wipe(root.privateKey)
+    }
+  }
+
+  /** The id is taken from now on. The certificate leaves only after that. */
+  async #keepHolder(holder: Pick<HolderRecord, 'id' | 'role' | 'nodeId'>): Promise<void> {
+    const { replicated, clock } = this.#options
+    const key = holderKey(holder.role, holder.id)
+    const record: HolderRecord = { ...holder, enrolledAtMs: clock.nowMs() }
+    await decideAndCommit<void>(replicated, () => ({
+      commit: {
+        compare: [notThere(key), notThere(removedKey(holder.role, holder.id))],
+        success: [{ do: 'put', key, value: encodeRecord(record) }],
+      },
+      committed: () => undefined,
+    }))
+  }
+
+  async #demandMember({ id, role, issuerPem }: Shown, requestId: string): Promise<void> {
+    const { replicated, emit } = this.#options
+    const isRemoved = replicated.view.get(removedKey(role, id)) !== undefined
+    if (!isRemoved && issuerPem !== undefined) return
+    const why = isRemoved
+      ? `${id} was removed from this cluster`
+      : 'this certificate is of no root that counts'
+    await this.#audit({ id, role }, 'create', placeOf(role, id), 'denied', requestId)
+    emit({ type: 'certificate.refused', memberId: id, role, why })
+    throw new MemberRefused(why)
+  }
+
+  #audit(
+    { id, role }: { readonly id: string; readonly role: Role },
+    action: AuditRecord['action'],
+    path: string,
+    outcome: AuditRecord['outcome'],
+    requestId: string,
+  ): Promise<void> {
+    const { audit, clock } = this.#options
+    const atMs = clock.nowMs()
+    return audit.append({ atMs, principal: `${role}/${id}`, action, path, outcome, requestId })
+  }
+}
+
+const placeOf = (role: Role, id: string): string => `authority/certificate/${role}/${id}`
+
+const notThere = (key: string) => ({ key, target: 'version', is: '=', operand: 0 }) as const
+
+const refusal = (atMs: number, source: string, requestId: string): AuditRecord => ({
+  atMs,
+  principal: 'stranger',
+  action: 'create',
+  path: 'authority/certificate',
+  outcome: 'denied',
+  requestId,
+  source,
+})
+
+function hasForm(token: RedactedBytes): boolean {
+  try {
+    wipe(parseJoinToken(token).secret)
+    return true
+  } catch (error) {
+    if (error instanceof JoinTokenInvalid) return false
+    throw error
+  }
+}
+
+/** Which role's token this is. Always compared with each, so that nobody learns by the time which it is near. */
+function matching(token: RedactedBytes, expected: (role: Role) => RedactedBytes): Role | undefined {
+  const found = MemberRole.options.filter((role) => {
+    const wanted = expected(role)
+    try {
+      return isSameJoinToken(token, wanted)
+    } finally {
+      wipe(wanted)
+    }
+  })
+  return found[0]
+}
