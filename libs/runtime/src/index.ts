@@ -10,6 +10,7 @@ export {
 export {
   createAuthority,
   createCertificateRequest,
+  crossSign,
   issueCertificate,
   renewalDueMs,
   signRequest,
@@ -18,6 +19,8 @@ export {
   type Authority,
   type CertificateFor,
 } from './authority/authority.ts'
+export { certificatesIn, rootOf } from './authority/chain.ts'
+export { X509Certificates } from './authority/x509-certificates.ts'
 export {
   loadTlsIdentity,
   TlsIdentityUnusable,
@@ -69,7 +72,7 @@ export {
 } from './http-client.ts'
 export type { JsonPipeLimits } from './json-pipe.ts'
 export { LineTooLong, linesOf } from './lines.ts'
-export { LinkListenFailed, LinkRefused } from './link-tls.ts'
+export { LinkListenFailed, LinkRefused, tlsOptions } from './link-tls.ts'
 export { createLogger, silentLog, type Log, type LogLevel, type LogOptions } from './log.ts'
 export { Metrics } from './metrics.ts'
 export type { OnSettled, PeerAddress, PeerLinkLimits } from './peer-dial.ts'

@@ -144,6 +144,38 @@ export function renewalDueMs(certificatePem: string, random: Random): number {
   return fromMs + Math.floor((untilMs - fromMs) * share)
 }
 
+/**
+ * The key and name of the root `nextPem`, certified by `authority`: who trusts only that one believes
+ * a certificate of the new root when this stands behind it. Since both bear the same name it counts as
+ * self-issued, and no limit on the length of a path forbids it (RFC 5280 §4.2.1.9).
+ */
+export async function crossSign(
+  authority: Authority,
+  nextPem: string,
+  { random = new SystemRandom() }: Pick<AuthorityPorts, 'random'> = {},
+): Promise<string> {
+  const issuer = new X509Certificate(authority.certificatePem)
+  const next = new X509Certificate(nextPem)
+  const publicKey = await next.publicKey.export(algorithm, ['verify'])
+  const certificate = await X509CertificateGenerator.create({
+    serialNumber: serialNumber(random),
+    subject: next.subjectName,
+    issuer: issuer.subjectName,
+    notBefore: next.notBefore,
+    notAfter: new Date(Math.min(next.notAfter.getTime(), issuer.notAfter.getTime())),
+    publicKey,
+    signingKey: await signingKeyOf(authority),
+    signingAlgorithm,
+    extensions: [
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await SubjectKeyIdentifierExtension.create(publicKey),
+      await AuthorityKeyIdentifierExtension.create(issuer),
+    ],
+  })
+  return certificatePem(certificate)
+}
+
 async function sign(
   authority: Authority,
   wanted: CertificateFor,
@@ -152,6 +184,7 @@ async function sign(
 ): Promise<string> {
   const { id, role, hosts = [], validityMs = 90 * dayMs } = wanted
   checkName('id', id)
+  checkHosts(hosts)
   if (!(validityMs >= hourMs)) throw new CertificateRefused('a validity of at least an hour')
   const nowMs = clock.nowMs()
   const issuer = new X509Certificate(authority.certificatePem)
@@ -241,6 +274,12 @@ function serialNumber(random: Random): string {
   const bytes = random.bytes(16)
   bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40
   return Buffer.from(bytes).toString('hex')
+}
+
+/** They come from outside: names and addresses, and not very many. */
+function checkHosts(hosts: readonly string[]): void {
+  const areFine = hosts.length <= 16 && hosts.every((host) => /^[\w.:-]{1,253}$/.test(host))
+  if (!areFine) throw new CertificateRefused('hosts: at most 16 names or addresses')
 }
 
 /** X.520 allows 64 characters; we allow those that no log, file name or URL has to escape. */

@@ -4,11 +4,14 @@ import { join } from 'node:path'
 
 import { ConclaveError, Redacted, utf8, utf8Text, wipe, type RedactedBytes } from '@conclave/kernel'
 
+import { rootOf } from './chain.ts'
 import { writeWhole } from '../whole-file.ts'
 
 /** What one process needs for mutual TLS within its cluster. `privateKey` is PKCS #8 as PEM bytes. */
 export interface TlsIdentity {
+  /** The roots that count: two while one replaces the other. */
   readonly authorityPem: string
+  /** The certificate, and behind it whatever leads to a root that others may know. */
   readonly certificatePem: string
   readonly privateKey: RedactedBytes
 }
@@ -79,7 +82,7 @@ function checkTogether({ authorityPem, certificatePem, privateKey }: TlsIdentity
   const certificate = new X509Certificate(certificatePem)
   const key = createPrivateKey(Buffer.from(privateKey.reveal()))
   if (!certificate.checkPrivateKey(key)) throw new Error('the key is not of this certificate')
-  if (!certificate.verify(new X509Certificate(authorityPem).publicKey)) {
+  if (rootOf(certificatePem, authorityPem) === undefined) {
     throw new Error('the certificate is not of this authority')
   }
 }
