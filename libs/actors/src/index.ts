@@ -23,8 +23,8 @@ export {
 export {
   AuthorityMissing,
   AuthorityRotating,
-  MemberRefused,
-  MemberUnknown,
+  HolderRefused,
+  HolderUnknown,
   ValidityInvalid,
 } from './master/authority/errors.ts'
 export type { Reservation, Reservations } from './master/authority/reservations.ts'

@@ -36,6 +36,15 @@ export {
   type ClusterPlan,
   type PreparedCluster,
 } from './cluster/prepare-cluster.ts'
+export {
+  AuthorityNotPinned,
+  enrol,
+  EnrolmentConflict,
+  type EnrolOptions,
+  type Joined,
+} from './join/enrol.ts'
+export { Enrolment, loadEnrolment } from './join/enrolment-files.ts'
+export { JoinRefused, JoinUnreachable } from './join/join-client.ts'
 export type { MasterOptions, MasterPlace } from './master/master-options.ts'
 export type { RunningMaster } from './master/master.ts'
 export { startMaster } from './master/start-master.ts'

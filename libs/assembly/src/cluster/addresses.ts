@@ -6,10 +6,11 @@ import { NoFreePort } from './errors.ts'
 
 const port = z.int().min(1).max(65_535)
 
-/** The listeners of one master: two for the cluster itself (mutual TLS), one for each face. */
+/** The listeners of one master: three for the cluster itself (TLS), one for each face. */
 export const MasterPorts = z.object({
   peers: port,
   agents: port,
+  join: port,
   conclave: port,
   dcos: port,
   mesos: port,

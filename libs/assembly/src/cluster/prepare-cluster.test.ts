@@ -217,7 +217,7 @@ describe('the addresses of a cluster', () => {
 
     expect(second).toEqual(first)
     const ports = first.flatMap(({ ports: own }) => Object.values(own))
-    expect(new Set(ports).size).toBe(15)
+    expect(new Set(ports).size).toBe(18)
   })
 
   test('PC5: are others when one of them is taken', async () => {

@@ -40,7 +40,7 @@ export interface FaceListenerOptions {
   readonly face: string
   readonly plugin: FastifyPluginAsync
   /** What the face wants of the server that carries it: its own words for what no route is asked. */
-  readonly server: Pick<FastifyServerOptions, 'frameworkErrors'>
+  readonly server: Pick<FastifyServerOptions, 'frameworkErrors' | 'serverFactory'>
   readonly host: string
   readonly port: number
   /** How long a whole request may take to arrive, 0 for ever: what goes into a container may take its time. */

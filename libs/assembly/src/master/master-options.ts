@@ -10,6 +10,8 @@ export interface MasterPlace {
   readonly ports: {
     readonly peers: number
     readonly agents: number
+    /** For who wants to join, or to renew its certificate. */
+    readonly join: number
     readonly conclave: number
     readonly dcos: number
     readonly mesos: number

@@ -4,6 +4,7 @@ import {
   type MasterActorOptions,
   Replica,
   type Address,
+  type FirstAuthority,
   type MasterApi,
   type Recovered,
 } from '@conclave/actors'
@@ -25,10 +26,13 @@ import {
   type AuditLog,
   type Log,
   type PeerAddress,
+  X509Certificates,
 } from '@conclave/runtime'
 import { CommandNewer, StoreMachine } from '@conclave/store'
 import { loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
+import { forgetFirstAuthority } from '../cluster/first-authority.ts'
 import { ReplicaDriver } from '../replica-driver.ts'
+import { JoinListener } from '../join/join-listener.ts'
 import { FaceListener } from './face-listener.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
@@ -70,6 +74,7 @@ export interface MasterParts {
   readonly random: SystemRandom
   readonly kek: Kek
   readonly firstIdentities: Awaited<ReturnType<typeof loadFirstIdentities>>
+  readonly firstAuthority: FirstAuthority | undefined
   readonly identity: Awaited<ReturnType<typeof loadMember>>['identity']
   readonly audit: AuditLog
   readonly journal: Journal
@@ -91,6 +96,7 @@ export class Master implements RunningMaster {
   readonly #ticker: Ticker
   readonly #metrics: MasterMetrics
   readonly #faces: FaceListener[] = []
+  #join: JoinListener | undefined
   readonly #failure = Promise.withResolvers<unknown>()
   #place: MasterPlace
   #ending: Promise<void> | undefined
@@ -136,6 +142,8 @@ export class Master implements RunningMaster {
       random,
       audit: parts.audit,
       tokenKeys: new SystemTokenKeys(),
+      certificates: new X509Certificates({ clock, random }),
+      onTrust: () => void this.#authorityIsKept(),
       onProblem: (what, error) => log.warn({ err: error }, what),
     })
     void parts.audit.failed.then((error) =>
@@ -185,9 +193,19 @@ export class Master implements RunningMaster {
     const mesos = await this.#listen('mesos', ports.mesos)
     const dcos = await this.#listen('dcos', ports.dcos)
     const conclave = await this.#listen('conclave', ports.conclave)
+    this.#join = await JoinListener.start({
+      clusterId: this.#parts.clusterId,
+      identity: this.#parts.identity,
+      enrolment: this.#actor.enrolment,
+      host,
+      port: ports.join,
+      log: this.#log,
+      onAnswered: this.#metrics.answered,
+    })
+    const join = this.#join.port
     this.#place = {
       ...this.#place,
-      ports: { peers: peers.port, agents: agents.port, mesos, dcos, conclave },
+      ports: { peers: peers.port, agents: agents.port, join, mesos, dcos, conclave },
     }
     this.#actor.setListeners(listenersOf(this.#place))
     const recoveredEntries = this.#parts.recovered.entries.length
@@ -220,7 +238,7 @@ export class Master implements RunningMaster {
 
   async #stop(): Promise<void> {
     await this.#handOver()
-    await Promise.all(this.#faces.map((face) => face.close()))
+    await Promise.all(this.#listeners().map((listener) => listener.close()))
     this.#events.append({ type: 'master.stopped', masterId: this.masterId })
     this.#actor.stop()
     this.#ticker.stop()
@@ -236,10 +254,21 @@ export class Master implements RunningMaster {
     this.#peers.destroy()
     this.#agents.destroy()
     const driven = this.#driver.stop()
-    await Promise.all(this.#faces.map((face) => face.destroy()))
+    await Promise.all(this.#listeners().map((listener) => listener.destroy()))
     this.#actor.stop()
     await driven
     await this.#closeFiles()
+  }
+
+  #listeners(): readonly (FaceListener | JoinListener)[] {
+    return this.#join === undefined ? this.#faces : [...this.#faces, this.#join]
+  }
+
+  /** What the set-up left is in the store now: no file needs to hold it as well. */
+  async #authorityIsKept(): Promise<void> {
+    await forgetFirstAuthority(this.#parts.options.directory).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'the wrapped key of the authority could not be removed'),
+    )
   }
 
   async #closeFiles(): Promise<void> {
@@ -332,7 +361,7 @@ const faceServers = {
 
 /** What the actor must know, in ticks and bytes. */
 function settingsOf(
-  { options, own, clusterId, kek, firstIdentities }: MasterParts,
+  { options, own, clusterId, kek, firstIdentities, firstAuthority }: MasterParts,
   tickMs: number,
 ): MasterActorOptions['settings'] {
   const { masters, secretSizeBytesMax, revisionsKept } = options
@@ -347,6 +376,7 @@ function settingsOf(
     })),
     kek,
     firstIdentities,
+    firstAuthority,
     ticksPerSecond: Math.max(1, Math.round(1000 / tickMs)),
     ...(secretSizeBytesMax !== undefined && { secretSizeBytesMax }),
     ...(revisionsKept !== undefined && { revisionsKept }),
@@ -354,9 +384,11 @@ function settingsOf(
 }
 
 function listenersOf({ host, ports }: MasterPlace): Readonly<Record<string, Address>> {
-  const { agents, conclave, dcos, mesos } = ports
+  const { peers, agents, join, conclave, dcos, mesos } = ports
   return {
+    peers: { host, port: peers },
     agents: { host, port: agents },
+    join: { host, port: join },
     conclave: { host, port: conclave },
     dcos: { host, port: dcos },
     mesos: { host, port: mesos },

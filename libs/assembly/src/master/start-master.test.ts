@@ -159,7 +159,7 @@ describe('three masters on real disks and sockets', () => {
   })
 
   test('AS3: find each other on ports that nobody had chosen', async () => {
-    const free = { peers: 0, agents: 0, conclave: 0, dcos: 0, mesos: 0 }
+    const free = { peers: 0, agents: 0, join: 0, conclave: 0, dcos: 0, mesos: 0 }
     places = places.map((place) => ({ ...place, ports: free }))
     const masters = await startAll()
     const found = masters.map(({ place }) => place)

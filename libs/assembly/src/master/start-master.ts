@@ -12,6 +12,7 @@ import {
 } from '@conclave/runtime'
 import { MemberFileUnusable, loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { loadKekAtRest } from '../cluster/kek-at-rest.ts'
+import { loadFirstAuthority } from '../cluster/first-authority.ts'
 import { FaceExposed, isLoopback } from './face-listener.ts'
 import { journalKey } from './journal-key.ts'
 import { Master, type RunningMaster } from './master.ts'
@@ -34,9 +35,10 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
     if (options.plainHttp !== true) throw new FaceExposed(own.host)
     log.warn({ host: own.host }, 'faces listen beyond this machine, in plain HTTP')
   }
-  const [kek, firstIdentities] = await Promise.all([
+  const [kek, firstIdentities, firstAuthority] = await Promise.all([
     kekOf(directory),
     loadFirstIdentities(directory),
+    loadFirstAuthority(directory, identity),
   ])
   log.warn({ file: 'kek.key' }, 'autolock is off: whoever has this directory can read every secret')
 
@@ -68,6 +70,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
       random,
       kek,
       firstIdentities,
+      firstAuthority,
       identity,
       audit,
       ...opened,

@@ -17,6 +17,6 @@ export const memberSettings = {
       .refine(
         (masters) => new Set(masters.map(({ masterId }) => masterId)).size === masters.length,
       ),
-    'a JSON list of all masters: {"masterId","nodeId","host","ports":{"peers","agents","conclave","dcos","mesos"}}',
+    'a JSON list of all masters: {"masterId","nodeId","host","ports":{"peers","agents","join","conclave","dcos","mesos"}}',
   ),
 } as const

@@ -49,7 +49,7 @@ export interface AuthorityApi {
   setValidity(caller: Caller, validityMs: number): Promise<AuthorityStatus>
   /**
    * A member that will not come back: its certificate is refused from now on, and no rotation waits for
-   * it. @throws MemberUnknown
+   * it. @throws HolderUnknown
    */
   forget(caller: Caller, role: MemberRole, id: string): Promise<void>
 }

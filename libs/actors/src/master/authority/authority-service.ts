@@ -19,7 +19,7 @@ import {
   type RemovedRecord,
 } from './authority-records.ts'
 import type { AuthorityState } from './authority-state.ts'
-import { AuthorityMissing, AuthorityRotating, MemberUnknown, ValidityInvalid } from './errors.ts'
+import { AuthorityMissing, AuthorityRotating, HolderUnknown, ValidityInvalid } from './errors.ts'
 import type { Holders } from './holders.ts'
 import type { SealedKeys } from './sealed-keys.ts'
 
@@ -115,7 +115,7 @@ export class AuthorityService implements AuthorityApi {
     await this.#demand(caller, 'delete', `authority/certificate/${role}/${id}`)
     const { holders, replicated, clock, emit } = this.#options
     await decideAndCommit<void>(replicated, () => {
-      if (!holders.isKnown(role, id)) return { refuse: async () => new MemberUnknown(id) }
+      if (!holders.isKnown(role, id)) return { refuse: async () => new HolderUnknown(id) }
       const record: RemovedRecord = { id, role, atMs: clock.nowMs() }
       return {
         commit: {

@@ -58,19 +58,19 @@ export interface EnrolmentApi {
   root(): Promise<{ readonly clusterId: string; readonly rootPem: string }>
   /**
    * A first certificate. The role is the token's, the id the cluster's.
-   * @throws JoinTokenInvalid, MemberRefused, LoginThrottled, CertificateRefused, AuthorityMissing, Unavailable
+   * @throws JoinTokenInvalid, HolderRefused, LoginThrottled, CertificateRefused, AuthorityMissing, Unavailable
    */
   enrol(request: EnrolRequest): Promise<Enrolled>
-  /** The next certificate, for the same id and role. @throws MemberRefused, CertificateRefused */
+  /** The next certificate, for the same id and role. @throws HolderRefused, CertificateRefused */
   renew(
     shown: Shown,
     request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
   ): Promise<Issued>
-  /** The member has this certificate on its disk and uses it. @throws MemberRefused */
+  /** The member has this certificate on its disk and uses it. @throws HolderRefused */
   confirm(shown: Shown): Promise<void>
   /**
    * The KEK, in a box to a one-time X25519 key, for a master that has joined.
-   * @throws MemberRefused, CryptographicFailure
+   * @throws HolderRefused, CryptographicFailure
    */
   kek(shown: Shown, publicKey: Uint8Array, requestId: string): Promise<Uint8Array>
 }

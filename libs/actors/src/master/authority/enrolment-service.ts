@@ -32,7 +32,7 @@ import {
   type MasterSeen,
   type Shown,
 } from './enrolment-api.ts'
-import { MemberRefused } from './errors.ts'
+import { HolderRefused } from './errors.ts'
 import type { Reservations } from './reservations.ts'
 
 export interface EnrolmentServiceOptions {
@@ -99,7 +99,7 @@ export class EnrolmentService implements EnrolmentApi {
   async confirm({ id, role, certificatePem, issuerPem }: Shown): Promise<void> {
     const { replicated, certificates } = this.#options
     if (issuerPem === undefined)
-      throw new MemberRefused('this certificate is of no root that counts')
+      throw new HolderRefused('this certificate is of no root that counts')
     const issuer = authorityFingerprint(issuerPem)
     const shown = { issuer, untilMs: certificates.untilMs(certificatePem) }
     const key = holderKey(role, id)
@@ -125,7 +125,7 @@ export class EnrolmentService implements EnrolmentApi {
     await this.#demandMember(shown, requestId)
     if (shown.role !== 'master') {
       await this.#audit(shown, 'read', 'keys/kek', 'denied', requestId)
-      throw new MemberRefused('the key that wraps all others is for masters alone')
+      throw new HolderRefused('the key that wraps all others is for masters alone')
     }
     const key = new Redacted(this.#options.kek().key.bytes())
     try {
@@ -150,7 +150,7 @@ export class EnrolmentService implements EnrolmentApi {
     }
   }
 
-  /** What the token allows to become. @throws JoinTokenInvalid, MemberRefused, LoginThrottled */
+  /** What the token allows to become. @throws JoinTokenInvalid, HolderRefused, LoginThrottled */
   async #roleOf({ token, source, requestId, role: wanted }: EnrolRequest): Promise<Role> {
     const { state, replicated } = this.#options
     const attempt = attemptOf('join', source)
@@ -162,7 +162,7 @@ export class EnrolmentService implements EnrolmentApi {
     if (role !== undefined) {
       this.#throttle.succeeded(attempt)
       if (role === wanted) return role
-      throw new MemberRefused(`this is the join token of ${role}s; a ${wanted} needs its own`)
+      throw new HolderRefused(`this is the join token of ${role}s; a ${wanted} needs its own`)
     }
     this.#throttle.failed(attempt)
     await this.#recordRefusal(attempt.source, requestId)
@@ -242,7 +242,7 @@ export class EnrolmentService implements EnrolmentApi {
       : 'this certificate is of no root that counts'
     await this.#audit({ id, role }, 'create', placeOf(role, id), 'denied', requestId)
     emit({ type: 'certificate.refused', memberId: id, role, why })
-    throw new MemberRefused(why)
+    throw new HolderRefused(why)
   }
 
   #audit(

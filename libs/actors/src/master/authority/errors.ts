@@ -30,8 +30,8 @@ export class ValidityInvalid extends ConclaveError {
 }
 
 /** Who comes with this certificate was removed from the cluster, or may not have what it asks for. */
-export class MemberRefused extends ConclaveError {
-  readonly code = 'member.refused'
+export class HolderRefused extends ConclaveError {
+  readonly code = 'holder.refused'
 
   constructor(why: string) {
     super(why)
@@ -39,8 +39,8 @@ export class MemberRefused extends ConclaveError {
 }
 
 /** Nobody of this name and role is known to hold a certificate. */
-export class MemberUnknown extends ConclaveError {
-  readonly code = 'member.unknown'
+export class HolderUnknown extends ConclaveError {
+  readonly code = 'holder.unknown'
 
   constructor(id: string) {
     super(`no member ${id} holds a certificate of this cluster`)

@@ -1,0 +1,232 @@
+import { X509Certificate } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { kekContext, type Address } from '@conclave/actors'
+import {
+  AeadKey,
+  createBoxKeyPair,
+  Kek,
+  openBox,
+  parseJoinToken,
+  pinsAuthority,
+} from '@conclave/crypto'
+import { ConclaveError, utf8, wipe, writeJsonString, type RedactedBytes } from '@conclave/kernel'
+import {
+  Backoff,
+  createCertificateRequest,
+  loadTlsIdentity,
+  silentLog,
+  SystemRandom,
+  writeTlsIdentity,
+  type Log,
+  type TlsIdentity,
+} from '@conclave/runtime'
+import { z } from 'zod'
+import { MasterAddress } from '../cluster/addresses.ts'
+import { saveKekAtRest } from '../cluster/kek-at-rest.ts'
+import { writePrivately } from '../private-file.ts'
+import { loadEnrolment, saveEnrolment, type Enrolment } from './enrolment-files.ts'
+import { askToJoin, JoinRefused, JoinUnreachable, type Assurance } from './join-client.ts'
+
+/** The cluster that answered is not the one that the token is of. Nothing was sent to it. */
+export class AuthorityNotPinned extends ConclaveError {
+  readonly code = 'join.authority-not-pinned'
+
+  constructor({ host, port }: Address) {
+    super(
+      `who answers at ${host}:${port} is not of the cluster that this token is of: look at the address, ` +
+        'ask for a new token (its authority may have been replaced), or somebody stands in between',
+    )
+  }
+}
+
+/** The directory is another member's. */
+export class EnrolmentConflict extends ConclaveError {
+  readonly code = 'join.conflict'
+}
+
+export interface EnrolOptions {
+  /** Where a master listens for who wants to join: its `join` port. */
+  readonly address: Address
+  /** The text of a join token, which is wiped. */
+  readonly token: RedactedBytes
+  /** Where the member will keep its things. Made if need be. */
+  readonly directory: string
+  readonly role: 'master' | 'agent'
+  /** Names and addresses that a master is reached by, beside localhost. */
+  readonly hosts?: readonly string[]
+  readonly log?: Log
+}
+
+export type Joined = Pick<Enrolment, 'id' | 'nodeId' | 'clusterId' | 'masters'>
+
+const Answer = z.object({
+  id: z.string(),
+  role: z.enum(['master', 'agent']),
+  nodeId: z.int().positive().optional(),
+  clusterId: z.string(),
+  certificate: z.string(),
+  authority: z.string(),
+  masters: z.array(MasterAddress),
+})
+
+const triesMax = 5
+
+/**
+ * Makes a member of a cluster out of a join token: its directory then holds all that it starts from.
+ * Whom it talks to must have the authority that the token pins before it hears the token. It can be
+ * done again when it was interrupted, and is done when it was.
+ *
+ * @throws JoinTokenInvalid, AuthorityNotPinned, JoinRefused, JoinUnreachable, EnrolmentConflict
+ */
+export async function enrol(options: EnrolOptions): Promise<Joined> {
+  try {
+    const enrolment = (await resumed(options)) ?? (await begun(options))
+    const identity = await loadTlsIdentity(options.directory)
+    const member = { kind: 'member', identity, clusterId: enrolment.clusterId } as const
+    if (enrolment.role === 'master') await completeMaster(options, enrolment, member)
+    await ask(options, member, '/v1/confirmation')
+    wipe(identity.privateKey)
+    const { id, nodeId, clusterId, masters } = enrolment
+    return { id, clusterId, masters, ...(nodeId !== undefined && { nodeId }) }
+  } finally {
+    wipe(options.token)
+  }
+}
+
+/** What an earlier attempt has left, if it got so far as to have a certificate. @throws EnrolmentConflict */
+async function resumed({ directory, role }: EnrolOptions): Promise<Enrolment | undefined> {
+  const enrolment = await loadEnrolment(directory)
+  const hasIdentity = await isThere(join(directory, 'identity.pem'))
+  if (enrolment === undefined && hasIdentity) {
+    throw new EnrolmentConflict(`${directory} is of a member that did not join; name another`)
+  }
+  if (enrolment !== undefined && enrolment.role !== role) {
+    throw new EnrolmentConflict(`${directory} is of a ${enrolment.role}; name another`)
+  }
+  return hasIdentity ? enrolment : undefined
+}
+
+/** From nothing to a certificate on the disk. */
+async function begun(options: EnrolOptions): Promise<Enrolment> {
+  const { address, directory, role, hosts = [], log = silentLog } = options
+  const rootPem = await pinnedRoot(options)
+  const clusterId = clusterOf(rootPem)
+  const { requestPem, privateKey } = await createCertificateRequest('joining')
+  try {
+    const body = enrolBody(options.token, { role, request: requestPem, hosts: hosts.join(',') })
+    const pinned = { kind: 'pinned', rootPem, clusterId } as const
+    const answer = Answer.safeParse(
+      await ask(options, pinned, '/v1/certificate', body).finally(() => wipe(body)),
+    ).data
+    if (answer?.clusterId !== clusterId || answer.role !== role) {
+      throw new JoinUnreachable(address, 'its answer is none')
+    }
+    const { id, nodeId, masters, certificate, authority } = answer
+    const enrolment: Enrolment = {
+      version: 1,
+      id,
+      role,
+      clusterId,
+      masters,
+      ...(nodeId !== undefined && { nodeId }),
+    }
+    // First who it is, then its certificate: whoever finds the second finds the first.
+    await saveEnrolment(directory, enrolment)
+    const identity: TlsIdentity = {
+      certificatePem: certificate,
+      authorityPem: authority,
+      privateKey,
+    }
+    await writeTlsIdentity(directory, identity)
+    log.info({ member: id, role, clusterId }, 'has joined')
+    return enrolment
+  } finally {
+    wipe(privateKey)
+  }
+}
+
+/** The authority as it is told to everybody, once its digest has proven it. @throws AuthorityNotPinned */
+async function pinnedRoot(options: EnrolOptions): Promise<string> {
+  const token = parseJoinToken(options.token)
+  wipe(token.secret)
+  const { authority } = await ask<{ authority?: unknown }>(
+    options,
+    { kind: 'none' },
+    '/v1/authority',
+  )
+  if (typeof authority === 'string' && pinsAuthority(token, authority)) return authority
+  throw new AuthorityNotPinned(options.address)
+}
+
+/** The O of the root's subject: what is pinned may be believed. */
+function clusterOf(rootPem: string): string {
+  const { O: clusterId } = new X509Certificate(rootPem).toLegacyObject().subject as { O?: unknown }
+  return typeof clusterId === 'string' ? clusterId : ''
+}
+
+/** Around the token, which is never text. For the caller to wipe. */
+function enrolBody(token: RedactedBytes, rest: Readonly<Record<string, string>>): Uint8Array {
+  const quoted = writeJsonString(token.reveal())
+  const body = Buffer.concat([utf8('{"token":'), quoted, utf8(`,${JSON.stringify(rest).slice(1)}`)])
+  wipe(quoted)
+  return body
+}
+
+/** A master needs the key that wraps all others, and a list of first users that nobody will read. */
+async function completeMaster(
+  options: EnrolOptions,
+  { id, clusterId }: Enrolment,
+  member: Assurance,
+): Promise<void> {
+  const { directory } = options
+  const file = join(directory, 'kek.key')
+  if (await isThere(file)) return
+  const nobody = utf8(`${JSON.stringify({ users: [], permissions: [] })}\n`)
+  await writePrivately(join(directory, 'first-identities.json'), nobody)
+  const pair = createBoxKeyPair(new SystemRandom())
+  const publicKey = Buffer.from(pair.publicKey).toString('base64')
+  const { box } = await ask<{ box?: unknown }>(
+    options,
+    member,
+    '/v1/kek',
+    utf8(JSON.stringify({ publicKey })),
+  )
+  const sealed = Buffer.from(typeof box === 'string' ? box : '', 'base64')
+  const key = openBox(pair, sealed, kekContext(clusterId, id))
+  try {
+    await saveKekAtRest(directory, Kek.of(AeadKey.of(key.reveal())))
+  } finally {
+    wipe(key)
+  }
+}
+
+/** Asks until there is an answer, within reason: an election takes a moment. */
+async function ask<T>(
+  { address, log = silentLog }: EnrolOptions,
+  assurance: Assurance,
+  path: string,
+  body?: Uint8Array,
+): Promise<T> {
+  const method = path === '/v1/authority' ? 'GET' : 'POST'
+  const backoff = new Backoff(new SystemRandom(), 200, 2000)
+  for (let tries = 1; ; tries++) {
+    try {
+      return await askToJoin<T>(address, assurance, { method, path, ...(body && { body }) })
+    } catch (error) {
+      const mayPass =
+        error instanceof JoinUnreachable || (error instanceof JoinRefused && error.status === 503)
+      if (!mayPass || tries === triesMax) throw error
+      log.debug({ err: error }, 'asks again to join')
+      await new Promise((resolve) => {
+        setTimeout(resolve, backoff.nextMs())
+      })
+    }
+  }
+}
+
+const isThere = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    () => false,
+  )
