@@ -1,4 +1,4 @@
-import { ConclaveError, Redacted, utf8, utf8Text, type Clock } from '@conclave/kernel'
+import { Redacted, utf8, utf8Text, type Clock } from '@conclave/kernel'
 import type { RedactedBytes } from '@conclave/kernel'
 import type { Certificates, CertificateWanted, RootAuthority } from '../ports.ts'
 
@@ -7,10 +7,6 @@ export const memoryRootPem = 'root 1\n'
 /** Looked for by leak searches: it must never be found. */
 export const memoryRootKeyText = 'canary-root-key-5b1c2f0e9d'
 export const memoryRootKey = (): RedactedBytes => new Redacted(utf8(memoryRootKeyText))
-
-class RequestUnreadable extends ConclaveError {
-  readonly code = 'certificate.refused'
-}
 
 /** Certificates that say what they are in plain words, for tests of who may have one. */
 export class MemoryCertificates implements Certificates {
@@ -39,7 +35,7 @@ export class MemoryCertificates implements Certificates {
     requestPem: string,
     { id, role, hosts, validityMs }: CertificateWanted,
   ): Promise<string> {
-    if (!requestPem.startsWith('request')) throw new RequestUnreadable('no request')
+    if (!requestPem.startsWith('request')) throw new Error('no request')
     if (!utf8Text(privateKey.reveal()).startsWith(memoryRootKeyText)) throw new Error('wrong key')
     const untilMs = this.#clock.nowMs() + validityMs
     return `${role} ${id} until ${untilMs} at ${hosts.join(',')} by ${certificatePem}`

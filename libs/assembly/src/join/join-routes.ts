@@ -64,8 +64,6 @@ export const joinRoutes =
     app.addHook('onSend', async (_request, reply) => {
       void reply.header('cache-control', 'no-store')
     })
-    const shownBy = (request: FastifyRequest): Shown =>
-      whoShows(request.raw.socket as TLSSocket, clusterId, authorityPem())
 
     app.get('/v1/authority', async () => {
       const { rootPem } = await enrolment.root()
@@ -89,7 +87,7 @@ export const joinRoutes =
     })
 
     app.post('/v1/renewal', async (request) => {
-      const shown = shownBy(request)
+      const shown = whoShows(request, clusterId, authorityPem())
       const body = bodyOf(request)
       const issued = await enrolment.renew(shown, {
         requestPem: textOf(body, 'request'),
@@ -100,12 +98,12 @@ export const joinRoutes =
     })
 
     app.post('/v1/confirmation', async (request) => {
-      await enrolment.confirm(shownBy(request))
+      await enrolment.confirm(whoShows(request, clusterId, authorityPem()))
       return { authority: authorityPem() }
     })
 
     app.post('/v1/kek', async (request) => {
-      const shown = shownBy(request)
+      const shown = whoShows(request, clusterId, authorityPem())
       const publicKey = Buffer.from(textOf(bodyOf(request), 'publicKey'), 'base64')
       const box = await enrolment.kek(shown, publicKey, request.id)
       return { box: Buffer.from(box).toString('base64') }
@@ -113,7 +111,8 @@ export const joinRoutes =
   }
 
 /** Who is at the other end, as TLS has proven it. @throws JoinRequestInvalid */
-function whoShows(socket: TLSSocket, clusterId: string, authorityPem: string): Shown {
+function whoShows({ raw }: FastifyRequest, clusterId: string, authorityPem: string): Shown {
+  const socket = raw.socket as TLSSocket
   const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined
   const subject = certificate && subjectOf(certificate.toLegacyObject())
   const role =

@@ -14,14 +14,7 @@ import { FailedLogins } from '../failed-logins.ts'
 import { attemptOf, LoginThrottle } from '../login-throttle.ts'
 import { encodeRecord, Records } from '../record.ts'
 import { decideAndCommit, isStill, type Replicated } from '../replicated.ts'
-import {
-  authorityKey,
-  holderKey,
-  HolderRecord,
-  MemberRole,
-  removedKey,
-  type MemberRole as Role,
-} from './authority-records.ts'
+import { holderKey, HolderRecord, MemberRole, removedKey } from './authority-records.ts'
 import { trustOf, type AuthorityState } from './authority-state.ts'
 import {
   kekContext,
@@ -49,6 +42,7 @@ export interface EnrolmentServiceOptions {
   readonly emit: (draft: EventDraft) => void
 }
 
+type Role = MemberRole
 type Why = 'enrolment' | 'renewal'
 
 /**

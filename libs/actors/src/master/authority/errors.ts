@@ -32,10 +32,6 @@ export class ValidityInvalid extends ConclaveError {
 /** Who comes with this certificate was removed from the cluster, or may not have what it asks for. */
 export class HolderRefused extends ConclaveError {
   readonly code = 'holder.refused'
-
-  constructor(why: string) {
-    super(why)
-  }
 }
 
 /** Nobody of this name and role is known to hold a certificate. */
