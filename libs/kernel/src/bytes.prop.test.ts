@@ -86,6 +86,16 @@ describe('KE3: binary fields', () => {
     expect(() => new ByteReader(Uint8Array.of(1)).end()).toThrow('1 bytes too many')
   })
 
+  test('are copies out of a Buffer, too, which would slice a view of itself', () => {
+    const source = Buffer.from(new ByteWriter().bytes(Uint8Array.of(1, 2, 3)).take())
+
+    const read = new ByteReader(source).bytes()
+    source.fill(9)
+
+    expect(read).toEqual(Uint8Array.of(1, 2, 3))
+    expect(read.buffer).not.toBe(source.buffer)
+  })
+
   test('are copies: what was read does not change with its source', () => {
     const source = new ByteWriter().bytes(Uint8Array.of(1, 2)).take()
     const read = new ByteReader(source).bytes()
