@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http'
+import { HttpConnections, type HttpAsked } from './http-connections.ts'
 
 export interface Load {
   /** Answered as wanted, per second. */
@@ -9,26 +9,15 @@ export interface Load {
   readonly answered: number
 }
 
-interface Call {
-  readonly method: string
-  readonly url: URL
-  readonly headers: Readonly<Record<string, string>>
-  readonly body?: Uint8Array
-}
-
 /**
- * Keeps `inFlight` requests going over as many kept connections for `seconds`, after a quarter of
- * that to warm up, and counts those with the status that was wanted.
- *
- * @throws when any answer has another status: a fast refusal is no throughput
+ * Keeps `inFlight` operations going for `seconds`, after a quarter of that to warm up. One that fails
+ * ends the measurement: a fast refusal is no throughput.
  */
-export async function load(
+export async function keepGoing(
   inFlight: number,
   seconds: number,
-  wantedStatus: number,
-  call: (n: number) => Call,
+  operation: (n: number) => Promise<unknown>,
 ): Promise<Load> {
-  const agent = new Agent({ keepAlive: true, maxSockets: inFlight, scheduling: 'fifo' })
   const latenciesMs: number[] = []
   let next = 0
   let answered = 0
@@ -38,26 +27,34 @@ export async function load(
   const worker = async (): Promise<void> => {
     while (performance.now() < until) {
       const askedAt = performance.now()
-      const status = await statusOf(agent, call(next++))
-      if (status !== wantedStatus) throw new Error(`answered ${status}, not ${wantedStatus}`)
+      await operation(next++)
       answered++
       const answeredAt = performance.now()
       if (askedAt >= countFrom && answeredAt <= until) latenciesMs.push(answeredAt - askedAt)
     }
   }
   await Promise.all(Array.from({ length: inFlight }, worker))
-  agent.destroy()
   return { perSecond: latenciesMs.length / seconds, latenciesMs, answered }
 }
 
-const statusOf = (agent: Agent, { method, url, headers, body }: Call): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const length = body === undefined ? {} : { 'content-length': String(body.length) }
-    const sent = request(url, { method, agent, headers: { ...headers, ...length } }, (answer) => {
-      answer.resume()
-      answer.once('end', () => resolve(answer.statusCode ?? 0))
-      answer.once('error', reject)
+/**
+ * The same over as many kept HTTP connections.
+ *
+ * @throws when any answer has another status
+ */
+export async function load(
+  inFlight: number,
+  seconds: number,
+  wantedStatus: number,
+  call: (n: number) => HttpAsked,
+): Promise<Load> {
+  const connections = new HttpConnections()
+  try {
+    return await keepGoing(inFlight, seconds, async (n) => {
+      const { status } = await connections.request(call(n))
+      if (status !== wantedStatus) throw new Error(`answered ${status}, not ${wantedStatus}`)
     })
-    sent.once('error', reject)
-    sent.end(body)
-  })
+  } finally {
+    connections.close()
+  }
+}

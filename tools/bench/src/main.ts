@@ -3,18 +3,23 @@ import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { containersSuite } from './containers-suite.ts'
 import { lineOf, type Report, type Result } from './result.ts'
-import { storeSuite } from './store-suite.ts'
+import { storeRows, storeSuite } from './store/store-suite.ts'
 
-const suites: Readonly<Record<string, (isBrief: boolean) => Promise<readonly Result[]>>> = {
-  store: storeSuite,
-  containers: containersSuite,
-}
+const suiteNames = ['store', 'containers'] as const
+const rows = Object.entries(storeRows).map(([name, { what }]) => `  ${name.padEnd(12)} ${what}`)
 
-const usage = `npm run bench [-- SUITE…] [--json FILE] [--brief]
+const usage = `npm run bench [-- SUITE…] [--json FILE] [--brief] [--only ROW,…] [--fsync-delay MS]
 
-Suites: ${Object.keys(suites).join(', ')} (all unless named)
-  --json FILE  write {suite, machine, results}, or a list of them, as JSON
-  --brief      small numbers, to see that everything runs; measures nothing worth quoting
+Suites: ${suiteNames.join(', ')} (all unless named)
+  --json FILE       write {suite, machine, results}, or a list of them, as JSON
+  --brief           small numbers, to see that everything runs; measures nothing worth quoting
+  --only ROW,…      of the store suite, these rows alone
+  --fsync-delay MS  of the store suite, make each sync of our journals so much longer at the store port
+
+Rows of the store suite:
+${rows.join('\n')}
+
+Example: npm run bench -- store --only puts,gets --json numbers.json
 `
 
 const { values, positionals } = parseArgs({
@@ -22,14 +27,28 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'string' },
     brief: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    'fsync-delay': { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 })
-const unknown = positionals.filter((name) => !Object.hasOwn(suites, name))
-if (values.help || unknown.length > 0) {
-  for (const name of unknown) process.stderr.write(`bench: no suite is called ${name}\n`)
+const only = values.only?.split(',').filter((name) => name !== '')
+const fsyncDelayMs = Number(values['fsync-delay'] ?? 0)
+const complaints = [
+  ...positionals
+    .filter((name) => !suiteNames.some((one) => one === name))
+    .map((name) => `no suite is called ${name}`),
+  ...(only ?? [])
+    .filter((name) => !Object.hasOwn(storeRows, name))
+    .map((name) => `the store suite has no row called ${name}`),
+  ...(fsyncDelayMs >= 0 && fsyncDelayMs <= 1000
+    ? []
+    : ['--fsync-delay is a number of milliseconds, from 0 to 1000']),
+]
+if (values.help || complaints.length > 0) {
+  for (const complaint of complaints) process.stderr.write(`bench: ${complaint}\n`)
   process.stdout.write(usage)
-  process.exit(unknown.length > 0 ? 2 : 0)
+  process.exit(complaints.length > 0 ? 2 : 0)
 }
 
 const machine = [
@@ -40,14 +59,25 @@ const machine = [
 ].join(', ')
 process.stdout.write(`${machine}\n`)
 
+const show = (line: string): void => void process.stdout.write(`  ${line}\n`)
+const onResult = (result: Result): void => show(lineOf(result))
+const measure = async (suite: string): Promise<readonly Result[]> => {
+  const isBrief = values.brief
+  if (suite === 'store') {
+    const wanted = only === undefined ? {} : { only }
+    return storeSuite({ isBrief, ...wanted, fsyncDelayMs, say: show, onResult })
+  }
+  const results = await containersSuite(isBrief)
+  for (const result of results) onResult(result)
+  return results
+}
+
 const reports: Report[] = []
-for (const suite of positionals.length > 0 ? positionals : Object.keys(suites)) {
+for (const suite of positionals.length > 0 ? positionals : suiteNames) {
   process.stdout.write(`\n${suite}\n`)
-  const results = (await suites[suite]?.(values.brief)) ?? []
-  for (const result of results) process.stdout.write(`  ${lineOf(result)}\n`)
-  reports.push({ suite, machine, results })
+  reports.push({ suite, machine, results: await measure(suite) })
 }
 if (values.json !== undefined) {
-  const [only] = reports
-  writeFileSync(values.json, `${JSON.stringify(reports.length === 1 ? only : reports, null, 2)}\n`)
+  const [first] = reports
+  writeFileSync(values.json, `${JSON.stringify(reports.length === 1 ? first : reports, null, 2)}\n`)
 }

@@ -13,4 +13,10 @@ describe('results', () => {
       /^reads +300 \/s   0\.5× bare server \(600 \/s\)$/,
     )
   })
+
+  test('print what must be known to read them', () => {
+    expect(lineOf({ name: 'reads', value: 2, unit: 's', note: 'machine not quiet' })).toMatch(
+      / 2 s   \[machine not quiet\]$/,
+    )
+  })
 })

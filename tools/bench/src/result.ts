@@ -8,6 +8,8 @@ export interface Result {
   readonly peerValue?: number
   /** `value / peerValue`. */
   readonly ratio?: number
+  /** What must be known to read it, such as that others used the machine. */
+  readonly note?: string
 }
 
 export interface Report {
@@ -35,10 +37,13 @@ export function quantile(values: readonly number[], q: number): number {
   )
 }
 
-export function lineOf({ name, value, unit, peer, peerValue, ratio }: Result): string {
-  const own = `${name.padEnd(54)} ${rounded(value).padStart(10)} ${unit}`
-  if (peer === undefined || peerValue === undefined || ratio === undefined) return own
-  return `${own}   ${rounded(ratio)}× ${peer} (${rounded(peerValue)} ${unit})`
+export function lineOf({ name, value, unit, peer, peerValue, ratio, note }: Result): string {
+  const own = `${name.padEnd(66)} ${rounded(value).padStart(8)} ${unit}`
+  const beside =
+    peer === undefined || peerValue === undefined || ratio === undefined
+      ? ''
+      : `   ${rounded(ratio)}× ${peer} (${rounded(peerValue)} ${unit})`
+  return `${own}${beside}${note === undefined ? '' : `   [${note}]`}`
 }
 
 /** Three significant digits, never in powers of ten. */

@@ -27,7 +27,7 @@ export async function syncedAppends(
 
 /** A Fastify server in a process of its own that answers every request with 256 bytes of JSON. */
 export async function bareServer(): Promise<{ url: URL; stop: () => void }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'bare-server.ts')], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../bare-server.ts')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
