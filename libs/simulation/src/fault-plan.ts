@@ -1,5 +1,13 @@
 import type { Dice } from './dice.ts'
-import { moments, ways, type Fault, type FaultKind, type FaultPlan, type Planned } from './fault.ts'
+import {
+  moments,
+  steps,
+  ways,
+  type Fault,
+  type FaultKind,
+  type FaultPlan,
+  type Planned,
+} from './fault.ts'
 import { hunters, huntFor, type Hunter } from './hunters.ts'
 import { profiles, type ProfileName } from './profiles.ts'
 
@@ -74,6 +82,19 @@ function drawFault(kind: FaultKind, memberCount: number, dice: Dice): Fault {
       return { do: kind, who }
     case 'flip':
       return { do: kind, who, place: dice.below(1000), downMs }
+    case 'hang-up':
+      return { do: kind, who }
+    case 'change': {
+      const step = dice.pick(steps)
+      const subject = subjectOf[step]
+      return {
+        do: kind,
+        who: 'leader',
+        step,
+        subject: subject === 'voter' && dice.permille(300) ? 'self' : subject,
+        nth: dice.below(4),
+      }
+    }
     case 'clock':
       return {
         do: kind,
@@ -85,3 +106,11 @@ function drawFault(kind: FaultKind, memberCount: number, dice: Dice): Fault {
       return { do: kind, to: anybody }
   }
 }
+
+/** Whom such a step is usually about. */
+const subjectOf = {
+  'add-learner': 'new',
+  promote: 'learner',
+  demote: 'voter',
+  remove: 'voter',
+} as const

@@ -21,6 +21,17 @@ export const moments = [
 ] as const
 export type Moment = (typeof moments)[number]
 
+/** How the members change by one step of one of them. */
+export const steps = ['add-learner', 'promote', 'demote', 'remove'] as const
+export type Step = (typeof steps)[number]
+
+export const subjects = ['new', 'learner', 'voter', 'self'] as const
+/**
+ * Whom a change is about: somebody who was never a member, the n-th learner, the n-th voter but for
+ * whoever is asked, or whoever is asked.
+ */
+export type Subject = (typeof subjects)[number]
+
 export const ways = ['both', 'in', 'out'] as const
 /** Which messages of a member are cut off: all, those to it, or those from it. */
 export type Way = (typeof ways)[number]
@@ -58,6 +69,16 @@ export type Fault =
       readonly driftPermille: number
     }
   | { readonly do: 'transfer'; readonly to: number }
+  /** Its links break at its end, as if its process had ended; it goes on. */
+  | { readonly do: 'hang-up'; readonly who: Target }
+  /** An operator asks `who` to change the members. */
+  | {
+      readonly do: 'change'
+      readonly who: Target
+      readonly step: Step
+      readonly subject: Subject
+      readonly nth: number
+    }
 
 export const faultKinds = [
   'crash',
@@ -72,6 +93,8 @@ export const faultKinds = [
   'flip',
   'clock',
   'transfer',
+  'hang-up',
+  'change',
 ] as const satisfies readonly Fault['do'][]
 
 export type FaultKind = Fault['do']
@@ -147,6 +170,17 @@ export function parseFault(line: string): Planned {
         who: target(),
         jumpMs: number('jumpMs'),
         driftPermille: number('driftPermille'),
+      }
+    case 'hang-up':
+      return { atMs, do: kind, who: target() }
+    case 'change':
+      return {
+        atMs,
+        do: kind,
+        who: target(),
+        step: one('step', steps),
+        subject: one('subject', subjects),
+        nth: number('nth'),
       }
     case 'transfer':
       return { atMs, do: kind, to: number('to') }

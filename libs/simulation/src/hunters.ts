@@ -1,3 +1,4 @@
+import { memberHunters } from './member-hunters.ts'
 import type { Dice } from './dice.ts'
 import type { Planned } from './fault.ts'
 import type { Setting } from './setting.ts'
@@ -13,6 +14,7 @@ interface Hunt {
 }
 
 export const hunters = {
+  ...memberHunters,
   /** A record is durable, and nobody was told: after the restart it must count, and only once. */
   'between-append-and-ack': {
     tookMs: 1000,

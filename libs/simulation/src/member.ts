@@ -13,6 +13,8 @@ export interface MemberOptions extends ProcessOptions {
   readonly diskManners: DiskManners
   /** It has just become leader, and has told nobody yet. */
   readonly onLeading: (leader: Member) => void
+  /** Its process has ended, and its machine has closed its links. */
+  readonly onHangUp: (nodeId: NodeId) => void
 }
 
 /** How a process ends. */
@@ -22,14 +24,14 @@ export interface Crash {
   readonly downUs: number
 }
 
-/** `lost`: its disk is damaged, and it refused to start. */
-export type MemberState = 'down' | 'starting' | 'up' | 'stopping' | 'lost'
+/** `absent`: nobody has started it yet, and nothing is on its disk. `lost`: its disk is damaged, and it refused to start. */
+export type MemberState = 'absent' | 'down' | 'starting' | 'up' | 'stopping' | 'lost'
 
 /** A machine with a disk, and the process of a master's log and store on it, if there is one just now. */
 export class Member implements Machine {
   readonly nodeId: NodeId
   readonly dice: Dice
-  state: MemberState = 'down'
+  state: MemberState
   disk = new SimulatedDisk()
   diskManners: DiskManners
   isDiskFull = false
@@ -49,6 +51,7 @@ export class Member implements Machine {
   constructor(options: MemberOptions) {
     this.#options = options
     this.nodeId = options.nodeId
+    this.state = options.voters.length === 0 ? 'absent' : 'down'
     this.diskManners = options.diskManners
     this.dice = new Dice(options.seed, `member ${options.nodeId}`)
   }
@@ -63,6 +66,13 @@ export class Member implements Machine {
 
   get sight(): Sight | undefined {
     return this.replica
+  }
+
+  /** It is to become a member: its process starts with nothing. */
+  join(): void {
+    if (this.state !== 'absent') return
+    this.state = 'down'
+    this.start()
   }
 
   start(): void {
@@ -80,7 +90,7 @@ export class Member implements Machine {
 
   /** The process is gone this instant. It starts again after a while. */
   crash({ isPowerCut, downUs }: Crash): void {
-    if (this.state === 'lost' || this.state === 'down') return
+    if (this.state === 'lost' || this.state === 'down' || this.state === 'absent') return
     this.note(isPowerCut ? 'loses power' : 'is killed')
     this.#armed = []
     this.#end(isPowerCut)
@@ -133,6 +143,10 @@ export class Member implements Machine {
   }
 
   /** A link broke with a snapshot for `peer` on it. */
+  linkLost(peer: NodeId): void {
+    this.#process?.linkLost(peer)
+  }
+
   unreachable(peer: NodeId): void {
     this.#process?.unreachable(peer)
   }
@@ -223,6 +237,7 @@ export class Member implements Machine {
     this.#process?.kill()
     this.#process = undefined
     this.#commitAtElection = Infinity
+    if (!isPowerCut) this.#options.onHangUp(this.nodeId)
     if (isPowerCut) this.disk = this.disk.crash(this.dice)
     else this.disk.cutPowerAfter(Number.POSITIVE_INFINITY)
     this.state = 'down'

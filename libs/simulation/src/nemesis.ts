@@ -3,6 +3,7 @@ import type { Dice } from './dice.ts'
 import { quickDisk } from './disk.ts'
 import { formatFault, type Fault, type FaultPlan, type Planned, type Target } from './fault.ts'
 import type { Member } from './member.ts'
+import { leaderOf, type Operator } from './operator.ts'
 import { perfectNetwork, type Network } from './network.ts'
 import { directory } from './process.ts'
 import type { World } from './world.ts'
@@ -15,16 +16,27 @@ export class Nemesis {
   readonly #world: World
   readonly #network: Network
   readonly #members: readonly Member[]
+  readonly #operator: Operator
+  readonly #founderCount: number
   readonly #dice: Dice
   readonly #undo = new Set<() => void>()
   /** What the next leaders have to expect, in this order. */
   #awaitingLeader: readonly Hit[] = []
   #isOver = false
 
-  constructor(o: { world: World; network: Network; members: readonly Member[]; dice: Dice }) {
+  constructor(o: {
+    world: World
+    network: Network
+    members: readonly Member[]
+    operator: Operator
+    founderCount: number
+    dice: Dice
+  }) {
     this.#world = o.world
     this.#network = o.network
     this.#members = o.members
+    this.#operator = o.operator
+    this.#founderCount = o.founderCount
     this.#dice = o.dice
   }
 
@@ -42,6 +54,7 @@ export class Nemesis {
   heal(): void {
     this.#isOver = true
     this.#awaitingLeader = []
+    this.#operator.stop()
     this.#world.note('heal')
     for (const undo of this.#undo) undo()
     this.#network.manners = perfectNetwork
@@ -66,7 +79,7 @@ export class Nemesis {
     if (planned.do === 'split' || planned.do === 'transfer') {
       this.#world.count(`fault ${planned.do}`)
       if (planned.do === 'split') this.#split(planned)
-      else this.#leader()?.replica?.transferLeadership(planned.to)
+      else leaderOf(this.#members)?.replica?.transferLeadership(planned.to)
       return
     }
     if (planned.who === 'next-leader') {
@@ -102,10 +115,22 @@ export class Nemesis {
         return this.#undoAfter(fault.forMs, () => (member.isDiskFull = false))
       case 'flip':
         return this.#flip(member, fault)
+      case 'hang-up':
+        return this.hangUp(member.nodeId)
+      case 'change':
+        return this.#isGrowing ? this.#operator.change(member, fault) : undefined
       case 'clock':
         member.skewMs += fault.jumpMs
         member.driftPermille = fault.driftPermille
     }
+  }
+
+  /** Everybody else hears that its links broke, unless they are cut off from it. */
+  hangUp(nodeId: NodeId): void {
+    const others = this.#members.flatMap((other) =>
+      other.nodeId === nodeId || other.state === 'absent' ? [] : [other.nodeId],
+    )
+    this.#network.hangUp(nodeId, others)
   }
 
   #arm(member: Member, { when, power, downMs }: Fault & { readonly do: 'crash' }): void {
@@ -143,11 +168,17 @@ export class Nemesis {
   /**
    * Changes one bit of what its journal had promised before its last promise. The last record is left
    * alone: damaged, it looks like one that a crash tore, and the journal says so (rule J4 there). A
-   * member may be lost by this, so it happens to fewer than half of them.
+   * member may be lost by this, so it happens to fewer than half of them, and not while it changes who
+   * they are.
    */
   #flip(member: Member, { place, downMs }: Fault & { readonly do: 'flip' }): void {
     const touched = this.#members.filter(({ isTamperedWith }) => isTamperedWith).length
-    if (member.isTamperedWith || touched >= Math.floor((this.#members.length - 1) / 2)) return
+    if (
+      this.#isGrowing ||
+      member.isTamperedWith ||
+      touched >= Math.floor((this.#members.length - 1) / 2)
+    )
+      return
     member.crash({ isPowerCut: true, downUs: downMs * 1000 })
     if (member.state !== 'down') return
     const places = member.disk.paths().flatMap((path) => {
@@ -173,15 +204,14 @@ export class Nemesis {
 
   #find(target: Target): Member | undefined {
     if (typeof target === 'number') return this.#members[target - 1]
-    const leader = this.#leader()
+    const leader = leaderOf(this.#members)
     if (target !== 'follower') return leader
     return this.#members.find((member) => member.state === 'up' && member !== leader)
   }
 
-  #leader(): Member | undefined {
-    return this.#members
-      .filter(({ replica }) => replica?.role === 'leader')
-      .sort((a, b) => (b.replica?.term ?? 0) - (a.replica?.term ?? 0))[0]
+  /** Whether there ever were machines that may join. */
+  get #isGrowing(): boolean {
+    return this.#members.length > this.#founderCount
   }
 
   /** Undoes something after a while, or when all is healed. */

@@ -27,6 +27,8 @@ export interface NetworkOptions {
   readonly deliver: (message: Message) => void
   /** A snapshot that was lost: links tell their sender, but not always. */
   readonly onLost: (message: Message) => void
+  /** The link from `to` to `from` was broken by `from`. */
+  readonly onHungUp: (from: NodeId, to: NodeId) => void
   /** Sees every packet that leaves. */
   readonly onPacket: (message: Message, bytes: Uint8Array) => void
 }
@@ -52,6 +54,16 @@ export class Network {
   /** What goes from `from` to `to` takes so much longer until the answer is called. */
   slow(from: NodeId, to: NodeId, us: number): () => void {
     return counted(this.#slow, wayOf(from, to), us)
+  }
+
+  /** Whoever can still be reached hears that the links of `from` broke. */
+  hangUp(from: NodeId, others: readonly NodeId[]): void {
+    const { dice, world, onHungUp } = this.#options
+    for (const to of others) {
+      world.after(50 + dice.around(this.manners.delayUs), () => {
+        if (!this.#isCut({ from, to })) onHungUp(from, to)
+      })
+    }
   }
 
   send(message: Message): void {

@@ -18,6 +18,7 @@ export interface ProcessOptions {
   readonly world: World
   readonly seed: number
   readonly nodeId: NodeId
+  /** Who founds the group; nobody, for a machine that may join it later. */
   readonly voters: readonly NodeId[]
   readonly parts: Parts
   readonly witness: Witness
@@ -127,6 +128,14 @@ export class Process {
 
   receive(message: Message): void {
     this.#act(() => this.replica?.receive(message))
+  }
+
+  /** A link that stood was broken by the other side. */
+  linkLost(peer: NodeId): void {
+    this.#act(() => {
+      this.replica?.unreachable(peer)
+      this.replica?.linkLost(peer)
+    })
   }
 
   unreachable(peer: NodeId): void {

@@ -1,7 +1,15 @@
 import type { FaultKind } from './fault.ts'
 import type { Hunter } from './hunters.ts'
 
-export const profileNames = ['calm', 'lossy', 'crashes', 'disk', 'hunters', 'mixed'] as const
+export const profileNames = [
+  'calm',
+  'lossy',
+  'crashes',
+  'disk',
+  'hunters',
+  'mixed',
+  'members',
+] as const
 export type ProfileName = (typeof profileNames)[number]
 
 export const isProfileName = (name: string): name is ProfileName =>
@@ -19,6 +27,8 @@ interface Profile {
   readonly isAboutOneHunter: boolean
   readonly isNetworkBad: boolean
   readonly isDiskSlow: boolean
+  /** How many machines there may be that are no members yet. Without any, the members do not change. */
+  readonly spares: readonly [number, ...number[]]
 }
 
 const never = Number.POSITIVE_INFINITY
@@ -30,6 +40,7 @@ const quiet: Profile = {
   isAboutOneHunter: false,
   isNetworkBad: false,
   isDiskSlow: false,
+  spares: [0],
 }
 
 export const profiles: Readonly<Record<ProfileName, Profile>> = {
@@ -42,7 +53,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
   },
   crashes: {
     ...quiet,
-    faults: { crash: 8, stop: 1, pause: 2, clock: 1, transfer: 1 },
+    faults: { crash: 8, stop: 1, pause: 2, clock: 1, transfer: 1, 'hang-up': 1 },
     faultEveryMs: 700,
     hunters: ['between-append-and-ack', 'figure-8', 'snapshot-race'],
     huntEveryMs: 5_000,
@@ -71,6 +82,8 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
       flip: 1,
       clock: 1,
       transfer: 1,
+      'hang-up': 1,
+      change: 3,
     },
     faultEveryMs: 700,
     hunters: [
@@ -81,10 +94,29 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
       'figure-8',
       'leaders-in-turn',
       'frozen-leader',
+      'leader-dies-changing',
+      'removed-unheard',
     ],
     huntEveryMs: 5_000,
     isAboutOneHunter: false,
     isNetworkBad: true,
     isDiskSlow: true,
+    spares: [0, 0, 2],
+  },
+  members: {
+    faults: { change: 12, crash: 4, cut: 2, split: 2, pause: 1, transfer: 1, 'hang-up': 1 },
+    faultEveryMs: 500,
+    hunters: [
+      'change-in-a-partition',
+      'leader-dies-changing',
+      'leader-leaves',
+      'removed-unheard',
+      'inherited-change',
+    ],
+    huntEveryMs: 4_000,
+    isAboutOneHunter: false,
+    isNetworkBad: true,
+    isDiskSlow: false,
+    spares: [2, 3, 4],
   },
 }

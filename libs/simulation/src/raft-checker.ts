@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Batch, Recovered } from '@conclave/journal'
-import { waitsForDisk, type Message, type NodeId } from '@conclave/raft'
+import { waitsForDisk, type ConfState, type Message, type NodeId } from '@conclave/raft'
+import { isQuorum } from './config-checker.ts'
 import { LogModel } from './log-model.ts'
 import type { Asked, Sight } from './witness.ts'
 import type { World } from './world.ts'
@@ -17,6 +18,8 @@ interface Known {
   /** In this life. */
   term: number
   commit: number
+  /** As applied after the last event and after the one before: between them, either was in force. */
+  configs: readonly ConfState[]
   /** Up to here what it calls committed has been compared with the others. */
   checked: number
 }
@@ -33,7 +36,6 @@ interface Committed {
  */
 export class RaftChecker {
   readonly #world: World
-  readonly #voterCount: number
   readonly #known = new Map<NodeId, Known>()
   readonly #leaders = new Map<number, NodeId>()
   /** To whom a member gave its vote, by member and term. */
@@ -42,10 +44,9 @@ export class RaftChecker {
   readonly #entries = new Map<string, { readonly digest: string; readonly before: number }>()
   readonly #committed = new Map<number, Committed>()
 
-  constructor(world: World, voters: readonly NodeId[]) {
+  constructor(world: World, members: readonly NodeId[]) {
     this.#world = world
-    this.#voterCount = voters.length
-    for (const voter of voters) this.#known.set(voter, unknown())
+    for (const member of members) this.#known.set(member, unknown())
   }
 
   /** How many entries are known to be committed. */
@@ -66,6 +67,7 @@ export class RaftChecker {
       hasRun: true,
       term: model.term,
       commit: 0,
+      configs: [],
       checked: model.snapshotIndex,
     })
   }
@@ -99,8 +101,12 @@ export class RaftChecker {
     if (term === durable.term && durable.vote !== to) broken(`that it votes in term ${term}`)
   }
 
-  seen(member: NodeId, { role, term, commitIndex, appliedIndex }: Sight): void {
+  seen(member: NodeId, { role, term, commitIndex, appliedIndex, config }: Sight): void {
     const known = this.#of(member)
+    const before = known.configs.at(-1)
+    if (before !== config || known.configs.length > 1) {
+      known.configs = before === undefined || before === config ? [config] : [before, config]
+    }
     if (term < known.term || commitIndex < known.commit) {
       this.#world.violate('SI6', `member ${member} goes back: term ${term}, commit ${commitIndex}`)
     }
@@ -175,6 +181,7 @@ export class RaftChecker {
       return
     }
     this.#leaders.set(term, member)
+    this.#checkElection(member, term)
     const { asked } = this.#of(member)
     for (const [index, committed] of this.#committed) {
       if (committed.inTerm >= term || asked.holds(index, committed.term)) continue
@@ -190,7 +197,7 @@ export class RaftChecker {
     const committed = this.#committed.get(index)
     if (committed === undefined) {
       this.#committed.set(index, { term, inTerm })
-      this.#checkQuorum(index, term)
+      this.#checkQuorum(member, index, term)
       return
     }
     committed.inTerm = Math.min(committed.inTerm, inTerm)
@@ -201,13 +208,32 @@ export class RaftChecker {
     )
   }
 
-  #checkQuorum(index: number, term: number): void {
-    const holders = [...this.#known.values()].filter(({ durable }) => durable.holds(index, term))
-    if (holders.length > this.#voterCount / 2) return
+  /** Whoever leads was voted for by a majority of the voters that it knew of. */
+  #checkElection(member: NodeId, term: number): void {
+    const voters = new Set(
+      [...this.#known.keys()].filter((voter) => this.#votes.get(`${voter}/${term}`) === member),
+    )
+    if (this.#isQuorumFor(member, voters)) return
+    this.#world.violate(
+      'SI1',
+      `${member} leads in term ${term} with the votes of ${[...voters].join(', ')} alone`,
+    )
+  }
+
+  #checkQuorum(member: NodeId, index: number, term: number): void {
+    const holders = new Set<NodeId>()
+    for (const [nodeId, { durable }] of this.#known)
+      if (durable.holds(index, term)) holders.add(nodeId)
+    if (this.#isQuorumFor(member, holders)) return
     this.#world.violate(
       'SI3',
-      `entry ${index} of term ${term} is called committed, and is on the disks of ${holders.length} of ${this.#voterCount}`,
+      `member ${member} calls entry ${index} of term ${term} committed, which is on the disks of ${[...holders].join(', ')}`,
     )
+  }
+
+  /** By the configuration that this member had applied, before or after the event. */
+  #isQuorumFor(member: NodeId, ids: ReadonlySet<NodeId>): boolean {
+    return this.#of(member).configs.some((config) => isQuorum(config, ids))
   }
 
   #of(member: NodeId): Known {
@@ -224,5 +250,6 @@ const unknown = (): Known => ({
   hasRun: false,
   term: 0,
   commit: 0,
+  configs: [],
   checked: 1,
 })

@@ -15,6 +15,7 @@ const cases: readonly (readonly [string, keyof typeof sabotage, ProfileName])[] 
   ['SI8', 'unknown is told as failed', 'lossy'],
   ['SI9', 'something throws', 'calm'],
   ['SI10', 'entries are written down beside the journal', 'calm'],
+  ['SI12', 'changes of members are not made', 'members'],
   ['SI11', 'snapshots are not taken', 'crashes'],
 ]
 

@@ -11,6 +11,8 @@ import { profiles, type ProfileName } from './profiles.ts'
  */
 export interface Setting {
   readonly members: number
+  /** Machines that are no members in the beginning, and may become some. */
+  readonly spares: number
   readonly clients: number
   readonly keys: number
   readonly thinkUs: number
@@ -38,7 +40,7 @@ export interface Setting {
 }
 
 export function drawSetting(profile: ProfileName, dice: Dice): Setting {
-  const { isNetworkBad, isDiskSlow } = profiles[profile]
+  const { isNetworkBad, isDiskSlow, spares } = profiles[profile]
   const ifBad = (...chances: readonly [number, ...number[]]): number => {
     const drawn = dice.pick(chances)
     return isNetworkBad ? drawn : 0
@@ -68,11 +70,13 @@ export function drawSetting(profile: ProfileName, dice: Dice): Setting {
     syncUs: dice.pick([50, 300, 2_000]),
     lateSyncPermille: dice.pick(isDiskSlow ? [0, 10, 50] : [0]),
     lateSyncUs: dice.pick([20_000, 100_000]),
+    spares: dice.pick(spares),
   }
 }
 
 export const settingNames: ReadonlySet<string> = new Set<keyof Setting>([
   'members',
+  'spares',
   'clients',
   'keys',
   'thinkUs',

@@ -56,6 +56,7 @@ describe('a run', () => {
       'raft.snapshot-installed',
       'refuses to start',
       'put refused',
+      ...['add-learner', 'promote', 'demote', 'remove'].map((step) => `change ${step}`),
       'put unknown',
       'swap done',
     ]
@@ -84,7 +85,10 @@ describe('a run', () => {
 describe('a run that breaks', () => {
   test('is made smaller, and the smaller one breaks the same rule when it is replayed', async () => {
     const parts = sabotage['reads are not confirmed']
-    const failing = await simulate({ seed: 3, profile: 'mixed', parts })
+    let failing = await simulate({ seed: 1, profile: 'lossy', parts })
+    for (let seed = 2; failing.violation?.rule !== 'SI7' && seed < 20; seed++) {
+      failing = await simulate({ seed, profile: 'lossy', parts })
+    }
     expect(failing.violation?.rule).toBe('SI7')
 
     const { file, verdict } = await shrink(failing, { parts, runsMax: 40 })

@@ -1,5 +1,6 @@
 import { Keyring } from '@conclave/crypto'
 import { Client } from './client.ts'
+import { ConfigChecker, isIn } from './config-checker.ts'
 import { Dice } from './dice.ts'
 import { drawPlan } from './fault-plan.ts'
 import type { FaultPlan } from './fault.ts'
@@ -12,6 +13,7 @@ import { judge } from './linearizability.ts'
 import { Member } from './member.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
+import { leaderOf, Operator } from './operator.ts'
 import { liveParts, type Parts } from './parts.ts'
 import { profiles, type ProfileName } from './profiles.ts'
 import { RaftChecker } from './raft-checker.ts'
@@ -74,6 +76,7 @@ class Simulation {
   readonly #plan: FaultPlan
   readonly #world: World
   readonly #raft: RaftChecker
+  readonly #configs: ConfigChecker
   readonly #state: StateChecker
   readonly #leaks: LeakChecker
   readonly #history: History
@@ -99,20 +102,28 @@ class Simulation {
 
     const world = new World({ keepsTrace })
     this.#world = world
-    this.#raft = new RaftChecker(world, this.#voters())
+    this.#raft = new RaftChecker(world, this.#everybody())
+    this.#configs = new ConfigChecker(world)
     this.#state = new StateChecker(world)
     this.#leaks = new LeakChecker(world, new Dice(seed, 'canaries'))
     this.#history = new History(world)
     const network = this.#makeNetwork()
     this.#members = this.#makeMembers(network)
     const members = this.#members
-    this.#nemesis = new Nemesis({ world, network, members, dice: new Dice(seed, 'nemesis') })
+    this.#nemesis = new Nemesis({
+      world,
+      network,
+      members,
+      operator: new Operator({ world, members, checker: this.#configs }),
+      founderCount: setting.members,
+      dice: new Dice(seed, 'nemesis'),
+    })
     this.#plan =
       options.plan ??
       drawPlan({
         profile: this.#profile,
         hunter,
-        memberCount: setting.members,
+        memberCount: setting.members + setting.spares,
         durationMs: setting.durationMs,
         dice: new Dice(seed, 'faults'),
       })
@@ -149,7 +160,7 @@ class Simulation {
     await this.#rest()
     if (world.violation !== undefined) return
     const [client] = this.#clients
-    for (const member of this.#members) {
+    for (const member of this.#insiders()) {
       if (member.state === 'up' && client !== undefined)
         world.after(0, () => void client.lastWord(member))
     }
@@ -173,7 +184,7 @@ class Simulation {
 
   #isAtRest(): boolean {
     if (this.#history.openCount > 0) return false
-    const living = this.#members.filter(({ state }) => state !== 'lost')
+    const living = this.#insiders().filter(({ state }) => state !== 'lost')
     const [first] = living
     const index = first?.sight?.appliedIndex
     return (
@@ -187,15 +198,17 @@ class Simulation {
     const world = this.#world
     const { seed, isBlackBox = seed % 20 === 0 } = this.#options
     const expected = [...this.#state.newest()].map(([key, value]) => `${key}=${value ?? ''}`)
-    for (const { nodeId, store, disk } of this.#members) {
+    for (const { nodeId, disk } of this.#members) {
       this.#leaks.disk(nodeId, disk)
       if (isBlackBox) this.#leaks.diskInAllForms(nodeId, disk)
+    }
+    for (const { nodeId, store } of this.#insiders()) {
       if (store === undefined) continue
       const found = store.list('').kvs.map(({ key, value }) => `${key}=${valueText(value) ?? ''}`)
       if (found.join() === expected.join()) continue
       world.violate('SI8', `member ${nodeId} does not hold in the end what the log came to`)
     }
-    const hashes = new Set(this.#members.flatMap(({ store }) => store?.stateHash() ?? []))
+    const hashes = new Set(this.#insiders().flatMap(({ store }) => store?.stateHash() ?? []))
     if (hashes.size > 1) world.violate('SI4', 'members at rest are in different states')
     checkHistory(world, this.#history, this.#state)
     if (isBlackBox && judge(this.#history.operations) === 'not linearizable') {
@@ -206,7 +219,10 @@ class Simulation {
   #look(): void {
     for (const member of this.#members) {
       const { nodeId, sight } = member
-      if (sight !== undefined) this.#raft.seen(nodeId, sight)
+      if (sight !== undefined) {
+        this.#raft.seen(nodeId, sight)
+        this.#configs.seen(nodeId, sight)
+      }
       member.hasTurned()
     }
   }
@@ -223,6 +239,7 @@ class Simulation {
         this.#member(to)?.receive(message)
       },
       onLost: ({ from, to }) => this.#member(from)?.unreachable(to),
+      onHungUp: (from, to) => this.#member(to)?.linkLost(from),
       onPacket: ({ from }, bytes) => this.#leaks.packet(from, bytes),
     })
   }
@@ -237,11 +254,12 @@ class Simulation {
         world,
         seed: this.#options.seed,
         nodeId,
-        voters,
+        voters: voters.includes(nodeId) ? voters : [],
         parts: { ...liveParts, ...this.#options.parts },
         witness,
         send: (message) => network.send(message),
         onLeading: (leader) => this.#nemesis.leads(leader),
+        onHangUp: (from) => this.#nemesis.hangUp(from),
         emit: (from, draft) => {
           world.count(draft.type)
           this.#leaks.event(from, draft)
@@ -250,7 +268,7 @@ class Simulation {
         segmentSizeBytes: setting.segmentSizeBytes,
         diskManners: diskManners(setting),
       })
-    return [member(1), ...voters.slice(1).map(member)]
+    return [member(1), ...this.#everybody().slice(1).map(member)]
   }
 
   #makeClients(): readonly Client[] {
@@ -274,8 +292,24 @@ class Simulation {
     return Array.from({ length: clients }, (_, at) => client(at + 1))
   }
 
+  /** Who founds the group. */
   #voters(): readonly number[] {
-    return Array.from({ length: this.#setting.members }, (_, at) => at + 1)
+    return this.#everybody().slice(0, this.#setting.members)
+  }
+
+  #everybody(): readonly number[] {
+    const { members, spares } = this.#setting
+    return Array.from({ length: members + spares }, (_, at) => at + 1)
+  }
+
+  #startedCount(): number {
+    return this.#members.filter(({ state }) => state !== 'absent').length
+  }
+
+  /** Whoever is a member now: others need not come to rest, and know nothing for sure. */
+  #insiders(): readonly Member[] {
+    const config = leaderOf(this.#members)?.replica?.config ?? this.#configs.newest
+    return this.#members.filter(({ nodeId }) => config !== undefined && isIn(config, nodeId))
   }
 
   #witness(): Witness {
@@ -319,12 +353,12 @@ class Simulation {
       trace: world.lines,
       tally: world.tally,
       counts: {
-        members: this.#members.length,
+        members: this.#startedCount(),
         events: world.eventCount,
         operations: operations.length,
         answered: operations.filter(({ answer }) => answer?.is === 'done' || answer?.is === 'found')
           .length,
-        crashes: this.#bootCount - this.#members.length,
+        crashes: this.#bootCount - this.#startedCount(),
         committed: this.#raft.committedCount,
         lost: this.#members.filter(({ state }) => state === 'lost').length,
         virtualMs: world.nowMs,

@@ -59,7 +59,8 @@ export class StateChecker {
   }
 
   saving(member: NodeId, { meta, data }: Snapshot): void {
-    const hash = createHash('sha256').update(data).digest('hex')
+    const config = JSON.stringify(meta.confState)
+    const hash = createHash('sha256').update(config).update(data).digest('hex')
     const known = this.#snapshots.get(meta.index) ?? hash
     this.#snapshots.set(meta.index, known)
     if (known !== hash) {

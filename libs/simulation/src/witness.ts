@@ -1,4 +1,4 @@
-import type { Message, NodeId, Snapshot } from '@conclave/raft'
+import type { ConfState, Message, NodeId, Snapshot } from '@conclave/raft'
 import type { ApplyResult, WatchBatch } from '@conclave/store'
 import type { Batch, Recovered } from '@conclave/journal'
 
@@ -13,6 +13,8 @@ export interface Sight {
   readonly term: number
   readonly commitIndex: number
   readonly appliedIndex: number
+  /** As applied. */
+  readonly config: ConfState
 }
 
 /** Whoever judges a run is told this. It sees what members do, and never says anything to them. */

@@ -108,6 +108,13 @@ class Proud extends Replica {
   }
 }
 
+/** Says that the members were changed, and changes nothing. */
+class Flatterer extends Replica {
+  override changeMembers(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
 /** Counts a revision too much, on every third member. */
 class Miscounter extends StoreMachine {
   static #count = 0
@@ -150,6 +157,7 @@ export const sabotage = {
       return { ...opened, journal: { ...methodsOf(journal), append } }
     },
   },
+  'changes of members are not made': withReplica(Flatterer),
   'snapshots are not taken': withReplica(Proud),
 } as const satisfies Record<string, Partial<Parts>>
 
