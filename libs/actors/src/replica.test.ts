@@ -629,6 +629,27 @@ test('says in events what it appended, committed and applied, without what it wa
   expect(utf8Text(group.leader.store.get('canary-key')?.value ?? utf8(''))).toBe('canary-value')
 })
 
+describe('a commit index that came without entries', () => {
+  test('is written with the next entries, so that a crash does not take it back', async () => {
+    const group = await ledGroup(3)
+    const { leader, follower } = group
+    const first = leader.put('first')
+    await group.settle()
+    await first
+    const { commitIndex } = leader.replica
+
+    const second = leader.put('second')
+    await group.settle()
+    await second
+    for (const member of group.members) if (member !== follower) member.crash()
+    follower.restart()
+    await group.settle()
+
+    expect(follower.replica.commitIndex).toBeGreaterThanOrEqual(commitIndex)
+    expect(versions(follower)).toMatchObject({ first: 1 })
+  })
+})
+
 describe('a command of a newer build', () => {
   const newer = encodeCommand({ nowMs: 1, compare: [], success: [] })
   newer[0] = commandFormat + 1

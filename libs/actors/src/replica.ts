@@ -134,6 +134,8 @@ export class Replica {
   #confirmedReads: { index: number; readers: PendingRead[] }[] = []
 
   #ready: Ready | undefined
+  /** Not in any batch yet. */
+  #unwritten: HardState | undefined
   #stableIndex: number
   #applied: number
   readonly #snapshots: ReplicaSnapshots
@@ -361,10 +363,14 @@ export class Replica {
     this.#apply(ready.committedEntries.filter(({ index }) => index <= stableIndex))
 
     this.#snapshots.noteSent(ready.messages, this.#ticks)
-    // A commit index alone may be lost, so it waits for the next batch.
+    this.#unwritten = ready.hardState ?? this.#unwritten
+    // A commit index alone is not worth a write, and goes with the next one. There it must be: whoever
+    // has a change of the members in its log must know after a crash that the one before applies, or
+    // it may be elected by members who are none any more.
     const batch = ready.mustSync
-      ? { entries: ready.entries, ...(ready.hardState && { hardState: ready.hardState }) }
+      ? { entries: ready.entries, ...(this.#unwritten && { hardState: this.#unwritten }) }
       : undefined
+    if (batch !== undefined) this.#unwritten = undefined
     return {
       early: ready.messages.filter(({ type }) => !waitsForDisk(type)),
       install: ready.snapshot,

@@ -257,6 +257,12 @@ export const mutants: readonly Mutant[] = [
     'early: ready.messages,',
   ),
   replica(
+    'commit-index-left-behind',
+    'a commit index that came without entries is not in the next write',
+    '...(this.#unwritten && { hardState: this.#unwritten })',
+    '...(ready.hardState && { hardState: ready.hardState })',
+  ),
+  replica(
     'late-reader-joins-round',
     'who asks while a read round is under way is answered by it',
     'if (this.#readRound !== undefined || this.#waitingReads.length === 0) return',
