@@ -25,9 +25,11 @@ interface MemberShown {
   readonly directory: string
 }
 
+/** @param arePeersCalled whether masters listen for each other, as they do over TCP and not over Redis */
 export function readyDocument(
   cluster: LocalCluster,
   addresses: readonly MasterAddress[],
+  arePeersCalled: boolean,
 ): ReadyDocument {
   const { clusterId, uid, password } = cluster.context
   const shown = (kind: string): MemberShown[] =>
@@ -42,7 +44,7 @@ export function readyDocument(
       masterId: address.masterId,
       pid: cluster.pidOf(address.masterId),
       directory: cluster.directoryOf(address.masterId),
-      listeners: listenersOf(address),
+      listeners: listenersOf(address, arePeersCalled),
     })),
     agents: shown('agent'),
     schedulers: shown('scheduler'),
@@ -50,12 +52,12 @@ export function readyDocument(
   }
 }
 
-function listenersOf(address: MasterAddress): Record<string, string> {
+function listenersOf(address: MasterAddress, arePeersCalled: boolean): Record<string, string> {
   const { masterId: _masterId, ...faces } = urlsOf(address)
   const { host, ports } = address
   return {
     ...faces,
-    peers: `tls://${host}:${ports.peers}`,
+    ...(arePeersCalled && { peers: `tls://${host}:${ports.peers}` }),
     agents: `tls://${host}:${ports.agents}`,
   }
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Redacted, utf8 } from '@conclave/kernel'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { startLocalCluster } from './cluster/start-local-cluster.ts'
 import { Client } from './client.ts'
@@ -111,6 +112,7 @@ test('every claim of the tour holds', async () => {
     snapshotEntries: snapshotEntriesOfTour,
     masters: 3,
     agents: 2,
+    peerWire: new Redacted(utf8('tcp')),
     onLost: (id, why) => {
       throw new Error(`${id}: ${why}`)
     },

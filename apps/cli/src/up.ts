@@ -1,6 +1,8 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { isPeerWire } from '@conclave/assembly'
+import { Redacted, utf8, type RedactedBytes } from '@conclave/kernel'
 import { Client } from './client.ts'
 import type { LocalCluster } from './cluster/local-cluster.ts'
 import { untilReady } from './cluster/readiness.ts'
@@ -19,6 +21,8 @@ export interface UpOptions {
   readonly data?: string | true
   readonly readyFile?: string
   readonly json?: boolean
+  /** `tcp`, or the address of a Redis. */
+  readonly peerWire: string
   readonly masters: number
   readonly agents: number
 }
@@ -37,6 +41,7 @@ export async function up(options: UpOptions): Promise<number> {
     mode: options.processes === true ? 'processes' : 'one process',
     masters: options.masters,
     agents: options.agents,
+    peerWire: peerWire(options.peerWire),
     // The tour looks for secrets in snapshots, too, so there have to be some.
     ...((options.tour === true || options.once === true) && {
       snapshotEntries: snapshotEntriesOfTour,
@@ -53,7 +58,7 @@ export async function up(options: UpOptions): Promise<number> {
   try {
     await untilReady(cluster, client)
     writeContext(cluster.context)
-    const document = readyDocument(cluster, addresses)
+    const document = readyDocument(cluster, addresses, options.peerWire === 'tcp')
     if (readyFile !== undefined) writePrivateJson(readyFile, document)
     // Since this process began, loading included.
     announce(document, options, performance.now())
@@ -68,6 +73,15 @@ export async function up(options: UpOptions): Promise<number> {
     if (!isKept && code !== 0) process.stderr.write(`conclave: what is left is in ${directory}\n`)
   }
   return code
+}
+
+/** Kept apart from what is printed: it may hold a password. */
+function peerWire(text: string): RedactedBytes {
+  if (isPeerWire(text)) return new Redacted(utf8(text))
+  throw new CommandFailed(
+    'usage',
+    '--peer-wire is tcp, or the address of a Redis such as redis://host:6379 or unix:///run/redis.sock',
+  )
 }
 
 async function whatFollows(

@@ -1,7 +1,7 @@
 import { defaultReplicaLimits } from '@conclave/actors'
-import { memberSettings } from '@conclave/assembly'
+import { isPeerWire, memberSettings } from '@conclave/assembly'
 import { secretSizeBytesMax } from '@conclave/model'
-import { setting } from '@conclave/runtime'
+import { secretSetting, setting } from '@conclave/runtime'
 import { z } from 'zod'
 
 const mebibyte = 1024 * 1024
@@ -9,6 +9,12 @@ const mebibyte = 1024 * 1024
 /** What a master can be told. */
 export const settings = {
   ...memberSettings,
+  /** Secret, because the address of a Redis may hold a password. */
+  peerWire: secretSetting(
+    z.string().refine(isPeerWire),
+    'tcp, or a Redis that all masters reach: redis://host:port, rediss://user:password@host:port/db, unix:///path',
+    'tcp',
+  ),
   tickMs: setting(
     z.int().min(5).max(5000),
     'milliseconds of one tick of Raft, from 5 to 5000: a leader that is silent for ten is replaced',

@@ -1,4 +1,4 @@
-import { startMaster, type AppMember } from '@conclave/assembly'
+import { parsePeerWire, startMaster, type AppMember } from '@conclave/assembly'
 import type { Config, Log } from '@conclave/runtime'
 import type { settings } from './config.ts'
 
@@ -7,6 +7,7 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
   const master = await startMaster({
     directory: config.dataDirectory,
     masters: config.masters,
+    peerWire: parsePeerWire(config.peerWire),
     tickMs: config.tickMs,
     plainHttp: config.plainHttp,
     replicaLimits: { snapshotEntries: config.snapshotEntries },

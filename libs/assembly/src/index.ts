@@ -47,6 +47,7 @@ export { Enrolment, loadEnrolment } from './join/enrolment-files.ts'
 export { JoinRefused, JoinUnreachable } from './join/join-client.ts'
 export type { MasterOptions, MasterPlace } from './master/master-options.ts'
 export type { RunningMaster } from './master/master.ts'
+export { isPeerWire, parsePeerWire, type PeerWire } from './master/peer-wire.ts'
 export { startMaster } from './master/start-master.ts'
 export { LoginRefused, type MasterUrls, type ServiceAccount } from './scheduler/master-session.ts'
 export {

@@ -61,11 +61,16 @@ export const setting = <T>(schema: z.ZodType<T>, wanted: string, otherwise?: T):
   ...(otherwise === undefined ? {} : { otherwise }),
 })
 
-/** Declares a setting whose value no message repeats. */
-export const secretSetting = (schema: z.ZodType<string>, wanted: string): SecretSetting => ({
+/** Declares a setting whose value no message repeats. `otherwise` is no secret. */
+export const secretSetting = (
+  schema: z.ZodType<string>,
+  wanted: string,
+  otherwise?: string,
+): SecretSetting => ({
   schema,
   wanted,
   isSecret: true,
+  ...(otherwise === undefined ? {} : { otherwise }),
 })
 
 /** `dataDirectory` is `CONCLAVE_DATA_DIRECTORY` in the environment. */

@@ -8,6 +8,7 @@ import {
   type ClusterManifest,
   type MasterAddress,
 } from '@conclave/assembly'
+import { utf8Text, type RedactedBytes } from '@conclave/kernel'
 import { writePrivateJson } from '../context.ts'
 import type { Kind, MemberPlan } from './member.ts'
 import { startProcess } from './process-member.ts'
@@ -17,12 +18,17 @@ export interface ProcessesOptions {
   readonly manifest: ClusterManifest
   readonly addresses: readonly MasterAddress[]
   readonly snapshotEntries?: number
+  readonly peerWire: RedactedBytes
 }
 
 /** Every member as a process of its own, started with a file that its app could also be given by hand. */
 export function membersAsProcesses(options: ProcessesOptions): readonly MemberPlan[] {
   const { directory, manifest, snapshotEntries } = options
-  const ofMasters = snapshotEntries === undefined ? {} : { snapshotEntries }
+  const ofMasters = {
+    // The file is for its owner alone, as a password in it must be.
+    peerWire: utf8Text(options.peerWire.reveal()),
+    ...(snapshotEntries !== undefined && { snapshotEntries }),
+  }
   return [
     ...manifest.masters.map(({ masterId }) =>
       plan(options, 'master', masterId, masterDirectory(directory, masterId), ofMasters),

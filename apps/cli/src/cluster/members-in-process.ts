@@ -4,6 +4,7 @@ import {
   logFile,
   masterDirectory,
   schedulerDirectory,
+  parsePeerWire,
   startMaster,
   startMemberAgent,
   startScheduler,
@@ -11,6 +12,7 @@ import {
   type ClusterManifest,
   type MasterAddress,
 } from '@conclave/assembly'
+import type { RedactedBytes } from '@conclave/kernel'
 import { createLogger, type Log } from '@conclave/runtime'
 import { neverLost, type MemberPlan } from './member.ts'
 
@@ -19,6 +21,7 @@ export interface InProcessOptions {
   readonly manifest: ClusterManifest
   readonly addresses: readonly MasterAddress[]
   readonly snapshotEntries?: number
+  readonly peerWire: RedactedBytes
 }
 
 /** Every member in this process, each with its own directory, log, listeners and connections. */
@@ -41,7 +44,13 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
       const log = logOf(options, id)
       const { addresses, snapshotEntries } = options
       const replicaLimits = snapshotEntries === undefined ? {} : { snapshotEntries }
-      const master = await startMaster({ directory, masters: addresses, log, replicaLimits })
+      const master = await startMaster({
+        directory,
+        masters: addresses,
+        log,
+        replicaLimits,
+        peerWire: parsePeerWire(options.peerWire),
+      })
       return {
         lost: master.failed.then(reasonOf),
         stop: () => master.stop(),

@@ -13,6 +13,8 @@ export interface LocalClusterPlan {
   readonly mode: Mode
   readonly masters: number
   readonly agents: number
+  /** What masters speak to each other over: `tcp`, or the address of a Redis. */
+  readonly peerWire: RedactedBytes
   /** Whether the cluster will be started again from its directory. */
   readonly isKept: boolean
   /** Called when a member ends and nobody had asked for it. */
@@ -49,8 +51,14 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
   }
   if (password !== undefined) wipe(password)
   mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o700 })
-  const { snapshotEntries } = plan
-  const options = { directory, manifest, addresses, ...(snapshotEntries && { snapshotEntries }) }
+  const { snapshotEntries, peerWire } = plan
+  const options = {
+    directory,
+    manifest,
+    addresses,
+    peerWire,
+    ...(snapshotEntries && { snapshotEntries }),
+  }
   const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)
   return {
     cluster: await LocalCluster.start({

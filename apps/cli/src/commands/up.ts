@@ -1,5 +1,5 @@
 import { enableCompileCache } from 'node:module'
-import { InvalidArgumentError, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import { compileCache } from '../compile-cache.ts'
 import type { UpOptions } from '../up.ts'
 
@@ -14,11 +14,20 @@ export function upCommand(program: Command): void {
     .option('--data [dir]', 'keep the cluster in a directory (~/.conclave/cluster unless named)')
     .option('--masters <n>', 'how many masters a new cluster has: 1, 3, 5 or 7', oddCount, 3)
     .option('--agents <n>', 'how many agents a new cluster has', anyCount, 2)
+    .addOption(
+      new Option(
+        '--peer-wire <wire>',
+        'what masters speak to each other over: tcp, or redis://host:port (with a password better in the variable)',
+      )
+        .env('CONCLAVE_PEER_WIRE')
+        .default('tcp'),
+    )
     .option('--ready-file <file>', 'write URLs and credentials there as JSON once all is ready')
     .option('--json', 'print the same as JSON, and the tour as one JSON document')
     .addHelpText(
       'after',
-      '\nExamples:\n  conclave up --tour\n  conclave up --processes --data ./cluster --ready-file ready.json',
+      '\nExamples:\n  conclave up --tour\n  conclave up --processes --data ./cluster --ready-file ready.json' +
+        '\n  conclave up --processes --peer-wire redis://localhost:6379',
     )
     .action(async (options: UpOptions) => {
       // Only now: this loads the whole house, which no other command needs.

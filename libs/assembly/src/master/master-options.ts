@@ -1,6 +1,7 @@
 import type { ReplicaLimits } from '@conclave/actors'
 import type { Disk } from '@conclave/journal'
 import type { AuditDisk, Log } from '@conclave/runtime'
+import type { PeerWire } from './peer-wire.ts'
 
 /** One master of the group and where it listens. Port 0: wherever there is room. */
 export interface MasterPlace {
@@ -26,6 +27,8 @@ export interface MasterOptions {
   readonly directory: string
   /** All masters, this one among them. */
   readonly masters: readonly MasterPlace[]
+  /** Over which wire the masters speak to each other, all of them over the same. Default TCP. */
+  readonly peerWire?: PeerWire
   readonly log?: Log
   /** Lets faces listen beyond this machine, in the clear: for where a proxy or a tunnel adds TLS. */
   readonly plainHttp?: boolean

@@ -20,12 +20,11 @@ import {
   AgentLinkServer,
   SystemClock,
   SystemRandom,
-  TcpPeerLink,
   Ticker,
   type AgentConnection,
   type AuditLog,
   type Log,
-  type PeerAddress,
+  type PeerLink,
   X509Certificates,
 } from '@conclave/runtime'
 import { CommandNewer, StoreMachine } from '@conclave/store'
@@ -36,6 +35,7 @@ import { JoinListener } from '../join/join-listener.ts'
 import { FaceListener } from './face-listener.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
+import { createPeerLink, peersOf, type PeerWire } from './peer-wire.ts'
 import { SystemTokenKeys } from './system-token-keys.ts'
 
 const tickMsUsually = 50
@@ -91,7 +91,8 @@ export class Master implements RunningMaster {
   readonly #replica: Replica
   readonly #driver: ReplicaDriver
   readonly #actor: MasterActor
-  readonly #peers: TcpPeerLink
+  readonly #wire: PeerWire
+  readonly #peers: PeerLink
   readonly #agents: AgentLinkServer<ToAgent, FromAgent>
   readonly #ticker: Ticker
   readonly #metrics: MasterMetrics
@@ -106,6 +107,7 @@ export class Master implements RunningMaster {
     const tickMs = options.tickMs ?? tickMsUsually
     const boot = uuid(random).slice(0, 8)
     this.#parts = parts
+    this.#wire = options.peerWire ?? 'tcp'
     this.#log = log
     this.masterId = own.masterId
     this.nodeId = own.nodeId
@@ -150,12 +152,12 @@ export class Master implements RunningMaster {
       this.#fail('the audit log failed: this master stops', error),
     )
     this.#metrics = new MasterMetrics(this.#actor, own.masterId)
-    this.#peers = new TcpPeerLink({
+    this.#peers = createPeerLink({
+      wire: this.#wire,
       clusterId,
-      nodeId: own.nodeId,
+      own,
+      masters: options.masters,
       identity,
-      listen: { host: own.host, port: own.ports.peers },
-      peers: peersOf(options.masters),
       onMessage: (from, bytes) => this.#receive(from, bytes),
       onUnreachable: (nodeId) => this.#replica.unreachable(nodeId),
       onLost: (nodeId) => this.#replica.linkLost(nodeId),
@@ -216,7 +218,7 @@ export class Master implements RunningMaster {
   }
 
   setPeers(masters: readonly MasterPlace[]): void {
-    this.#peers.setPeers(peersOf(masters))
+    this.#peers.setPeers(peersOf(this.#wire, masters))
   }
 
   async ready(): Promise<void> {
@@ -394,17 +396,6 @@ function listenersOf({ host, ports }: MasterPlace): Readonly<Record<string, Addr
     mesos: { host, port: mesos },
   }
 }
-
-/** Without those whose port is not known yet. */
-const peersOf = (masters: readonly MasterPlace[]): ReadonlyMap<NodeId, PeerAddress> =>
-  new Map(
-    masters
-      .filter(({ ports }) => ports.peers !== 0)
-      .map(({ masterId, nodeId, host, ports }) => [
-        nodeId,
-        { id: masterId, host, port: ports.peers },
-      ]),
-  )
 
 /** What a driver gives up for: its disk, or a log that it must not follow. */
 const whyStopped = (error: unknown): string =>

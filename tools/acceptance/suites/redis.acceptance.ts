@@ -1,0 +1,113 @@
+import { canary, findCanary, missingServer, RedisServer } from '@conclave/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Conclave, Load, missingFrom, until } from '../src/index.ts'
+
+const why = missingServer('redis-server')
+
+describe.skipIf(why !== undefined)(`masters that speak over Redis ${why ?? ''}`, () => {
+  let redis: RedisServer
+  let cluster: Conclave
+  /** All that was ever acknowledged: in the end it must be at every master. */
+  const promised = new Map<string, string>()
+
+  beforeAll(async () => {
+    redis = await RedisServer.start()
+    cluster = await Conclave.start(['--peer-wire', redis.url])
+  })
+  afterAll(async () => {
+    await cluster?.stop()
+    await redis.stop()
+  })
+
+  function promise(load: Load): void {
+    for (const [path, value] of load.acknowledged) promised.set(path, value)
+  }
+
+  test('find each other by the name of the cluster: no master listens for another', async () => {
+    const { clusterId, masters } = cluster.ready
+
+    expect((await cluster.cli(['secret', 'put', 'redis/first'], 'value')).code).toBe(0)
+
+    for (const { listeners } of masters) expect(Object.keys(listeners)).not.toContain('peers')
+    for (const nodeId of [1, 2, 3]) {
+      const announcement = await redis.ask('GET', `conclave:${clusterId}:peer:${nodeId}`)
+      expect(announcement).toContain(`"node":${nodeId}`)
+    }
+  })
+
+  test('lose no acknowledged write when Redis is killed under load and comes back empty, twice', async () => {
+    for (const round of [1, 2]) {
+      const load = new Load(cluster, `redis/killed/${round}`)
+      await until('fifty writes are acknowledged', () => load.acknowledged.size >= 50)
+
+      await redis.kill()
+      const atKill = load.acknowledged.size
+      await redis.restart()
+      await until('fifty more are acknowledged', () => load.acknowledged.size >= atKill + 50)
+      await load.end()
+      promise(load)
+
+      for (const master of cluster.ready.masters) {
+        expect(await missingFrom(cluster, master, promised)).toEqual([])
+      }
+    }
+  })
+
+  test('go on under load when Redis stands still for a while, and when it is emptied', async () => {
+    const load = new Load(cluster, 'redis/still')
+    await until('fifty writes are acknowledged', () => load.acknowledged.size >= 50)
+
+    redis.freeze(true)
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const atThaw = load.acknowledged.size
+    redis.freeze(false)
+    await redis.ask('FLUSHALL')
+    await until('fifty more are acknowledged', () => load.acknowledged.size >= atThaw + 50)
+    await load.end()
+    promise(load)
+
+    expect(await missingFrom(cluster, await cluster.leader(), promised)).toEqual([])
+  })
+
+  test('elect another one when the leader is killed with -9, which comes back', async () => {
+    const load = new Load(cluster, 'redis/leader')
+    await until('fifty writes are acknowledged', () => load.acknowledged.size >= 50)
+    const { masterId } = await cluster.leader()
+
+    await cluster.kill(masterId)
+    const atKill = load.acknowledged.size
+    await until('fifty more are acknowledged', () => load.acknowledged.size >= atKill + 50)
+    await cluster.restart(masterId)
+    await load.end()
+    promise(load)
+
+    for (const master of cluster.ready.masters) {
+      await until('it has caught up', async () => {
+        const missing = await missingFrom(cluster, master, promised)
+        return missing.length === 0
+      })
+    }
+    expect(promised.size).toBeGreaterThanOrEqual(400)
+  })
+
+  test('show who sees all of Redis no value and no password', async () => {
+    const watch = await redis.watch()
+    const [value, control] = [canary('value'), canary('control')]
+
+    expect((await cluster.cli(['secret', 'put', 'redis/canary'], value.text)).code).toBe(0)
+    await redis.ask('PUBLISH', 'somewhere', control.text)
+    await until('the control is seen', () => findCanary(watch.said(), control).length > 0)
+
+    expect(findCanary(watch.said(), value)).toEqual([])
+    expect(watch.said().includes(cluster.ready.credentials.password)).toBe(false)
+    watch.end()
+  })
+
+  test('refuse a wire that is none, without repeating it', async () => {
+    const { code, stderr } = await cluster.cli(['up', '--peer-wire', 'http://user:hunter2@host'])
+
+    expect(code).toBe(2)
+    expect(stderr).toContain('redis://host:6379')
+    expect(stderr).not.toContain('hunter2')
+  })
+})
