@@ -31,6 +31,7 @@ export const floors: Readonly<Record<Layer, Floor>> = {
       'journal',
       'runtime',
       'peer-redis',
+      'engine-etcd',
       'assembly',
       'faces-mesos',
       'faces-dcos',
