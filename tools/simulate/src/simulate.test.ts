@@ -57,4 +57,12 @@ describe('npm run simulate', () => {
     expect(await run(args)).toBe(2)
     expect(lines.join('\n')).toContain(why)
   })
+
+  test('SM4: tells of the naive election and of the core, and refuses a seed that is none', async () => {
+    expect(await run(['naive'])).toBe(0)
+    expect(lines.join('\n')).toContain('It is split: 2 leaders at once')
+    expect(lines.at(-1)).toContain('It holds')
+
+    expect(await run(['naive', 'x'])).toBe(2)
+  })
 })

@@ -10,6 +10,7 @@ import {
   replay,
   shrink,
   simulate,
+  watchItSplit,
   type Parts,
   type ProfileName,
   type SimulationOptions,
@@ -25,6 +26,7 @@ export interface Surroundings {
 const usage = `npm run simulate -- [--seeds A..B] [--profile P] [--out DIR]
 npm run simulate -- replay SEED|FILE [--profile P] [--trace]
 npm run simulate -- shrink SEED|FILE [--profile P] [--out DIR]
+npm run simulate -- naive [SEED]
 
 Profiles: ${profileNames.join(', ')}; without one, each seed takes the next in turn.
   --out DIR  where histories of broken seeds are written (dist/simulation)`
@@ -67,6 +69,11 @@ async function obey(args: readonly string[], surroundings: Surroundings): Promis
   const [command, what] = positionals
   if (command === undefined) {
     return runSeeds(readRange(values.seeds), { profile, out, ...surroundings })
+  }
+  if (command === 'naive') {
+    if (!/^\d+$/.test(what ?? '1')) throw new Misuse('naive takes a seed, which is a number')
+    for (const line of await watchItSplit(Number(what ?? 1))) surroundings.print(line)
+    return 0
   }
   if (what === undefined) throw new Misuse(`${command} what? Name a seed or a file`)
   if (command === 'replay') {

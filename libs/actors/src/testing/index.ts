@@ -12,3 +12,4 @@ export {
 export { MemoryFramework } from './memory-framework.ts'
 export { callerOf, firstPeople, rootPassword } from './people.ts'
 export { MemoryJournal } from './memory-journal.ts'
+export { GroupMember, ReplicaGroup } from './replica-group.ts'
