@@ -13,6 +13,8 @@ export interface RedisBusOptions {
   /** Both connections stand, and the channel is heard. Again after each interruption. */
   readonly onUp: () => void
   readonly onDown: () => void
+  /** Redis cannot be reached: once for each reason. */
+  readonly onTrouble: (why: string) => void
   readonly retryFirstMs: number
   readonly retryMaxMs: number
   readonly random: Random
@@ -121,7 +123,8 @@ export class RedisBus {
     const why = codeOf(error)
     if (this.#isClosed || why === this.#complained) return
     this.#complained = why
-    this.#options.log.warn({ why }, 'the Redis between the masters cannot be reached')
+    this.#options.log.warn({ why }, 'Redis cannot be reached')
+    this.#options.onTrouble(why)
   }
 }
 

@@ -43,6 +43,8 @@ export interface RedisPeerLinkOptions extends PeerLinkTold {
   readonly redis: RedisAddress
   /** By node id. Only the ids count: where a peer is, nobody needs to know. */
   readonly peers: ReadonlyMap<NodeId, Pick<PeerAddress, 'id'>>
+  /** Redis cannot be reached, and why. It is tried again. */
+  readonly onTrouble?: (why: string) => void
   readonly log?: Log
   readonly random?: Random
   readonly limits?: Partial<PeerLinkLimits>
@@ -95,6 +97,7 @@ export class RedisPeerLink implements PeerLink {
       onDown: () => {
         for (const peer of this.#peers.values()) peer.wireLost()
       },
+      onTrouble: (why) => options.onTrouble?.(why),
       retryFirstMs: this.#limits.retryFirstMs,
       retryMaxMs: this.#limits.retryMaxMs,
       random,
