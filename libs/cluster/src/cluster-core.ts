@@ -9,6 +9,7 @@ import { graceOf, requestKill } from './kills.ts'
 import { defaultClusterLimits, type ClusterLimits } from './limits.ts'
 import { operate, type OperatorAnswer } from './operator-view.ts'
 import type { AgentRecord, FrameworkRecord, StoredRecord, TaskRecord } from './records.ts'
+import { resealTasks } from './reseal.ts'
 import { ClusterState } from './state.ts'
 import { isStanding, retryStatuses } from './statuses.ts'
 import { isHolding } from './tasks.ts'
@@ -76,6 +77,9 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
         break
       case 'framework-disconnected':
         disconnectFramework(state, input.streamId)
+        break
+      case 'resealed':
+        resealTasks(state, input.envelopes)
         break
     }
     state.allocate()

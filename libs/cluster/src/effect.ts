@@ -36,6 +36,8 @@ export type ClusterInput =
     }
   | { readonly kind: 'agent-disconnected'; readonly connection: number }
   | { readonly kind: 'framework-disconnected'; readonly streamId: string }
+  /** The same inline values in other envelopes, by their ids: the cluster's keys have changed. */
+  | { readonly kind: 'resealed'; readonly envelopes: ReadonlyMap<string, string> }
 
 /** A status and a plain text body, in Mesos' own words. */
 export interface PlainAnswer {

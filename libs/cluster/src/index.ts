@@ -25,6 +25,7 @@ export {
   taskIn,
   TaskRecord,
   tasksIn,
+  tasksPrefix,
   type RecordReader,
   type StoredRecord,
 } from './records.ts'

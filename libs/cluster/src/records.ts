@@ -28,6 +28,8 @@ import type { RecordChange } from './effect.ts'
  */
 
 export const clusterPrefix = 'cluster/'
+/** Below which every task lies, by framework. */
+export const tasksPrefix = 'cluster/tasks/'
 
 const id = z.string().min(1).max(255)
 const timeMs = z.int().nonnegative()
@@ -181,7 +183,7 @@ export const frameworksIn = (reader: RecordReader): readonly FrameworkRecord[] =
 export const tasksIn = (reader: RecordReader, frameworkId?: string): readonly TaskRecord[] =>
   listOf(readTask)(
     reader,
-    frameworkId === undefined ? 'cluster/tasks/' : `cluster/tasks/${segment(frameworkId)}/`,
+    frameworkId === undefined ? tasksPrefix : `${tasksPrefix}${segment(frameworkId)}/`,
   )
 
 export function taskIn(

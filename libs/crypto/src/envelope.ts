@@ -68,14 +68,16 @@ export function rewrapEnvelope(
   return envelope
 }
 
+/** Whether `bytes` have the form of an envelope. Whether they open is another question. */
+export const isEnvelope = (bytes: Uint8Array): boolean =>
+  bytes.length >= envelopeOverheadBytes &&
+  hasBytesAt(bytes, 0, magic) &&
+  bytes[4] === aes256Gcm &&
+  bytes[5] === 0
+
 /** The id of the DEK that `envelope` claims to be sealed under. @throws CryptographicFailure */
 export function envelopeDekId(envelope: Uint8Array): number {
-  const isOurs =
-    envelope.length >= envelopeOverheadBytes &&
-    hasBytesAt(envelope, 0, magic) &&
-    envelope[4] === aes256Gcm &&
-    envelope[5] === 0
-  if (!isOurs) throw new CryptographicFailure()
+  if (!isEnvelope(envelope)) throw new CryptographicFailure()
   return view(envelope).getUint32(6)
 }
 

@@ -4,6 +4,7 @@ export { CryptographicFailure } from './cryptographic-failure.ts'
 export {
   envelopeDekId,
   envelopeOverheadBytes,
+  isEnvelope,
   openEnvelope,
   rewrapEnvelope,
   sealEnvelope,

@@ -51,6 +51,19 @@ export const eventFields = {
     variables: count.optional(),
   }),
   'keyring.created': z.object({ dekId: count }),
+  'keyring.rotated': z.object({ dekId: count }),
+  /** So many sealed records were moved under the newest DEK. */
+  'keyring.rewrapped': z.object({ dekId: count, records: count }),
+  /** Nothing needed it any more: what it sealed never opens again. */
+  'keyring.dropped': z.object({ dekId: count }),
+  'journal.key-rotated': z.object({ masterId: id, keyId: count }),
+  'journal.key-destroyed': z.object({ masterId: id, keyId: count }),
+  'cluster.autolock-changed': z.object({ isOn: z.boolean(), version: count }),
+  'cluster.unlock-key-rotated': z.object({ version: count }),
+  /** This master's own files are under that KEK, and no other. */
+  'master.kek-kept': z.object({ masterId: id, version: count, isAtRest: z.boolean() }),
+  'master.locked': z.object({ masterId: id }),
+  'master.unlocked': z.object({ masterId: id }),
 
   'authority.founded': z.object({ root: id }),
   'authority.rotation-begun': z.object({ from: id, to: id }),

@@ -86,6 +86,7 @@ export {
   SchedulerEvent,
 } from './mesos/scheduler.ts'
 export {
+  changeSealed,
   dropSecretValues,
   sealSecrets,
   SealedValue,

@@ -79,6 +79,20 @@ export function wipeSecrets<T>(kind: Message<T>, value: T): void {
   }
 }
 
+/** `value` with other envelopes for its inline secrets, where `change` has one; itself when it has none. */
+export function changeSealed<T>(
+  kind: Message<T>,
+  value: T,
+  change: (sealed: SealedValue) => string | undefined,
+): T {
+  return mapParts(kind, value, Secret, (secret) => {
+    const sealed = secret.value?.sealed
+    const envelope = sealed && change(sealed)
+    if (sealed === undefined || envelope === undefined) return secret
+    return { ...secret, value: { sealed: { ...sealed, envelope } } }
+  })
+}
+
 /** `value` without the envelopes of its inline secrets: for what has ended, and will not ask again. */
 export function dropSecretValues<T>(kind: Message<T>, value: T): T {
   return mapParts(kind, value, Secret, (secret) => {
