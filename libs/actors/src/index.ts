@@ -55,15 +55,29 @@ export {
 export type { FirstIdentities } from './master/founding.ts'
 export { MasterActor, type MasterActorOptions } from './master/master-actor.ts'
 export type * from './master/master-api.ts'
+export {
+  AutolockOff,
+  AutolockUnchanged,
+  KekForeign,
+  KeyringRotating,
+  LockChanged,
+  MasterLocked,
+  NotLocked,
+  UnlockRefused,
+} from './master/keys/errors.ts'
+export type * from './master/keys/lock-api.ts'
+export { UnlockDoor } from './master/keys/unlock-door.ts'
 export { agentsListener, type MasterSettings } from './master/settings.ts'
 export type {
   AuditSink,
   Certificates,
   CertificateWanted,
   Journal,
+  KeyKeeper,
   Recovered,
   RootAuthority,
   TokenKeys,
+  WantedKeys,
 } from './ports.ts'
 export { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
 export { Replica, type MemberProgress, type ReplicaOptions, type ReplicaWork } from './replica.ts'

@@ -1,3 +1,4 @@
+import type { Kek } from '@conclave/crypto'
 import type { RedactedBytes } from '@conclave/kernel'
 import type { AuditRecord } from '@conclave/model'
 import type { Entry, HardState, Snapshot } from '@conclave/raft'
@@ -57,4 +58,27 @@ export interface Certificates {
   sign(root: RootAuthority, requestPem: string, wanted: CertificateWanted): Promise<string>
   /** When a certificate ends. */
   untilMs(certificatePem: string): number
+}
+
+/** What a master's own files are to be under. */
+export interface WantedKeys {
+  readonly kek: Kek
+  readonly version: number
+  /** Whether the KEK must not rest here. */
+  readonly isLocked: boolean
+  /** The newest DEK of the cluster. The journal's key is drawn anew with it. */
+  readonly dekId: number
+}
+
+/** What a master has on its own disk of the cluster's keys: the KEK, or none, and its journal's keys. */
+export interface KeyKeeper {
+  /**
+   * Resolves once the files here are under that KEK and no other, and the journal seals under a key as
+   * new as the cluster's. Answers with that key's id when it was drawn for this.
+   */
+  keep(wanted: WantedKeys): Promise<{ readonly rotatedTo?: number }>
+  /** What follows in the journal stands in another file than what came before. */
+  turnPage(): Promise<void>
+  /** Destroys keys that no file of the journal needs any more. Answers with their ids, and whether some are left. */
+  tidy(): Promise<{ readonly destroyed: readonly number[]; readonly left: number }>
 }

@@ -219,6 +219,17 @@ export class Replica {
     return this.#applied
   }
 
+  /** What the newest snapshot of this replica stands for. */
+  get snapshotIndex(): number {
+    return this.#snapshots.index
+  }
+
+  /** The next snapshot is taken as soon as it can be: what earlier ones hold must go. */
+  demandSnapshot(): void {
+    this.#snapshots.demand()
+    this.#options.wake()
+  }
+
   get commitIndex(): number {
     return this.#node.basicStatus().hardState.commit
   }

@@ -1,15 +1,19 @@
 import {
+  CryptographicFailure,
+  envelopeDekId,
+  isEnvelope,
   openEnvelope,
   parseTokenKey,
   unwrapKeyring,
-  type Kek,
   type Keyring,
   type TokenKey,
 } from '@conclave/crypto'
 import { wipe } from '@conclave/kernel'
-import type { View } from '@conclave/store'
-import { keyringKey, tokenKeyKey, tokenKeyPlace } from './master-records.ts'
+import type { Txn, View } from '@conclave/store'
 import { Unavailable } from './errors.ts'
+import { KekForeign } from './keys/errors.ts'
+import type { KekChain } from './keys/kek-chain.ts'
+import { keyringKey, tokenKeyKey, tokenKeyPlace } from './master-records.ts'
 
 interface Opened<T> {
   readonly modRevision: number
@@ -19,27 +23,26 @@ interface Opened<T> {
 /** The cluster's keys as this master holds them: opened once for each revision that wrote them. */
 export class ClusterKeys {
   readonly #clusterId: string
-  readonly #kek: Kek
+  readonly #chain: KekChain
   readonly #view: View
   #keyring: Opened<Keyring> | undefined
   #tokenKey: Opened<TokenKey> | undefined
 
-  constructor(options: { clusterId: string; kek: Kek; view: View }) {
+  constructor(options: { clusterId: string; chain: KekChain; view: View }) {
     this.#clusterId = options.clusterId
-    this.#kek = options.kek
+    this.#chain = options.chain
     this.#view = options.view
   }
 
-  /** @throws Unavailable before the first leader has made one */
+  get chain(): KekChain {
+    return this.#chain
+  }
+
+  /** @throws Unavailable before the first leader has made one, KekForeign when it does not open here */
   keyring(): Keyring {
     const kv = this.#record(keyringKey)
     if (this.#keyring?.modRevision !== kv.modRevision) {
-      const key = unwrapKeyring({
-        kek: this.#kek,
-        clusterId: this.#clusterId,
-        wrapped: kv.value,
-      })
-      this.#keyring = { modRevision: kv.modRevision, key }
+      this.#keyring = { modRevision: kv.modRevision, key: this.#unwrap(kv.value) }
     }
     return this.#keyring.key
   }
@@ -63,6 +66,38 @@ export class ClusterKeys {
     return this.#tokenKey.key
   }
 
+  /**
+   * `txn`, on condition that the keyring is still the one that its envelopes were sealed under: nothing
+   * may come under a DEK whose end may have begun. Undefined when that is over already. Envelopes
+   * inside of other records are for those who write these to look after.
+   */
+  guarded(txn: Txn): Txn | undefined {
+    const ids = dekIdsIn(txn)
+    if (ids.length === 0) return txn
+    const kv = this.#view.get(keyringKey)
+    // What founds a cluster brings its keyring along.
+    if (kv === undefined || changes(txn, keyringKey)) return txn
+    const newest = this.keyring().newest.id
+    if (ids.some((id) => id !== newest)) return undefined
+    const claim = {
+      key: keyringKey,
+      target: 'modRevision',
+      is: '=',
+      operand: kv.modRevision,
+    } as const
+    return { ...txn, compare: [...txn.compare, claim] }
+  }
+
+  #unwrap(wrapped: Uint8Array): Keyring {
+    const { kek, version } = this.#chain.current()
+    try {
+      return unwrapKeyring({ kek, clusterId: this.#clusterId, wrapped })
+    } catch (error) {
+      if (error instanceof CryptographicFailure) throw new KekForeign(version, version)
+      throw error
+    }
+  }
+
   #record(key: string): { readonly value: Uint8Array; readonly modRevision: number } {
     const kv = this.#view.get(key)
     if (kv === undefined)
@@ -70,3 +105,11 @@ export class ClusterKeys {
     return kv
   }
 }
+
+const changes = ({ success }: Txn, key: string): boolean =>
+  success.some((op) => op.do === 'put' && op.key === key)
+
+const dekIdsIn = ({ success }: Txn): readonly number[] =>
+  success.flatMap((op) =>
+    op.do === 'put' && isEnvelope(op.value) ? [envelopeDekId(op.value)] : [],
+  )

@@ -44,6 +44,7 @@ export interface FirstIdentities {
 export interface Founding {
   readonly clusterId: string
   readonly masterId: string
+  /** Which wraps the keyring, as version 1 of all that may follow. */
   readonly kek: Kek
   readonly identities: FirstIdentities
   readonly tokenKeys: TokenKeys

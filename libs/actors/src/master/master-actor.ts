@@ -12,7 +12,7 @@ import {
 import { none } from '@conclave/raft'
 import type { Compare, StoreMachine } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
-import type { AuditSink, Certificates, TokenKeys } from '../ports.ts'
+import type { AuditSink, Certificates, KeyKeeper, TokenKeys } from '../ports.ts'
 import type { Replica } from '../replica.ts'
 import { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
@@ -27,9 +27,13 @@ import { found } from './founding.ts'
 import { FrameworkService } from './framework-service.ts'
 import { IdentityService } from './identity-service.ts'
 import type { Address, AgentView, Caller, EventApi, MasterApi, MasterStatus } from './master-api.ts'
-import { foundingKey } from './master-records.ts'
+import { foundingKey, keyringKey } from './master-records.ts'
+import { KekChain } from './keys/kek-chain.ts'
+import { KeyDesk } from './keys/key-desk.ts'
+import type { LockApi } from './keys/lock-api.ts'
+import { resealedTemplate, rewrapped } from './keys/sealed-records.ts'
 import { Members } from './members.ts'
-import { Replicated } from './replicated.ts'
+import { isStill, Replicated } from './replicated.ts'
 import { ResolveService } from './resolve-service.ts'
 import { operatorResource } from './resources.ts'
 import { RunService } from './run-service.ts'
@@ -51,6 +55,8 @@ export interface MasterActorOptions {
   readonly certificates: Certificates
   /** What members must trust has changed, and first when it is known at all. */
   readonly onTrust?: (trust: Trust) => void
+  /** Where this master's disk has keys. */
+  readonly keeper?: KeyKeeper
   /** Something failed that nobody asked for and that will be tried again. */
   readonly onProblem?: (what: string, error: unknown) => void
 }
@@ -82,12 +88,14 @@ export class MasterActor implements MasterApi {
   readonly authority: AuthorityApi
   /** For who is, or wants to be, a member: no face has it. */
   readonly enrolment: EnrolmentApi
+  readonly lock: LockApi
 
   readonly #options: MasterActorOptions
   readonly #replicated: Replicated
   readonly #access: Access
   readonly #members: Members
   readonly #desk: AuthorityDesk
+  readonly #keyDesk: KeyDesk
   readonly #resolver: ResolveService
   readonly #sessions: TaskSessions
   readonly #channels = new AgentChannels()
@@ -108,7 +116,10 @@ export class MasterActor implements MasterApi {
     this.#options = options
     this.#replicated = new Replicated(store, replica)
     this.#members = new Members(settings, this.#replicated)
-    const keys = new ClusterKeys({ clusterId, kek, view: store })
+    const held = { kek, version: settings.kekVersion ?? 0 }
+    const chain = new KekChain({ clusterId, view: store, held })
+    const keys = new ClusterKeys({ clusterId, chain, view: store })
+    this.#replicated.guardBy((txn) => keys.guarded(txn))
     const refresh = (): Promise<void> => this.#replicated.refresh()
     this.identity = new IdentityService({ view: store, keys, audit, clock, random, emit, refresh })
     this.#access = new Access({ identity: this.identity, audit, clock, emit })
@@ -147,6 +158,13 @@ export class MasterActor implements MasterApi {
       random,
       emit,
       secretSizeBytesMax: sizeBytesMax,
+      sealing: {
+        claim: () => isStill(keyringKey, store.get(keyringKey)),
+        reseal: (template) =>
+          resealedTemplate(template, (part) =>
+            rewrapped(part, { clusterId, keyring: keys.keyring(), random }),
+          ),
+      },
     })
     const term = (): Term | undefined => (this.#term?.core === undefined ? undefined : this.#term)
     this.#sessions = new TaskSessions(random)
@@ -162,7 +180,7 @@ export class MasterActor implements MasterApi {
     this.frameworks = new FrameworkService({ access, term, seal, runs: this.runs })
     this.#desk = new AuthorityDesk({
       clusterId,
-      kek: () => settings.kek,
+      kek: () => chain.current().kek,
       keys,
       firstAuthority: settings.firstAuthority,
       replicated: this.#replicated,
@@ -182,6 +200,21 @@ export class MasterActor implements MasterApi {
     })
     this.authority = this.#desk.operators
     this.enrolment = this.#desk.enrolment
+    this.#keyDesk = new KeyDesk({
+      clusterId,
+      masterId: settings.masterId,
+      store,
+      replica,
+      replicated: this.#replicated,
+      keys,
+      access,
+      random,
+      keeper: options.keeper,
+      masters: () => this.#members.all().map(({ masterId }) => masterId),
+      emit,
+      onProblem: (what, error) => options.onProblem?.(what, error),
+    })
+    this.lock = this.#keyDesk.operators
     this.events = { follow: (caller, after, signal) => this.#follow(caller, after, signal) }
 
     store.onBatch((batch) => {
@@ -208,6 +241,7 @@ export class MasterActor implements MasterApi {
     if (replica.leader !== none) void this.#members.publish()
     if (this.#ticks % settings.ticksPerSecond === 0) this.#eachSecond()
     if (!isLeading) return
+    if (this.#term?.core !== undefined) this.#keyDesk.lead(this.#term)
     void this.runs.note((task) => {
       this.#term?.core?.kill(task.frameworkId, task.taskId)
       this.#term?.flush()
@@ -222,6 +256,7 @@ export class MasterActor implements MasterApi {
   #eachSecond(): void {
     this.identity.tick()
     this.#desk.tick()
+    void this.#keyDesk.tick(this.#term?.core !== undefined)
     this.#access.endExpired()
     this.#sessions.endForbidden()
     this.frameworks.endForbidden()
@@ -303,6 +338,7 @@ export class MasterActor implements MasterApi {
     return {
       masterId: settings.masterId,
       clusterId: settings.clusterId,
+      state: 'running',
       role,
       term: replica.term,
       leader: leader === none ? undefined : this.#members.byNode(leader),

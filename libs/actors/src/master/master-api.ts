@@ -10,6 +10,7 @@ import type {
 } from '@conclave/model'
 import type { RedactedBytes } from '@conclave/kernel'
 import type { AuthorityApi } from './authority/authority-api.ts'
+import type { LockApi } from './keys/lock-api.ts'
 
 /*
  * What a master offers to its faces. A face translates its dialect into these calls and back and
@@ -32,6 +33,8 @@ export interface Member {
 export interface MasterStatus {
   readonly masterId: string
   readonly clusterId: string
+  /** `booting-locked`: it waits for the unlock key, and takes part in nothing. */
+  readonly state: 'booting-locked' | 'running'
   readonly role: 'leader' | 'follower' | 'candidate'
   readonly term: number
   /** Undefined while nobody leads as far as this master knows. */
@@ -271,5 +274,6 @@ export interface MasterApi {
   readonly frameworks: FrameworkApi
   readonly events: EventApi
   readonly authority: AuthorityApi
+  readonly lock: LockApi
   agents(caller: Caller): Promise<readonly AgentView[]>
 }

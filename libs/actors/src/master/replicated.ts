@@ -13,6 +13,7 @@ export interface Agreement {
 export class Replicated {
   readonly view: View
   readonly #agreement: Agreement
+  #guard: (txn: Txn) => Txn | undefined = (txn) => txn
   #isStopped = false
 
   constructor(view: View, agreement: Agreement) {
@@ -26,9 +27,16 @@ export class Replicated {
     await this.#agreement.linearize()
   }
 
+  /** Every transaction passes by `guard`, which may add claims, or see that one does not hold any more. */
+  guardBy(guard: (txn: Txn) => Txn | undefined): void {
+    this.#guard = guard
+  }
+
   /** Answers with the revision, or undefined when a claim did not hold and nothing changed. */
-  async commit(txn: Txn): Promise<number | undefined> {
+  async commit(wanted: Txn): Promise<number | undefined> {
     this.#checkWorks()
+    const txn = this.#guard(wanted)
+    if (txn === undefined) return undefined
     const { succeeded, rejection, revision } = await this.#agreement.propose(txn)
     if (rejection !== undefined) {
       // A repetition that came after a later command of its session: what it came to is forgotten.

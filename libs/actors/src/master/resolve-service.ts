@@ -24,7 +24,8 @@ import {
 import type { AuditSink } from '../ports.ts'
 import { SecretUnreadable } from './errors.ts'
 import type { Replicated } from './replicated.ts'
-import { inlinePath, type SecretService } from './secret-service.ts'
+import { inlinePath } from './inline-path.ts'
+import type { SecretService } from './secret-service.ts'
 import type { Term } from './term.ts'
 
 type ResolveRequest = Extract<FromAgent, { type: 'resolve' }>
@@ -109,14 +110,15 @@ export class ResolveService {
     if (secret.reference !== undefined) return this.#decideReference(granted, secret.reference)
     const { sealed } = secret.value ?? {}
     if (sealed === undefined) return refusal('invalid', 'Secret has no value')
-    const isOfTask = partsIn(TaskInfo, granted.task, Secret).some(
-      ({ value }) => value?.sealed?.id === sealed.id && value.sealed.envelope === sealed.envelope,
-    )
-    if (!isOfTask) return refusal('denied', 'the value is not part of this task')
+    // The agent's copy may be older than the key that seals it now: what the task's record has counts.
+    const ofTask = partsIn(TaskInfo, granted.task, Secret).find(
+      ({ value }) => value?.sealed?.id === sealed.id,
+    )?.value?.sealed
+    if (ofTask === undefined) return refusal('denied', 'the value is not part of this task')
     return {
       path: inlinePath(sealed.id),
       version: 1,
-      envelope: new Uint8Array(Buffer.from(sealed.envelope, 'base64')),
+      envelope: new Uint8Array(Buffer.from(ofTask.envelope, 'base64')),
       key: undefined,
     }
   }

@@ -1,4 +1,4 @@
-import { TaskRecord, tasksIn, type RecordReader } from '@conclave/cluster'
+import { TaskRecord, tasksIn, tasksPrefix, type RecordReader } from '@conclave/cluster'
 import type { Clock, Random } from '@conclave/kernel'
 import { uuidBytes } from '@conclave/kernel'
 import {
@@ -17,7 +17,7 @@ import {
   type RunOutcome,
   type SecretPath,
 } from '@conclave/model'
-import type { WatchBatch } from '@conclave/store'
+import type { Compare, WatchBatch } from '@conclave/store'
 import { Signal } from '../signal.ts'
 import type { Access } from './access.ts'
 import { RunNotFound, RunNotYours, RunTaken, SecretTooLarge, SpecInvalid } from './errors.ts'
@@ -40,10 +40,13 @@ export interface RunServiceOptions {
   readonly random: Random
   readonly emit: (draft: EventDraft) => void
   readonly secretSizeBytesMax: number
+  readonly sealing: {
+    /** That the keyring is still the one that {@link seal} takes its key from. */
+    readonly claim: () => Compare
+    /** The same values under the keyring as it is now. */
+    readonly reseal: (template: RunRecord['template']) => RunRecord['template']
+  }
 }
-
-/** Below which the cluster's core keeps its tasks, by framework. */
-const tasksPrefix = 'cluster/tasks/'
 
 /** Why the cluster would not have a task at all. */
 export interface TaskRefusal {
@@ -99,7 +102,7 @@ export class RunService implements RunApi {
         state: 'pending',
       }
       await this.#access.audit(caller, 'administer', runKey(runId), 'allowed')
-      await this.#put(record, undefined)
+      await this.#create(record)
       emit({ type: 'run.submitted', runId, uid: record.submittedBy, taskId })
       return this.#view(record)
     } catch (error) {
@@ -347,6 +350,22 @@ export class RunService implements RunApi {
       atMs: this.#options.clock.nowMs(),
     }
     await this.#put(finished(record, outcome), known)
+  }
+
+  /** Nothing may come under a key whose end has begun: then it is sealed again, and tried again. */
+  async #create(record: RunRecord): Promise<void> {
+    const { claim, reseal } = this.#options.sealing
+    const key = runKey(record.id)
+    await decideAndCommit(this.#replicated, (): Decision<void> => {
+      const value = encodeRecord({ ...record, template: reseal(record.template) })
+      return {
+        commit: {
+          compare: [isStill(key, undefined), claim()],
+          success: [{ do: 'put', key, value }],
+        },
+        committed: () => undefined,
+      }
+    })
   }
 
   async #put(record: RunRecord, known: Stored<RunRecord> | undefined): Promise<void> {

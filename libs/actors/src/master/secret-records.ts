@@ -12,9 +12,11 @@ import { encodeRecord } from './record.ts'
 export const secretPrefix = 'secret/'
 export const secretKey = (path: SecretPath): string => secretPrefix + path
 
+/** Below which the sealed bytes of every version lie. */
+export const envelopePrefix = 'envelope/'
 /** The last `@` separates the version: a path may have others. */
 export const envelopeKey = (path: SecretPath, version: number): string =>
-  `envelope/${path}@${version}`
+  `${envelopePrefix}${path}@${version}`
 
 /** What a deleted secret leaves behind, so that no version number is given out twice. */
 export const lastVersionKey = (path: SecretPath): string => `secret-last/${path}`

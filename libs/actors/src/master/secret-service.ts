@@ -22,6 +22,7 @@ import {
   VersionConflict,
 } from './errors.ts'
 import { identityChangedKey } from './identity-records.ts'
+import { inlinePath } from './inline-path.ts'
 import { checkLabels } from './secret-labels.ts'
 import type { Caller, SecretApi, SecretInput, SecretValue } from './master-api.ts'
 import { Records, type Stored } from './record.ts'
@@ -334,9 +335,6 @@ export class SecretService implements SecretApi {
     return why
   }
 }
-
-/** Where the envelope of an inline value belongs. */
-export const inlinePath = (id: string): string => `inline/${id}`
 
 const versionOf = (record: SecretRecord, version: number | undefined): SecretVersion | undefined =>
   version === undefined

@@ -15,6 +15,8 @@ export interface MasterSettings {
    */
   readonly members: readonly (Member & { readonly nodeId: NodeId })[]
   readonly kek: Kek
+  /** Which of the cluster's KEKs that is; 0, or left out, when nobody said. */
+  readonly kekVersion?: number
   /** Committed by the first leader of a new cluster, and never looked at again. */
   readonly firstIdentities: FirstIdentities
   /** Taken into the store by the first leader that has it, and never looked at again. */

@@ -87,6 +87,16 @@ export class ReplicaSnapshots {
       (since.entries >= limits.snapshotEntries && isWorthIt) || since.bytes >= limits.snapshotBytes
   }
 
+  /** What the newest snapshot stands for. */
+  get index(): number {
+    return this.#index
+  }
+
+  /** One is due whatever was applied: what older ones hold must not be there any more. */
+  demand(): void {
+    this.#isDue = true
+  }
+
   /**
    * Begins a snapshot of what is applied, when enough was since the last one or a peer needs a newer one
    * than there is.

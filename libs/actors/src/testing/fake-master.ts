@@ -52,6 +52,7 @@ import type { AuthorityApi, AuthorityStatus } from '../master/authority/authorit
 import type { MemberRole } from '../master/authority/authority-records.ts'
 import { operatorResource } from '../master/resources.ts'
 import { Signal } from '../signal.ts'
+import { FakeLock } from './fake-lock.ts'
 
 const standingClock: Clock = { nowMs: () => 1_700_000_000_000 }
 
@@ -69,6 +70,7 @@ export class FakeMaster implements MasterApi {
   readonly frameworks: FakeFrameworks
   readonly events: FakeEvents
   readonly authority: FakeAuthority
+  readonly lock: FakeLock
   /** What {@link agents} lists. */
   agentViews: AgentView[] = []
   #status: MasterStatus
@@ -79,6 +81,7 @@ export class FakeMaster implements MasterApi {
     this.#status = {
       masterId: self.masterId,
       clusterId: 'cluster-1',
+      state: 'running',
       role: 'leader',
       term: 3,
       leader: self,
@@ -96,6 +99,11 @@ export class FakeMaster implements MasterApi {
     this.tasks = new FakeTasks(door)
     this.frameworks = new FakeFrameworks(door)
     this.authority = new FakeAuthority(this.identity, door)
+    this.lock = new FakeLock(({ principal }) => {
+      door()
+      if (this.identity.allowed(principal, operatorResource, 'full')) return
+      throw new AccessDenied(principal.uid, 'full', operatorResource)
+    })
   }
 
   status(): MasterStatus {

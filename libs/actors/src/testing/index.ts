@@ -1,3 +1,4 @@
+export { FakeLock } from './fake-lock.ts'
 export { FakeMaster, FakeSession } from './fake-master.ts'
 export { MemoryAgent, type AgentsPort } from './memory-agent.ts'
 export { MemoryAudit } from './memory-audit.ts'
@@ -11,5 +12,6 @@ export {
 } from './memory-cluster.ts'
 export { MemoryFramework } from './memory-framework.ts'
 export { callerOf, firstPeople, rootPassword } from './people.ts'
+export { MemoryKeyKeeper } from './memory-key-keeper.ts'
 export { MemoryJournal } from './memory-journal.ts'
 export { GroupMember, ReplicaGroup } from './replica-group.ts'

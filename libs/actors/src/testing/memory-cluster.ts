@@ -21,6 +21,7 @@ import type { ReplicaLimits } from '../replica-limits.ts'
 import { Replica, type ReplicaWork } from '../replica.ts'
 import { MemoryAudit } from './memory-audit.ts'
 import { MemoryCertificates, memoryRootKey, memoryRootPem } from './memory-certificates.ts'
+import { MemoryKeyKeeper } from './memory-key-keeper.ts'
 
 export interface MemoryClusterOptions {
   readonly masters?: number
@@ -174,6 +175,7 @@ export class MemoryMaster {
   readonly journal: Uint8Array[] = []
   readonly problems: unknown[] = []
   readonly #certificates: MemoryCertificates
+  readonly keeper: MemoryKeyKeeper
   readonly #cluster: MemoryCluster
   readonly #options: MemoryClusterOptions
   readonly #nodeIds: readonly NodeId[]
@@ -194,6 +196,7 @@ export class MemoryMaster {
     this.#options = options
     this.#certificates = new MemoryCertificates(options.clock)
     this.#nodeIds = nodeIds
+    this.keeper = new MemoryKeyKeeper(cluster.kek)
     this.#life = this.#begin()
   }
 
@@ -257,6 +260,10 @@ export class MemoryMaster {
 
   #save(snapshot: Snapshot): void {
     this.#disk.snapshot = snapshot
+    const { index, term } = snapshot.meta
+    const { vote = 0, ...known } = this.#disk.hardState ?? { term, commit: index }
+    // What a snapshot stands for is agreed on, whatever was written before.
+    this.#disk.hardState = { ...known, vote, commit: Math.max(known.commit, index) }
     this.#disk.entries = this.#disk.entries.filter(({ index }) => index > snapshot.meta.index)
     this.journal.push(snapshot.data)
   }
@@ -292,7 +299,8 @@ export class MemoryMaster {
             agents: { host: '10.0.0.1', port: 100 + nodeId },
           },
         })),
-        kek: this.#cluster.kek,
+        kek: this.keeper.kek,
+        kekVersion: this.keeper.version,
         firstIdentities: identities,
         firstAuthority: this.#cluster.firstAuthority,
         ticksPerSecond: 1000 / tickMs,
@@ -306,6 +314,7 @@ export class MemoryMaster {
       audit: this.audit,
       tokenKeys: new MemoryTokenKeys(),
       certificates: this.#certificates,
+      keeper: this.keeper,
       onProblem: (_what, error) => this.problems.push(error),
     })
     return { store, events, replica, actor }

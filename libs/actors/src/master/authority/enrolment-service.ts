@@ -25,6 +25,7 @@ import {
   type MasterSeen,
   type Shown,
 } from './enrolment-api.ts'
+import { memberKey } from '../master-records.ts'
 import { HolderRefused } from './errors.ts'
 import type { Reservations } from './reservations.ts'
 
@@ -120,6 +121,11 @@ export class EnrolmentService implements EnrolmentApi {
     if (shown.role !== 'master') {
       await this.#audit(shown, 'read', 'keys/kek', 'denied', requestId)
       throw new HolderRefused('the key that wraps all others is for masters alone')
+    }
+    // One that has been at work has its own way to it. Whoever took its disk must not find another.
+    if (replicated.view.get(memberKey(shown.id)) !== undefined) {
+      await this.#audit(shown, 'read', 'keys/kek', 'denied', requestId)
+      throw new HolderRefused('the key that wraps all others is for masters that never started')
     }
     const key = new Redacted(this.#options.kek().key.bytes())
     try {
