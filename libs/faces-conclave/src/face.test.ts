@@ -56,6 +56,7 @@ describe('who may come in', () => {
 
     expect((await app.inject('/health')).json()).toEqual({
       masterId: 'master-1',
+      state: 'running',
       role: 'leader',
       term: 3,
       isReady: true,

@@ -1,4 +1,4 @@
-import type { Caller, MasterApi } from '@conclave/actors'
+import { NotLocked, type Caller, type MasterApi } from '@conclave/actors'
 import { Callers, takeBodiesAsBytes } from '@conclave/runtime'
 import type {
   FastifyInstance,
@@ -7,6 +7,7 @@ import type {
   FastifyServerOptions,
 } from 'fastify'
 import { answerError, isNotLeader, locationAtLeader, refuse } from './errors.ts'
+import { lockRoutes } from './lock-routes.ts'
 import { clusterRoutes } from './routes.ts'
 import { sessionRoutes } from './session-routes.ts'
 
@@ -45,15 +46,20 @@ export const conclaveFace =
     )
 
     app.get('/health', async () => {
-      const { masterId, role, term, isReady, leader } = master.status()
-      return { masterId, role, term, isReady, leader: leader?.masterId ?? null }
+      const { masterId, state, role, term, isReady, leader } = master.status()
+      return { masterId, state, role, term, isReady, leader: leader?.masterId ?? null }
     })
     app.get('/metrics', async (_request, reply) =>
       reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics()),
     )
 
+    app.post('/conclave/v1/lock/unlock', async () => {
+      throw new NotLocked()
+    })
+
     await app.register(async (guarded) => {
       const caller = guard(guarded, master)
+      await guarded.register(lockRoutes(master, caller))
       await guarded.register(clusterRoutes(master, caller))
       await guarded.register(sessionRoutes(master, caller))
     })

@@ -1,1 +1,2 @@
+export { lockedDcosFace } from './locked-face.ts'
 export { dcosFace, dcosServerOptions } from './face.ts'

@@ -1,1 +1,2 @@
+export { lockedMesosFace } from './locked-face.ts'
 export { mesosFace, mesosServerOptions } from './face.ts'
