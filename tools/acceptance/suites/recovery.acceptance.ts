@@ -224,7 +224,7 @@ describe('a master whose disk', () => {
     })
 
     expect(outcome).toEqual(
-      refused(/journal\.key\.wrapped cannot be used: it does not open under the key in kek\.key/),
+      refused(/journal\.keys cannot be used: it does not open under the key in kek\.key/),
     )
   })
 

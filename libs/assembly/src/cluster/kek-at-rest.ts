@@ -1,9 +1,8 @@
-import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AeadKey, keySizeBytes, Kek } from '@conclave/crypto'
+import { AeadKey, Kek } from '@conclave/crypto'
+import { NodeDisk, type Disk } from '@conclave/journal'
 import { wipe } from '@conclave/kernel'
-import { syncDirectory } from '@conclave/runtime'
-import { writePrivately } from '../private-file.ts'
+import { eraseOn, writeWholeOn } from '../whole-on-disk.ts'
 import { MemberFileUnusable, readPrivately } from './member-files.ts'
 
 /*
@@ -11,11 +10,11 @@ import { MemberFileUnusable, readPrivately } from './member-files.ts'
  * for the owner alone. While autolock is on, the file is not there.
  */
 
-const fileName = 'kek.key'
+export const kekFile = (directory: string): string => join(directory, 'kek.key')
 
 /** Undefined when none rests here. @throws MemberFileUnusable when what rests here is no such key */
 export async function loadKekAtRest(directory: string): Promise<Kek | undefined> {
-  const file = join(directory, fileName)
+  const file = kekFile(directory)
   const bytes = await readPrivately(file).catch((error: unknown) => {
     if (isMissing(error)) return undefined
     throw error
@@ -31,40 +30,26 @@ export async function loadKekAtRest(directory: string): Promise<Kek | undefined>
 }
 
 /** Resolves once it is there after a power failure, too. */
-export async function saveKekAtRest(directory: string, kek: Kek): Promise<void> {
+export async function saveKekAtRest(
+  directory: string,
+  kek: Kek,
+  disk: Disk = new NodeDisk(),
+): Promise<void> {
+  await disk.makeDirectory(directory)
   const bytes = kek.key.bytes()
   try {
-    await writePrivately(join(directory, fileName), bytes)
+    await writeWholeOn(disk, kekFile(directory), bytes)
   } finally {
     wipe(bytes)
   }
 }
 
 /** Overwrites it, then removes it. Harmless when none rests here. Resolves once it is gone for good. */
-export async function forgetKekAtRest(directory: string): Promise<void> {
-  const file = join(directory, fileName)
-  // A name beside it is what an interrupted save has left.
-  for (const one of [`${file}.new`, file]) await overwrite(one)
-  await rm(`${file}.new`, { force: true })
-  await rm(file, { force: true })
-  await syncDirectory(directory)
-}
-
-async function overwrite(file: string): Promise<void> {
-  let handle
-  try {
-    handle = await open(file, 'r+')
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return
-    throw error
-  }
-  try {
-    const { size } = await handle.stat()
-    await handle.write(new Uint8Array(Math.max(size, keySizeBytes)), 0)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+export async function forgetKekAtRest(
+  directory: string,
+  disk: Disk = new NodeDisk(),
+): Promise<void> {
+  await eraseOn(disk, kekFile(directory))
 }
 
 const isMissing = (error: unknown): boolean =>

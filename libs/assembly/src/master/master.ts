@@ -11,7 +11,6 @@ import {
 import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
 import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
 import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
-import type { Kek } from '@conclave/crypto'
 import type { Journal } from '@conclave/journal'
 import { BytesMalformed, uuid } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
@@ -33,6 +32,7 @@ import { forgetFirstAuthority } from '../cluster/first-authority.ts'
 import { ReplicaDriver } from '../replica-driver.ts'
 import { JoinListener } from '../join/join-listener.ts'
 import { FaceListener } from './face-listener.ts'
+import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
 import { createPeerLink, peersOf, type PeerWire } from './peer-wire.ts'
@@ -50,7 +50,9 @@ export interface RunningMaster {
   readonly nodeId: NodeId
   /** Where it really listens. */
   readonly place: MasterPlace
-  /** What its faces speak to. */
+  /** `booting-locked`: autolock is on, and it waits for an operator's unlock key. */
+  readonly state: 'booting-locked' | 'running'
+  /** What its faces speak to. @throws MasterLocked before it was unlocked */
   readonly api: MasterApi
   /** Resolves when it cannot go on, with the reason: its disk failed, and it has stopped by itself. */
   readonly failed: Promise<unknown>
@@ -72,7 +74,9 @@ export interface MasterParts {
   readonly log: Log
   readonly clock: SystemClock
   readonly random: SystemRandom
-  readonly kek: Kek
+  readonly keeper: DiskKeyKeeper
+  /** Whether it waited for an operator's unlock key before it could be made of anything. */
+  readonly wasLocked: boolean
   readonly firstIdentities: Awaited<ReturnType<typeof loadFirstIdentities>>
   readonly firstAuthority: FirstAuthority | undefined
   readonly identity: Awaited<ReturnType<typeof loadMember>>['identity']
@@ -144,6 +148,7 @@ export class Master implements RunningMaster {
       random,
       audit: parts.audit,
       tokenKeys: new SystemTokenKeys(),
+      keeper: parts.keeper,
       certificates: new X509Certificates({ clock, random }),
       onTrust: () => void this.#authorityIsKept(),
       onProblem: (what, error) => log.warn({ err: error }, what),
@@ -179,6 +184,10 @@ export class Master implements RunningMaster {
     })
   }
 
+  get state(): 'running' {
+    return 'running'
+  }
+
   get place(): MasterPlace {
     return this.#place
   }
@@ -211,6 +220,10 @@ export class Master implements RunningMaster {
     }
     this.#actor.setListeners(listenersOf(this.#place))
     const recoveredEntries = this.#parts.recovered.entries.length
+    if (this.#parts.wasLocked) {
+      this.#events.append({ type: 'master.locked', masterId: this.masterId })
+      this.#events.append({ type: 'master.unlocked', masterId: this.masterId })
+    }
     this.#events.append({ type: 'master.started', masterId: this.masterId, recoveredEntries })
     this.#log.info({ host, ports: this.#place.ports, recoveredEntries }, 'this master has started')
     this.#ticker.start()
@@ -363,7 +376,7 @@ const faceServers = {
 
 /** What the actor must know, in ticks and bytes. */
 function settingsOf(
-  { options, own, clusterId, kek, firstIdentities, firstAuthority }: MasterParts,
+  { options, own, clusterId, keeper, firstIdentities, firstAuthority }: MasterParts,
   tickMs: number,
 ): MasterActorOptions['settings'] {
   const { masters, secretSizeBytesMax, revisionsKept } = options
@@ -376,7 +389,8 @@ function settingsOf(
       nodeId: place.nodeId,
       listeners: listenersOf(place),
     })),
-    kek,
+    kek: keeper.kek,
+    kekVersion: keeper.version,
     firstIdentities,
     firstAuthority,
     ticksPerSecond: Math.max(1, Math.round(1000 / tickMs)),

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
-import type { Kek } from '@conclave/crypto'
-import { openJournal, type JournalEvent } from '@conclave/journal'
-import { wipe } from '@conclave/kernel'
+import { NodeDisk, openJournal, type JournalEvent } from '@conclave/journal'
+import { invariant } from '@conclave/kernel'
 import {
   AuditLog,
   openAuditLog,
@@ -14,8 +13,9 @@ import { MemberFileUnusable, loadFirstIdentities, loadMember } from '../cluster/
 import { loadKekAtRest } from '../cluster/kek-at-rest.ts'
 import { loadFirstAuthority } from '../cluster/first-authority.ts'
 import { FaceExposed, isLoopback } from './face-listener.ts'
-import { journalKey } from './journal-key.ts'
-import { Master, type RunningMaster } from './master.ts'
+import { LockableMaster, type StartOpened } from './keys/lockable-master.ts'
+import { openKeys } from './keys/open-keys.ts'
+import { Master, type MasterParts, type RunningMaster } from './master.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
 
 /**
@@ -35,24 +35,53 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
     if (options.plainHttp !== true) throw new FaceExposed(own.host)
     log.warn({ host: own.host }, 'faces listen beyond this machine, in plain HTTP')
   }
-  const [kek, firstIdentities, firstAuthority] = await Promise.all([
-    kekOf(directory),
+  const [atRest, firstIdentities, firstAuthority] = await Promise.all([
+    loadKekAtRest(directory),
     loadFirstIdentities(directory),
     loadFirstAuthority(directory, identity),
   ])
-  log.warn({ file: 'kek.key' }, 'autolock is off: whoever has this directory can read every secret')
+  const owner = { clusterId, masterId }
+  const keys = await openKeys({ disk: new NodeDisk(), directory, owner, random }, atRest)
+  const start: StartOpened = (keeper, place, wasLocked) => {
+    const rest = { clusterId, log, clock, random, firstIdentities, firstAuthority, identity }
+    return startOpened({ options, own: place, keeper, wasLocked, ...rest })
+  }
+  if (keys.state === 'locked')
+    return LockableMaster.start({ clusterId, own, log, clock, open: keys.open, start })
+  if (!keys.keeper.isLocked) {
+    log.warn(
+      { file: 'kek.key' },
+      'autolock is off: whoever has this directory can read every secret',
+    )
+  }
+  return start(keys.keeper, own, false)
+}
 
-  const key = await journalKey({ directory, clusterId, masterId, kek, random })
+/** All that a master is made of, from the moment that its keys are open. */
+async function startOpened(
+  found: Omit<MasterParts, 'audit' | 'journal' | 'recovered'>,
+): Promise<Master> {
+  const { options, own, clusterId, log, random, keeper } = found
+  const { directory } = options
+  const [newest, ...older] = keeper.keys
+    .toReversed()
+    .map(({ id, key }) => ({ id, bytes: key.bytes() }))
+  invariant(newest !== undefined, 'a journal has a key')
   const opened = await openJournal({
     directory: join(directory, 'journal'),
-    key: key.reveal(),
+    key: newest.bytes,
+    keyId: newest.id,
+    olderKeys: older,
     clusterId,
     nodeId: own.nodeId,
     random,
     onEvent: (event) => logJournal(log, event),
     ...(options.disks?.journal && { disk: options.disks.journal }),
     ...(options.segmentSizeBytes !== undefined && { segmentSizeBytes: options.segmentSizeBytes }),
-  }).finally(() => wipe(key))
+  }).finally(() => {
+    for (const { bytes } of [newest, ...older]) bytes.fill(0)
+  })
+  keeper.serve(opened.journal)
   const parts: Closable[] = [{ close: () => opened.journal.close() }]
   try {
     const auditDisk = options.disks?.audit
@@ -61,20 +90,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
         ? await openAuditLog(join(directory, 'audit.log'))
         : new AuditLog(auditDisk)
     parts.push(audit)
-    const master = new Master({
-      options,
-      own,
-      clusterId,
-      log,
-      clock,
-      random,
-      kek,
-      firstIdentities,
-      firstAuthority,
-      identity,
-      audit,
-      ...opened,
-    })
+    const master = new Master({ ...found, audit, ...opened })
     parts.push({ close: () => master.destroy() })
     await master.start()
     return master
@@ -90,12 +106,6 @@ function placeOf(masterId: string, { masters, directory }: MasterOptions): Maste
   if (own !== undefined) return own
   const why = `it is of ${masterId}, who is not among the masters`
   throw new MemberFileUnusable(join(directory, 'identity.pem'), why)
-}
-
-async function kekOf(directory: string): Promise<Kek> {
-  const kek = await loadKekAtRest(directory)
-  if (kek !== undefined) return kek
-  throw new MemberFileUnusable(join(directory, 'kek.key'), 'it is not there')
 }
 
 interface Closable {

@@ -1,0 +1,174 @@
+import { MasterLocked, UnlockDoor, type MasterApi } from '@conclave/actors'
+import type { Kek } from '@conclave/crypto'
+import { conclaveServerOptions, lockedConclaveFace } from '@conclave/faces-conclave'
+import { dcosServerOptions, lockedDcosFace } from '@conclave/faces-dcos'
+import { lockedMesosFace, mesosServerOptions } from '@conclave/faces-mesos'
+import type { Clock, RedactedBytes } from '@conclave/kernel'
+import type { NodeId } from '@conclave/raft'
+import { Metrics, type Log } from '@conclave/runtime'
+import { FaceListener } from '../face-listener.ts'
+import type { MasterPlace } from '../master-options.ts'
+import type { RunningMaster } from '../master.ts'
+import type { DiskKeyKeeper } from './disk-key-keeper.ts'
+
+/** Goes on with a start whose keys are open, at the places that were listened at until now. */
+export type StartOpened = (
+  keeper: DiskKeyKeeper,
+  own: MasterPlace,
+  wasLocked: boolean,
+) => Promise<RunningMaster>
+
+export interface LockableMasterOptions {
+  readonly clusterId: string
+  readonly own: MasterPlace
+  readonly log: Log
+  readonly clock: Clock
+  /** What a KEK opens, if it is the right one. */
+  readonly open: (kek: Kek) => DiskKeyKeeper | undefined
+  readonly start: StartOpened
+}
+
+/**
+ * A master that autolock keeps shut: its journal is not opened, it hears no peer and takes part in no
+ * election. It answers that it is locked, in the words of each face, until an unlock key opens its
+ * keys; from then on it is the master that starts with them.
+ */
+export class LockableMaster implements RunningMaster {
+  readonly masterId: string
+  readonly nodeId: NodeId
+  readonly failed: Promise<unknown>
+  readonly #options: LockableMasterOptions
+  readonly #failure = Promise.withResolvers<unknown>()
+  readonly #begun = Promise.withResolvers<void>()
+  readonly #door: UnlockDoor<DiskKeyKeeper>
+  #place: MasterPlace
+  #peers: readonly MasterPlace[] | undefined
+  #faces: readonly FaceListener[] = []
+  #opening: Promise<void> | undefined
+  #master: RunningMaster | undefined
+  #isEnding = false
+
+  private constructor(options: LockableMasterOptions) {
+    this.#options = options
+    this.masterId = options.own.masterId
+    this.nodeId = options.own.nodeId
+    this.#place = options.own
+    this.failed = this.#failure.promise
+    this.#door = new UnlockDoor(options.clock, options.open)
+  }
+
+  /** Resolves once it can be told the unlock key. @throws FaceListenFailed */
+  static async start(options: LockableMasterOptions): Promise<LockableMaster> {
+    const master = new LockableMaster(options)
+    await master.#listen()
+    options.log.warn({}, 'this master is locked: it waits for conclave cluster unlock')
+    return master
+  }
+
+  get state(): RunningMaster['state'] {
+    return this.#master?.state ?? 'booting-locked'
+  }
+
+  get place(): MasterPlace {
+    return this.#master?.place ?? this.#place
+  }
+
+  get api(): MasterApi {
+    if (this.#master === undefined) throw new MasterLocked()
+    return this.#master.api
+  }
+
+  setPeers(masters: readonly MasterPlace[]): void {
+    this.#peers = masters
+    this.#master?.setPeers(masters)
+  }
+
+  async ready(): Promise<void> {
+    await Promise.race([this.#begun.promise, this.failed])
+    await this.#master?.ready()
+  }
+
+  async stop(): Promise<void> {
+    await this.#end((face) => face.close())
+    await this.#master?.stop()
+  }
+
+  async destroy(): Promise<void> {
+    await this.#end((face) => face.destroy())
+    await this.#master?.destroy()
+  }
+
+  async #end(close: (face: FaceListener) => Promise<void>): Promise<void> {
+    this.#isEnding = true
+    this.#begun.resolve()
+    if (this.#opening === undefined) await Promise.all(this.#faces.map(close))
+    else await this.#opening
+  }
+
+  /** @throws UnlockRefused, LoginThrottled */
+  #unlock(text: RedactedBytes, address: string): void {
+    const keeper = this.#door.try(text, address)
+    // Twice, when two operators type at once: the first one has it.
+    this.#opening ??= this.#open(keeper)
+  }
+
+  async #open(keeper: DiskKeyKeeper): Promise<void> {
+    const { log, start } = this.#options
+    log.info({}, 'this master is unlocked, and starts')
+    try {
+      // Each waits for its requests, so whoever unlocked is answered first.
+      await Promise.all(this.#faces.map((face) => face.close()))
+      if (this.#isEnding) return
+      const master = await start(keeper, this.#place, true)
+      if (this.#peers !== undefined) master.setPeers(this.#peers)
+      this.#master = master
+      void master.failed.then((error) => this.#failure.resolve(error))
+    } catch (error) {
+      log.error({ err: error }, 'this master was unlocked, and could not start')
+      this.#failure.resolve(error)
+    }
+    this.#begun.resolve()
+  }
+
+  async #listen(): Promise<void> {
+    const { clusterId, log } = this.#options
+    const { masterId, host, ports } = this.#place
+    const registry = new Metrics({ labels: { master: masterId }, process: true })
+    registry.watch(
+      'master_locked',
+      'Whether this master waits for the unlock key: 0 or 1.',
+      () => 1,
+    )
+    const conclave = lockedConclaveFace({
+      masterId,
+      clusterId,
+      unlock: (text, address) => this.#unlock(text, address),
+      metrics: () => registry.text(),
+    })
+    const faces = {
+      mesos: { plugin: lockedMesosFace(), server: mesosServerOptions },
+      dcos: { plugin: lockedDcosFace(), server: dcosServerOptions },
+      conclave: { plugin: conclave, server: conclaveServerOptions },
+    } as const
+    const found: Partial<Record<keyof typeof faces, number>> = {}
+    try {
+      for (const face of ['mesos', 'dcos', 'conclave'] as const) {
+        const listener = await FaceListener.start({
+          face,
+          ...faces[face],
+          host,
+          port: ports[face],
+          requestSeconds: 30,
+          log,
+          onAnswered: () => undefined,
+        })
+        this.#faces = [...this.#faces, listener]
+        found[face] = listener.port
+      }
+    } catch (error) {
+      await Promise.all(this.#faces.map((face) => face.close()))
+      throw error
+    }
+    this.#place = { ...this.#place, ports: { ...ports, ...found } }
+  }
+}
