@@ -8,7 +8,7 @@ import type { ClusterState } from './state.ts'
  */
 export function resealTasks(state: ClusterState, envelopes: ReadonlyMap<string, string>): void {
   const changes = []
-  for (const { record } of [...state.tasks.all()]) {
+  for (const { record } of state.tasks.all()) {
     const info = changeSealed(TaskInfo, record.info, ({ id }) => envelopes.get(id))
     if (info === record.info) continue
     changes.push(putTask(state.tasks.put({ ...record, info }).record))

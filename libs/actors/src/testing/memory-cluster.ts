@@ -264,7 +264,7 @@ export class MemoryMaster {
     const { vote = 0, ...known } = this.#disk.hardState ?? { term, commit: index }
     // What a snapshot stands for is agreed on, whatever was written before.
     this.#disk.hardState = { ...known, vote, commit: Math.max(known.commit, index) }
-    this.#disk.entries = this.#disk.entries.filter(({ index }) => index > snapshot.meta.index)
+    this.#disk.entries = this.#disk.entries.filter((entry) => entry.index > index)
     this.journal.push(snapshot.data)
   }
 

@@ -128,7 +128,7 @@ describe('autolock', () => {
     const outcomes = await cluster.settle(Promise.allSettled(asked))
 
     const won = outcomes.filter(({ status }) => status === 'fulfilled')
-    const lost = outcomes.filter((one) => one.status === 'rejected')
+    const lost = outcomes.filter((outcome) => outcome.status === 'rejected')
     expect(won).toHaveLength(1)
     expect(lost.map(({ reason }) => reason as unknown)).toEqual([expect.any(AutolockUnchanged)])
   })
@@ -141,8 +141,12 @@ describe('autolock', () => {
 
     const outcomes = await cluster.settle(Promise.allSettled(asked))
 
-    const won = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-    const lost = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+    const won = outcomes.flatMap((outcome) =>
+      outcome.status === 'fulfilled' ? [outcome.value] : [],
+    )
+    const lost = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+    )
     expect(lost).toEqual([expect.any(LockChanged)])
     expect(won.map((text) => opensKeyring(deriveKek(parseUnlockKey(text))))).toEqual([true])
   })
@@ -254,14 +258,12 @@ describe('a rotation of the keyring', () => {
   test('KR4: loses nothing that was written meanwhile', async () => {
     await put('dev/before', 'before')
     await cluster.settle(cluster.leader.actor.lock.rotateKeyring(root))
-    const writing = Promise.all(
-      Array.from({ length: 40 }, (_, at) =>
-        cluster.masters[at % 3]?.actor.secrets.create(root, `dev/during${at}`, {
-          kind: 'text',
-          bytes: new Redacted(utf8(`during ${at}`)),
-        }),
-      ),
-    )
+    const during = Array.from({ length: 40 }, (_, at) => {
+      const { actor } = cluster.masters[at % 3] ?? cluster.leader
+      const bytes = new Redacted(utf8(`during ${at}`))
+      return actor.secrets.create(root, `dev/during${at}`, { kind: 'text', bytes })
+    })
+    const writing = Promise.all(during)
     await cluster.settle(writing)
 
     await cluster.until(() => cluster.leader.store.get(keyringKey)?.version === 3)
