@@ -1,8 +1,9 @@
-import { utf8, utf8Text } from '@conclave/kernel'
+import { InvariantViolated, utf8, utf8Text } from '@conclave/kernel'
 import { decodeMessage, encodeMessage, message as draftOf, type Message } from '@conclave/raft'
 import { commandFormat, CommandNewer, encodeCommand, TxnInvalid } from '@conclave/store'
 import { describe, expect, test } from 'vitest'
 import { OutcomeUnknown, Unavailable } from './master/errors.ts'
+import { MemoryJournal } from './testing/memory-journal.ts'
 import { ReplicaGroup, type GroupMember } from './testing/replica-group.ts'
 
 async function ledGroup(
@@ -647,6 +648,24 @@ describe('a commit index that came without entries', () => {
 
     expect(follower.replica.commitIndex).toBeGreaterThanOrEqual(commitIndex)
     expect(versions(follower)).toMatchObject({ first: 1 })
+  })
+})
+
+describe('a member whose disk was taken back to an earlier moment', () => {
+  test('stops when the leader that knew better speaks to it', async () => {
+    const group = await ledGroup(3)
+    const { leader, follower } = group
+    const earlier = follower.journal.recovered()
+    const written = leader.put('kept')
+    await group.settle()
+    await written
+
+    follower.crash()
+    follower.journal = new MemoryJournal(earlier)
+    follower.restart()
+
+    await expect(group.tick(2)).rejects.toThrow(InvariantViolated)
+    await expect(group.tick(2)).rejects.toThrow('nothing beyond the last entry is committed')
   })
 })
 

@@ -34,10 +34,12 @@ export class JournalUndecryptable extends ConclaveError {
 export class JournalForeign extends ConclaveError {
   readonly code = 'journal.foreign'
   readonly file: string
+  readonly offset: number
 
-  constructor(file: string, why: string) {
-    super(`${file} was written by ${why}`)
+  constructor(file: string, offset: number, why: string) {
+    super(`${file} was written by ${why} (byte ${offset})`)
     this.file = file
+    this.offset = offset
   }
 }
 

@@ -6,7 +6,7 @@ import type { Disk } from './disk.ts'
 import { JournalCorrupt } from './errors.ts'
 import type { JournalEvent } from './event.ts'
 import { readBatches, readMarker, type Marker } from './record-body.ts'
-import { recordTypes } from './record.ts'
+import { endOfData, recordTypes } from './record.ts'
 import {
   readRecords,
   readSegmentHeader,
@@ -44,6 +44,7 @@ export interface RecoveryOptions {
 }
 
 interface ReadSegment extends KeptSegment {
+  readonly reservedSizeBytes: number
   readonly bytes: Uint8Array
   readonly end: SegmentEnd
 }
@@ -59,9 +60,11 @@ export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
   const found = names.filter((name) => segmentSeq(name) !== undefined)
   const log = new LogReader(found[0] === undefined || segmentSeq(found[0]) === 1)
   const segments = await readSegments(o, found, log)
+  checkLength(segments.at(-1))
   log.continuity.settle()
   const chosen = await chooseSnapshot(o, names, log, segments[0])
   const recovered = settle(log, chosen?.snapshot)
+  await shortenOthers(o, segments.slice(0, -1))
   await endLastSegment(o, segments.at(-1))
   await removeLeftovers(o, names, chosen?.file.name)
   return {
@@ -141,7 +144,8 @@ async function readSegments(
         throw error
       }
     })
-    segments.push({ name, seq: segment.seq, keyId: segment.keyId, lastIndex, bytes, end })
+    const { seq, keyId, reservedSizeBytes } = segment
+    segments.push({ name, seq, keyId, lastIndex, reservedSizeBytes, bytes, end })
   }
   return segments
 }
@@ -157,6 +161,16 @@ function checkFollows(
     const why = 'records are missing before the next segment'
     throw new JournalCorrupt(previous.name, previous.end.offset, why)
   }
+}
+
+/**
+ * A crash shortens no file: it was as long as it is to be before it was used. If it is shorter, and its
+ * writer had not ended it, then somebody cut it, and with it perhaps what had been acknowledged.
+ */
+function checkLength(last: ReadSegment | undefined): void {
+  if (last === undefined || last.end.isEnded || last.bytes.length >= last.reservedSizeBytes) return
+  const why = `the file ends before the ${last.reservedSizeBytes} bytes that were reserved for it`
+  throw new JournalCorrupt(last.name, last.bytes.length, why)
 }
 
 /** The newest snapshot that the log speaks of and that is whole, if the log goes on from there. */
@@ -220,17 +234,28 @@ function liftTo(
   return { ...hardState, commit: Math.max(hardState.commit, index) }
 }
 
+/** What is reserved in a segment that others follow will not be used; its successor says where it ends. */
+async function shortenOthers(o: RecoveryOptions, segments: readonly ReadSegment[]): Promise<void> {
+  for (const { name, bytes, end } of segments) {
+    if (bytes.length <= end.offset) continue
+    const file = await o.disk.open(join(o.directory, name))
+    await file.truncate(end.offset)
+    await file.close()
+  }
+}
+
 /**
- * The segment will not be written again (docs/formats/journal.md): its unused part is given back. What
- * was read may be in the cache alone, when it was the process that died and not the machine: it must
- * be on the platter, name and all, before anything is written that leans on it.
+ * The segment will not be written again (docs/formats/journal.md): a torn tail is wiped. What was read
+ * may be in the cache alone, when it was the process that died and not the machine: it must be on the
+ * platter, name and all, before anything is written that leans on it. The file keeps its length, by
+ * which the next recovery sees whether somebody cut it.
  */
 async function endLastSegment(o: RecoveryOptions, last: ReadSegment | undefined): Promise<void> {
   if (last !== undefined) {
     const { offset, isTorn } = last.end
     if (isTorn) await copyAside(o, last)
     const file = await o.disk.open(join(o.directory, last.name))
-    if (offset < last.bytes.length) await file.truncate(offset)
+    if (isTorn) await file.write(new Uint8Array(endOfData(last.bytes) - offset), offset)
     await file.sync()
     await file.close()
   }
@@ -238,7 +263,7 @@ async function endLastSegment(o: RecoveryOptions, last: ReadSegment | undefined)
 }
 
 async function copyAside(o: RecoveryOptions, { name, bytes, end }: ReadSegment): Promise<void> {
-  const torn = bytes.subarray(end.offset)
+  const torn = bytes.subarray(end.offset, endOfData(bytes))
   const copy = `${name}.torn`
   const path = join(o.directory, copy)
   if ((await o.disk.list(o.directory)).includes(copy)) await o.disk.unlink(path)

@@ -167,7 +167,7 @@ export class SegmentWriter {
   }
 
   async #start(keys: JournalKeys): Promise<Active> {
-    const { disk, directory, owner, random, onEvent } = this.#options
+    const { disk, directory, owner, random, segmentSizeBytes, onEvent } = this.#options
     const file = await this.#takeSpare()
     const { segment, header } = newSegment({
       owner,
@@ -176,6 +176,7 @@ export class SegmentWriter {
       seq: this.#seq + 1,
       firstIndex: this.#lastIndex + 1,
       previousCrc: this.#crc,
+      reservedSizeBytes: segmentSizeBytes,
     })
     await file.write(header, 0)
     const position = segmentHeaderSizeBytes

@@ -23,6 +23,8 @@ const aes256Gcm = 1
 const headerNonce = new Uint8Array(12).fill(0xff)
 const authenticatedSizeBytes = 76
 const tagEnd = 92
+const reservedOffset = 92
+const reservedEnd = 96
 const crcOffset = 124
 
 /** Whose journal it is. */
@@ -44,6 +46,8 @@ export interface Segment extends RecordSealer {
   readonly firstIndex: number
   /** Of the last record of the segment before, which ties the two together. */
   readonly previousCrc: number
+  /** How long the file was made before it was used; 0 in files of builds that did not say. */
+  readonly reservedSizeBytes: number
   /** Of the header, from which the chain of its records starts. */
   readonly crc: number
 }
@@ -77,6 +81,7 @@ export function newSegment(o: {
   seq: number
   firstIndex: number
   previousCrc: number
+  reservedSizeBytes: number
   random: Random
 }): { segment: Segment; header: Uint8Array } {
   const salt = o.random.bytes(16)
@@ -95,12 +100,14 @@ export function newSegment(o: {
   view.setUint32(72, o.previousCrc)
   const authenticated = header.subarray(0, authenticatedSizeBytes)
   header.set(key.seal(headerNonce, authenticated, new Uint8Array()), authenticatedSizeBytes)
+  view.setUint32(reservedOffset, o.reservedSizeBytes)
   const crc = crc32(header.subarray(0, crcOffset))
   view.setUint32(crcOffset, crc)
-  const { seq, firstIndex, previousCrc } = o
+  const { seq, firstIndex, previousCrc, reservedSizeBytes } = o
   const name = segmentName(seq, firstIndex)
   const keyId = o.keys.newestId
-  return { segment: { name, keyId, seq, firstIndex, previousCrc, crc, key, salt }, header }
+  const names = { name, keyId, seq, firstIndex }
+  return { segment: { ...names, previousCrc, reservedSizeBytes, crc, key, salt }, header }
 }
 
 /**
@@ -127,7 +134,7 @@ export function readSegmentHeader(
     hasBytesAt(header, 0, magic) &&
     view.getUint16(8) === formatVersion &&
     view.getUint16(10) === aes256Gcm &&
-    endOfData(header.subarray(tagEnd, crcOffset)) === 0
+    endOfData(header.subarray(reservedEnd, crcOffset)) === 0
   if (!isKnown) throw new JournalCorrupt(name, 0, 'the header is of no version known here')
   checkOwner(name, header.subarray(48, 64), view.getBigUint64(64), owner)
   const seq = Number(view.getBigUint64(16))
@@ -148,7 +155,8 @@ export function readSegmentHeader(
     throw new JournalCorrupt(name, 16, `the file calls itself ${segmentName(seq, firstIndex)}`)
   }
   const previousCrc = view.getUint32(72)
-  return { name, keyId, seq, firstIndex, previousCrc, crc, key, salt }
+  const reservedSizeBytes = view.getUint32(reservedOffset)
+  return { name, keyId, seq, firstIndex, previousCrc, reservedSizeBytes, crc, key, salt }
 }
 
 /** How a segment ends. */
@@ -158,6 +166,8 @@ export interface SegmentEnd {
   readonly crc: number
   /** Whether it ends in bytes of a record that was never finished. */
   readonly isTorn: boolean
+  /** Whether its writer ended it. */
+  readonly isEnded: boolean
 }
 
 /**
@@ -192,11 +202,11 @@ export function readRecords(
     seq++
   }
   const isClean = endOfData(bytes) <= offset
-  if (isClean) return { offset, crc, isTorn: false }
+  if (isClean) return { offset, crc, isTorn: false, isEnded }
   if (isEnded || !isUnfinished(bytes, offset, seq, segment)) {
     throw new JournalCorrupt(segment.name, offset, 'a record is damaged')
   }
-  return { offset, crc, isTorn: true }
+  return { offset, crc, isTorn: true, isEnded }
 }
 
 function open(segment: Segment, record: Uint8Array, offset: number): Uint8Array {
@@ -219,12 +229,23 @@ function segmentKey(journalKey: AeadKey, salt: Uint8Array, owner: Owner, seq: nu
 }
 
 /** @throws JournalForeign */
-export function checkOwner(name: string, cluster: Uint8Array, nodeId: bigint, owner: Owner): void {
+export function checkOwner(
+  name: string,
+  cluster: Uint8Array,
+  nodeId: bigint,
+  owner: Owner,
+  clusterOffset = 48,
+): void {
   if (!sameBytes(clusterTag(owner), cluster)) {
-    throw new JournalForeign(name, `a member of another cluster than ${owner.clusterId}`)
+    throw new JournalForeign(
+      name,
+      clusterOffset,
+      `a member of another cluster than ${owner.clusterId}`,
+    )
   }
   if (nodeId !== BigInt(owner.nodeId)) {
-    throw new JournalForeign(name, `member ${nodeId}, not by member ${owner.nodeId}`)
+    const why = `member ${nodeId}, not by member ${owner.nodeId}`
+    throw new JournalForeign(name, clusterOffset + 16, why)
   }
 }
 

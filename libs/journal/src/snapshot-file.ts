@@ -124,7 +124,7 @@ function readManifest(o: {
     view.getUint16(8) === formatVersion &&
     view.getUint16(10) === aes256Gcm
   if (!isKnown) throw new JournalCorrupt(name, 0, 'the manifest is of no version known here')
-  checkOwner(name, head.subarray(64, 80), view.getBigUint64(80), o.owner)
+  checkOwner(name, head.subarray(64, 80), view.getBigUint64(80), o.owner, 64)
   const isMarked =
     hasBytesAt(head, 16, marker.snapshotId) &&
     view.getBigUint64(88) === BigInt(marker.index) &&
