@@ -131,7 +131,7 @@ describe.each([
         const found = await wrong(life, (copy) => copy.overwrite(path, earlier.bytes(path)), {
           mayBeEarlier: path === last,
         })
-        expect(found, path).toBeUndefined()
+        expect(found, `of ${path}`).toBeUndefined()
       }
     }
   })
@@ -142,7 +142,7 @@ describe.each([
     const last = lastSegmentOf(disk)
     for (const path of pathsOf(disk)) {
       const found = await wrong(life, (copy) => copy.unlink(path), { mayBeEarlier: path === last })
-      expect(found, path).toBeUndefined()
+      expect(found, `of ${path}`).toBeUndefined()
     }
   })
 
