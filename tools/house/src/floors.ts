@@ -33,6 +33,7 @@ export const floors: Readonly<Record<Layer, Floor>> = {
       'peer-redis',
       'engine-etcd',
       'assembly',
+      'candidate',
       'faces-mesos',
       'faces-dcos',
       'faces-conclave',
