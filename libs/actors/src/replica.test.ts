@@ -240,6 +240,26 @@ describe('a proposal', () => {
     expect(hashes(group).size).toBe(1)
   })
 
+  test.each(['leader', 'follower'] as const)(
+    'shares its messages with all that the %s is asked in one turn',
+    async (whose) => {
+      const group = await ledGroup(3)
+      await group.tick(2)
+      const entryCounts: number[] = []
+      group.isLost = ({ type, entries }) => {
+        if (type === 'MsgApp' && entries.length > 0) entryCounts.push(entries.length)
+        return false
+      }
+
+      const written = Promise.all(Array.from({ length: 9 }, (_, at) => group[whose].put(`k${at}`)))
+      await group.settle()
+
+      await expect(written).resolves.toHaveLength(9)
+      expect(entryCounts).toEqual([9, 9])
+      expect(hashes(group).size).toBe(1)
+    },
+  )
+
   test('is sent again when it was lost on its way to the leader', async () => {
     const group = await ledGroup(3)
     let isLost = true

@@ -124,6 +124,8 @@ export class Replica {
   #sessionCount = 0
   /** By client and sequence number. */
   readonly #proposals = new Map<string, Proposal>()
+  /** What is handed to Raft at the next {@link takeWork}. */
+  readonly #outbox = new Set<Proposal>()
   readonly #waiters: Waiter[] = []
   #ticks = 0
 
@@ -362,6 +364,7 @@ export class Replica {
   /** The next piece of work, or undefined when there is none or the last one is not yet advanced. */
   takeWork(): ReplicaWork | undefined {
     if (this.#ready !== undefined) return undefined
+    this.#sendOutbox()
     this.#startReadRound()
     if (!this.#node.hasReady()) return undefined
 
@@ -500,11 +503,37 @@ export class Replica {
     return session
   }
 
+  /** Not at once: all that is asked in one turn goes into the log, and to the others, together. */
   #send(proposal: Proposal): void {
+    this.#outbox.add(proposal)
+  }
+
+  #sendOutbox(): void {
+    if (this.#outbox.size === 0) return
+    const outbox = [...this.#outbox]
+    this.#outbox.clear()
+    for (let from = 0; from < outbox.length;) {
+      let to = from
+      let sizeBytes = 0
+      do sizeBytes += outbox[to++]?.data.length ?? 0
+      while (to < outbox.length && sizeBytes < this.#limits.messageSizeBytes)
+      const batch = outbox.slice(from, to)
+      // There may be room for some of them where there is none for all.
+      if (!this.#hand(batch) && batch.length > 1)
+        for (const proposal of batch) this.#hand([proposal])
+      from = to
+    }
+  }
+
+  /** Whether Raft took them. */
+  #hand(proposals: readonly Proposal[]): boolean {
     // Dropped for want of a leader, or of room: the next tick tries again until the deadline.
-    const isDropped = this.#node.propose(proposal.data) !== undefined
-    proposal.sentAt = isDropped ? undefined : this.#ticks
-    proposal.wasEverSent ||= !isDropped
+    const isDropped = this.#node.proposeBatch(proposals.map(({ data }) => data)) !== undefined
+    for (const proposal of proposals) {
+      proposal.sentAt = isDropped ? undefined : this.#ticks
+      proposal.wasEverSent ||= !isDropped
+    }
+    return !isDropped
   }
 
   #tickProposals(): void {
@@ -535,6 +564,7 @@ export class Replica {
 
   #giveUp(key: string, proposal: Proposal): void {
     this.#proposals.delete(key)
+    this.#outbox.delete(proposal)
     // Its session is not used again: the entry may still be applied one day.
     proposal.reject(
       proposal.wasEverSent
