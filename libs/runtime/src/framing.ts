@@ -13,6 +13,10 @@ const headerBytes = 4
 const aloneBytes = 32 * 1024
 /** What a writer lets wait in front of the kernel before it says that it is full. */
 const highWaterBytes = 256 * 1024
+/** How much memory is taken at once for small parts. */
+const batchBytesMin = 1024
+const batchBytesMax = 64 * 1024
+const noBatch = Buffer.alloc(0)
 
 /** A peer announced a frame that is larger than this connection allows. */
 export class FrameTooLarge extends ConclaveError {
@@ -26,7 +30,9 @@ export class FrameTooLarge extends ConclaveError {
 /** Cuts a stream of bytes into frames, however the stream was cut into chunks on its way. */
 export class FrameReader {
   readonly #sizeMax: number
-  #header = new Gather(headerBytes)
+  /** As much of the next frame's header as has arrived: how many bytes, and the number they make. */
+  #headerCount = 0
+  #size = 0
   #body: Gather | undefined
 
   constructor(sizeMax: number) {
@@ -42,11 +48,16 @@ export class FrameReader {
     let at = 0
     while (at < chunk.length) {
       if (this.#body === undefined) {
-        at += this.#header.take(chunk, at)
-        if (!this.#header.isComplete) return
-        const size = this.#size()
+        while (this.#headerCount < headerBytes && at < chunk.length) {
+          this.#size = this.#size * 0x100 + (chunk[at++] ?? 0)
+          this.#headerCount++
+        }
+        if (this.#headerCount < headerBytes) return
+        const size = this.#size
+        if (size > this.#sizeMax) throw new FrameTooLarge(size, this.#sizeMax)
+        this.#headerCount = 0
+        this.#size = 0
         if (chunk.length - at >= size) {
-          this.#header = new Gather(headerBytes)
           yield chunk.subarray(at, at + size)
           at += size
           continue
@@ -57,16 +68,8 @@ export class FrameReader {
       if (!this.#body.isComplete) return
       const frame = this.#body.bytes()
       this.#body = undefined
-      this.#header = new Gather(headerBytes)
       yield frame
     }
-  }
-
-  #size(): number {
-    const header = this.#header.bytes()
-    const size = new DataView(header.buffer, header.byteOffset).getUint32(0)
-    if (size > this.#sizeMax) throw new FrameTooLarge(size, this.#sizeMax)
-    return size
   }
 }
 
@@ -78,8 +81,13 @@ export class FrameReader {
 export class FrameWriter {
   readonly #socket: Writable
   readonly #onRoom: () => void
-  #parts: Uint8Array[] = []
-  #partsBytes = 0
+  /** What leaves with the next write: full pieces, and the batch that is being filled. */
+  #pieces: Uint8Array[] = []
+  #batch: Buffer = noBatch
+  #batchStart = 0
+  #batchEnd = 0
+  #batchHintBytes = batchBytesMin
+  #waitingBytes = 0
   #scheduled: NodeJS.Immediate | undefined
 
   constructor(socket: Writable, onRoom: () => void = () => undefined) {
@@ -90,7 +98,7 @@ export class FrameWriter {
 
   /** Bytes that the kernel has not taken yet. */
   get waitingBytes(): number {
-    return this.#partsBytes + this.#socket.writableLength
+    return this.#waitingBytes + this.#socket.writableLength
   }
 
   get isFull(): boolean {
@@ -99,12 +107,13 @@ export class FrameWriter {
 
   /** Adds one frame made of `parts`, which must not change until they are written. */
   write(...parts: readonly Uint8Array[]): void {
-    const size = parts.reduce((sum, part) => sum + part.length, 0)
+    let size = 0
+    for (const part of parts) size += part.length
     invariant(size <= 0xffff_ffff, 'a frame is shorter than 4 GiB')
-    const header = new Uint8Array(headerBytes)
-    new DataView(header.buffer).setUint32(0, size)
-    this.#parts.push(header, ...parts)
-    this.#partsBytes += headerBytes + size
+    this.#room(headerBytes)
+    this.#batchEnd = this.#batch.writeUInt32BE(size, this.#batchEnd)
+    for (const part of parts) this.#add(part)
+    this.#waitingBytes += headerBytes + size
     this.#scheduled ??= setImmediate(() => this.flush())
   }
 
@@ -112,37 +121,49 @@ export class FrameWriter {
   flush(): void {
     if (this.#scheduled !== undefined) clearImmediate(this.#scheduled)
     this.#scheduled = undefined
-    const parts = this.#parts
-    this.#parts = []
-    this.#partsBytes = 0
-    if (parts.length === 0 || this.#socket.destroyed || this.#socket.writableEnded) return
+    this.#cut()
+    const pieces = this.#pieces
+    // What was about as large as this is likely to be so again.
+    this.#batchHintBytes = Math.min(batchBytesMax, Math.max(batchBytesMin, this.#waitingBytes))
+    this.#pieces = []
+    this.#batch = noBatch
+    this.#batchStart = 0
+    this.#batchEnd = 0
+    this.#waitingBytes = 0
+    if (pieces.length === 0 || this.#socket.destroyed || this.#socket.writableEnded) return
     this.#socket.cork()
-    for (const piece of together(parts)) this.#socket.write(piece)
+    for (const piece of pieces) this.#socket.write(piece)
     this.#socket.uncork()
     this.#afterWrite()
+  }
+
+  #add(part: Uint8Array): void {
+    if (part.length >= aloneBytes) {
+      this.#cut()
+      this.#pieces.push(part)
+    } else if (part.length > 0) {
+      this.#room(part.length)
+      this.#batch.set(part, this.#batchEnd)
+      this.#batchEnd += part.length
+    }
+  }
+
+  /** Makes a piece of what the batch holds. The rest of its memory is filled on. */
+  #cut(): void {
+    if (this.#batchEnd === this.#batchStart) return
+    this.#pieces.push(this.#batch.subarray(this.#batchStart, this.#batchEnd))
+    this.#batchStart = this.#batchEnd
+  }
+
+  #room(wanted: number): void {
+    if (this.#batchEnd + wanted <= this.#batch.length) return
+    this.#cut()
+    this.#batch = Buffer.allocUnsafe(Math.max(wanted, this.#batchHintBytes))
+    this.#batchStart = 0
+    this.#batchEnd = 0
   }
 
   #afterWrite(): void {
     if (!this.#socket.destroyed && !this.isFull) this.#onRoom()
   }
-}
-
-/** Joins neighbouring small parts into one buffer, and leaves large parts alone. */
-function together(parts: readonly Uint8Array[]): Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  let small: Uint8Array[] = []
-  const join = (): void => {
-    if (small.length > 0) pieces.push(small.length === 1 ? small[0]! : Buffer.concat(small))
-    small = []
-  }
-  for (const part of parts) {
-    if (part.length < aloneBytes) {
-      if (part.length > 0) small.push(part)
-    } else {
-      join()
-      pieces.push(part)
-    }
-  }
-  join()
-  return pieces
 }
