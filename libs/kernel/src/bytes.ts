@@ -115,6 +115,9 @@ export class ByteWriter {
   }
 }
 
+const shortTextLengthMax = 64
+const characters = Array.from({ length: 0x80 }, (_, code) => String.fromCharCode(code))
+
 /** Reads what {@link ByteWriter} wrote. Every method throws BytesMalformed rather than read past the end. */
 export class ByteReader {
   readonly #bytes: Uint8Array
@@ -175,7 +178,22 @@ export class ByteReader {
   }
 
   text(): string {
-    return utf8Text(this.bytes())
+    const length = this.uint()
+    return this.#shortAscii(length) ?? utf8Text(this.raw(length))
+  }
+
+  /** The next `length` bytes, if they are a short text of ASCII: calling the decoder costs more than it does. */
+  #shortAscii(length: number): string | undefined {
+    if (length > shortTextLengthMax || length > this.remaining) return undefined
+    const end = this.#at + length
+    let text = ''
+    for (let at = this.#at; at < end; at++) {
+      const code = this.#bytes[at] ?? 0x80
+      if (code >= 0x80) return undefined
+      text += characters[code]
+    }
+    this.#at = end
+    return text
   }
 
   /** @throws BytesMalformed when anything is left: trailing bytes are a sign of another layout. */

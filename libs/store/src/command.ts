@@ -46,7 +46,7 @@ export function encodeCommand(command: Command, limits = defaultStoreLimits): Ui
     writer.uint(branch.length)
     for (const op of branch) writeOp(writer, op)
   }
-  return writer.take()
+  return writer.end()
 }
 
 /** Whether these bytes say that a newer build wrote them. */
@@ -158,11 +158,22 @@ function readOp(reader: ByteReader): Op {
   }
 }
 
-/** Near enough for one allocation in the usual case: keys and ids are short, values may not be. */
-function sizeHint({ success, failure = [] }: Command): number {
-  let size = 256
-  for (const op of [...success, ...failure]) {
-    size += 32 + (op.do === 'put' ? op.key.length + op.value.length : 64)
+/**
+ * So near to the length that the command's memory need not be copied to be rid of the rest: it stays in the
+ * log. Texts are taken for plain ones; where they are not, the writer grows.
+ */
+function sizeHint({ session, compare, success, failure = [] }: Command): number {
+  let size = 24 + (session?.client.length ?? 0)
+  for (const { key, operand } of compare) {
+    size += 12 + key.length + (typeof operand === 'number' ? 0 : operand.length)
   }
+  for (const op of success) size += sizeOf(op)
+  for (const op of failure) size += sizeOf(op)
   return size
+}
+
+function sizeOf(op: Op): number {
+  if (op.do === 'put') return 16 + op.key.length + op.value.length
+  if (op.do === 'delete') return 4 + op.key.length
+  return op.do === 'delete-prefix' ? 4 + op.prefix.length : 24
 }
