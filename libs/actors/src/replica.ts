@@ -660,7 +660,8 @@ export class Replica {
       this.#applied = entry.index
       bytes += entry.data.length
       if (entry.type !== 'EntryNormal') {
-        this.#noteConfig(this.#node.applyConfChange(decodeConfChange(entry.data)))
+        const change = decodeConfChange(entry.data)
+        this.#noteConfig(this.#node.applyConfChange(change, this.#config))
         this.#configChanges.applied(entry)
       } else if (entry.data.length > 0) {
         this.#settle(this.#store.apply(entry.data))

@@ -112,13 +112,18 @@ export class RawNode {
   }
 
   /**
-   * Must be called for every configuration change among the committed entries, when it is applied.
+   * Must be called for every configuration change among the committed entries, when it is applied. Answers
+   * with the configuration of that entry. While a snapshot waits to be installed the core has that of the
+   * snapshot already, which stands for the entry too: then it is told from `before`, and nothing changes.
    *
+   * @param before the configuration that applied until now
    * @throws RaftError `raft.conf-change-refused`, which only a change that was not validated can cause
    */
-  applyConfChange(change: ConfChange): ConfState {
-    switchConfiguration(this.raft, changed(this.raft.tracker.config, asV2(change)))
-    return this.raft.tracker.config
+  applyConfChange(change: ConfChange, before: ConfState = this.raft.tracker.config): ConfState {
+    const { log, tracker } = this.raft
+    if (log.unstable.snapshot !== undefined) return changed(before, asV2(change)).config
+    switchConfiguration(this.raft, changed(tracker.config, asV2(change)))
+    return tracker.config
   }
 
   /**

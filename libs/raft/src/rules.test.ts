@@ -1,7 +1,7 @@
 import { utf8, utf8Text } from '@conclave/kernel'
 import { SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
-import { decodeMessage } from './codec.ts'
+import { decodeMessage, encodeConfChange } from './codec.ts'
 import { confChange } from './conf-change.ts'
 import { packContext } from './context.ts'
 import type { Entry } from './entry.ts'
@@ -600,6 +600,29 @@ describe('membership', () => {
     expect(state(group, 2)).toBe('StateLeader')
     expect(group.member(2).confState.voters).toEqual([2])
   })
+})
+
+test('RF13: a change that is applied while a newer snapshot waits does not touch the configuration of the snapshot', () => {
+  const { node, storage } = followerWith([])
+  const add = confChange([{ type: 'ConfChangeAddLearnerNode', nodeId: 4 }])
+  const data = encodeConfChange(add)
+  const entry = { type: 'EntryConfChangeV2', term: 2, index: 2, data } as const
+  const from = { from: 1, to: 2, term: 2 }
+  const before = node.status().config
+  node.step(message({ type: 'MsgApp', ...from, index: 1, logTerm: 1, entries: [entry], commit: 2 }))
+  const ready = node.ready()
+  expect(ready.committedEntries).toEqual([entry])
+
+  // By then node 4 has come and gone.
+  const meta = { index: 9, term: 2, confState: { ...before, voters: [1, 2, 3] } }
+  node.step(message({ type: 'MsgSnap', ...from, snapshot: { meta, data: new Uint8Array() } }))
+  const applied = node.applyConfChange(add, before)
+
+  expect(applied.learners).toEqual([4])
+  expect(node.status().config).toEqual(meta.confState)
+  storage.append(ready.entries)
+  node.advance()
+  expect(node.ready().snapshot?.meta.confState.learners).toEqual([])
 })
 
 /** A group's whole end after some writes and a change of leader. */

@@ -230,6 +230,12 @@ export const mutants: readonly Mutant[] = [
     '        raft.term !== this.#previousHard.term ||\n',
     '',
   ),
+  rawNode(
+    'old-change-on-new-snapshot',
+    'a change changes the configuration of a snapshot that stands for it',
+    '    if (log.unstable.snapshot !== undefined) return',
+    '    if (Number.isNaN(log.committed)) return',
+  ),
   inFile('libs/raft/src/unstable.ts')(
     'aba',
     'a late answer of the disk marks other entries of the same index stable',
@@ -362,8 +368,8 @@ export const mutants: readonly Mutant[] = [
   ),
   recovery(
     'torn-tail-kept',
-    'a torn record is not cut off',
-    '    if (offset < last.bytes.length) await file.truncate(offset)\n',
+    'a torn record is not wiped',
+    '    if (isTorn) await file.write(new Uint8Array(endOfData(last.bytes) - offset), offset)\n',
     '',
   ),
   recovery(
