@@ -119,6 +119,11 @@ export const ToAgent = z.discriminatedUnion('type', [
     type: z.literal('not-leader'),
     leader: z.object({ host: z.string(), port: z.int() }).optional(),
   }),
+  /**
+   * How the authority is now, by fingerprints: of the root that issues, and of all that count. An agent
+   * that is behind asks at the `join` port.
+   */
+  z.object({ type: z.literal('authority'), issuer: z.string().max(80), trust: z.string().max(80) }),
   /** This agent id is over (removed, or gone too long): end every container, register anew. */
   z.object({ type: z.literal('shutdown'), why: z.string() }),
   /** Inline values in `task` are sealed: they, too, have to be resolved. */

@@ -216,6 +216,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       case 'not-leader':
         // The link follows it by itself.
         return
+      case 'authority':
+        // For whoever keeps the agent's certificate.
+        return
       case 'shutdown':
         return this.#over()
       case 'launch':

@@ -43,15 +43,21 @@ export class AgentChannels {
 
 /**
  * An event that an agent reports, if it is one that this agent can know of: of a task that is known to
- * run elsewhere it can not. A task that nobody knows is one that ended long ago.
+ * run elsewhere it can not. A task that nobody knows is one that ended long ago. Of itself it may say
+ * that its certificate, which bears `agentName`, could not be renewed.
  */
 export function reportedEvent(
   told: unknown,
   agentId: string,
+  agentName: string,
   taskOf: (frameworkId: string, taskId: string) => { readonly agentId: string } | undefined,
 ): (EventDraft & { atMs: number }) | undefined {
   const event = AgentEvent.safeParse(told)
-  if (!event.success || !agentEventTypes.has(event.data.type)) return undefined
+  if (!event.success) return undefined
+  if (event.data.type === 'certificate.renewal-failed') {
+    return event.data.memberId === agentName ? event.data : undefined
+  }
+  if (!agentEventTypes.has(event.data.type)) return undefined
   if (!('agentId' in event.data) || !('taskId' in event.data)) return undefined
   const { frameworkId, taskId } = event.data
   const runsAt = taskOf(frameworkId, taskId)?.agentId ?? agentId

@@ -1,4 +1,5 @@
 import { agentsIn, type ClusterEffect, type RecordReader } from '@conclave/cluster'
+import { authorityFingerprint } from '@conclave/crypto'
 import { uuid, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
 import {
   secretResource,
@@ -195,7 +196,11 @@ export class MasterActor implements MasterApi {
       clock,
       random,
       emit,
-      onTrust: (trust) => options.onTrust?.(trust),
+      onTrust: (trust) => {
+        options.onTrust?.(trust)
+        if (replica.role !== 'leader') return
+        for (const channel of this.#channels.all()) this.#tellAuthority(channel)
+      },
       onProblem: (what, error) => options.onProblem?.(what, error),
     })
     this.authority = this.#desk.operators
@@ -257,6 +262,9 @@ export class MasterActor implements MasterApi {
     this.identity.tick()
     this.#desk.tick()
     void this.#keyDesk.tick(this.#term?.core !== undefined)
+    for (const channel of this.#channels.all()) {
+      if (this.#desk.holders.isRemoved('agent', channel.agentName)) channel.close()
+    }
     this.#access.endExpired()
     this.#sessions.endForbidden()
     this.frameworks.endForbidden()
@@ -274,7 +282,9 @@ export class MasterActor implements MasterApi {
 
   agentConnected(channel: AgentChannel): void {
     this.#channels.add(channel)
-    if (this.#options.replica.role !== 'leader') this.#sendAway(channel)
+    if (this.#desk.holders.isRemoved('agent', channel.agentName)) return channel.close()
+    if (this.#options.replica.role !== 'leader') return this.#sendAway(channel)
+    this.#tellAuthority(channel)
   }
 
   agentMessage(connection: number, message: FromAgent, sizeBytes = 0): void {
@@ -459,6 +469,14 @@ export class MasterActor implements MasterApi {
     channel.close()
   }
 
+  /** Whether its certificate is still of the right root is for the agent to see. */
+  #tellAuthority(channel: AgentChannel): void {
+    const { trust } = this.#desk
+    if (trust === undefined) return
+    const { issuer, authorityPem } = trust
+    channel.send({ type: 'authority', issuer, trust: authorityFingerprint(authorityPem) })
+  }
+
   #hold(channel: AgentChannel, held: Held): void {
     const own = this.#held.filter(({ connection }) => connection === channel.id)
     const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, held.sizeBytes)
@@ -507,7 +525,7 @@ export class MasterActor implements MasterApi {
     const agentId = term.core?.agentOf(channel.id)?.agentId
     if (agentId === undefined) return
     for (const one of told) {
-      const event = reportedEvent(one, agentId, (frameworkId, taskId) =>
+      const event = reportedEvent(one, agentId, channel.agentName, (frameworkId, taskId) =>
         term.core?.taskOf(frameworkId, taskId),
       )
       if (event === undefined) continue

@@ -66,8 +66,11 @@ export interface EnrolmentApi {
     shown: Shown,
     request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
   ): Promise<Issued>
-  /** The member has this certificate on its disk and uses it. @throws HolderRefused */
-  confirm(shown: Shown): Promise<void>
+  /**
+   * The member has this certificate on its disk and uses it. Answers with the roots that count, as PEM.
+   * @throws HolderRefused
+   */
+  confirm(shown: Shown): Promise<string>
   /**
    * The KEK, in a box to a one-time X25519 key, for a master that has joined.
    * @throws HolderRefused, CryptographicFailure

@@ -15,7 +15,7 @@ import { attemptOf, LoginThrottle } from '../login-throttle.ts'
 import { encodeRecord, Records } from '../record.ts'
 import { decideAndCommit, isStill, type Replicated } from '../replicated.ts'
 import { holderKey, HolderRecord, MemberRole, removedKey } from './authority-records.ts'
-import { trustOf, type AuthorityState } from './authority-state.ts'
+import { trustOf, type AuthorityState, type Trust } from './authority-state.ts'
 import {
   kekContext,
   type Enrolled,
@@ -91,25 +91,26 @@ export class EnrolmentService implements EnrolmentApi {
     return this.#issue(shown, request, 'renewal')
   }
 
-  async confirm({ id, role, certificatePem, issuerPem }: Shown): Promise<void> {
+  async confirm({ id, role, certificatePem, issuerPem }: Shown): Promise<string> {
     const { replicated, certificates } = this.#options
-    if (issuerPem === undefined)
-      throw new HolderRefused('this certificate is of no root that counts')
+    await replicated.refresh()
+    const { authorityPem } = this.#trust()
+    if (!counts(issuerPem, authorityPem)) throw new HolderRefused(ofNoRoot)
     const issuer = authorityFingerprint(issuerPem)
     const shown = { issuer, untilMs: certificates.untilMs(certificatePem) }
     const key = holderKey(role, id)
-    const known = this.#holders.get(key)
-    const { shown: last } = known?.record ?? {}
-    if (last?.issuer === issuer && last.untilMs >= shown.untilMs) return
-    await decideAndCommit<void>(replicated, () => {
+    const last = this.#holders.get(key)?.record.shown
+    if (last?.issuer === issuer && last.untilMs >= shown.untilMs) return authorityPem
+    return decideAndCommit<string>(replicated, () => {
       const before = this.#holders.get(key)
+      if (this.#isRemoved(role, id)) return { refuse: async () => new HolderRefused(removed(id)) }
       const record: HolderRecord = { ...before?.record, id, role, shown }
       return {
         commit: {
           compare: [isStill(key, before), notThere(removedKey(role, id))],
           success: [{ do: 'put', key, value: encodeRecord(record) }],
         },
-        committed: () => undefined,
+        committed: () => this.#trust().authorityPem,
       }
     })
   }
@@ -234,15 +235,21 @@ export class EnrolmentService implements EnrolmentApi {
   }
 
   async #demandMember({ id, role, issuerPem }: Shown, requestId: string): Promise<void> {
-    const { replicated, emit } = this.#options
-    const isRemoved = replicated.view.get(removedKey(role, id)) !== undefined
-    if (!isRemoved && issuerPem !== undefined) return
-    const why = isRemoved
-      ? `${id} was removed from this cluster`
-      : 'this certificate is of no root that counts'
+    const isRemoved = this.#isRemoved(role, id)
+    if (!isRemoved && counts(issuerPem, this.#trust().authorityPem)) return
+    const why = isRemoved ? removed(id) : ofNoRoot
     await this.#audit({ id, role }, 'create', placeOf(role, id), 'denied', requestId)
-    emit({ type: 'certificate.refused', memberId: id, role, why })
+    this.#options.emit({ type: 'certificate.refused', memberId: id, role, why })
     throw new HolderRefused(why)
+  }
+
+  #isRemoved(role: Role, id: string): boolean {
+    return this.#options.replicated.view.get(removedKey(role, id)) !== undefined
+  }
+
+  /** @throws AuthorityMissing */
+  #trust(): Trust {
+    return trustOf(this.#options.state.record)
   }
 
   #audit(
@@ -257,6 +264,12 @@ export class EnrolmentService implements EnrolmentApi {
     return audit.append({ atMs, principal: `${role}/${id}`, action, path, outcome, requestId })
   }
 }
+
+const removed = (id: string): string => `${id} was removed from this cluster`
+const ofNoRoot = 'this certificate is of no root that counts'
+
+const counts = (issuerPem: string | undefined, authorityPem: string): issuerPem is string =>
+  issuerPem !== undefined && authorityPem.includes(issuerPem)
 
 const placeOf = (role: Role, id: string): string => `authority/certificate/${role}/${id}`
 
