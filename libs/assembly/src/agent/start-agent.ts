@@ -12,6 +12,8 @@ import {
   type TlsIdentity,
 } from '@conclave/runtime'
 import { AgentDirectory } from './agent-directory.ts'
+import { idIn, IdentityKeeper } from '../join/identity-keeper.ts'
+import { remoteAuthority } from '../join/remote-authority.ts'
 import { AgentDriver } from './agent-driver.ts'
 
 export interface StartAgentOptions {
@@ -19,7 +21,9 @@ export interface StartAgentOptions {
   readonly identity: TlsIdentity
   /** Where masters listen for agents. */
   readonly masters: readonly Address[]
-  /** Where the agent keeps its id: nothing else, and nothing of a secret. */
+  /** Where masters renew certificates. Without any, nobody renews this agent's. */
+  readonly joins?: readonly Address[]
+  /** Where the agent keeps its id and its certificate: nothing else, and nothing of a secret. */
   readonly directory: string
   readonly hostname: string
   /** What can be offered: scalars by name, such as `{ cpus: 4, mem: 4096 }`. */
@@ -41,8 +45,8 @@ export interface RunningAgent {
   readonly isRegistered: boolean
   /** How many containers it runs. */
   readonly containers: number
-  /** For a certificate about to expire. The connection that stands goes on. */
-  setIdentity(identity: TlsIdentity): void
+  /** The certificate that it meets masters with. */
+  readonly identity: TlsIdentity
   /** Ends every container, tells what became of it, and hangs up. */
   stop(): Promise<void>
   /**
@@ -91,6 +95,8 @@ interface AgentParts {
   readonly runtime: ContainerRuntime
 }
 
+type Kept = Pick<AgentParts, 'options' | 'log' | 'clock' | 'random'>
+
 class Agent implements RunningAgent {
   readonly #log: Log
   readonly #directory: AgentDirectory
@@ -99,6 +105,8 @@ class Agent implements RunningAgent {
   readonly #driver: AgentDriver
   readonly #link: AgentLinkClient<FromAgent, ToAgent>
   readonly #ticker: Ticker
+  readonly #identity: TlsIdentity
+  readonly #keeper: IdentityKeeper | undefined
   readonly #allEnded = Promise.withResolvers<void>()
   #agentId: string | undefined
   #isRegistered = false
@@ -139,7 +147,12 @@ class Agent implements RunningAgent {
       log,
       random,
     })
-    this.#ticker = new Ticker(tickMs, () => this.#driver.tell({ kind: 'tick' }))
+    this.#identity = options.identity
+    this.#keeper = this.#keeperOf({ options, log, clock, random })
+    this.#ticker = new Ticker(tickMs, () => {
+      this.#driver.tell({ kind: 'tick' })
+      this.#keeper?.tick()
+    })
   }
 
   get agentId(): string | undefined {
@@ -159,8 +172,8 @@ class Agent implements RunningAgent {
     this.#ticker.start()
   }
 
-  setIdentity(identity: TlsIdentity): void {
-    this.#link.setIdentity(identity)
+  get identity(): TlsIdentity {
+    return this.#keeper?.identity ?? this.#identity
   }
 
   stop(): Promise<void> {
@@ -180,11 +193,13 @@ class Agent implements RunningAgent {
     clearTimeout(patience)
     await this.#link.close()
     this.#cut()
+    await this.#keeper?.stop()
     this.#log.info({ agent: this.#agentId }, 'the agent has stopped')
   }
 
   #cut(): void {
     this.#ticker.stop()
+    void this.#keeper?.stop()
     this.#driver.cut()
     this.#runtime.destroyAll()
   }
@@ -199,7 +214,28 @@ class Agent implements RunningAgent {
     this.#driver.tell({ kind: 'disconnected' })
   }
 
+  #keeperOf({ options, log, clock, random }: Kept): IdentityKeeper | undefined {
+    const { clusterId, identity, joins = [], directory } = options
+    if (joins.length === 0) return undefined
+    const id = idIn(identity.certificatePem)
+    return new IdentityKeeper({
+      id,
+      directory,
+      identity,
+      ...remoteAuthority({ joins, clusterId }),
+      onIdentity: (next) => this.#link.setIdentity(next),
+      onFailed: (why, attempts, untilMs) => {
+        const event = { type: 'certificate.renewal-failed', memberId: id, why, attempts, untilMs }
+        this.#link.send({ type: 'events', events: [{ ...event, atMs: clock.nowMs() }] })
+      },
+      clock,
+      random,
+      log,
+    })
+  }
+
   #receive(message: ToAgent): void {
+    if (message.type === 'authority') return this.#keeper?.told(message)
     if (message.type === 'registered') {
       this.#isRegistered = true
       this.#log.info({ agent: message.agentId }, 'registered with the leading master')

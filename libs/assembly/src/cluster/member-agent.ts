@@ -1,3 +1,4 @@
+import type { Clock } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
 import { startAgent, type RunningAgent } from '../agent/index.ts'
 import type { MasterAddress } from './addresses.ts'
@@ -14,22 +15,25 @@ export interface MemberAgentOptions {
   readonly hostname?: string
   readonly resources?: Readonly<Record<string, number>>
   readonly log?: Log
+  readonly clock?: Clock
 }
 
 /** Starts an agent from what lies in its directory. @throws TlsIdentityUnusable, AgentDirectoryUnusable */
 export async function startMemberAgent(
   options: MemberAgentOptions,
 ): Promise<{ readonly name: string; readonly agent: RunningAgent }> {
-  const { directory, masters, resources = usualResources, log } = options
+  const { directory, masters, resources = usualResources, log, clock } = options
   const { id, clusterId, identity } = await loadMember(directory, 'conclave-agent')
   const agent = await startAgent({
     clusterId,
     identity,
     masters: masters.map(({ host, ports }) => ({ host, port: ports.agents })),
+    joins: masters.map(({ host, ports }) => ({ host, port: ports.join })),
     directory,
     hostname: options.hostname ?? id,
     resources,
     ...(log && { log }),
+    ...(clock && { clock }),
   })
   return { name: id, agent }
 }

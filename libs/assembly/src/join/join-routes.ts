@@ -98,8 +98,7 @@ export const joinRoutes =
     })
 
     app.post('/v1/confirmation', async (request) => {
-      await enrolment.confirm(whoShows(request, clusterId, authorityPem()))
-      return { authority: authorityPem() }
+      return { authority: await enrolment.confirm(whoShows(request, clusterId, authorityPem())) }
     })
 
     app.post('/v1/kek', async (request) => {

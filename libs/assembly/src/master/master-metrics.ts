@@ -1,12 +1,17 @@
 import type { MasterApi } from '@conclave/actors'
 import { Metrics } from '@conclave/runtime'
+import type { IdentityKeeper } from '../join/identity-keeper.ts'
 
 /** What is counted about one master. */
 export class MasterMetrics {
   readonly registry: Metrics
   readonly answered: (face: string, method: string, status: number, seconds: number) => void
 
-  constructor(master: MasterApi, masterId: string) {
+  constructor(
+    master: MasterApi,
+    masterId: string,
+    certificate: Pick<IdentityKeeper, 'untilMs' | 'dueMs' | 'failures'>,
+  ) {
     this.registry = new Metrics({ labels: { master: masterId }, process: true })
     const { registry } = this
     registry.watch('raft_is_leader', 'Whether this master leads: 0 or 1.', () =>
@@ -27,6 +32,21 @@ export class MasterMetrics {
       'store_revision',
       'How often the replicated state has changed.',
       () => master.status().revision,
+    )
+    registry.watch(
+      'certificate_until_seconds',
+      "When this master's certificate ends, in seconds since 1970.",
+      () => certificate.untilMs / 1000,
+    )
+    registry.watch(
+      'certificate_renewal_due_seconds',
+      'When its next certificate is asked for.',
+      () => certificate.dueMs / 1000,
+    )
+    registry.watch(
+      'certificate_renewal_failures',
+      'How often in a row its next certificate could not be had.',
+      () => certificate.failures,
     )
     const requests = registry.durations('http_request_duration_seconds', 'Answered requests.', [
       'face',

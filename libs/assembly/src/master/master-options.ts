@@ -1,4 +1,5 @@
 import type { ReplicaLimits } from '@conclave/actors'
+import type { Clock } from '@conclave/kernel'
 import type { Disk } from '@conclave/journal'
 import type { AuditDisk, Log } from '@conclave/runtime'
 import type { PeerWire } from './peer-wire.ts'
@@ -30,6 +31,7 @@ export interface MasterOptions {
   /** Over which wire the masters speak to each other, all of them over the same. Default TCP. */
   readonly peerWire?: PeerWire
   readonly log?: Log
+  readonly clock?: Clock
   /** Lets faces listen beyond this machine, in the clear: for where a proxy or a tunnel adds TLS. */
   readonly plainHttp?: boolean
   /** How long one tick of Raft takes. Default 50 ms: a leader that is silent for half a second is replaced. */

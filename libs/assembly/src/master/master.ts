@@ -7,23 +7,24 @@ import {
   type FirstAuthority,
   type MasterApi,
   type Recovered,
+  type Trust,
 } from '@conclave/actors'
 import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
 import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
 import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
 import type { Journal } from '@conclave/journal'
-import { BytesMalformed, uuid } from '@conclave/kernel'
+import { BytesMalformed, uuid, type Clock } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
 import { decodeMessage, encodeMessage, RaftError, type Message, type NodeId } from '@conclave/raft'
 import {
   AgentLinkServer,
-  SystemClock,
   SystemRandom,
   Ticker,
   type AgentConnection,
   type AuditLog,
   type Log,
   type PeerLink,
+  type TlsIdentity,
   X509Certificates,
 } from '@conclave/runtime'
 import { CommandNewer, StoreMachine } from '@conclave/store'
@@ -35,6 +36,7 @@ import { FaceListener } from './face-listener.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
+import { OwnIdentity } from './own-identity.ts'
 import { createPeerLink, peersOf, type PeerWire } from './peer-wire.ts'
 import { SystemTokenKeys } from './system-token-keys.ts'
 
@@ -72,7 +74,7 @@ export interface MasterParts {
   readonly own: MasterPlace
   readonly clusterId: string
   readonly log: Log
-  readonly clock: SystemClock
+  readonly clock: Clock
   readonly random: SystemRandom
   readonly keeper: DiskKeyKeeper
   /** Whether it waited for an operator's unlock key before it could be made of anything. */
@@ -100,6 +102,7 @@ export class Master implements RunningMaster {
   readonly #agents: AgentLinkServer<ToAgent, FromAgent>
   readonly #ticker: Ticker
   readonly #metrics: MasterMetrics
+  readonly #identity: OwnIdentity
   readonly #faces: FaceListener[] = []
   #join: JoinListener | undefined
   readonly #failure = Promise.withResolvers<unknown>()
@@ -150,13 +153,24 @@ export class Master implements RunningMaster {
       tokenKeys: new SystemTokenKeys(),
       keeper: parts.keeper,
       certificates: new X509Certificates({ clock, random }),
-      onTrust: () => void this.#authorityIsKept(),
+      onTrust: (trust) => void this.#follow(trust),
       onProblem: (what, error) => log.warn({ err: error }, what),
     })
     void parts.audit.failed.then((error) =>
       this.#fail('the audit log failed: this master stops', error),
     )
-    this.#metrics = new MasterMetrics(this.#actor, own.masterId)
+    this.#identity = new OwnIdentity({
+      masterId: own.masterId,
+      directory: options.directory,
+      identity,
+      enrolment: this.#actor.enrolment,
+      onIdentity: (next) => this.#setIdentity(next),
+      events: this.#events,
+      clock,
+      random,
+      log,
+    })
+    this.#metrics = new MasterMetrics(this.#actor, own.masterId, this.#identity.keeper)
     this.#peers = createPeerLink({
       wire: this.#wire,
       clusterId,
@@ -177,7 +191,10 @@ export class Master implements RunningMaster {
       onConnection: (connection) => this.#attach(connection),
       log,
     })
-    this.#ticker = new Ticker(tickMs, () => this.#actor.tick())
+    this.#ticker = new Ticker(tickMs, () => {
+      this.#actor.tick()
+      this.#identity.keeper.tick()
+    })
     this.#replica.onRole(() => {
       const { role, term, leader } = this.#replica
       log.info({ role, term, leader }, 'the role of this master')
@@ -206,7 +223,7 @@ export class Master implements RunningMaster {
     const conclave = await this.#listen('conclave', ports.conclave)
     this.#join = await JoinListener.start({
       clusterId: this.#parts.clusterId,
-      identity: this.#parts.identity,
+      identity: this.#identity.keeper.identity,
       enrolment: this.#actor.enrolment,
       host,
       port: ports.join,
@@ -257,6 +274,7 @@ export class Master implements RunningMaster {
     this.#events.append({ type: 'master.stopped', masterId: this.masterId })
     this.#actor.stop()
     this.#ticker.stop()
+    await this.#identity.keeper.stop()
     await this.#agents.close()
     await this.#driver.stop()
     await this.#peers.close()
@@ -266,12 +284,13 @@ export class Master implements RunningMaster {
 
   async #destroy(): Promise<void> {
     this.#ticker.stop()
+    const kept = this.#identity.keeper.stop()
     this.#peers.destroy()
     this.#agents.destroy()
     const driven = this.#driver.stop()
     await Promise.all(this.#listeners().map((listener) => listener.destroy()))
     this.#actor.stop()
-    await driven
+    await Promise.all([driven, kept])
     await this.#closeFiles()
   }
 
@@ -280,10 +299,20 @@ export class Master implements RunningMaster {
   }
 
   /** What the set-up left is in the store now: no file needs to hold it as well. */
-  async #authorityIsKept(): Promise<void> {
-    await forgetFirstAuthority(this.#parts.options.directory).catch((error: unknown) =>
-      this.#log.warn({ err: error }, 'the wrapped key of the authority could not be removed'),
-    )
+  async #follow(trust: Trust): Promise<void> {
+    try {
+      await forgetFirstAuthority(this.#parts.options.directory)
+      await this.#identity.follow(trust)
+    } catch (error) {
+      this.#log.error({ err: error }, 'what the authority has become could not be written')
+    }
+  }
+
+  /** Connections that stand go on with the one before. */
+  #setIdentity(identity: TlsIdentity): void {
+    this.#peers.setIdentity(identity)
+    this.#agents.setIdentity(identity)
+    this.#join?.setIdentity(identity)
   }
 
   async #closeFiles(): Promise<void> {

@@ -28,7 +28,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
   const { directory } = options
   const log = options.log ?? silentLog
   const random = new SystemRandom()
-  const clock = new SystemClock()
+  const clock = options.clock ?? new SystemClock()
   const { id: masterId, clusterId, identity } = await loadMember(directory, 'conclave-master')
   const own = placeOf(masterId, options)
   if (!isLoopback(own.host)) {

@@ -3,12 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { createLogger, type Log } from '@conclave/runtime'
-import type { MasterAddress } from '../cluster/addresses.ts'
-import { masterDirectory } from '../cluster/layout.ts'
+import type { RunningAgent } from '../agent/index.ts'
+import { urlsOf, type MasterAddress } from '../cluster/addresses.ts'
+import { masterDirectory, schedulerDirectory } from '../cluster/layout.ts'
+import { startMemberAgent, type MemberAgentOptions } from '../cluster/member-agent.ts'
+import { loadAccountKey } from '../cluster/member-files.ts'
 import { addressesFor, prepareCluster, type PreparedCluster } from '../cluster/prepare-cluster.ts'
 import type { MasterOptions } from '../master/master-options.ts'
 import type { RunningMaster } from '../master/master.ts'
 import { startMaster } from '../master/start-master.ts'
+import { startScheduler } from '../scheduler/start-scheduler.ts'
 
 /** Whoever asks in tests: the set-up makes `dev` a superuser. */
 export const devCaller = { principal: { uid: 'dev' }, requestId: 'a-test' }
@@ -19,7 +23,9 @@ export class TestCluster {
   readonly prepared: PreparedCluster
   readonly addresses: readonly MasterAddress[]
   readonly masters: RunningMaster[] = []
+  readonly agents: RunningAgent[] = []
   readonly lines: string[] = []
+  readonly #ends: (() => void)[] = []
   readonly log: Log
 
   private constructor(
@@ -68,6 +74,34 @@ export class TestCluster {
     return master
   }
 
+  /** An agent that was prepared, or that has joined in `directory`. */
+  async startAgent(
+    directory: string,
+    options: Partial<MemberAgentOptions> = {},
+  ): Promise<RunningAgent> {
+    const { agent } = await startMemberAgent({
+      directory,
+      masters: this.addresses,
+      log: this.log,
+      ...options,
+    })
+    this.agents.push(agent)
+    return agent
+  }
+
+  /** The scheduler that launches runs. */
+  async startScheduler(): Promise<void> {
+    const [{ schedulerId, uid } = { schedulerId: '', uid: '' }] = this.prepared.manifest.schedulers
+    const directory = schedulerDirectory(this.directory, schedulerId)
+    const scheduler = await startScheduler({
+      directory,
+      masters: this.addresses.map(urlsOf),
+      account: { uid, privateKey: await loadAccountKey(directory) },
+      log: this.log,
+    })
+    this.#ends.push(() => scheduler.destroy())
+  }
+
   directoryOf(masterId: string): string {
     return masterDirectory(this.directory, masterId)
   }
@@ -99,7 +133,9 @@ export class TestCluster {
   }
 
   async remove(): Promise<void> {
+    for (const end of this.#ends) end()
+    for (const agent of this.agents) agent.destroy()
     await Promise.all(this.masters.map((master) => master.destroy()))
-    await rm(this.directory, { recursive: true, force: true })
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 10 })
   }
 }
