@@ -6,7 +6,18 @@ import { isProfileName, simulate } from '@conclave/simulation'
  */
 
 // What breaks more comes first, and hunters find what others do not.
-const order = ['crashes', 'hunters', 'mixed', 'hunters', 'disk', 'hunters', 'lossy', 'calm']
+const order = [
+  'crashes',
+  'hunters',
+  'members',
+  'hunters',
+  'mixed',
+  'members',
+  'disk',
+  'hunters',
+  'lossy',
+  'calm',
+]
 const profiles = order.filter(isProfileName)
 const seconds = Number(process.argv[2] ?? 20)
 const used = (): number => {

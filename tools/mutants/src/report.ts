@@ -9,13 +9,13 @@ export interface Result {
 const head = `# Mutants
 
 Tests are believed because they fail. Each line of this table is one wrong line in the core, the replica, the journal or the
-store, and says which net noticed it, how soon, and by what: the data-driven tests of etcd-io/raft (\`npm run corpus\`), the
-simulation (\`npm run simulate\`), or the tests of the room that the line is in. Written by \`npm run mutants -- --write\` on a busy
+store, and says which net noticed it, how soon, and by what: our histories and the data-driven tests of etcd-io/raft
+(\`npm run corpus\`), the simulation (\`npm run simulate\`), or the tests of the room that the line is in. Written by \`npm run mutants -- --write\` on a busy
 machine with two cores; for the simulation, seconds are of processor time, and seeds go through all profiles in turn. An empty
 cell was not tried.
 
-The simulation sees what whole members do. They do not change their configuration there, and write their log the simple way, so
-mistakes in those are for the other nets; some mistakes only cost time (\`no-check-quorum\`, \`leader-not-protected\`,
+The simulation sees what whole members do. They change one member at a time there, and write their log the simple way, so mistakes
+in joint configurations and in asynchronous writes are for the other nets; some mistakes only cost time (\`no-check-quorum\`, \`leader-not-protected\`,
 \`rehearsal-raises-term\`, \`transfer-to-anybody\`, \`wrong-answer\`), and some are caught by the next line of defence before they do
 harm (\`failure-forgotten\`: the process stops; \`unclamped-commit\`: a leader asks where logs agree before it says what is committed).
 `

@@ -29,6 +29,7 @@ const step = inFile('libs/raft/src/step.ts')
 const rawNode = inFile('libs/raft/src/raw-node.ts')
 const replica = inFile('libs/actors/src/replica.ts')
 const snapshots = inFile('libs/actors/src/snapshot/replica-snapshots.ts')
+const changes = inFile('libs/actors/src/config-changes.ts')
 const journal = inFile('libs/journal/src/journal.ts')
 const writer = inFile('libs/journal/src/segment-writer.ts')
 const recovery = inFile('libs/journal/src/recovery.ts')
@@ -317,6 +318,37 @@ export const mutants: readonly Mutant[] = [
     '    if (proposal === undefined || result.isReplay) return\n    this.#proposals.delete(key)',
   ),
 
+  replica(
+    'configuration-of-snapshot-forgotten',
+    'an installed snapshot does not say who the members are',
+    '    this.#noteConfig(snapshot.meta.confState)\n',
+    '',
+  ),
+  replica(
+    'broken-link-means-nothing',
+    'nobody stands for election when the link to the leader broke',
+    '    this.#standInTurn(1, peer)\n',
+    '',
+  ),
+  replica(
+    'newer-command-taken',
+    'a leader takes a command into its log that it does not know',
+    "    if (message.type === 'MsgProp' && message.entries.some(isNewer)) return\n",
+    '',
+  ),
+  changes(
+    'any-change-answers',
+    'whoever asked for a change is answered by another one',
+    '    if (!sameBytes(change.context, underWay.proposal.context)) return\n',
+    '',
+  ),
+  changes(
+    'last-voter-leaves',
+    'the only voter may be removed',
+    'if (isVoter && config.voters.length === 1) {',
+    'if (isVoter && config.voters.length === 0) {',
+  ),
+
   // ── the journal ───────────────────────────────────────────────────────────────────────────────
   writer(
     'record-not-synced',
@@ -401,6 +433,19 @@ export const mutants: readonly Mutant[] = [
     'a record does not depend on the one before',
     'crc32(record.subarray(0, 4), previousCrc)',
     'crc32(record.subarray(0, 4), 0 * previousCrc)',
+  ),
+
+  recovery(
+    'cut-segment-taken-for-torn',
+    'a segment that somebody cut is taken for one that a crash tore',
+    '  checkLength(segments.at(-1))\n',
+    '',
+  ),
+  writer(
+    'old-key-goes-on',
+    'what follows a new key is sealed under the old one',
+    '    await this.#end(this.#active)\n    return this.#seq\n',
+    '    return this.#seq\n',
   ),
 
   // ── the store ─────────────────────────────────────────────────────────────────────────────────
