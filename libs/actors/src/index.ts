@@ -37,6 +37,7 @@ export {
   MembershipRefused,
   NotLeader,
   OutcomeUnknown,
+  PeerSilent,
   RunNotFound,
   RunNotYours,
   RunTaken,
@@ -67,6 +68,9 @@ export {
 } from './master/keys/errors.ts'
 export type * from './master/keys/lock-api.ts'
 export { UnlockDoor } from './master/keys/unlock-door.ts'
+export { MemberService } from './master/member-service.ts'
+export { peersListener, type PeerPlace } from './master/members.ts'
+export { PeerAnswer, PeerQuestion, type PeerAsk } from './master/peer-questions.ts'
 export { agentsListener, type MasterSettings } from './master/settings.ts'
 export type {
   AuditSink,

@@ -23,6 +23,7 @@ describe('who may come in', () => {
   const guarded = [
     '/events',
     '/conclave/v1/masters',
+    '/conclave/v1/masters/members',
     '/conclave/v1/agents',
     '/conclave/v1/runs',
     '/conclave/v1/runs/x/watch',

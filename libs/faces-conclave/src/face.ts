@@ -8,6 +8,7 @@ import type {
 } from 'fastify'
 import { answerError, isNotLeader, locationAtLeader, refuse } from './errors.ts'
 import { lockRoutes } from './lock-routes.ts'
+import { memberRoutes } from './member-routes.ts'
 import { clusterRoutes } from './routes.ts'
 import { sessionRoutes } from './session-routes.ts'
 
@@ -61,6 +62,7 @@ export const conclaveFace =
       const caller = guard(guarded, master)
       await guarded.register(lockRoutes(master, caller))
       await guarded.register(clusterRoutes(master, caller))
+      await guarded.register(memberRoutes(master, caller))
       await guarded.register(sessionRoutes(master, caller))
     })
   }

@@ -22,6 +22,11 @@ export const eventFields = {
   'raft.snapshot-taken': z.object({ masterId: id, index: count, sizeBytes: count }),
   'raft.snapshot-installed': z.object({ masterId: id, index: count, sizeBytes: count }),
 
+  'member.added': z.object({ masterId: id, nodeId: count }),
+  'member.promoted': z.object({ masterId: id, nodeId: count }),
+  'member.demoted': z.object({ masterId: id, nodeId: count }),
+  'member.removed': z.object({ masterId: id, nodeId: count }),
+
   'auth.login': z.object({ uid: id, outcome: z.enum(['allowed', 'refused']) }),
   'auth.refused': z.object({ uid: id.optional(), resource: id, action: id }),
 

@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 
+import type { Address } from '@conclave/actors'
 import { ConclaveError, type Random } from '@conclave/kernel'
 import type { NodeId } from '@conclave/raft'
 
@@ -24,6 +25,8 @@ export interface PeerAddress {
   readonly id: string
   readonly host: string
   readonly port: number
+  /** Where it may be as well, tried in turn: its certificate says whether it is. */
+  readonly others?: readonly Address[]
 }
 
 export interface PeerLinkLimits {
@@ -58,7 +61,7 @@ const overheadBytes = 64
 export class PeerDial {
   readonly #self: Greeting
   readonly #peer: NodeId
-  readonly #address: PeerAddress
+  #address: PeerAddress
   readonly #identity: () => TlsIdentity
   readonly #limits: PeerLinkLimits
   readonly #onUnreachable: () => void
@@ -73,6 +76,10 @@ export class PeerDial {
   #retry: NodeJS.Timeout | undefined
   #liveness: Liveness | undefined
   #why = ''
+  /** Which of its places is tried. */
+  #turn = 0
+  /** The place that was dialled last. */
+  #dialled: Address | undefined
 
   readonly #small = new Fifo<Uint8Array>()
   #smallBytes = 0
@@ -112,6 +119,20 @@ export class PeerDial {
 
   get address(): PeerAddress {
     return this.#address
+  }
+
+  /**
+   * Looks for the peer at these places from now on. Answers false when that takes another dial: it is
+   * somebody else, or is not where this one is connected to.
+   */
+  mayStayFor(address: PeerAddress): boolean {
+    const places: readonly Address[] = [address, ...(address.others ?? [])]
+    const isThere = places.some(
+      ({ host, port }) => host === this.#dialled?.host && port === this.#dialled.port,
+    )
+    if (address.id !== this.#address.id || (this.#dialled !== undefined && !isThere)) return false
+    this.#address = address
+    return true
   }
 
   get isUp(): boolean {
@@ -244,7 +265,10 @@ export class PeerDial {
   }
 
   #connect(): void {
-    const { id, host, port } = this.#address
+    const { id, others = [] } = this.#address
+    const places: readonly Address[] = [this.#address, ...others]
+    const { host, port } = places[this.#turn % places.length] ?? this.#address
+    this.#dialled = { host, port }
     const socket = dial({ host, port }, this.#identity(), {
       role: 'conclave-master',
       clusterId: this.#self.clusterId,
@@ -314,6 +338,8 @@ export class PeerDial {
 
   #down(): void {
     const wasUp = this.#isUp
+    // Where it was it will be looked for first.
+    if (!wasUp) this.#turn++
     this.#socket = undefined
     this.#writer = undefined
     this.#isUp = false

@@ -11,6 +11,7 @@ import { Gather } from './gather.ts'
 import { LinkListener, LinkRefused } from './link-tls.ts'
 import { Liveness } from './liveness.ts'
 import { silentLog, type Log } from './log.ts'
+import { askBytesMax } from './peer-ask.ts'
 import { PeerDial, type OnSettled, type PeerAddress, type PeerLinkLimits } from './peer-dial.ts'
 import {
   decodePeerFrame,
@@ -40,6 +41,11 @@ export interface PeerLinkOptions extends PeerLinkTold {
   readonly listen: Address
   /** By node id. This node itself may be among them. */
   readonly peers: ReadonlyMap<NodeId, PeerAddress>
+  /**
+   * A master of this cluster, proven by its certificate, has a question; it need be no peer. Without
+   * this nobody is answered.
+   */
+  readonly onAsk?: (masterId: string, question: Uint8Array) => Promise<Uint8Array>
   readonly log?: Log
   readonly random?: Random
   readonly limits?: Partial<PeerLinkLimits>
@@ -123,7 +129,8 @@ export class TcpPeerLink implements PeerLink {
     this.#peers = peers
     if (!this.#isStarted || this.#isClosed) return
     for (const [nodeId, peer] of this.#dials) {
-      if (isSame(peers.get(nodeId), peer.address)) continue
+      const wanted = peers.get(nodeId)
+      if (wanted !== undefined && peer.mayStayFor(wanted)) continue
       peer.destroy()
       this.#dials.delete(nodeId)
       this.#callers.get(nodeId)?.destroy()
@@ -178,6 +185,7 @@ export class TcpPeerLink implements PeerLink {
     const id = subjectOf(socket.getPeerCertificate())?.id ?? ''
     const caller = new Caller(socket, this.#limits, {
       onHello: (greeting) => this.#welcome(socket, id, greeting),
+      onAsk: (question) => this.#answer(id, question),
       onMessage: (from, bytes) => {
         if (!this.#isClosed) this.#options.onMessage(from, bytes)
       },
@@ -194,6 +202,14 @@ export class TcpPeerLink implements PeerLink {
       // Again, because what it said last may have been read after the end of our own connection.
       if (!this.#isClosed) this.#options.onLost?.(from)
     })
+  }
+
+  async #answer(id: string, question: Uint8Array): Promise<Uint8Array> {
+    const { onAsk } = this.#options
+    if (onAsk === undefined || this.#isClosed)
+      throw new LinkRefused('no questions are answered here')
+    if (question.length > askBytesMax) throw new LinkRefused('its question is too long')
+    return onAsk(id, question)
   }
 
   /** @throws LinkRefused unless the caller is a peer of ours, under the id of its certificate */
@@ -216,6 +232,8 @@ export class TcpPeerLink implements PeerLink {
 interface CallerTold {
   /** Answers with our own greeting. @throws LinkRefused when the caller is no peer */
   readonly onHello: (greeting: Greeting) => Greeting
+  /** The answer to a question that came instead of a greeting. @throws ConclaveError */
+  readonly onAsk: (question: Uint8Array) => Promise<Uint8Array>
   readonly onMessage: (from: NodeId, bytes: Uint8Array) => void
   readonly onRefused: (why: string) => void
 }
@@ -225,13 +243,16 @@ class Caller {
   readonly #writer: FrameWriter
   readonly #limits: PeerLinkLimits
   readonly #told: CallerTold
+  readonly #socket: TLSSocket
   readonly #liveness: Liveness
   #large: { readonly stream: number; readonly gather: Gather } | undefined
   #from: NodeId | undefined
+  #hasAsked = false
 
   constructor(socket: TLSSocket, limits: PeerLinkLimits, told: CallerTold) {
     this.#limits = limits
     this.#told = told
+    this.#socket = socket
     this.#writer = new FrameWriter(socket)
     const reader = new FrameReader(frameBytesMax)
     this.#liveness = new Liveness({
@@ -266,7 +287,9 @@ class Caller {
   }
 
   #receive(frame: PeerFrame): void {
+    if (this.#hasAsked) throw new LinkRefused('more than one question')
     if (this.#from === undefined) {
+      if (frame.kind === 'ask') return this.#ask(frame.bytes)
       if (frame.kind !== 'hello') throw new LinkRefused(`it began with ${frame.kind}, not hello`)
       this.#answer({ kind: 'welcome', ...this.#told.onHello(frame) })
       this.#from = frame.nodeId
@@ -285,8 +308,26 @@ class Caller {
       case 'welcome':
       case 'delivered':
       case 'pong':
+      case 'ask':
+      case 'answer':
         throw new LinkRefused(`${frame.kind} out of turn`)
     }
+  }
+
+  #ask(question: Uint8Array): void {
+    this.#hasAsked = true
+    // Copied: what it came in is used again.
+    this.#told.onAsk(Uint8Array.from(question)).then(
+      (bytes) => {
+        this.#writer.write(...encodePeerFrame({ kind: 'answer', bytes }))
+        this.#writer.flush()
+        this.#socket.end()
+      },
+      (error: unknown) => {
+        this.#told.onRefused(error instanceof ConclaveError ? error.message : 'a fault of ours')
+        this.#socket.destroy()
+      },
+    )
   }
 
   #begin(stream: number, sizeBytes: number): void {
@@ -320,6 +361,3 @@ class Caller {
     this.#writer.write(...encodePeerFrame(frame))
   }
 }
-
-const isSame = (a: PeerAddress | undefined, b: PeerAddress): boolean =>
-  a !== undefined && a.id === b.id && a.host === b.host && a.port === b.port

@@ -12,6 +12,8 @@ import type { NodeId } from '@conclave/raft'
  *   6 delivered  uint stream                                     answer: the message has arrived whole
  *   7 ping                                                       dialler
  *   8 pong                                                       answer
+ *   9 ask        a question                                      caller, instead of hello
+ *  10 answer     what is answered to it; then the connection ends
  *
  * Pieces belong to the latest `begin`; other messages may stand between them.
  */
@@ -31,8 +33,13 @@ const kinds = [
   'delivered',
   'ping',
   'pong',
+  'ask',
+  'answer',
 ] as const
 type Kind = (typeof kinds)[number]
+
+/** Frames that are bytes and nothing else. */
+type BytesKind = 'message' | 'piece' | 'ask' | 'answer'
 
 export interface Greeting {
   readonly version: number
@@ -42,7 +49,7 @@ export interface Greeting {
 
 export type PeerFrame =
   | ({ readonly kind: 'hello' | 'welcome' } & Greeting)
-  | { readonly kind: 'message' | 'piece'; readonly bytes: Uint8Array }
+  | { readonly kind: BytesKind; readonly bytes: Uint8Array }
   | { readonly kind: 'begin'; readonly stream: number; readonly sizeBytes: number }
   | { readonly kind: 'delivered'; readonly stream: number }
   | { readonly kind: 'ping' | 'pong' }
@@ -51,11 +58,15 @@ export type PeerFrame =
 const heads = {
   message: Uint8Array.of(kinds.indexOf('message') + 1),
   piece: Uint8Array.of(kinds.indexOf('piece') + 1),
+  ask: Uint8Array.of(kinds.indexOf('ask') + 1),
+  answer: Uint8Array.of(kinds.indexOf('answer') + 1),
 } as const
+
+const isBytesKind = (kind: Kind): kind is BytesKind => Object.hasOwn(heads, kind)
 
 /** The parts of a frame; the bytes of a message are not copied. */
 export function encodePeerFrame(frame: PeerFrame): readonly Uint8Array[] {
-  if (frame.kind === 'message' || frame.kind === 'piece') return [heads[frame.kind], frame.bytes]
+  if ('bytes' in frame) return [heads[frame.kind], frame.bytes]
 
   const writer = new ByteWriter(64).u8(kinds.indexOf(frame.kind) + 1)
   switch (frame.kind) {
@@ -75,7 +86,7 @@ export function encodePeerFrame(frame: PeerFrame): readonly Uint8Array[] {
 export function decodePeerFrame(frame: Uint8Array): PeerFrame {
   const kind = kinds[(frame[0] ?? 0) - 1]
   if (kind === undefined) throw new BytesMalformed('a frame of no known kind')
-  if (kind === 'message' || kind === 'piece') return { kind, bytes: frame.subarray(1) }
+  if (isBytesKind(kind)) return { kind, bytes: frame.subarray(1) }
 
   const reader = new ByteReader(frame.subarray(1))
   const decoded = readFields(kind, reader)
@@ -83,7 +94,7 @@ export function decodePeerFrame(frame: Uint8Array): PeerFrame {
   return decoded
 }
 
-function readFields(kind: Exclude<Kind, 'message' | 'piece'>, reader: ByteReader): PeerFrame {
+function readFields(kind: Exclude<Kind, BytesKind>, reader: ByteReader): PeerFrame {
   switch (kind) {
     case 'hello':
     case 'welcome':

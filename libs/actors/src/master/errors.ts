@@ -48,6 +48,15 @@ export class MembershipBusy extends ConclaveError {
   }
 }
 
+/** Nobody answers there, or somebody who is not who should. */
+export class PeerSilent extends ConclaveError {
+  readonly code = 'member.silent'
+
+  constructor(masterId: string, host: string, port: number, cause?: unknown) {
+    super(`${masterId} does not answer at ${host}:${port}`, { cause })
+  }
+}
+
 export class RunNotFound extends ConclaveError {
   readonly code = 'run.not-found'
 

@@ -46,7 +46,7 @@ export interface Founding {
   readonly masterId: string
   /** Which wraps the keyring, as version 1 of all that may follow. */
   readonly kek: Kek
-  readonly identities: FirstIdentities
+  readonly identities: FirstIdentities | undefined
   readonly tokenKeys: TokenKeys
   readonly clock: Clock
   readonly random: Random
@@ -67,6 +67,7 @@ export async function found(o: Founding): Promise<number | undefined> {
     invariant(founded.record.clusterId === o.clusterId, 'this is the state of another cluster')
     return undefined
   }
+  invariant(o.identities !== undefined, 'a cluster is founded by those who were set up for it')
   const keyring = Keyring.create(o.random)
   const committed = await o.replicated.commit({
     compare: [{ key: foundingKey, target: 'version', is: '=', operand: 0 }, o.claim],

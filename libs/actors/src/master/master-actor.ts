@@ -22,7 +22,7 @@ import type { AuthorityApi } from './authority/authority-api.ts'
 import { AuthorityDesk } from './authority/authority-desk.ts'
 import type { Trust } from './authority/authority-state.ts'
 import type { EnrolmentApi } from './authority/enrolment-api.ts'
-import { CountedReservations } from './authority/reservations.ts'
+import type { Reservation } from './authority/reservations.ts'
 import { ClusterKeys } from './cluster-keys.ts'
 import { found } from './founding.ts'
 import { FrameworkService } from './framework-service.ts'
@@ -33,7 +33,9 @@ import { KekChain } from './keys/kek-chain.ts'
 import { KeyDesk } from './keys/key-desk.ts'
 import type { LockApi } from './keys/lock-api.ts'
 import { resealedTemplate, rewrapped } from './keys/sealed-records.ts'
-import { Members } from './members.ts'
+import { MemberService } from './member-service.ts'
+import { Members, type PeerPlace } from './members.ts'
+import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
 import { isStill, Replicated } from './replicated.ts'
 import { ResolveService } from './resolve-service.ts'
 import { operatorResource } from './resources.ts'
@@ -58,6 +60,10 @@ export interface MasterActorOptions {
   readonly onTrust?: (trust: Trust) => void
   /** Where this master's disk has keys. */
   readonly keeper?: KeyKeeper
+  /** How other masters are asked, beside Raft. */
+  readonly peers: PeerAsk
+  /** Another master said, with authority, that this one was removed from the group. */
+  readonly onRemoved?: () => void
   /** Something failed that nobody asked for and that will be tried again. */
   readonly onProblem?: (what: string, error: unknown) => void
 }
@@ -90,11 +96,12 @@ export class MasterActor implements MasterApi {
   /** For who is, or wants to be, a member: no face has it. */
   readonly enrolment: EnrolmentApi
   readonly lock: LockApi
+  readonly members: MemberService
 
   readonly #options: MasterActorOptions
   readonly #replicated: Replicated
   readonly #access: Access
-  readonly #members: Members
+  readonly #records: Members
   readonly #desk: AuthorityDesk
   readonly #keyDesk: KeyDesk
   readonly #resolver: ResolveService
@@ -116,7 +123,7 @@ export class MasterActor implements MasterApi {
     }
     this.#options = options
     this.#replicated = new Replicated(store, replica)
-    this.#members = new Members(settings, this.#replicated)
+    this.#records = new Members(settings, this.#replicated, () => replica.config)
     const held = { kek, version: settings.kekVersion ?? 0 }
     const chain = new KekChain({ clusterId, view: store, held })
     const keys = new ClusterKeys({ clusterId, chain, view: store })
@@ -125,6 +132,19 @@ export class MasterActor implements MasterApi {
     this.identity = new IdentityService({ view: store, keys, audit, clock, random, emit, refresh })
     this.#access = new Access({ identity: this.identity, audit, clock, emit })
     const access = this.#access
+    this.members = new MemberService({
+      masterId: settings.masterId,
+      nodeId: settings.nodeId,
+      members: this.#records,
+      replica,
+      replicated: this.#replicated,
+      access,
+      clock,
+      peers: options.peers,
+      emit,
+      onRemoved: () => options.onRemoved?.(),
+      onProblem: (what, error) => options.onProblem?.(what, error),
+    })
     const sizeBytesMax = settings.secretSizeBytesMax ?? secretSizeBytesMax
     this.secrets = new SecretService({
       clusterId,
@@ -187,10 +207,8 @@ export class MasterActor implements MasterApi {
       replicated: this.#replicated,
       access,
       certificates: options.certificates,
-      reservations: new CountedReservations(this.#replicated, () =>
-        this.#members.places().map(({ nodeId }) => nodeId),
-      ),
-      masters: () => this.#members.places(),
+      reservations: this.#records,
+      masters: () => this.#records.places(),
       agents: () => agentsIn(reader).map(({ certificateName }) => certificateName),
       audit,
       clock,
@@ -215,7 +233,7 @@ export class MasterActor implements MasterApi {
       access,
       random,
       keeper: options.keeper,
-      masters: () => this.#members.all().map(({ masterId }) => masterId),
+      masters: () => this.#records.all().map(({ masterId }) => masterId),
       emit,
       onProblem: (what, error) => options.onProblem?.(what, error),
     })
@@ -225,8 +243,12 @@ export class MasterActor implements MasterApi {
     store.onBatch((batch) => {
       for (const event of batch.events) this.#historyBytes += event.previous?.value.length ?? 0
       this.runs.told(batch)
+      this.#records.told(batch)
     })
-    store.onRestore(() => this.runs.toldOfEverything())
+    store.onRestore(() => {
+      this.runs.toldOfEverything()
+      this.#records.toldOfEverything()
+    })
     replica.onRole(() => this.#roleChanged())
   }
 
@@ -243,7 +265,7 @@ export class MasterActor implements MasterApi {
     const isLeading = replica.role === 'leader'
     // A term that ended without another master's doing, as when a commit found no quorum in time.
     if (isLeading && this.#term?.isOver !== false) this.#beginTerm()
-    if (replica.leader !== none) void this.#members.publish()
+    if (replica.leader !== none) void this.#records.publish()
     if (this.#ticks % settings.ticksPerSecond === 0) this.#eachSecond()
     if (!isLeading) return
     if (this.#term?.core !== undefined) this.#keyDesk.lead(this.#term)
@@ -268,6 +290,7 @@ export class MasterActor implements MasterApi {
     this.#access.endExpired()
     this.#sessions.endForbidden()
     this.frameworks.endForbidden()
+    this.members.tick()
   }
 
   /** What was opened while it was allowed, and is no longer, ends (MA5). */
@@ -325,7 +348,32 @@ export class MasterActor implements MasterApi {
 
   /** The faces listen there: other masters will send their clients and agents on to them. */
   setListeners(listeners: Readonly<Record<string, Address>>): void {
-    this.#members.setListeners(listeners)
+    this.#records.setListeners(listeners)
+  }
+
+  /** A master asks, and its certificate proves that it is `masterId`. */
+  peerAsks(masterId: string, question: PeerQuestion): Promise<PeerAnswer> {
+    return this.members.answer(masterId, question)
+  }
+
+  /** Ids for a master that is about to join: never given again. @throws Unavailable, OutcomeUnknown */
+  reserveMember(): Promise<Reservation> {
+    return this.#records.reserve()
+  }
+
+  /** The other masters, and where each may be found. */
+  peerPlaces(): readonly PeerPlace[] {
+    return this.#records.peers()
+  }
+
+  /** Where the other masters are, as it was found out by other means than the records. */
+  setContacts(members: MasterSettings['members']): void {
+    this.#records.setContacts(members)
+  }
+
+  /** Calls `listener` when {@link peerPlaces} may have changed. */
+  onPeerPlaces(listener: () => void): void {
+    this.#records.onChanged(listener)
   }
 
   /** Nobody is answered any more, and whoever waits is told. */
@@ -351,12 +399,12 @@ export class MasterActor implements MasterApi {
       state: 'running',
       role,
       term: replica.term,
-      leader: leader === none ? undefined : this.#members.byNode(leader),
+      leader: leader === none ? undefined : this.#records.byNode(leader),
       isReady: role === 'leader' ? this.#term?.core !== undefined : isFounded && leader !== none,
       appliedIndex: replica.appliedIndex,
       commitIndex: replica.commitIndex,
       revision: store.revision,
-      members: this.#members.all(),
+      members: this.#records.all(),
     }
   }
 
@@ -368,7 +416,7 @@ export class MasterActor implements MasterApi {
 
   #roleChanged(): void {
     const { replica, events, settings } = this.#options
-    const leader = replica.leader === none ? undefined : this.#members.byNode(replica.leader)
+    const leader = replica.leader === none ? undefined : this.#records.byNode(replica.leader)
     events.append({
       type: 'raft.role-changed',
       masterId: settings.masterId,
@@ -566,7 +614,7 @@ export class MasterActor implements MasterApi {
 
   #masterInfo(): MasterInfo {
     const { masterId, nodeId } = this.#options.settings
-    const { host, port } = this.#members.byNode(nodeId)?.listeners['mesos'] ?? {
+    const { host, port } = this.#records.byNode(nodeId)?.listeners['mesos'] ?? {
       host: '',
       port: 5050,
     }

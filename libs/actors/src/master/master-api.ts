@@ -253,6 +253,34 @@ export interface FrameworkApi {
   ): PlainAnswer | { readonly status: 200; readonly json: unknown }
 }
 
+/** A member of the group, as its leader sees it. */
+export interface MemberView extends Member {
+  readonly nodeId: number
+  readonly role: 'leader' | 'voter' | 'learner'
+  /** It was heard from within an election timeout. */
+  readonly isReachable: boolean
+  /** Entries of the leader's log that it is not known to have. */
+  readonly lag: number | undefined
+}
+
+/**
+ * Who the masters are; for operators, and for the leader (`NotLeader` elsewhere). Refusals are SwarmKit's.
+ * What is decided here is on record, and brought about even if the leader changes meanwhile.
+ *
+ * @throws AccessDenied, NotLeader, MembershipRefused, MembershipBusy, Unavailable, OutcomeUnknown
+ */
+export interface MemberApi {
+  list(caller: Caller): Promise<readonly MemberView[]>
+  /** A learner votes. Resolves once it does. */
+  promote(caller: Caller, masterId: string): Promise<MemberView>
+  /** A voter learns only. A leader hands leadership on, and is then demoted by the next. */
+  demote(caller: Caller, masterId: string): Promise<MemberView>
+  /** A member that was demoted and has ended, for good. `force`: or one that is up, or a dead voter. */
+  remove(caller: Caller, masterId: string, options?: { readonly force?: boolean }): Promise<void>
+  /** Demotes it if need be and removes it, healthy as it is; its process then ends. */
+  leave(caller: Caller, masterId: string): Promise<void>
+}
+
 export interface EventApi {
   /**
    * Events after `lastEventId` (or from now on), then live ones. Begins with `events.gap` when
@@ -275,5 +303,6 @@ export interface MasterApi {
   readonly events: EventApi
   readonly authority: AuthorityApi
   readonly lock: LockApi
+  readonly members: MemberApi
   agents(caller: Caller): Promise<readonly AgentView[]>
 }

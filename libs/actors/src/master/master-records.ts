@@ -28,13 +28,30 @@ export const FoundingRecord = z.object({
 export const memberPrefix = 'masters/member/'
 export const memberKey = (masterId: string): string => memberPrefix + masterId
 
+export const Listeners = z.record(
+  z.string().max(32),
+  z.object({ host: z.string().max(255), port: z.int().min(0).max(65_535) }),
+)
+
 export const MemberRecord = z.object({
   masterId: z.string().max(255),
   nodeId: z.int().positive(),
-  /** Where each face of this master listens, by the face's name; agents call at `agents`. */
-  listeners: z.record(z.string(), z.object({ host: z.string().max(255), port: z.int() })),
+  /**
+   * Where each face of this master listens, by the face's name; agents call at `agents`, the other
+   * masters at `peers`.
+   */
+  listeners: Listeners,
+  /** What it shall be. What it is, the configuration in the log says; the leader brings that about. */
+  role: z.enum(['voter', 'learner']).default('voter'),
+  /** A removed member stays on record: its certificate is still valid, and its ids are never used again. */
+  state: z.enum(['member', 'removed']).default('member'),
 })
 export type MemberRecord = Readonly<z.infer<typeof MemberRecord>>
+
+/** The highest node id that was ever given to a master that joins. */
+export const reservedKey = 'masters/reserved'
+export const ReservedRecord = z.object({ nodeId: z.int().positive() })
+export type ReservedRecord = Readonly<z.infer<typeof ReservedRecord>>
 
 /** The cluster's DEKs, wrapped under the KEK (docs/formats/keyring.md): bytes, not JSON. */
 export const keyringKey = 'keys/keyring'

@@ -17,8 +17,11 @@ export interface MasterSettings {
   readonly kek: Kek
   /** Which of the cluster's KEKs that is; 0, or left out, when nobody said. */
   readonly kekVersion?: number
-  /** Committed by the first leader of a new cluster, and never looked at again. */
-  readonly firstIdentities: FirstIdentities
+  /**
+   * Committed by the first leader of a new cluster, and never looked at again. A master that joins
+   * has none.
+   */
+  readonly firstIdentities: FirstIdentities | undefined
   /** Taken into the store by the first leader that has it, and never looked at again. */
   readonly firstAuthority?: FirstAuthority | undefined
   readonly ticksPerSecond: number

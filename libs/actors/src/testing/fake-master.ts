@@ -53,6 +53,7 @@ import type { MemberRole } from '../master/authority/authority-records.ts'
 import { operatorResource } from '../master/resources.ts'
 import { Signal } from '../signal.ts'
 import { FakeLock } from './fake-lock.ts'
+import { FakeMembers } from './fake-members.ts'
 
 const standingClock: Clock = { nowMs: () => 1_700_000_000_000 }
 
@@ -71,6 +72,7 @@ export class FakeMaster implements MasterApi {
   readonly events: FakeEvents
   readonly authority: FakeAuthority
   readonly lock: FakeLock
+  readonly members: FakeMembers
   /** What {@link agents} lists. */
   agentViews: AgentView[] = []
   #status: MasterStatus
@@ -104,6 +106,7 @@ export class FakeMaster implements MasterApi {
       if (this.identity.allowed(principal, operatorResource, 'full')) return
       throw new AccessDenied(principal.uid, 'full', operatorResource)
     })
+    this.members = new FakeMembers(door)
   }
 
   status(): MasterStatus {

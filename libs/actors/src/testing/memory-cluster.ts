@@ -14,7 +14,10 @@ import { StoreMachine } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
 import type { FirstAuthority } from '../master/authority/authority-founding.ts'
 import type { FirstIdentities } from '../master/founding.ts'
+import { PeerSilent } from '../master/errors.ts'
 import { MasterActor } from '../master/master-actor.ts'
+import type { Address } from '../master/master-api.ts'
+import { PeerQuestion, type PeerAnswer } from '../master/peer-questions.ts'
 import type { MasterSettings } from '../master/settings.ts'
 import type { Recovered, TokenKeys } from '../ports.ts'
 import type { ReplicaLimits } from '../replica-limits.ts'
@@ -50,6 +53,7 @@ export class MemoryCluster {
   readonly kek: Kek
   /** As a set-up leaves it beside each master. Without it, a cluster that lost the file. */
   firstAuthority: FirstAuthority | undefined
+  readonly founders: readonly NodeId[]
   readonly #options: MemoryClusterOptions
   readonly #masters: MemoryMaster[]
   readonly #cut = new Set<NodeId>()
@@ -65,7 +69,30 @@ export class MemoryCluster {
       wrappedKey: wrapKey({ kek: this.kek, key: memoryRootKey(), clusterId, name: 'ca', random }),
     }
     const nodeIds = Array.from({ length: options.masters ?? 3 }, (_, index) => index + 1)
+    this.founders = nodeIds
     this.#masters = nodeIds.map((nodeId) => new MemoryMaster(this, options, nodeId, nodeIds))
+  }
+
+  /** One more master that nobody knows yet, on an empty disk. It may ask to be let in. */
+  start(nodeId: NodeId, masterId = masterIdOf(nodeId)): MemoryMaster {
+    const master = new MemoryMaster(this, this.#options, nodeId, [], masterId)
+    this.#masters.push(master)
+    return master
+  }
+
+  /** As `master` asks whoever listens there, if that is who it should be. @throws PeerSilent */
+  async ask(
+    master: MemoryMaster,
+    at: Address,
+    masterId: string,
+    question: PeerQuestion,
+  ): Promise<PeerAnswer> {
+    const asked = this.#masters.find(({ nodeId }) => peersPortOf(nodeId) === at.port)
+    const isCut = this.#cut.has(master.nodeId) || this.#cut.has(asked?.nodeId ?? 0)
+    if (isCut || asked?.isUp !== true || asked.masterId !== masterId) {
+      throw new PeerSilent(masterId, at.host, at.port)
+    }
+    return asked.actor.peerAsks(master.masterId, PeerQuestion.parse(question))
   }
 
   get masters(): readonly MemoryMaster[] {
@@ -158,7 +185,7 @@ export class MemoryCluster {
     for (const { from, to, bytes } of this.#messages.splice(0)) {
       const isCut = this.#cut.has(from) || this.#cut.has(to)
       const receiver = this.#masters.find(({ nodeId }) => nodeId === to)
-      if (isCut || receiver?.isUp !== true) continue
+      if (isCut || receiver?.isUp !== true || !receiver.knows(from)) continue
       receiver.replica.receive(decodeMessage(bytes))
       hasMoved = true
     }
@@ -176,6 +203,8 @@ export class MemoryMaster {
   readonly problems: unknown[] = []
   readonly #certificates: MemoryCertificates
   readonly keeper: MemoryKeyKeeper
+  /** It was told that it is no member any more. */
+  wasRemoved = false
   readonly #cluster: MemoryCluster
   readonly #options: MemoryClusterOptions
   readonly #nodeIds: readonly NodeId[]
@@ -189,9 +218,10 @@ export class MemoryMaster {
     options: MemoryClusterOptions,
     nodeId: NodeId,
     nodeIds: readonly NodeId[],
+    masterId = masterIdOf(nodeId),
   ) {
     this.nodeId = nodeId
-    this.masterId = masterIdOf(nodeId)
+    this.masterId = masterId
     this.#cluster = cluster
     this.#options = options
     this.#certificates = new MemoryCertificates(options.clock)
@@ -214,6 +244,25 @@ export class MemoryMaster {
 
   get events(): EventLog {
     return this.#life.events
+  }
+
+  /** Whether its link takes messages from there: of members, and of nobody else. */
+  knows(nodeId: NodeId): boolean {
+    return this.actor.peerPlaces().some((place) => place.nodeId === nodeId)
+  }
+
+  /** Asks `other` to be let in. */
+  askToJoin(
+    other: MemoryMaster,
+    {
+      role = 'voter',
+      port = peersPortOf(this.nodeId),
+    }: { role?: 'voter' | 'learner'; port?: number } = {},
+  ): Promise<PeerAnswer> {
+    const listeners = { ...listenersOf(this.nodeId), peers: { host: '10.0.0.1', port } }
+    const question = { ask: 'join', nodeId: this.nodeId, role, listeners } as const
+    const at = { host: '10.0.0.1', port: peersPortOf(other.nodeId) }
+    return this.#cluster.ask(this, at, other.masterId, question)
   }
 
   /** As `kill -9` does. */
@@ -268,6 +317,11 @@ export class MemoryMaster {
     this.journal.push(snapshot.data)
   }
 
+  /** The founders; whoever joins has heard of them, too. */
+  #contacts(): readonly NodeId[] {
+    return this.#nodeIds.length > 0 ? this.#nodeIds : this.#cluster.founders
+  }
+
   #begin(): Life {
     const { clock, random, identities, settings = {} } = this.#options
     const boot = `${this.masterId}-${++this.#lives}`
@@ -291,13 +345,10 @@ export class MemoryMaster {
         clusterId,
         masterId: this.masterId,
         nodeId: this.nodeId,
-        members: this.#nodeIds.map((nodeId) => ({
+        members: this.#contacts().map((nodeId) => ({
           masterId: masterIdOf(nodeId),
           nodeId,
-          listeners: {
-            mesos: { host: '10.0.0.1', port: nodeId },
-            agents: { host: '10.0.0.1', port: 100 + nodeId },
-          },
+          listeners: listenersOf(nodeId),
         })),
         kek: this.keeper.kek,
         kekVersion: this.keeper.version,
@@ -315,8 +366,11 @@ export class MemoryMaster {
       tokenKeys: new MemoryTokenKeys(),
       certificates: this.#certificates,
       keeper: this.keeper,
+      peers: { ask: (...asked) => this.#cluster.ask(this, ...asked) },
+      onRemoved: () => (this.wasRemoved = true),
       onProblem: (_what, error) => this.problems.push(error),
     })
+    actor.setListeners(listenersOf(this.nodeId))
     return { store, events, replica, actor }
   }
 }
@@ -329,6 +383,13 @@ interface Life {
 }
 
 const masterIdOf = (nodeId: NodeId): string => `master-${nodeId}`
+const peersPortOf = (nodeId: NodeId): number => 200 + nodeId
+
+const listenersOf = (nodeId: NodeId): Readonly<Record<string, Address>> => ({
+  mesos: { host: '10.0.0.1', port: nodeId },
+  agents: { host: '10.0.0.1', port: 100 + nodeId },
+  peers: { host: '10.0.0.1', port: peersPortOf(nodeId) },
+})
 
 let tokenKeyPem: string | undefined
 

@@ -37,8 +37,10 @@ export async function loadMember(
   return { id: named.id, clusterId: named.clusterId, identity }
 }
 
-export async function loadFirstIdentities(directory: string): Promise<FirstIdentities> {
+/** Who exists in a new cluster from its first moment on; undefined for a master that joins one. */
+export async function loadFirstIdentities(directory: string): Promise<FirstIdentities | undefined> {
   const file = join(directory, 'first-identities.json')
+  if (!(await isThere(file))) return undefined
   const text = (await readPrivately(file)).toString('utf8')
   try {
     return FirstIdentities.parse(JSON.parse(text))
@@ -52,6 +54,12 @@ export async function loadFirstIdentities(directory: string): Promise<FirstIdent
 export async function loadAccountKey(directory: string): Promise<RedactedBytes> {
   return new Redacted(Uint8Array.from(await readPrivately(join(directory, 'account.key'))))
 }
+
+const isThere = (file: string): Promise<boolean> =>
+  stat(file).then(
+    () => true,
+    (error: { code?: string }) => error.code !== 'ENOENT',
+  )
 
 /** What only its owner may read. @throws MemberFileUnusable when it cannot be read, or others can */
 export async function readPrivately(file: string): Promise<Buffer> {

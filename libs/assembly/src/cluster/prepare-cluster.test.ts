@@ -81,7 +81,8 @@ describe('a new cluster', () => {
   test('PC1: knows one superuser by a hash, and each scheduler by its public key', async () => {
     const { manifest, password } = await prepareCluster(directory, plan)
 
-    const { users, permissions } = await loadFirstIdentities(masterDirectory(directory, 'master-1'))
+    const own = masterDirectory(directory, 'master-1')
+    const { users = [], permissions } = (await loadFirstIdentities(own)) ?? {}
     const [dev, scheduler] = users
     if (password === undefined) throw new Error('no password for a new cluster')
     expect(dev?.uid).toBe(manifest.superuser)
@@ -89,7 +90,7 @@ describe('a new cluster', () => {
     expect(scheduler).toMatchObject({ uid: 'scheduler-1', isService: true })
     expect(scheduler?.passwordHash).toBeUndefined()
     expect(permissions).toContainEqual({ uid: 'dev', rid: 'dcos:superuser', actions: ['full'] })
-    const scheduling = permissions.filter(({ rid }) => rid === 'dcos:conclave:scheduling')
+    const scheduling = permissions?.filter(({ rid }) => rid === 'dcos:conclave:scheduling')
     expect(scheduling).toEqual([
       { uid: 'scheduler-1', rid: 'dcos:conclave:scheduling', actions: ['full'] },
     ])

@@ -26,10 +26,15 @@ export interface MasterOptions {
    * its journal and its audit log. The certificate says which master it is.
    */
   readonly directory: string
-  /** All masters, this one among them. */
+  /**
+   * The masters to begin with, this one among them: the founders of a new cluster, or first contacts of
+   * one that goes on or that is joined. From then on the replicated records say who and where they are.
+   */
   readonly masters: readonly MasterPlace[]
   /** Over which wire the masters speak to each other, all of them over the same. Default TCP. */
   readonly peerWire?: PeerWire
+  /** Of a master that joins: whether it shall vote once it has caught up. Default `voter`. */
+  readonly joinAs?: 'voter' | 'learner'
   readonly log?: Log
   readonly clock?: Clock
   /** Lets faces listen beyond this machine, in the clear: for where a proxy or a tunnel adds TLS. */

@@ -15,7 +15,15 @@ import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
 import type { Journal } from '@conclave/journal'
 import { BytesMalformed, uuid, type Clock } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
-import { decodeMessage, encodeMessage, RaftError, type Message, type NodeId } from '@conclave/raft'
+import {
+  allMembers,
+  decodeMessage,
+  encodeMessage,
+  none,
+  RaftError,
+  type Message,
+  type NodeId,
+} from '@conclave/raft'
 import {
   AgentLinkServer,
   SystemRandom,
@@ -34,9 +42,11 @@ import { ReplicaDriver } from '../replica-driver.ts'
 import { JoinListener } from '../join/join-listener.ts'
 import { FaceListener } from './face-listener.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
+import { JoinRefused, MasterRemoved, Membership, noteRemoved } from './membership.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
 import { OwnIdentity } from './own-identity.ts'
+import { answerPeer, PeerAsks } from './peer-asks.ts'
 import { createPeerLink, peersOf, type PeerWire } from './peer-wire.ts'
 import { SystemTokenKeys } from './system-token-keys.ts'
 
@@ -79,7 +89,8 @@ export interface MasterParts {
   readonly keeper: DiskKeyKeeper
   /** Whether it waited for an operator's unlock key before it could be made of anything. */
   readonly wasLocked: boolean
-  readonly firstIdentities: Awaited<ReturnType<typeof loadFirstIdentities>>
+  /** Undefined for a master that joins: it founds nothing. */
+  readonly firstIdentities: Awaited<ReturnType<typeof loadFirstIdentities>> | undefined
   readonly firstAuthority: FirstAuthority | undefined
   readonly identity: Awaited<ReturnType<typeof loadMember>>['identity']
   readonly audit: AuditLog
@@ -99,6 +110,7 @@ export class Master implements RunningMaster {
   readonly #actor: MasterActor
   readonly #wire: PeerWire
   readonly #peers: PeerLink
+  readonly #membership: Membership
   readonly #agents: AgentLinkServer<ToAgent, FromAgent>
   readonly #ticker: Ticker
   readonly #metrics: MasterMetrics
@@ -125,7 +137,7 @@ export class Master implements RunningMaster {
     this.#replica = new Replica({
       nodeId: own.nodeId,
       masterId: own.masterId,
-      bootstrap: { voters: options.masters.map(({ nodeId }) => nodeId) },
+      bootstrap: { voters: foundersOf(parts) },
       recovered,
       store,
       random,
@@ -142,6 +154,7 @@ export class Master implements RunningMaster {
       onSent: () => this.#peers.flush(),
       onFatal: (error) => this.#fail(whyStopped(error), error),
     })
+    const peers = new PeerAsks(clusterId, () => this.#identity.keeper.identity)
     this.#actor = new MasterActor({
       settings: settingsOf(parts, tickMs),
       replica: this.#replica,
@@ -154,6 +167,8 @@ export class Master implements RunningMaster {
       keeper: parts.keeper,
       certificates: new X509Certificates({ clock, random }),
       onTrust: (trust) => void this.#follow(trust),
+      peers,
+      onRemoved: () => void this.#removed(),
       onProblem: (what, error) => log.warn({ err: error }, what),
     })
     void parts.audit.failed.then((error) =>
@@ -175,13 +190,31 @@ export class Master implements RunningMaster {
       wire: this.#wire,
       clusterId,
       own,
-      masters: options.masters,
       identity,
+      places: this.#actor.peerPlaces(),
       onMessage: (from, bytes) => this.#receive(from, bytes),
       onUnreachable: (nodeId) => this.#replica.unreachable(nodeId),
       onLost: (nodeId) => this.#replica.linkLost(nodeId),
+      onAsk: (from, bytes) => answerPeer(bytes, (question) => this.#actor.peerAsks(from, question)),
       log,
       random,
+    })
+    this.#actor.onPeerPlaces(() =>
+      this.#peers.setPeers(peersOf(this.#wire, this.#actor.peerPlaces())),
+    )
+    this.#membership = new Membership({
+      masterId: own.masterId,
+      nodeId: own.nodeId,
+      role: options.joinAs ?? 'voter',
+      peers,
+      places: () => this.#actor.peerPlaces(),
+      listeners: () => listenersOf(this.#place),
+      isMember: () => allMembers(this.#replica.config).length > 0,
+      hasLeader: () => this.#replica.leader !== none,
+      onRefused: (why) =>
+        this.#fail('the masters do not let this one in', new JoinRefused(own.masterId, why)),
+      onRemoved: () => void this.#removed(),
+      log,
     })
     this.#agents = new AgentLinkServer<ToAgent, FromAgent>({
       clusterId,
@@ -245,10 +278,11 @@ export class Master implements RunningMaster {
     this.#log.info({ host, ports: this.#place.ports, recoveredEntries }, 'this master has started')
     this.#ticker.start()
     this.#driver.wake()
+    this.#membership.start()
   }
 
   setPeers(masters: readonly MasterPlace[]): void {
-    this.#peers.setPeers(peersOf(this.#wire, masters))
+    this.#actor.setContacts(masters.map(contactOf))
   }
 
   async ready(): Promise<void> {
@@ -269,6 +303,7 @@ export class Master implements RunningMaster {
   }
 
   async #stop(): Promise<void> {
+    this.#membership.stop()
     await this.#handOver()
     await Promise.all(this.#listeners().map((listener) => listener.close()))
     this.#events.append({ type: 'master.stopped', masterId: this.masterId })
@@ -283,6 +318,7 @@ export class Master implements RunningMaster {
   }
 
   async #destroy(): Promise<void> {
+    this.#membership.stop()
     this.#ticker.stop()
     const kept = this.#identity.keeper.stop()
     this.#peers.destroy()
@@ -320,17 +356,27 @@ export class Master implements RunningMaster {
     await this.#parts.audit.close().catch(ignore)
   }
 
+  /** The others go on without this one, for good: it stops, and does not start again. */
+  async #removed(): Promise<void> {
+    if (this.#ending !== undefined) return
+    const { directory } = this.#parts.options
+    await noteRemoved(directory, this.masterId).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'it cannot be written down that this master was removed'),
+    )
+    this.#fail('this master was removed', new MasterRemoved(this.masterId, directory))
+  }
+
   /** A leader that just leaves would cost the group an election's silence. */
   async #handOver(): Promise<void> {
-    const { masters } = this.#parts.options
-    const next = masters.find(({ nodeId }) => nodeId !== this.nodeId && this.#peers.isUp(nodeId))
+    const { voters } = this.#replica.config
+    const next = voters.find((nodeId) => nodeId !== this.nodeId && this.#peers.isUp(nodeId))
     if (this.#replica.role !== 'leader' || next === undefined) return
     const handedOver = new Promise<boolean>((resolve) => {
       this.#replica.onRole(() => {
         if (this.#replica.role !== 'leader') resolve(true)
       })
     })
-    this.#replica.transferLeadership(next.nodeId)
+    this.#replica.transferLeadership(next)
     await Promise.race([handedOver, nextTick(transferMs)])
   }
 
@@ -413,11 +459,7 @@ function settingsOf(
     clusterId,
     masterId: own.masterId,
     nodeId: own.nodeId,
-    members: masters.map((place) => ({
-      masterId: place.masterId,
-      nodeId: place.nodeId,
-      listeners: listenersOf(place),
-    })),
+    members: masters.map(contactOf),
     kek: keeper.kek,
     kekVersion: keeper.version,
     firstIdentities,
@@ -439,6 +481,16 @@ function listenersOf({ host, ports }: MasterPlace): Readonly<Record<string, Addr
     mesos: { host, port: mesos },
   }
 }
+
+const contactOf = (place: MasterPlace): MasterActorOptions['settings']['members'][number] => ({
+  masterId: place.masterId,
+  nodeId: place.nodeId,
+  listeners: listenersOf(place),
+})
+
+/** Who begins a new cluster together. A master that joins one knows nobody until it is told. */
+const foundersOf = ({ options, firstIdentities }: MasterParts): readonly NodeId[] =>
+  firstIdentities === undefined ? [] : options.masters.map(({ nodeId }) => nodeId)
 
 /** What a driver gives up for: its disk, or a log that it must not follow. */
 const whyStopped = (error: unknown): string =>

@@ -1,3 +1,4 @@
+import type { PeerPlace } from '@conclave/actors'
 import { Redacted, utf8Text, type Random, type RedactedBytes } from '@conclave/kernel'
 import type { NodeId } from '@conclave/raft'
 import {
@@ -12,6 +13,7 @@ import {
   type Log,
   type PeerAddress,
   type PeerLink,
+  type PeerLinkOptions,
   type PeerLinkTold,
   type TlsIdentity,
 } from '@conclave/runtime'
@@ -40,33 +42,39 @@ export interface PeerLinkParts extends PeerLinkTold {
   readonly wire: PeerWire
   readonly clusterId: string
   readonly own: MasterPlace
-  readonly masters: readonly MasterPlace[]
+  /** The other masters. */
+  readonly places: readonly PeerPlace[]
+  /** Of whoever has a master's certificate; over TCP alone. */
+  readonly onAsk: NonNullable<PeerLinkOptions['onAsk']>
   readonly identity: TlsIdentity
   readonly log: Log
   readonly random: Random
 }
 
-export function createPeerLink({ wire, own, masters, ...parts }: PeerLinkParts): PeerLink {
+export function createPeerLink({ wire, own, places, onAsk, ...parts }: PeerLinkParts): PeerLink {
   const { nodeId } = own
-  const peers = peersOf(wire, masters)
+  const peers = peersOf(wire, places)
   if (wire === 'tcp') {
     const listen = { host: own.host, port: own.ports.peers }
-    return new TcpPeerLink({ ...parts, nodeId, listen, peers })
+    return new TcpPeerLink({ ...parts, nodeId, listen, peers, onAsk })
   }
   const credentials = certificateCredentials(parts.clusterId, parts.identity)
   return new RedisPeerLink({ ...parts, nodeId, credentials, redis: wire, peers })
 }
 
-/** Over TCP without those whose port is not known yet; over Redis nobody needs one. */
-export const peersOf = (
+/** Over TCP without those of whom nobody knows yet where they are; over Redis nobody need know. */
+export function peersOf(
   wire: PeerWire,
-  masters: readonly MasterPlace[],
-): ReadonlyMap<NodeId, PeerAddress> =>
-  new Map(
-    masters
-      .filter(({ ports }) => wire !== 'tcp' || ports.peers !== 0)
-      .map(({ masterId, nodeId, host, ports }) => [
-        nodeId,
-        { id: masterId, host, port: ports.peers },
-      ]),
-  )
+  places: readonly PeerPlace[],
+): ReadonlyMap<NodeId, PeerAddress> {
+  const peers = new Map<NodeId, PeerAddress>()
+  for (const { masterId, nodeId, addresses } of places) {
+    const [first, ...others] = addresses
+    if (first !== undefined) {
+      peers.set(nodeId, { id: masterId, ...first, ...(others.length > 0 && { others }) })
+    } else if (wire !== 'tcp') {
+      peers.set(nodeId, { id: masterId, host: '', port: 0 })
+    }
+  }
+  return peers
+}

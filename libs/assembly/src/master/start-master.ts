@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Recovered } from '@conclave/actors'
 import { NodeDisk, openJournal, type JournalEvent } from '@conclave/journal'
 import { invariant } from '@conclave/kernel'
 import {
@@ -12,6 +13,9 @@ import {
 import { MemberFileUnusable, loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { loadKekAtRest } from '../cluster/kek-at-rest.ts'
 import { loadFirstAuthority } from '../cluster/first-authority.ts'
+import { foundingSnapshot } from '@conclave/raft'
+import { StoreMachine } from '@conclave/store'
+import { isRemoved, MasterRemoved } from './membership.ts'
 import { FaceExposed, isLoopback } from './face-listener.ts'
 import { LockableMaster, type StartOpened } from './keys/lockable-master.ts'
 import { openKeys } from './keys/open-keys.ts'
@@ -22,7 +26,7 @@ import type { MasterOptions, MasterPlace } from './master-options.ts'
  * Starts one master from what lies in its directory: a new one on an empty journal, or one that goes
  * on where it was.
  *
- * @throws MemberFileUnusable, JournalCorrupt, JournalLocked, AuditBroken, FaceExposed, …
+ * @throws MemberFileUnusable, MasterRemoved, JournalCorrupt, JournalLocked, AuditBroken, FaceExposed, …
  */
 export async function startMaster(options: MasterOptions): Promise<RunningMaster> {
   const { directory } = options
@@ -30,6 +34,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
   const random = new SystemRandom()
   const clock = options.clock ?? new SystemClock()
   const { id: masterId, clusterId, identity } = await loadMember(directory, 'conclave-master')
+  if (await isRemoved(directory)) throw new MasterRemoved(masterId, directory)
   const own = placeOf(masterId, options)
   if (!isLoopback(own.host)) {
     if (options.plainHttp !== true) throw new FaceExposed(own.host)
@@ -90,7 +95,13 @@ async function startOpened(
         ? await openAuditLog(join(directory, 'audit.log'))
         : new AuditLog(auditDisk)
     parts.push(audit)
-    const master = new Master({ ...found, audit, ...opened })
+    const {
+      firstIdentities,
+      options: { masters },
+    } = found
+    const recovered =
+      firstIdentities === undefined ? opened.recovered : await founded(opened, masters)
+    const master = new Master({ ...found, audit, journal: opened.journal, recovered })
     parts.push({ close: () => master.destroy() })
     await master.start()
     return master
@@ -99,6 +110,22 @@ async function startOpened(
     for (const part of parts.toReversed()) await part.close().catch(ignore)
     throw error
   }
+}
+
+/**
+ * What a founder begins with goes to its disk before anything else: who the founders were must not be
+ * looked up again later, when the masters it is told of are others.
+ */
+async function founded(
+  { journal, recovered }: Awaited<ReturnType<typeof openJournal>>,
+  masters: readonly MasterPlace[],
+): Promise<Recovered> {
+  const { snapshot, hardState, entries } = recovered
+  if (snapshot !== undefined || hardState !== undefined || entries.length > 0) return recovered
+  const voters = masters.map(({ nodeId }) => nodeId)
+  const founding = foundingSnapshot(voters, new StoreMachine().snapshot())
+  await journal.saveSnapshot(founding)
+  return { snapshot: founding, entries }
 }
 
 function placeOf(masterId: string, { masters, directory }: MasterOptions): MasterPlace {

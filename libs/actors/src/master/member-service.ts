@@ -1,0 +1,407 @@
+import { ConclaveError, type Clock } from '@conclave/kernel'
+import type { EventDraft } from '@conclave/model'
+import { isMember, none, type NodeId } from '@conclave/raft'
+import type { Op } from '@conclave/store'
+import type { MemberChange } from '../config-changes.ts'
+import type { Replica } from '../replica.ts'
+import type { Access } from './access.ts'
+import { holderKey, removedKey, type RemovedRecord } from './authority/authority-records.ts'
+import { CatchUp } from './catch-up.ts'
+import { MembershipBusy, MembershipRefused, NotLeader, Unavailable } from './errors.ts'
+import type { Caller, MemberApi, MemberView } from './master-api.ts'
+import { memberKey, type MemberRecord } from './master-records.ts'
+import { peersListener, type Members } from './members.ts'
+import {
+  whyNotDemote,
+  whyNotLeave,
+  whyNotPromote,
+  whyNotRemove,
+  type MemberSeen,
+} from './membership-rules.ts'
+import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
+import { encodeRecord } from './record.ts'
+import type { Replicated } from './replicated.ts'
+import { operatorResource } from './resources.ts'
+
+export interface MemberServiceOptions {
+  readonly masterId: string
+  readonly nodeId: NodeId
+  readonly members: Members
+  readonly replica: Replica
+  readonly replicated: Replicated
+  readonly access: Access
+  readonly clock: Clock
+  readonly peers: PeerAsk
+  readonly emit: (draft: EventDraft) => void
+  /** Another master says that this one is no member any more. */
+  readonly onRemoved: () => void
+  readonly onProblem: (what: string, error: unknown) => void
+}
+
+type Join = Extract<PeerQuestion, { ask: 'join' }>
+type Step = MemberChange['do']
+
+/** How long an operator waits for what was decided to be brought about, in ticks of a second. */
+const patienceSeconds = 30
+
+/**
+ * Who is a master: asked by operators, and by masters that want to join. What a member shall be is on
+ * record first, and the leader then changes the configuration in the log until it is so, step by step.
+ * So whatever is interrupted is finished, by this leader or by the next.
+ */
+export class MemberService implements MemberApi {
+  readonly #options: MemberServiceOptions
+  readonly #catchUps = new Map<NodeId, CatchUp>()
+  #isChanging = false
+  #waiting: { isSo: () => boolean; secondsLeft: number; done: (isSo: boolean) => void }[] = []
+
+  constructor(options: MemberServiceOptions) {
+    this.#options = options
+    options.replica.onConfig(() => this.#checkWaiting())
+    options.replica.onRole(() => this.#checkWaiting())
+  }
+
+  // ── operators ─────────────────────────────────────────────────────────────────────────────────
+
+  async list(caller: Caller): Promise<readonly MemberView[]> {
+    await this.#demand(caller, 'list', 'list')
+    await this.#lead()
+    return this.#views()
+  }
+
+  async promote(caller: Caller, masterId: string): Promise<MemberView> {
+    await this.#demand(caller, masterId, 'promote')
+    await this.#lead()
+    this.#refuse(whyNotPromote(this.#seen(), masterId))
+    await this.#want(masterId, { role: 'voter' })
+    await this.#bringAbout(() => this.#isVoter(masterId))
+    return this.#view(masterId)
+  }
+
+  async demote(caller: Caller, masterId: string): Promise<MemberView> {
+    await this.#demand(caller, masterId, 'demote')
+    await this.#lead()
+    this.#refuse(whyNotDemote(this.#seen(), masterId))
+    await this.#want(masterId, { role: 'learner' })
+    await this.#bringAbout(() => !this.#isVoter(masterId))
+    return this.#view(masterId)
+  }
+
+  async remove(
+    caller: Caller,
+    masterId: string,
+    { force = false }: { readonly force?: boolean } = {},
+  ): Promise<void> {
+    await this.#demand(caller, masterId, 'remove')
+    await this.#lead()
+    this.#refuse(whyNotRemove(this.#seen(), masterId, force))
+    await this.#removed(masterId)
+  }
+
+  /** Down and out, whoever it is: a leader hands leadership on, and the next one goes on with it. */
+  async leave(caller: Caller, masterId: string): Promise<void> {
+    await this.#demand(caller, masterId, 'leave')
+    await this.#lead()
+    this.#refuse(whyNotLeave(this.#seen(), masterId))
+    if (this.#isVoter(masterId)) {
+      await this.#want(masterId, { role: 'learner' })
+      await this.#bringAbout(() => !this.#isVoter(masterId))
+    }
+    await this.#removed(masterId)
+  }
+
+  // ── other masters ─────────────────────────────────────────────────────────────────────────────
+
+  /** Answers a master, whose certificate proves that it is `masterId`. */
+  async answer(masterId: string, question: PeerQuestion): Promise<PeerAnswer> {
+    const { members, masterId: self, nodeId } = this.#options
+    switch (question.ask) {
+      case 'who':
+        return { answer: 'i-am', masterId: self, nodeId }
+      case 'membership': {
+        const known = members.get(masterId)
+        if (known === undefined) return { answer: 'stranger' }
+        const at = question.listeners?.[peersListener]
+        if (known.state === 'member' && at !== undefined) members.seenAt(masterId, at)
+        return { answer: known.state }
+      }
+      case 'farewell':
+        // Whoever was removed may not send others away: only who votes here speaks for the group.
+        if (members.get(masterId)?.state === 'removed' || !this.#isVoter(masterId)) {
+          return { answer: 'refused', why: 'you do not speak for the group' }
+        }
+        this.#options.onRemoved()
+        return { answer: 'noted' }
+      case 'join':
+        return this.#admit(masterId, question)
+    }
+  }
+
+  /** The door for a master that joins: what it may not be is refused for good, the rest later. */
+  async #admit(masterId: string, join: Join): Promise<PeerAnswer> {
+    try {
+      await this.#lead()
+      await this.#letIn(masterId, join)
+      return { answer: 'member' }
+    } catch (error) {
+      if (!(error instanceof ConclaveError)) throw error
+      if (error instanceof MembershipRefused) return { answer: 'refused', why: error.message }
+      return { answer: 'later', why: error.message }
+    }
+  }
+
+  /** @throws MembershipRefused */
+  async #letIn(masterId: string, { nodeId, role, listeners }: Join): Promise<void> {
+    const { members, peers, emit, replica } = this.#options
+    const check = (known: MemberRecord | undefined): void =>
+      this.#refuse(whyNotJoin(masterId, nodeId, known, members.ownerOf(nodeId)))
+    check(members.get(masterId))
+    const at = listeners[peersListener]
+    if (at === undefined) throw new MembershipRefused('it does not say where the others reach it')
+    const answered = await peers.ask(at, masterId, { ask: 'who' }).catch(() => undefined)
+    if (answered?.answer !== 'i-am' || answered.nodeId !== nodeId) {
+      throw new MembershipRefused(
+        `${masterId} cannot be reached back at ${at.host}:${at.port}: give an address that the other masters reach`,
+      )
+    }
+    const isNew = members.get(masterId) === undefined
+    await members.change(masterId, (known) => {
+      check(known)
+      return { masterId, nodeId, listeners, state: 'member', role: known?.role ?? role }
+    })
+    if (isMember(replica.config, nodeId)) return
+    await this.#exclusively(() => this.#step('add-learner', nodeId))
+    if (isNew) emit({ type: 'member.added', masterId, nodeId })
+  }
+
+  // ── the leader ────────────────────────────────────────────────────────────────────────────────
+
+  /** Told once a second. */
+  tick(): void {
+    this.#waiting = this.#waiting.filter((one) => {
+      one.secondsLeft--
+      if (one.secondsLeft > 0) return true
+      one.done(false)
+      return false
+    })
+    if (this.#options.replica.role !== 'leader') return this.#catchUps.clear()
+    void this.#approach()
+  }
+
+  /** One step towards what is on record, if there is one to be made. */
+  async #approach(): Promise<void> {
+    if (this.#isChanging) return
+    try {
+      const next = this.#nextStep()
+      if (next !== undefined) await this.#exclusively(() => this.#step(next.do, next.nodeId))
+    } catch (error) {
+      this.#options.onProblem('a change of the masters is tried again', error)
+    }
+  }
+
+  #nextStep(): MemberChange | undefined {
+    const { members, replica } = this.#options
+    const seen = this.#seen()
+    for (const { masterId, nodeId, role, state } of members.records()) {
+      const isIn = isMember(replica.config, nodeId)
+      const isVoter = replica.config.voters.includes(nodeId)
+      if (state === 'removed') {
+        const isSafe = !isVoter || whyNotRemove(seen, masterId, true) === undefined
+        if (isIn && isSafe) return { do: 'remove', nodeId }
+      } else if (!isIn) {
+        return { do: 'add-learner', nodeId }
+      } else if (role === 'learner' && isVoter) {
+        if (whyNotDemote(seen, masterId) === undefined) return { do: 'demote', nodeId }
+      } else if (role === 'voter' && !isVoter) {
+        if (this.#isCaughtUp(nodeId) && whyNotPromote(seen, masterId) === undefined) {
+          return { do: 'promote', nodeId }
+        }
+      }
+    }
+    return undefined
+  }
+
+  /** Two rounds of all that there was at their beginning, or nearly all that there is now. */
+  #isCaughtUp(nodeId: NodeId): boolean {
+    const progress = this.#options.replica.memberProgress().find((one) => one.nodeId === nodeId)
+    if (progress?.isReachable !== true) return false
+    const catchUp = this.#catchUps.get(nodeId) ?? new CatchUp()
+    this.#catchUps.set(nodeId, catchUp)
+    return catchUp.isDone(progress)
+  }
+
+  async #step(what: Step, nodeId: NodeId): Promise<void> {
+    const { replica, members, emit } = this.#options
+    await replica.changeMembers({ do: what, nodeId })
+    const masterId = members.ownerOf(nodeId) ?? `node ${nodeId}`
+    if (what === 'add-learner') return
+    this.#catchUps.delete(nodeId)
+    emit({ type: eventOf[what], masterId, nodeId })
+    if (what === 'remove') this.#sayFarewell(masterId)
+  }
+
+  /** So that its process ends, too. If it cannot be told now, it asks when it hears of nobody. */
+  #sayFarewell(masterId: string): void {
+    const { members, peers } = this.#options
+    const at = members.get(masterId)?.listeners[peersListener]
+    if (at !== undefined) peers.ask(at, masterId, { ask: 'farewell' }).catch(() => undefined)
+  }
+
+  /** The record first: from then on nobody listens to it, whatever becomes of the rest. */
+  async #removed(masterId: string): Promise<void> {
+    // Its certificate is not renewed any more, either.
+    const atMs = this.#options.clock.nowMs()
+    const record: RemovedRecord = { id: masterId, role: 'master', atMs }
+    const key = removedKey('master', masterId)
+    await this.#want(masterId, { state: 'removed' }, [
+      { do: 'put', key, value: encodeRecord(record) },
+      { do: 'delete', key: holderKey('master', masterId) },
+    ])
+    const nodeId = this.#options.members.get(masterId)?.nodeId ?? none
+    await this.#bringAbout(() => !isMember(this.#options.replica.config, nodeId))
+  }
+
+  async #want(
+    masterId: string,
+    wanted: Partial<Pick<MemberRecord, 'role' | 'state'>>,
+    also: readonly Op[] = [],
+  ): Promise<void> {
+    const change = (known: MemberRecord | undefined): MemberRecord => {
+      if (known?.state === 'removed') throw new MembershipRefused(`${masterId} was removed`)
+      // A founder that never led and never heard of a leader may not have said where it is yet.
+      if (known === undefined)
+        throw new Unavailable(`${masterId} has not shown itself yet; try again`)
+      return { ...known, ...wanted }
+    }
+    await this.#options.members.change(masterId, change, also)
+  }
+
+  /** Waits until it is so. @throws NotLeader, so that the caller asks the next leader; Unavailable */
+  async #bringAbout(isSo: () => boolean): Promise<void> {
+    await this.#approach()
+    if (isSo()) return
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push({
+        isSo,
+        secondsLeft: patienceSeconds,
+        done: (isDone) => {
+          if (isDone) resolve()
+          else if (this.#options.replica.role !== 'leader') reject(new NotLeader())
+          else reject(new Unavailable('it is decided, but not done yet; look again in a while'))
+        },
+      })
+      this.#checkWaiting()
+    })
+  }
+
+  #checkWaiting(): void {
+    const { replica } = this.#options
+    // One that hands leadership on waits until it can say to whom.
+    const isElsewhere =
+      replica.role !== 'leader' &&
+      replica.leader !== none &&
+      replica.leader !== this.#options.nodeId
+    const settled = this.#waiting.filter(({ isSo }) => isElsewhere || isSo())
+    if (settled.length === 0) return
+    this.#waiting = this.#waiting.filter((one) => !settled.includes(one))
+    for (const { isSo, done } of settled) done(!isElsewhere && isSo())
+  }
+
+  /** @throws MembershipBusy */
+  async #exclusively(act: () => Promise<void>): Promise<void> {
+    if (this.#isChanging) throw new MembershipBusy()
+    this.#isChanging = true
+    try {
+      await act()
+    } finally {
+      this.#isChanging = false
+    }
+  }
+
+  /** @throws NotLeader, Unavailable */
+  async #lead(): Promise<void> {
+    if (this.#options.replica.role !== 'leader') throw new NotLeader()
+    await this.#options.replicated.refresh()
+  }
+
+  async #demand(caller: Caller, masterId: string, what: string): Promise<void> {
+    const { access } = this.#options
+    const path = `${memberKey(masterId)}/${what}`
+    if (!access.may(caller, operatorResource, 'full')) {
+      throw await access.denied(caller, 'administer', operatorResource, 'full', path)
+    }
+    await access.audit(caller, 'administer', path, 'allowed')
+  }
+
+  #refuse(why: string | undefined): void {
+    if (why !== undefined) throw new MembershipRefused(why)
+  }
+
+  #isVoter(masterId: string): boolean {
+    const nodeId = this.#options.members.get(masterId)?.nodeId ?? none
+    return this.#options.replica.config.voters.includes(nodeId)
+  }
+
+  #seen(): readonly MemberSeen[] {
+    return this.#views().map(({ masterId, role, isReachable }) => ({
+      masterId,
+      isVoter: role !== 'learner',
+      isHealthy: isReachable,
+    }))
+  }
+
+  #view(masterId: string): MemberView {
+    const view = this.#views().find((one) => one.masterId === masterId)
+    if (view === undefined) throw new MembershipRefused(`node ${masterId} not found`)
+    return view
+  }
+
+  /** Everybody in the configuration, as this leader sees them. */
+  #views(): readonly MemberView[] {
+    const { replica, members, masterId: self, nodeId: own } = this.#options
+    const { config } = replica
+    const progress = new Map(replica.memberProgress().map((one) => [one.nodeId, one]))
+    return [...config.voters, ...config.learners]
+      .toSorted((a, b) => a - b)
+      .map((nodeId) => {
+        const isSelf = nodeId === own
+        const one = progress.get(nodeId)
+        const known = members.byNode(nodeId)
+        return {
+          masterId: isSelf
+            ? self
+            : (known?.masterId ?? members.ownerOf(nodeId) ?? `node-${nodeId}`),
+          nodeId,
+          role: isSelf ? 'leader' : config.voters.includes(nodeId) ? 'voter' : 'learner',
+          isReachable: isSelf || one?.isReachable === true,
+          lag: isSelf ? 0 : one?.lag,
+          listeners: known?.listeners ?? {},
+        }
+      })
+  }
+}
+
+const eventOf = {
+  promote: 'member.promoted',
+  demote: 'member.demoted',
+  remove: 'member.removed',
+} as const
+
+/** Ids are given once: neither a number nor a name that was removed comes back. */
+function whyNotJoin(
+  masterId: string,
+  nodeId: NodeId,
+  known: MemberRecord | undefined,
+  owner: string | undefined,
+): string | undefined {
+  if (known?.state === 'removed') {
+    return `${masterId} was removed from the cluster, and its id is never used again: join anew, with an empty directory`
+  }
+  if (known !== undefined && known.nodeId !== nodeId) {
+    return `${masterId} is node ${known.nodeId} already, not ${nodeId}`
+  }
+  if (owner !== undefined && owner !== masterId) {
+    return `node ${nodeId} is or was ${owner}: an id is never given twice`
+  }
+  return undefined
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod'
+import type { Address } from './master-api.ts'
+import { Listeners } from './master-records.ts'
+
+/*
+ * What masters ask each other beside Raft, one question and one answer to a connection. Who asks and who
+ * answers is proven by certificates; a member that was removed still has one.
+ */
+
+export const PeerQuestion = z.discriminatedUnion('ask', [
+  /** Who are you? Asked back before a master is let in, at the address it gave. */
+  z.object({ ask: z.literal('who') }),
+  /** Let me in. */
+  z.object({
+    ask: z.literal('join'),
+    nodeId: z.int().positive(),
+    role: z.enum(['voter', 'learner']),
+    listeners: Listeners,
+  }),
+  /** Am I one of you? Asked by who hears of no leader: perhaps it has moved, and is looked for elsewhere. */
+  z.object({ ask: z.literal('membership'), listeners: Listeners.optional() }),
+  /** You are not one of us any more. */
+  z.object({ ask: z.literal('farewell') }),
+])
+export type PeerQuestion = Readonly<z.infer<typeof PeerQuestion>>
+
+export const PeerAnswer = z.discriminatedUnion('answer', [
+  z.object({ answer: z.literal('i-am'), masterId: z.string(), nodeId: z.int().positive() }),
+  /** It is a member, or will be: the rest comes with the log. */
+  z.object({ answer: z.literal('member') }),
+  z.object({ answer: z.literal('removed') }),
+  z.object({ answer: z.literal('stranger') }),
+  z.object({ answer: z.literal('refused'), why: z.string() }),
+  /** Not now, or not here: the leader may know. */
+  z.object({ answer: z.literal('later'), why: z.string() }),
+  z.object({ answer: z.literal('noted') }),
+])
+export type PeerAnswer = Readonly<z.infer<typeof PeerAnswer>>
+
+/** The port: one question to another master, over a connection of its own. */
+export interface PeerAsk {
+  /** @throws PeerSilent unless `masterId` itself answers at `at` */
+  ask(at: Address, masterId: string, question: PeerQuestion): Promise<PeerAnswer>
+}
