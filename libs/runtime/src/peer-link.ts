@@ -317,17 +317,19 @@ class Caller {
   #ask(question: Uint8Array): void {
     this.#hasAsked = true
     // Copied: what it came in is used again.
-    this.#told.onAsk(Uint8Array.from(question)).then(
-      (bytes) => {
-        this.#writer.write(...encodePeerFrame({ kind: 'answer', bytes }))
-        this.#writer.flush()
-        this.#socket.end()
-      },
-      (error: unknown) => {
-        this.#told.onRefused(error instanceof ConclaveError ? error.message : 'a fault of ours')
-        this.#socket.destroy()
-      },
-    )
+    void this.#answerAsk(Uint8Array.from(question))
+  }
+
+  async #answerAsk(question: Uint8Array): Promise<void> {
+    try {
+      const bytes = await this.#told.onAsk(question)
+      this.#writer.write(...encodePeerFrame({ kind: 'answer', bytes }))
+      this.#writer.flush()
+      this.#socket.end()
+    } catch (error) {
+      this.#told.onRefused(error instanceof ConclaveError ? error.message : 'a fault of ours')
+      this.#socket.destroy()
+    }
   }
 
   #begin(stream: number, sizeBytes: number): void {

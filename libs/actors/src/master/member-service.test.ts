@@ -138,6 +138,7 @@ describe('a master that joins', () => {
     await cluster.elected()
 
     await cluster.until(() => cluster.leader.replica.config.voters.includes(4))
+    expect(cluster.leader).not.toBe(old)
   })
 })
 

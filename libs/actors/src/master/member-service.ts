@@ -125,15 +125,16 @@ export class MemberService implements MemberApi {
         if (known.state === 'member' && at !== undefined) members.seenAt(masterId, at)
         return { answer: known.state }
       }
+      case 'join':
+        return this.#admit(masterId, question)
       case 'farewell':
+      default:
         // Whoever was removed may not send others away: only who votes here speaks for the group.
         if (members.get(masterId)?.state === 'removed' || !this.#isVoter(masterId)) {
           return { answer: 'refused', why: 'you do not speak for the group' }
         }
         this.#options.onRemoved()
         return { answer: 'noted' }
-      case 'join':
-        return this.#admit(masterId, question)
     }
   }
 

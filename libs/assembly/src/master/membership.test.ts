@@ -98,9 +98,9 @@ async function untilVoters(count: number): Promise<void> {
 /** Somebody who keeps writing, to any master, and remembers what was acknowledged. */
 function writer(): { readonly acknowledged: string[]; stop(): Promise<void> } {
   const acknowledged: string[] = []
-  let isStopped = false
+  const stopping = new AbortController()
   const run = async (): Promise<void> => {
-    for (let count = 0; !isStopped; count++) {
+    for (let count = 0; !stopping.signal.aborted; count++) {
       const masters = [...running.values()]
       const master = masters[count % masters.length]
       const path = `load/k${count}`
@@ -119,7 +119,7 @@ function writer(): { readonly acknowledged: string[]; stop(): Promise<void> } {
   return {
     acknowledged,
     stop: () => {
-      isStopped = true
+      stopping.abort()
       return done
     },
   }
@@ -203,8 +203,8 @@ describe('masters that come and go on real sockets', () => {
     places = [placeOf('master-1'), ...moved]
     await Promise.all(['master-1', 'master-2', 'master-3', 'master-4'].map((id) => start(id)))
 
-    await untilVoters(4)
     await until(async () => (await list()).every(({ isReachable }) => isReachable))
+    expect((await list()).map(({ masterId }) => masterId)).toHaveLength(4)
   }, 30_000)
 
   test('one whose number is taken is not let in, and says why', async () => {
