@@ -24,7 +24,6 @@ import {
 import { z } from 'zod'
 import { MasterAddress } from '../cluster/addresses.ts'
 import { saveKekAtRest } from '../cluster/kek-at-rest.ts'
-import { writePrivately } from '../private-file.ts'
 import { loadEnrolment, saveEnrolment, type Enrolment } from './enrolment-files.ts'
 import { askToJoin, JoinRefused, JoinUnreachable, type Assurance } from './join-client.ts'
 
@@ -173,7 +172,7 @@ function enrolBody(token: RedactedBytes, rest: Readonly<Record<string, string>>)
   return body
 }
 
-/** A master needs the key that wraps all others, and a list of first users that nobody will read. */
+/** A master needs the key that wraps all others. */
 async function completeMaster(
   options: EnrolOptions,
   { id, clusterId }: Enrolment,
@@ -182,8 +181,6 @@ async function completeMaster(
   const { directory } = options
   const file = join(directory, 'kek.key')
   if (await isThere(file)) return
-  const nobody = utf8(`${JSON.stringify({ users: [], permissions: [] })}\n`)
-  await writePrivately(join(directory, 'first-identities.json'), nobody)
   const pair = createBoxKeyPair(new SystemRandom())
   const publicKey = Buffer.from(pair.publicKey).toString('base64')
   const { box } = await ask<{ box?: unknown }>(

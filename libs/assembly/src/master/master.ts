@@ -42,7 +42,7 @@ import { ReplicaDriver } from '../replica-driver.ts'
 import { JoinListener } from '../join/join-listener.ts'
 import { FaceListener } from './face-listener.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
-import { JoinRefused, MasterRemoved, Membership, noteRemoved } from './membership.ts'
+import { NotLetIn, MasterRemoved, Membership, noteRemoved } from './membership.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
 import { OwnIdentity } from './own-identity.ts'
@@ -212,7 +212,7 @@ export class Master implements RunningMaster {
       isMember: () => allMembers(this.#replica.config).length > 0,
       hasLeader: () => this.#replica.leader !== none,
       onRefused: (why) =>
-        this.#fail('the masters do not let this one in', new JoinRefused(own.masterId, why)),
+        this.#fail('the masters do not let this one in', new NotLetIn(own.masterId, why)),
       onRemoved: () => void this.#removed(),
       log,
     })

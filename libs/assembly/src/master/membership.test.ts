@@ -13,7 +13,7 @@ import { loadMember } from '../cluster/member-files.ts'
 import { prepareCluster } from '../cluster/prepare-cluster.ts'
 import type { MasterPlace } from './master-options.ts'
 import type { RunningMaster } from './master.ts'
-import { JoinRefused, MasterRemoved } from './membership.ts'
+import { NotLetIn, MasterRemoved } from './membership.ts'
 import { startMaster } from './start-master.ts'
 
 const root: Caller = { principal: { uid: 'dev' }, requestId: 'request-1' }
@@ -212,7 +212,7 @@ describe('masters that come and go on real sockets', () => {
 
     const impostor = await start('master-4', { ...placeOf('master-4'), nodeId: 2 })
 
-    await expect(impostor.failed).resolves.toBeInstanceOf(JoinRefused)
+    await expect(impostor.failed).resolves.toBeInstanceOf(NotLetIn)
     running.delete('master-4')
     await impostor.destroy()
   }, 20_000)

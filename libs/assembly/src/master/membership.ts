@@ -19,7 +19,7 @@ export class MasterRemoved extends ConclaveError {
 }
 
 /** The masters would not let this one in, and would not later either. */
-export class JoinRefused extends ConclaveError {
+export class NotLetIn extends ConclaveError {
   readonly code = 'member.join-refused'
 
   constructor(masterId: string, why: string) {

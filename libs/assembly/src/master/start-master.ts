@@ -12,6 +12,7 @@ import {
 } from '@conclave/runtime'
 import { MemberFileUnusable, loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { loadKekAtRest } from '../cluster/kek-at-rest.ts'
+import { loadEnrolment } from '../join/enrolment-files.ts'
 import { loadFirstAuthority } from '../cluster/first-authority.ts'
 import { foundingSnapshot } from '@conclave/raft'
 import { StoreMachine } from '@conclave/store'
@@ -42,7 +43,10 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
   }
   const [atRest, firstIdentities, firstAuthority] = await Promise.all([
     loadKekAtRest(directory),
-    loadFirstIdentities(directory),
+    // A master that was enrolled joins those who are there: it founds nothing.
+    loadEnrolment(directory).then((joined) =>
+      joined ? undefined : loadFirstIdentities(directory),
+    ),
     loadFirstAuthority(directory, identity),
   ])
   const owner = { clusterId, masterId }
