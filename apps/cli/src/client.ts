@@ -1,6 +1,6 @@
-import type { MasterStatus } from '@conclave/actors'
+import type { Address, MasterStatus, Member } from '@conclave/actors'
 import { HttpClient, HttpFailed, type HttpResponse, type HttpStream } from '@conclave/runtime'
-import { readContext, type Context } from './context.ts'
+import { readContext, refreshContext, type Context } from './context.ts'
 import { CommandFailed, failureOf } from './failure.ts'
 
 export type Face = 'conclave' | 'dcos' | 'mesos'
@@ -25,7 +25,7 @@ class Shared {
 
 /** Talks to whichever master answers, and logs in when it must. */
 export class Client {
-  readonly #context: Context
+  #context: Context
   readonly #shared: Shared
   readonly #http: HttpClient
   #preferred = 0
@@ -51,7 +51,9 @@ export class Client {
    * to where a follower would send us. @throws CommandFailed when nobody leads
    */
   async leading(): Promise<Client> {
-    const { leader } = await this.status()
+    const { leader, members } = await this.status()
+    const isKnown = this.#context.masters.some(({ masterId }) => masterId === leader?.masterId)
+    if (!isKnown) this.learn(members)
     if (leader !== undefined) return this.only(leader.masterId)
     throw new CommandFailed('unavailable', 'nobody leads just now, try again')
   }
@@ -59,6 +61,19 @@ export class Client {
   /** What the master that answers says of itself and its group. */
   status(): Promise<MasterStatus> {
     return this.json('conclave', 'GET', '/conclave/v1/masters')
+  }
+
+  /** The masters are others than when the context was written, says one of them: it is, from now on. */
+  learn(members: readonly Member[]): void {
+    const masters = members.flatMap(({ masterId, listeners }) => {
+      const { conclave, dcos, mesos } = listeners
+      if (conclave === undefined || dcos === undefined || mesos === undefined) return []
+      return [{ masterId, conclave: urlOf(conclave), dcos: urlOf(dcos), mesos: urlOf(mesos) }]
+    })
+    if (masters.length === 0 || isSame(masters, this.#context.masters)) return
+    this.#context = { ...this.#context, masters }
+    this.#preferred = 0
+    refreshContext(this.#context)
   }
 
   /** Lets go of the connections that are kept, so that the process may end. */
@@ -206,13 +221,41 @@ export class Client {
     answer: T,
     { from, call, attempt }: Redirected<T>,
   ): Promise<T> {
-    if (answer.status !== 307) return answer
-    const { face } = call
-    const to = new URL(answer.headers.location ?? '', from[face])
-    const leader = this.#context.masters.find((master) => new URL(master[face]).host === to.host)
-    return leader === undefined ? answer : attempt(leader)
+    let last = answer
+    let at = from
+    // A leader that has just handed leadership on sends us on, too.
+    for (let hops = 0; hops < hopsMax && last.status === 307; hops++) {
+      const { face } = call
+      const { host } = new URL(last.headers.location ?? '', at[face])
+      const leader = await this.#masterAt(host, face, at)
+      if (leader === undefined) return last
+      at = leader
+      last = await attempt(leader)
+    }
+    return last
+  }
+
+  /** A master that joined after the context was written is known to the one that sends us there. */
+  async #masterAt(host: string, face: Face, from: MasterShown): Promise<MasterShown | undefined> {
+    const find = (): MasterShown | undefined =>
+      this.#context.masters.find((master) => new URL(master[face]).host === host)
+    const known = find()
+    if (known !== undefined) return known
+    const status = await this.only(from.masterId)
+      .status()
+      .catch(() => undefined)
+    if (status?.clusterId === this.#context.clusterId) this.learn(status.members)
+    return find()
   }
 }
+
+const hopsMax = 3
+
+const urlOf = ({ host, port }: Address): string =>
+  `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+
+const isSame = (a: readonly MasterShown[], b: readonly MasterShown[]): boolean =>
+  JSON.stringify(a) === JSON.stringify(b)
 
 interface Redirected<T> {
   readonly from: MasterShown

@@ -38,6 +38,12 @@ export function writePrivateJson(file: string, value: unknown): void {
 
 export const writeContext = (context: Context): void => writePrivateJson(contextFile(), context)
 
+/** Keeps what was learned of a cluster, if the context is still that cluster's. */
+export function refreshContext(context: Context): void {
+  const known = Context.safeParse(tryJson(textOf(contextFile()) ?? ''))
+  if (known.success && known.data.clusterId === context.clusterId) writeContext(context)
+}
+
 /** Forgets the context, unless it is by now that of another cluster. */
 export function removeContext(clusterId: string): void {
   const known = Context.safeParse(tryJson(textOf(contextFile()) ?? ''))

@@ -2,6 +2,7 @@ import tab from '@bomb.sh/tab/commander'
 import { Command } from 'commander'
 import { Client } from './client.ts'
 import { clusterCommands } from './commands/cluster.ts'
+import { masterCommands } from './commands/master.ts'
 import { runCommand } from './commands/run.ts'
 import { secretCommands } from './commands/secret.ts'
 import { taskCommands } from './commands/task.ts'
@@ -27,6 +28,7 @@ export function conclave(): Command {
   secretCommands(program, client)
   taskCommands(program, client)
   clusterCommands(program, client)
+  masterCommands(program, client)
   for (const command of allBelow(program)) command.exitOverride()
   tab(program)
   return program

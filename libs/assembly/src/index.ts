@@ -48,6 +48,7 @@ export { JoinRefused, JoinUnreachable } from './join/join-client.ts'
 export type { MasterOptions, MasterPlace } from './master/master-options.ts'
 export type { RunningMaster } from './master/master.ts'
 export { isPeerWire, parsePeerWire, type PeerWire } from './master/peer-wire.ts'
+export { isRemoved, MasterRemoved, NotLetIn } from './master/membership.ts'
 export { startMaster } from './master/start-master.ts'
 export { LoginRefused, type MasterUrls, type ServiceAccount } from './scheduler/master-session.ts'
 export {

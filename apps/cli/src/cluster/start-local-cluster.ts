@@ -1,6 +1,14 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { addressesFor, prepareCluster, urlsOf, type MasterAddress } from '@conclave/assembly'
+import {
+  addressesFor,
+  isRemoved,
+  masterDirectory,
+  prepareCluster,
+  urlsOf,
+  type ClusterManifest,
+  type MasterAddress,
+} from '@conclave/assembly'
 import { wipe, type RedactedBytes } from '@conclave/kernel'
 import { recallPassword, rememberPassword, type Context } from '../context.ts'
 import { CommandFailed } from '../failure.ts'
@@ -42,7 +50,11 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
     },
   })
   const { manifest, password } = prepared
-  const addresses = await addressesFor(prepared)
+  const everywhere = await addressesFor(prepared)
+  const masters = await stillMasters(directory, prepared.manifest.masters)
+  const addresses = everywhere.filter((one) =>
+    masters.some(({ masterId }) => masterId === one.masterId),
+  )
   const context: Context = {
     clusterId: manifest.clusterId,
     masters: addresses.map(urlsOf),
@@ -54,8 +66,9 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
   const { snapshotEntries, peerWire } = plan
   const options = {
     directory,
-    manifest,
-    addresses,
+    manifest: { ...manifest, masters },
+    // All of them, since who founded a cluster is told by that to a master that never started.
+    addresses: everywhere,
     peerWire,
     ...(snapshotEntries && { snapshotEntries }),
   }
@@ -71,6 +84,22 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
     }),
     addresses,
   }
+}
+
+/** Without those who were removed since: their directories stay, and are not started again. */
+async function stillMasters(
+  directory: string,
+  masters: ClusterManifest['masters'],
+): Promise<ClusterManifest['masters']> {
+  const removed = await Promise.all(
+    masters.map(({ masterId }) => isRemoved(masterDirectory(directory, masterId))),
+  )
+  const left = masters.filter((_, index) => removed[index] === false)
+  if (left.length > 0) return left
+  throw new CommandFailed(
+    'usage',
+    `every master that ${directory} was set up with was removed from its cluster; start those that joined: conclave master join --data DIR`,
+  )
 }
 
 /** A login sends it as JSON, so the context keeps it as text. */

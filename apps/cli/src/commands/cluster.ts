@@ -1,11 +1,11 @@
-import type { AgentView, MasterStatus } from '@conclave/actors'
+import type { AgentView } from '@conclave/actors'
 import type { Command } from 'commander'
 import type { Client } from '../client.ts'
 import { groupOf } from '../command-group.ts'
 import { followEvents } from '../follow-events.ts'
 import { age, dim, print, printable, printJson, table } from '../output.ts'
 
-/** `conclave agent|master|events|state`: what the cluster is made of and what happens in it. */
+/** `conclave agent|events|state`: what the cluster is made of and what happens in it. */
 export function clusterCommands(program: Command, client: () => Client): void {
   groupOf(program, 'agent', 'look at the agents')
     .command('ls')
@@ -30,26 +30,6 @@ export function clusterCommands(program: Command, client: () => Client): void {
         age(agent.registeredAtMs, Date.now()),
       ])
       print(table(['AGENT', 'HOST', 'STATE', 'RUNTIME', 'TASKS', 'RESOURCES', 'AGE'], rows))
-    })
-
-  groupOf(program, 'master', 'look at the masters')
-    .command('ls')
-    .description('list masters and their roles')
-    .option('--json', 'print it as JSON')
-    .action(async (options: { json?: boolean }) => {
-      const talk = client()
-      const masters = await Promise.all(
-        talk.context.masters.map((master) => statusOf(talk, master)),
-      )
-      if (options.json === true) return printJson(masters)
-      const rows = masters.map((status) => [
-        status.masterId,
-        status.role,
-        `${status.term ?? ''}`,
-        `${status.appliedIndex ?? ''}`,
-        `${status.revision ?? ''}`,
-      ])
-      print(table(['MASTER', 'ROLE', 'TERM', 'APPLIED', 'REVISION'], rows))
     })
 
   program
@@ -80,22 +60,6 @@ export function clusterCommands(program: Command, client: () => Client): void {
     .action(async () => {
       printJson(await client().json('mesos', 'POST', '/api/v1', { type: 'GET_STATE' }))
     })
-}
-
-/** What a master says of itself, or that it says nothing. */
-type Answered =
-  | MasterStatus
-  | (Partial<Omit<MasterStatus, 'role'>> & {
-      readonly masterId: string
-      readonly role: 'unreachable'
-    })
-
-async function statusOf(client: Client, { masterId }: { masterId: string }): Promise<Answered> {
-  try {
-    return await client.only(masterId).status()
-  } catch {
-    return { masterId, role: 'unreachable' }
-  }
 }
 
 interface EventShown {

@@ -1,0 +1,216 @@
+import { isIPv6 } from 'node:net'
+import type { MasterStatus, MemberView } from '@conclave/actors'
+import { Redacted, type RedactedBytes } from '@conclave/kernel'
+import { InvalidArgumentError, type Command } from 'commander'
+import type { Client } from '../client.ts'
+import { groupOf } from '../command-group.ts'
+import { CommandFailed } from '../failure.ts'
+import { readInput } from '../input.ts'
+import { print, printJson, table } from '../output.ts'
+
+/** `conclave master …`: who the masters are, and how one becomes, stays or ceases to be one. */
+export function masterCommands(program: Command, client: () => Client): void {
+  const group = groupOf(program, 'master', 'look at the masters, and change who they are')
+
+  group
+    .command('ls')
+    .description('list masters, their roles, whether they answer and how far they lag behind')
+    .option('--json', 'print it as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const masters = await everyMaster(client())
+      if (options.json === true) return printJson(masters)
+      print(table(head, masters.map(row)))
+    })
+
+  group
+    .command('join')
+    .description('run a master here: it joins with a token, or goes on where it was')
+    .requiredOption('--data <dir>', 'where it keeps everything; the next start needs no token')
+    .option('--address <host:port>', "a master's join port", addressIn)
+    .option('--token-file <file>', 'read the token from a file, or from standard input for -')
+    .option('--token <token>', 'the token itself: every user of this machine can see it')
+    .option('--host <address>', 'where the other masters reach this one', '127.0.0.1')
+    .option('--learner', 'only learn, until somebody promotes it')
+    .option('--plain-http', 'let its faces listen beyond this machine without TLS')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  conclave master join --data ./master-4 --address 127.0.0.1:12003 --token-file token' +
+        '\n  conclave master join --data ./master-4',
+    )
+    .action(async (options: JoinOptions) => {
+      // Only now: this loads all that a master is made of, which no other command needs.
+      const { joinAsMaster } = await import('../join-master.ts')
+      const code = await joinAsMaster({
+        directory: options.data,
+        address: options.address,
+        token: await tokenOf(options),
+        host: options.host,
+        isLearner: options.learner === true,
+        plainHttp: options.plainHttp === true,
+      })
+      process.stdout.write('', () => process.exit(code))
+    })
+
+  group
+    .command('promote')
+    .argument('<master>', 'its id')
+    .description('let a learner vote')
+    .addHelpText('after', '\nExample:\n  conclave master promote master-4')
+    .action(async (id: string) => {
+      await client().json('conclave', 'POST', `${placeOf(id)}/promote`)
+      print(`Master ${id} promoted: it votes.\n`)
+    })
+
+  group
+    .command('demote')
+    .argument('<master>', 'its id')
+    .description('let a voter learn only; a leader hands leadership on first')
+    .addHelpText('after', '\nExample:\n  conclave master demote master-1')
+    .action(async (id: string) => {
+      await changed(client(), 'POST', `${placeOf(id)}/demote`, demoted(id))
+      print(`Master ${id} demoted: it learns.\n`)
+    })
+
+  group
+    .command('leave')
+    .argument('<master>', 'its id')
+    .description('demote it if need be and remove it for good; its process then ends')
+    .addHelpText('after', '\nExample:\n  conclave master leave master-4')
+    .action(async (id: string) => {
+      await changed(client(), 'POST', `${placeOf(id)}/leave`, gone(id))
+      print(`Master ${id} left the cluster.\n`)
+    })
+
+  group
+    .command('rm')
+    .argument('<master>', 'its id')
+    .description('remove a master that was demoted and is down; its id is never used again')
+    .option('-f, --force', 'also one that answers, or a voter that does not')
+    .addHelpText('after', '\nExample:\n  conclave master rm --force master-2')
+    .action(async (id: string, { force = false }: { force?: boolean }) => {
+      await client().bytes({
+        face: 'conclave',
+        method: 'DELETE',
+        path: `${placeOf(id)}${force ? '?force=true' : ''}`,
+      })
+      print(`Master ${id} removed.\n`)
+    })
+}
+
+const placeOf = (id: string): string => `/conclave/v1/masters/${encodeURIComponent(id)}`
+
+type Done = (members: readonly MemberView[]) => boolean
+
+const gone =
+  (id: string): Done =>
+  (members) =>
+    members.every(({ masterId }) => masterId !== id)
+const demoted =
+  (id: string): Done =>
+  (members) =>
+    members.some(({ masterId, role }) => masterId === id && role === 'learner')
+
+const triesMax = 20
+const pauseMs = 250
+
+/**
+ * A leader that goes hands leadership on, and the next one brings it about: whoever asked may find nobody
+ * leading for a moment, and asks again. @throws CommandFailed
+ */
+async function changed(client: Client, method: string, path: string, isDone: Done): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await client.bytes({ face: 'conclave', method, path })
+      return
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error
+      const members = tries > 1 ? await membersOf(client).catch(() => undefined) : undefined
+      if (members !== undefined && isDone(members)) return
+      if (error.failure !== 'unavailable' || tries === triesMax) throw error
+      await new Promise((resolve) => {
+        setTimeout(resolve, pauseMs)
+      })
+    }
+  }
+}
+
+async function membersOf(client: Client): Promise<readonly MemberView[]> {
+  const path = '/conclave/v1/masters/members'
+  return (await client.json<{ members: readonly MemberView[] }>('conclave', 'GET', path)).members
+}
+
+/** What a master says of itself, and what its leader says of it. */
+type Shown = Partial<Omit<MasterStatus, 'role'>> & {
+  readonly masterId: string
+  readonly role: MasterStatus['role'] | 'learner' | 'unreachable'
+  readonly isReachable?: boolean
+  readonly lag?: number | undefined
+}
+
+/** Those on record, when somebody leads and says so, and those of the context in any case. */
+async function everyMaster(client: Client): Promise<readonly Shown[]> {
+  const members = await membersOf(client).catch(() => [])
+  const isKnown = ({ masterId }: MemberView): boolean =>
+    client.context.masters.some((master) => master.masterId === masterId)
+  if (!members.every(isKnown)) client.learn(members)
+  const ids = new Set([
+    ...(members.length > 0 ? members : client.context.masters).map(({ masterId }) => masterId),
+  ])
+  return Promise.all([...ids].map((masterId) => shown(client, masterId, members)))
+}
+
+async function shown(
+  client: Client,
+  masterId: string,
+  members: readonly MemberView[],
+): Promise<Shown> {
+  const member = members.find((one) => one.masterId === masterId)
+  const seen = member && { isReachable: member.isReachable, lag: member.lag }
+  const status = await client
+    .only(masterId)
+    .status()
+    .catch(() => undefined)
+  if (status === undefined) return { masterId, role: 'unreachable', ...seen }
+  return { ...status, ...seen, ...(member?.role === 'learner' && { role: 'learner' as const }) }
+}
+
+const head = ['MASTER', 'ROLE', 'TERM', 'APPLIED', 'REVISION', 'REACHABLE', 'LAG'] as const
+
+const row = ({ masterId, role, term, appliedIndex, revision, isReachable, lag }: Shown): string[] =>
+  [masterId, role, term, appliedIndex, revision, yesOrNo(isReachable), lag].map(
+    (cell) => `${cell ?? ''}`,
+  )
+
+const yesOrNo = (is: boolean | undefined): string | undefined =>
+  is === undefined ? undefined : is ? 'yes' : 'no'
+
+interface JoinOptions {
+  readonly data: string
+  readonly address?: { readonly host: string; readonly port: number }
+  readonly tokenFile?: string
+  readonly token?: string
+  readonly host: string
+  readonly learner?: boolean
+  readonly plainHttp?: boolean
+}
+
+async function tokenOf({ token, tokenFile }: JoinOptions): Promise<RedactedBytes | undefined> {
+  if (token !== undefined && tokenFile !== undefined) {
+    throw new CommandFailed('usage', 'give --token-file or --token, not both')
+  }
+  if (token !== undefined) return new Redacted(Buffer.from(token))
+  if (tokenFile === undefined) return undefined
+  const bytes = await readInput(tokenFile)
+  const trimmed = Uint8Array.from(bytes.subarray(0, bytes.toString('latin1').trimEnd().length))
+  bytes.fill(0)
+  return new Redacted(trimmed)
+}
+
+function addressIn(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(':')
+  const port = Number(text.slice(at + 1))
+  const host = text.slice(0, Math.max(0, at)).replace(/^\[(.*)\]$/, '$1')
+  const isHost = isIPv6(host) || /^[\w.-]+$/.test(host)
+  if (isHost && Number.isInteger(port) && port > 0 && port < 65_536) return { host, port }
+  throw new InvalidArgumentError('It must be host:port, such as 127.0.0.1:12003.')
+}
