@@ -8,6 +8,7 @@ import {
   MasterAddress,
   startMaster,
   thisProcess,
+  type RunningMaster,
 } from '@conclave/assembly'
 import type { RedactedBytes } from '@conclave/kernel'
 import { createLogger, SystemRandom } from '@conclave/runtime'
@@ -53,10 +54,7 @@ export async function joinAsMaster(options: JoinAsMaster): Promise<number> {
     log,
   })
   const ended = thisProcess.ended(false)
-  void master.ready().then(() => {
-    const { masterId, place } = master
-    thisProcess.out(`${JSON.stringify({ ready: true, pid: process.pid, masterId, place })}\n`)
-  })
+  void sayWhenReady(master)
   const end = await Promise.race([
     ended.then(() => undefined),
     master.failed.then((error: unknown) => ({ error })),
@@ -65,6 +63,14 @@ export async function joinAsMaster(options: JoinAsMaster): Promise<number> {
   if (end === undefined) return 0
   thisProcess.err(`conclave: ${end.error instanceof Error ? end.error.message : 'it failed'}\n`)
   return 1
+}
+
+/** One line, as all members of a cluster say it. One that was not let in says nothing. */
+async function sayWhenReady(master: RunningMaster): Promise<void> {
+  await master.ready()
+  if (!master.api.status().isReady) return
+  const { masterId, place } = master
+  thisProcess.out(`${JSON.stringify({ ready: true, pid: process.pid, masterId, place })}\n`)
 }
 
 /** Where it listened the last time if that is free, else elsewhere: the others learn of it. */

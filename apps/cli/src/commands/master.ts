@@ -153,10 +153,8 @@ async function everyMaster(client: Client): Promise<readonly Shown[]> {
   const isKnown = ({ masterId }: MemberView): boolean =>
     client.context.masters.some((master) => master.masterId === masterId)
   if (!members.every(isKnown)) client.learn(members)
-  const ids = new Set([
-    ...(members.length > 0 ? members : client.context.masters).map(({ masterId }) => masterId),
-  ])
-  return Promise.all([...ids].map((masterId) => shown(client, masterId, members)))
+  const known = members.length > 0 ? members : client.context.masters
+  return Promise.all(known.map(({ masterId }) => shown(client, masterId, members)))
 }
 
 async function shown(
