@@ -6,6 +6,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 const statusOf: Readonly<Record<string, number>> = {
   'access.denied': 403,
   'audit.unavailable': 503,
+  'authority.missing': 503,
+  'authority.rotating': 409,
+  'authority.validity-invalid': 400,
   'body.too-large': 413,
   'bytes.malformed': 400,
   'cluster.not-leader': 503,
@@ -17,6 +20,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'lock.off': 409,
   'lock.refused': 403,
   'lock.unchanged': 409,
+  'holder.unknown': 404,
   'login.throttled': 429,
   'master.locked': 503,
   'member.busy': 409,

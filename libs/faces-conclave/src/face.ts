@@ -7,6 +7,7 @@ import type {
   FastifyServerOptions,
 } from 'fastify'
 import { answerError, isNotLeader, locationAtLeader, refuse } from './errors.ts'
+import { authorityRoutes } from './authority-routes.ts'
 import { lockRoutes } from './lock-routes.ts'
 import { memberRoutes } from './member-routes.ts'
 import { clusterRoutes } from './routes.ts'
@@ -61,6 +62,7 @@ export const conclaveFace =
     await app.register(async (guarded) => {
       const caller = guard(guarded, master)
       await guarded.register(lockRoutes(master, caller))
+      await guarded.register(authorityRoutes(master, caller))
       await guarded.register(clusterRoutes(master, caller))
       await guarded.register(memberRoutes(master, caller))
       await guarded.register(sessionRoutes(master, caller))

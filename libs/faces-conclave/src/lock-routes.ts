@@ -1,29 +1,26 @@
 import type { Caller, MasterApi } from '@conclave/actors'
-import { wipe, type RedactedBytes } from '@conclave/kernel'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { RequestInvalid } from './errors.ts'
+import { sendSecretText } from './secret-text.ts'
 
 const LockRequest = z.strictObject({ isOn: z.boolean() })
 
-/**
- * The lock and the keys, for operators. An unlock key is the whole body of its answer, as text: bytes
- * that are never part of a document, and are wiped once they are sent.
- */
+/** The lock and the keys, for operators. An unlock key is the whole body of its answer, as text. */
 export const lockRoutes =
   ({ lock }: MasterApi, caller: (request: FastifyRequest) => Caller): FastifyPluginAsync =>
   async (app) => {
     app.get('/conclave/v1/lock', async (request) => lock.status(caller(request)))
     app.put('/conclave/v1/lock', async (request, reply) => {
-      if (readWanted(request.body)) return sendKey(reply, await lock.lock(caller(request)))
+      if (readWanted(request.body)) return sendSecretText(reply, await lock.lock(caller(request)))
       await lock.unlock(caller(request))
       return reply.code(204).send()
     })
     app.get('/conclave/v1/lock/key', async (request, reply) =>
-      sendKey(reply, await lock.unlockKey(caller(request))),
+      sendSecretText(reply, await lock.unlockKey(caller(request))),
     )
     app.post('/conclave/v1/lock/key/rotate', async (request, reply) =>
-      sendKey(reply, await lock.rotateUnlockKey(caller(request))),
+      sendSecretText(reply, await lock.rotateUnlockKey(caller(request))),
     )
     app.post('/conclave/v1/keyring/rotate', async (request) => lock.rotateKeyring(caller(request)))
   }
@@ -41,11 +38,4 @@ function tryJson(body: Buffer): unknown {
   } catch {
     return undefined
   }
-}
-
-function sendKey(reply: FastifyReply, text: RedactedBytes): FastifyReply {
-  const body = Buffer.from(text.reveal())
-  wipe(text)
-  reply.raw.once('close', () => body.fill(0))
-  return reply.header('cache-control', 'no-store').type('text/plain; charset=utf-8').send(body)
 }
