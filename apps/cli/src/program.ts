@@ -1,6 +1,7 @@
 import tab from '@bomb.sh/tab/commander'
 import { Command } from 'commander'
 import { Client } from './client.ts'
+import { authorityCommands } from './commands/authority.ts'
 import { clusterCommands } from './commands/cluster.ts'
 import { masterCommands } from './commands/master.ts'
 import { runCommand } from './commands/run.ts'
@@ -29,6 +30,7 @@ export function conclave(): Command {
   taskCommands(program, client)
   clusterCommands(program, client)
   masterCommands(program, client)
+  authorityCommands(program, client)
   for (const command of allBelow(program)) command.exitOverride()
   tab(program)
   return program

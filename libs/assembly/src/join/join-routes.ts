@@ -129,10 +129,11 @@ function whoShows({ raw }: FastifyRequest, clusterId: string, authorityPem: stri
 
 /** As other members configure it, if it has said where it listens for them. */
 function addressOf({ masterId, nodeId, listeners }: MasterSeen): MasterAddress | undefined {
-  const host = listeners['peers']?.host
-  const ports = Object.fromEntries(
-    Object.entries(listeners).map(([name, { port }]) => [name, port]),
-  )
+  const host = listeners['agents']?.host
+  // Who speaks over Redis listens for no peer, and nobody looks at that number.
+  const peers = listeners['peers'] ?? listeners['agents']
+  const known = peers === undefined ? listeners : { ...listeners, peers }
+  const ports = Object.fromEntries(Object.entries(known).map(([name, { port }]) => [name, port]))
   return MasterAddress.safeParse({ masterId, nodeId, host, ports }).data
 }
 
