@@ -50,13 +50,13 @@ export function certificateCredentials(clusterId: string, identity: TlsIdentity)
       signature: sign('sha256', statement, key).toString('base64'),
     }),
     doubt: (id, statement, proof) => {
-      const certificate = parseCertificate(proof.certificate)
+      const [certificate, ...behind] = shownIn(proof.certificate)
       if (certificate === undefined) return 'it shows no certificate'
-      const isIssued = authorities.some(
-        (authority) =>
-          certificate.checkIssued(authority) && certificate.verify(authority.publicKey),
-      )
-      if (!isIssued) return 'its certificate is not of our authority'
+      // A new root that one of ours has certified: it may have begun before we have heard of it.
+      const certified = behind.filter((one) => one.ca && isNow(one) && isIssuedBy(authorities, one))
+      if (!isIssuedBy([...authorities, ...certified], certificate)) {
+        return 'its certificate is not of our authority'
+      }
       if (!isNow(certificate)) return 'its certificate has expired, or is not valid yet'
       const { subject } = certificate.toLegacyObject()
       const named = { subject } as Parameters<typeof whyNot>[0]
@@ -99,12 +99,20 @@ function certificatesIn(pem: string): readonly X509Certificate[] {
   return blocks.map((block) => new X509Certificate(block))
 }
 
-function parseCertificate(pem: string | undefined): X509Certificate | undefined {
-  if (pem === undefined) return undefined
+const isIssuedBy = (
+  authorities: readonly X509Certificate[],
+  certificate: X509Certificate,
+): boolean =>
+  authorities.some(
+    (authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey),
+  )
+
+/** What somebody shows, who may show anything. */
+function shownIn(pem: string | undefined): readonly X509Certificate[] {
   try {
-    return new X509Certificate(pem)
+    return certificatesIn(pem ?? '').slice(0, 3)
   } catch {
-    return undefined
+    return []
   }
 }
 
