@@ -1,0 +1,96 @@
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { utf8 } from '@conclave/kernel'
+import { createAuthority, issueCertificate, tlsOptions } from '@conclave/runtime'
+import { SeededRandom } from '@conclave/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { devCaller, TestCluster } from '../testing/test-cluster.ts'
+import { enrol } from './enrol.ts'
+import { askToJoin, JoinRefused, JoinUnreachable } from './join-client.ts'
+
+let cluster: TestCluster
+beforeAll(async () => {
+  cluster = await TestCluster.start({ masters: 1 })
+})
+afterAll(() => cluster.remove())
+
+const at = () => ({ host: '127.0.0.1', port: cluster.leader.place.ports.join })
+const token = () => cluster.leader.api.authority.joinToken(devCaller, 'agent')
+
+describe('the port where one joins', () => {
+  test('AS10: who stands in between with another authority hears neither token nor request', async () => {
+    const { clusterId } = cluster.prepared.manifest
+    const { rootPem } = await cluster.leader.api.authority.status(devCaller)
+    const foreign = await createAuthority({ clusterId })
+    const identity = await issueCertificate(foreign, { id: 'master-1', role: 'conclave-master' })
+    const heard: string[] = []
+    const middle = createServer(
+      { ...tlsOptions(identity), rejectUnauthorized: false },
+      (request, response) => {
+        request.on('data', (chunk: Buffer) => heard.push(chunk.toString()))
+        heard.push(`${request.method} ${request.url}`)
+        // The root itself is no secret, so whoever is in between can pass it on.
+        response.setHeader('content-type', 'application/json')
+        response.end(JSON.stringify({ clusterId, authority: rootPem }))
+      },
+    )
+    await new Promise<void>((resolve) => {
+      middle.listen(0, '127.0.0.1', resolve)
+    })
+    try {
+      const { port } = middle.address() as AddressInfo
+      const joining = enrol({
+        address: { host: '127.0.0.1', port },
+        token: await token(),
+        directory: join(cluster.directory, 'deceived'),
+        role: 'agent',
+      })
+
+      await expect(joining).rejects.toThrow(JoinUnreachable)
+      expect(heard).toEqual(['GET /v1/authority'])
+    } finally {
+      middle.close()
+      middle.closeAllConnections()
+    }
+  }, 30_000)
+
+  test('AS10: garbage is refused with a code, and nothing of it makes a failure of ours', async () => {
+    const random = new SeededRandom(23)
+    const paths = ['certificate', 'renewal', 'confirmation', 'kek', 'authority', 'x']
+    const bodies = (): Uint8Array[] => [
+      random.bytes(random.below(300)),
+      utf8('{'),
+      utf8('{"token":7}'),
+      utf8('{"token":"x","role":"agent"}'),
+      utf8('{"token":"x","role":"queen","request":"y"}'),
+      utf8('{"token":"\\ud800","role":"agent","request":"y"}'),
+      utf8(`{"token":"${'z'.repeat(20_000)}"}`),
+    ]
+    for (const path of paths) {
+      for (const body of bodies()) {
+        const asked = { method: 'POST', path: `/v1/${path}`, body }
+        const refusal: unknown = await askToJoin(at(), { kind: 'none' }, asked).catch(
+          (error: unknown) => error,
+        )
+        expect(refusal).toBeInstanceOf(JoinRefused)
+        const { status } = refusal as JoinRefused
+        expect(status).toBeGreaterThanOrEqual(400)
+        expect(status).toBeLessThan(500)
+      }
+    }
+    expect(cluster.lines.filter((line) => line.includes('a request failed'))).toEqual([])
+  }, 60_000)
+
+  test('AS10: a request that is none is refused even with a token', async () => {
+    const text = Buffer.from((await token()).reveal()).toString()
+    const body = utf8(JSON.stringify({ token: text, role: 'agent', request: 'no request' }))
+    const asked = askToJoin(
+      at(),
+      { kind: 'none' },
+      { method: 'POST', path: '/v1/certificate', body },
+    )
+
+    await expect(asked).rejects.toMatchObject({ status: 400, reason: 'certificate.refused' })
+  })
+})
