@@ -9,8 +9,8 @@ function isRead(bytes: Uint8Array): boolean {
     const { secret } = parseJoinToken(new Redacted(bytes))
     return secret.reveal().length === 16
   } catch (error) {
-    expect(error).toBeInstanceOf(JoinTokenInvalid)
-    return false
+    if (error instanceof JoinTokenInvalid) return false
+    throw error
   }
 }
 
@@ -29,10 +29,9 @@ describe('any bytes', () => {
         (secret, at, letter) => {
           const text = Uint8Array.from(formatJoinToken(pem, new Redacted(secret)).reveal())
           text[at] = letter
-          if (isRead(text)) {
-            const parsed = parseJoinToken(new Redacted(text))
-            expect(parsed.authorityDigest).toBe(utf8Text(text.subarray(9, 59)))
-          }
+          if (!isRead(text)) return true
+          const { authorityDigest } = parseJoinToken(new Redacted(text))
+          return authorityDigest === utf8Text(text.subarray(9, 59))
         },
       ),
     )

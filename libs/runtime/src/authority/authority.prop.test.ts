@@ -1,6 +1,6 @@
 import 'reflect-metadata'
 import { assert, asyncProperty, nat, string, uint8Array } from 'fast-check'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, test } from 'vitest'
 
 import { authorityOf } from '../testing/certificates.ts'
 import {
@@ -24,7 +24,7 @@ async function isAnswered(pem: string): Promise<void> {
   try {
     await signRequest(authority, pem, wanted)
   } catch (error) {
-    expect(error).toBeInstanceOf(CertificateRefused)
+    if (!(error instanceof CertificateRefused)) throw error
   }
 }
 
