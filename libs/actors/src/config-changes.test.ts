@@ -231,6 +231,23 @@ describe('a change', () => {
     await group.settled(replica.changeMembers({ do: 'add-learner', nodeId: 5 }))
   })
 
+  test('that a new leader is asked for while an inherited one is not applied waits for its own', async () => {
+    const group = await ledGroup(3)
+    const { leader } = group
+    group.isLost = ({ type }) => type === 'MsgAppResp'
+    const first = leader.replica.changeMembers({ do: 'add-learner', nodeId: 4 })
+    first.catch(() => undefined)
+    await group.settle()
+    leader.crash()
+    await group.elected()
+
+    const second = group.leader.replica.changeMembers({ do: 'add-learner', nodeId: 5 })
+    group.isLost = () => false
+    await group.settled(second)
+
+    expect(group.leader.replica.config.learners).toEqual([4, 5])
+  })
+
   test('whose leader loses the others has an unknown outcome, and may still happen', async () => {
     const group = await ledGroup(3)
     const old = group.leader
