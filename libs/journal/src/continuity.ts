@@ -85,7 +85,9 @@ export class Continuity {
   /** Takes in that a snapshot stands for everything up to `index`, and perhaps for the whole log. */
   snapshot(index: number, term: number, isReplacing: boolean): void {
     // A log that begins with a snapshot goes on behind it, or further on when entries are gone.
-    if (!isReplacing && this.#base !== undefined) return
+    // And what one snapshot stood for may be gone when the next one is spoken of: then that one counts.
+    const isNewBeginning = !this.#hasEntries && index > this.#last
+    if (!isReplacing && this.#base !== undefined && !isNewBeginning) return
     this.#base = index
     this.#last = index
     this.#terms = [{ from: index, term }]

@@ -277,6 +277,21 @@ async function diskWithEveryKind(): Promise<SimulatedDisk> {
 
 const bothKeys = { key: key(8), keyId: 2, olderKeys: [{ id: 1, bytes: key() }] }
 
+test('J9: a log of which two snapshots have left nothing but their markers goes on behind the newer one', async () => {
+  const disk = new SimulatedDisk()
+  const { journal } = await open(disk)
+  await journal.append({ hardState, entries: entries(2, 5) })
+  // Its segment is ended, and both markers come into the next one.
+  await journal.rotateKey({ id: 2, bytes: key(8) })
+  await journal.saveSnapshot(snapshotAt(4))
+  await journal.saveSnapshot(snapshotAt(5))
+
+  const again = await open(disk.crash(), bothKeys)
+  expect(again.recovered.entries).toEqual([])
+  await again.journal.append({ entries: [entry(6)] })
+  await again.journal.close()
+})
+
 describe('R3: damage', () => {
   test('J5: a flipped bit anywhere in the log is found, and its file and place are named', async () => {
     const disk = await diskWithEveryKind()
