@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -132,7 +132,7 @@ export class EtcdCluster {
     const plan = this.#plans.find((one) => one.name === name)
     const child = this.#children.get(name)
     if (plan === undefined || child === undefined) throw new Error(`no member is called ${name}`)
-    while (await isFree(plan.clientPort)) {
+    while (!(await answers(plan.clientPort))) {
       if (child.exitCode !== null) throw new Error(`etcd ended (${child.exitCode})`)
       await sleep(10)
     }
@@ -147,12 +147,16 @@ async function freePorts(count: number): Promise<readonly number[]> {
   return ports
 }
 
-async function isFree(port: number): Promise<boolean> {
+/** By connecting: whoever listens there to find out takes the port from the one who should. */
+async function answers(port: number): Promise<boolean> {
+  const socket = connect({ host, port })
   try {
-    await closed(await listening(port))
+    await once(socket, 'connect')
     return true
   } catch {
     return false
+  } finally {
+    socket.destroy()
   }
 }
 
