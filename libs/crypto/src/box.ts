@@ -52,11 +52,22 @@ export class BoxKeyPair {
 
   static draw(random: Random): BoxKeyPair {
     const raw = random.bytes(keySizeBytes)
+    try {
+      return BoxKeyPair.of(raw)
+    } finally {
+      raw.fill(0)
+    }
+  }
+
+  /** The pair of a private key that somebody keeps: 32 bytes, the caller's to wipe. @throws CryptographicFailure */
+  static of(raw: Uint8Array): BoxKeyPair {
+    if (raw.length !== keySizeBytes) throw new CryptographicFailure()
     const der = Buffer.concat([pkcs8Prefix, raw])
-    const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
-    der.fill(0)
-    raw.fill(0)
-    return new BoxKeyPair(privateKey)
+    try {
+      return new BoxKeyPair(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }))
+    } finally {
+      der.fill(0)
+    }
   }
 
   /**
