@@ -31,6 +31,7 @@ export type {
 } from './secret-store.ts'
 export type { Outcome, Rejection } from './sessions.ts'
 export type { SnapshotWriter } from './snapshot-state.ts'
+export { snapshotOf, StateDigest, type StateRecord } from './state-record.ts'
 export { StoreMachine, type ApplyResult } from './store.ts'
 export {
   checkTxn,
