@@ -54,6 +54,10 @@ export {
   VersionConflict,
 } from './master/errors.ts'
 export type { FirstIdentities } from './master/founding.ts'
+export { foundingKey, FoundingRecord, keyringKey } from './master/master-records.ts'
+export { lastTermIn, restoreChanges } from './master/state/restored-state.ts'
+export { stateBoxContext, type StateApi, type StateLine } from './master/state/state-api.ts'
+export { StateKeyInvalid } from './master/state/state-service.ts'
 export { MasterActor, type MasterActorOptions } from './master/master-actor.ts'
 export type * from './master/master-api.ts'
 export {

@@ -11,6 +11,7 @@ import { authorityRoutes } from './authority-routes.ts'
 import { lockRoutes } from './lock-routes.ts'
 import { memberRoutes } from './member-routes.ts'
 import { clusterRoutes } from './routes.ts'
+import { stateRoutes } from './state-routes.ts'
 import { sessionRoutes } from './session-routes.ts'
 
 export interface ConclaveFaceOptions {
@@ -66,6 +67,7 @@ export const conclaveFace =
       await guarded.register(clusterRoutes(master, caller))
       await guarded.register(memberRoutes(master, caller))
       await guarded.register(sessionRoutes(master, caller))
+      await guarded.register(stateRoutes(master, caller))
     })
   }
 

@@ -99,7 +99,11 @@ async function sealTokenKey(o: Founding, keyring: Keyring): Promise<Uint8Array> 
   }
 }
 
-function identityChanges({ users, permissions }: FirstIdentities, nowMs: number): readonly Op[] {
+/** The changes that make these people known. */
+export function identityChanges(
+  { users, permissions }: FirstIdentities,
+  nowMs: number,
+): readonly Op[] {
   const changes: Op[] = [put(identityChangedKey, { atMs: nowMs })]
   for (const { uid, description, isService, passwordHash, publicKey } of users) {
     changes.push(

@@ -42,6 +42,7 @@ import { operatorResource } from './resources.ts'
 import { RunService } from './run-service.ts'
 import { SecretService } from './secret-service.ts'
 import { agentsListener, type MasterSettings } from './settings.ts'
+import { StateService } from './state/state-service.ts'
 import { TaskService } from './task-service.ts'
 import { TaskSessions } from './task-sessions.ts'
 import { Term } from './term.ts'
@@ -93,6 +94,7 @@ export class MasterActor implements MasterApi {
   readonly frameworks: FrameworkService
   readonly events: EventApi
   readonly authority: AuthorityApi
+  readonly state: StateService
   /** For who is, or wants to be, a member: no face has it. */
   readonly enrolment: EnrolmentApi
   readonly lock: LockApi
@@ -222,6 +224,15 @@ export class MasterActor implements MasterApi {
       onProblem: (what, error) => options.onProblem?.(what, error),
     })
     this.authority = this.#desk.operators
+    this.state = new StateService({
+      clusterId,
+      store,
+      replicated: this.#replicated,
+      keys,
+      access,
+      clock,
+      random,
+    })
     this.enrolment = this.#desk.enrolment
     this.#keyDesk = new KeyDesk({
       clusterId,

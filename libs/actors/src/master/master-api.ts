@@ -1,3 +1,4 @@
+import type { StateApi } from './state/state-api.ts'
 import type { PlainAnswer } from '@conclave/cluster'
 import type {
   Action,
@@ -294,6 +295,7 @@ export interface EventApi {
 }
 
 export interface MasterApi {
+  readonly state: StateApi
   status(): MasterStatus
   readonly identity: IdentityApi
   readonly secrets: SecretApi

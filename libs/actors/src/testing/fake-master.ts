@@ -54,6 +54,7 @@ import { operatorResource } from '../master/resources.ts'
 import { Signal } from '../signal.ts'
 import { FakeLock } from './fake-lock.ts'
 import { FakeMembers } from './fake-members.ts'
+import { FakeState } from './fake-state.ts'
 
 const standingClock: Clock = { nowMs: () => 1_700_000_000_000 }
 
@@ -73,6 +74,7 @@ export class FakeMaster implements MasterApi {
   readonly authority: FakeAuthority
   readonly lock: FakeLock
   readonly members: FakeMembers
+  readonly state: FakeState
   /** What {@link agents} lists. */
   agentViews: AgentView[] = []
   #status: MasterStatus
@@ -107,6 +109,7 @@ export class FakeMaster implements MasterApi {
       throw new AccessDenied(principal.uid, 'full', operatorResource)
     })
     this.members = new FakeMembers(door)
+    this.state = new FakeState(this.identity, door)
   }
 
   status(): MasterStatus {
