@@ -44,6 +44,7 @@ export {
   type Joined,
 } from './join/enrol.ts'
 export { Enrolment, loadEnrolment } from './join/enrolment-files.ts'
+export { restoreCluster, type RestorableState } from './cluster/restore-cluster.ts'
 export { JoinRefused, JoinUnreachable } from './join/join-client.ts'
 export type { MasterOptions, MasterPlace } from './master/master-options.ts'
 export type { RunningMaster } from './master/master.ts'

@@ -47,6 +47,14 @@ export interface ClusterPlan {
   readonly hosts?: readonly string[]
   /** Told the superuser's password before the cluster counts as made: whoever keeps it never lacks it. */
   readonly keepPassword?: (clusterId: string, password: RedactedBytes) => void
+  /** Of a cluster that this one goes on for; drawn anew without it. */
+  readonly clusterId?: string
+  /** Puts more into the members' directories, before the cluster counts as made. */
+  readonly seed?: (made: {
+    readonly manifest: ClusterManifest
+    readonly kek: Kek
+    readonly identities: FirstIdentities
+  }) => Promise<void>
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -126,7 +134,7 @@ export async function addressesFor(
 function describe(plan: ClusterPlan, random: Random): ClusterManifest {
   return {
     version: 1,
-    clusterId: uuid(random),
+    clusterId: plan.clusterId ?? uuid(random),
     createdAtMs: (plan.clock ?? new SystemClock()).nowMs(),
     masters: numbered('master', plan.masters).map((masterId, index) => ({
       masterId,
@@ -236,6 +244,7 @@ async function fill(
     await certify(own, { id: masterId, role: 'conclave-master', hosts })
     await writeMasterFiles(own, { kek, identities, wrappedAuthority })
   }
+  await plan.seed?.({ manifest, kek, identities })
   for (const id of manifest.agents) {
     await certify(agentDirectory(directory, id), { id, role: 'conclave-agent', hosts })
   }
