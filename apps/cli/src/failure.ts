@@ -44,4 +44,9 @@ const failureByCode: Readonly<Record<string, Failure>> = {
   'http.failed': 'unavailable',
   'journal.locked': 'conflict',
   'secret.path-invalid': 'usage',
+  'cluster.outcome-unknown': 'unavailable',
+  'cluster.unavailable': 'unavailable',
+  'etcd.url-invalid': 'usage',
+  'export.passphrase-too-short': 'usage',
+  'transfer.target-not-empty': 'conflict',
 }

@@ -6,6 +6,7 @@ import { clusterCommands } from './commands/cluster.ts'
 import { masterCommands } from './commands/master.ts'
 import { runCommand } from './commands/run.ts'
 import { secretCommands } from './commands/secret.ts'
+import { storeCommands } from './commands/store.ts'
 import { taskCommands } from './commands/task.ts'
 import { upCommand } from './commands/up.ts'
 import manifest from '../package.json' with { type: 'json' }
@@ -28,6 +29,7 @@ export function conclave(): Command {
   runCommand(program, client)
   secretCommands(program, client)
   taskCommands(program, client)
+  storeCommands(program, client)
   clusterCommands(program, client)
   masterCommands(program, client)
   authorityCommands(program, client)
