@@ -1,6 +1,6 @@
 import { foundingKey, FoundingRecord, keyringKey } from '@conclave/actors'
 import { loadKekAtRest } from '@conclave/assembly'
-import { unwrapKeyring, type Keyring } from '@conclave/crypto'
+import { CryptographicFailure, unwrapKeyring, type Keyring } from '@conclave/crypto'
 import { EtcdClient, EtcdStore, parseEtcdUrl } from '@conclave/engine-etcd'
 import type { Random } from '@conclave/kernel'
 import { decodeRecord } from '@conclave/model'
@@ -96,5 +96,14 @@ async function keyringIn(
         : 'there is no keyring in that state',
     )
   }
-  return unwrapKeyring({ kek, clusterId, wrapped: wrapped.value })
+  try {
+    return unwrapKeyring({ kek, clusterId, wrapped: wrapped.value })
+  } catch (cause) {
+    if (!(cause instanceof CryptographicFailure)) throw cause
+    throw new CommandFailed(
+      'usage',
+      `--kek-from: the key in ${masterDirectory} does not open this keyring; it is of another cluster, or was replaced since`,
+      { cause },
+    )
+  }
 }
