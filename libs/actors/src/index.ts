@@ -84,6 +84,9 @@ export type {
   KeyKeeper,
   Recovered,
   RootAuthority,
+  SnapshotDisk,
+  SnapshotSink,
+  SnapshotSource,
   TokenKeys,
   WantedKeys,
 } from './ports.ts'
@@ -91,5 +94,13 @@ export { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
 export { Replica, type MemberProgress, type ReplicaOptions, type ReplicaWork } from './replica.ts'
 export type { MemberChange } from './config-changes.ts'
 export { Signal } from './signal.ts'
-export type { SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
+export type { SnapshotToInstall, SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
+export { restoreStore } from './snapshot/restore-store.ts'
+export {
+  decodePeerMessage,
+  encodePeerMessage,
+  isSnapshotMessage,
+  type PeerMessage,
+  type SnapshotMessage,
+} from './snapshot/snapshot-message.ts'
 export * from './agent/index.ts'

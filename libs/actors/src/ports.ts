@@ -1,21 +1,49 @@
 import type { Kek } from '@conclave/crypto'
 import type { RedactedBytes } from '@conclave/kernel'
 import type { AuditRecord } from '@conclave/model'
-import type { Entry, HardState, Snapshot } from '@conclave/raft'
+import type { Entry, HardState, Snapshot, SnapshotMeta } from '@conclave/raft'
 
 /** What recovery found on the disk. */
 export interface Recovered {
   readonly hardState?: HardState
+  /** Its content is read through the journal, and is what the store was restored from. */
   readonly snapshot?: Snapshot
   readonly entries: readonly Entry[]
 }
 
+/** A snapshot being saved, chunk by chunk. */
+export interface SnapshotSink {
+  /** Resolves once it is written. All chunks have one size, but the last, which may be shorter. */
+  write(chunk: Uint8Array): Promise<void>
+  /** After the last chunk. Resolves once the snapshot stands for everything up to its index, on disk. */
+  commit(): Promise<void>
+  /** It will not be committed. */
+  discard(): Promise<void>
+}
+
+/** A saved snapshot, open for reading. */
+export interface SnapshotSource {
+  readonly meta: SnapshotMeta
+  readonly sizeBytes: number
+  readonly chunkCount: number
+  /** What the content is known by: `ContentDigest`. */
+  readonly digest: Uint8Array
+  read(number: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+/** Where one member keeps its newest snapshot. */
+export interface SnapshotDisk {
+  /** Begins a snapshot. It is nothing before it is committed, and gone when it never is. */
+  beginSnapshot(meta: SnapshotMeta): Promise<SnapshotSink>
+  /** The newest that was committed; it can be read to its end whatever is saved meanwhile. */
+  openSnapshot(): Promise<SnapshotSource | undefined>
+}
+
 /** One member's log on its own disk. A failure is final: the master stops rather than guess. */
-export interface Journal {
+export interface Journal extends SnapshotDisk {
   /** Resolves once durable. Calls made while an fsync is under way share the next one; order is kept. */
   append(batch: { hardState?: HardState; entries: readonly Entry[] }): Promise<void>
-  /** Resolves once the snapshot stands for everything up to its index, on disk. */
-  saveSnapshot(snapshot: Snapshot): Promise<void>
   close(): Promise<void>
 }
 

@@ -1,3 +1,5 @@
+import { snapshotChunkBytes } from '@conclave/store'
+
 export interface ReplicaLimits {
   readonly electionTicks: number
   readonly heartbeatTicks: number
@@ -17,8 +19,12 @@ export interface ReplicaLimits {
   readonly messageSizeBytes: number
   /** How many such messages may be on their way to a peer. */
   readonly inflightMessages: number
-  /** How long a snapshot may be on its way to a peer before it is taken for lost, and sent again. */
+  /** How long a snapshot on its way to a peer may make no progress before it is taken for lost. */
   readonly snapshotSendTicks: number
+  /** How many of its chunks may be on their way to a peer. */
+  readonly snapshotWindow: number
+  /** How large they are. */
+  readonly snapshotChunkBytes: number
   /** A snapshot is taken after this many applied entries … */
   readonly snapshotEntries: number
   /** … or after this many bytes of them. */
@@ -36,6 +42,8 @@ export const defaultReplicaLimits: ReplicaLimits = {
   messageSizeBytes: 1024 * 1024,
   inflightMessages: 256,
   snapshotSendTicks: 300,
+  snapshotWindow: 16,
+  snapshotChunkBytes,
   snapshotEntries: 10_000,
   snapshotBytes: 64 * 1024 * 1024,
   trailingEntries: 1_000,

@@ -25,6 +25,8 @@ class IllTreatedGroup {
       snapshotEntries: 15,
       trailingEntries: 3,
       snapshotSendTicks: 30,
+      snapshotChunkBytes: 60,
+      snapshotWindow: 3,
       proposalsMax: 8,
     })
   }

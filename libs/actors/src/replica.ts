@@ -26,16 +26,25 @@ import {
 } from '@conclave/store'
 import { ConfigChanges, type MemberChange } from './config-changes.ts'
 import { OutcomeUnknown, Unavailable } from './master/errors.ts'
-import type { Recovered } from './ports.ts'
+import type { Recovered, SnapshotDisk } from './ports.ts'
 import { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
-import { ReplicaSnapshots, type SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
+import {
+  ReplicaSnapshots,
+  type SnapshotToInstall,
+  type SnapshotUnderWay,
+} from './snapshot/replica-snapshots.ts'
+import {
+  isSnapshotMessage,
+  type PeerMessage,
+  type SnapshotMessage,
+} from './snapshot/snapshot-message.ts'
 
 /** What one turn wants done, in this order: send `early`, make durable, send `late`, then `advance`. */
 export interface ReplicaWork {
   /** Messages that promise nothing about this member's disk and so may leave before it is written. */
   readonly early: readonly Message[]
-  /** A snapshot from the leader, to be saved before `batch`. */
-  readonly install: Snapshot | undefined
+  /** A snapshot from the leader, to be committed before `batch` is written. */
+  readonly install: SnapshotToInstall | undefined
   readonly batch: { readonly hardState?: HardState; readonly entries: readonly Entry[] } | undefined
   readonly late: readonly Message[]
 }
@@ -49,7 +58,10 @@ export interface ReplicaOptions {
    */
   readonly bootstrap: { readonly voters: readonly NodeId[] }
   readonly recovered: Recovered
+  /** In the state of the recovered snapshot, if there is one. */
   readonly store: StoreMachine
+  /** Where snapshots lie: the journal. */
+  readonly snapshots: SnapshotDisk
   readonly random: Random
   readonly clock: Clock
   /** Distinguishes this run from earlier ones of the same member, in the ids of client sessions. */
@@ -57,6 +69,10 @@ export interface ReplicaOptions {
   readonly emit: (draft: EventDraft) => void
   /** Called when there may be work: the driver then asks for {@link Replica.takeWork}. */
   readonly wake: () => void
+  /** Sends a part of a snapshot, which goes beside what {@link Replica.takeWork} says. */
+  readonly post: (message: SnapshotMessage) => void
+  /** A snapshot could not be written or read: the disk failed, and this member must stop. */
+  readonly onFatal: (error: unknown) => void
   readonly limits?: Partial<ReplicaLimits>
 }
 
@@ -162,7 +178,6 @@ export class Replica {
 
     const { recovered, bootstrap } = options
     const base = recovered.snapshot ?? this.#founding(bootstrap.voters)
-    if (recovered.snapshot !== undefined) this.#store.restore(recovered.snapshot.data)
     if (base !== undefined) this.#storage.applySnapshot(base)
     this.#storage.append(recovered.entries)
     const { index, term } = base?.meta ?? { index: 0, term: 0 }
@@ -190,8 +205,12 @@ export class Replica {
       config: () => this.#config,
       store: this.#store,
       limits: this.#limits,
+      disk: options.snapshots,
       emit: options.emit,
-      base: { index, sizeBytes: recovered.snapshot?.data.length ?? 0 },
+      post: options.post,
+      wake: options.wake,
+      onFatal: options.onFatal,
+      index,
     })
     this.#configChanges = new ConfigChanges({
       node: this.#node,
@@ -274,16 +293,19 @@ export class Replica {
     this.#configChanges.tick()
     this.#tickProposals()
     this.#tickReads()
-    this.#snapshots.tick(this.#ticks)
+    this.#snapshots.tick()
     this.#options.wake()
   }
 
-  receive(message: Message): void {
+  receive(message: PeerMessage): void {
+    this.#heardAt.set(message.from, this.#ticks)
+    if (isSnapshotMessage(message)) return this.#snapshots.receive(message)
+    // The core is given one when its content has arrived, and by nobody else.
+    if (message.type === 'MsgSnap') return
     // A follower of a newer build waits: once it is committed, such a command would stop this member.
     if (message.type === 'MsgProp' && message.entries.some(isNewer)) return
     // A message from a stranger or an earlier life is Raft's to refuse; it changes nothing here.
     this.#node.step(message)
-    this.#heardAt.set(message.from, this.#ticks)
     this.#options.wake()
   }
 
@@ -376,7 +398,7 @@ export class Replica {
     const stableIndex = Math.min(this.#stableIndex, (ready.entries[0]?.index ?? Infinity) - 1)
     this.#apply(ready.committedEntries.filter(({ index }) => index <= stableIndex))
 
-    this.#snapshots.noteSent(ready.messages, this.#ticks)
+    this.#snapshots.send(ready.messages)
     this.#unwritten = ready.hardState ?? this.#unwritten
     // A commit index alone is not worth a write, and goes with the next one. There it must be: whoever
     // has a change of the members in its log must know after a crash that the one before applies, or
@@ -386,8 +408,8 @@ export class Replica {
       : undefined
     if (batch !== undefined) this.#unwritten = undefined
     return {
-      early: ready.messages.filter(({ type }) => !waitsForDisk(type)),
-      install: ready.snapshot,
+      early: ready.messages.filter(({ type }) => type !== 'MsgSnap' && !waitsForDisk(type)),
+      install: this.#snapshots.toInstall(ready.snapshot),
       batch,
       late: ready.messages.filter(({ type }) => waitsForDisk(type)),
     }
@@ -413,29 +435,18 @@ export class Replica {
 
   /**
    * A snapshot that should now be saved: enough was applied since the last one, or a peer needs a
-   * newer one than there is. {@link compact} follows the saving.
+   * newer one than there is. It is written chunk by chunk, because the whole of a large state would hold
+   * up everything else.
    */
-  takeSnapshot(): Snapshot | undefined {
-    const underWay = this.beginSnapshot()
-    underWay?.step(Infinity)
-    return underWay?.finish()
-  }
-
-  /** The same in steps, because the whole of a large state would hold up everything else. */
   beginSnapshot(): SnapshotUnderWay | undefined {
-    if (this.#ready !== undefined) return undefined
-    return this.#snapshots.begin(this.#applied, this.#ticks)
-  }
-
-  /** The snapshot up to `index` is durable: older entries may go, but for a tail. */
-  compact(index: number): void {
-    this.#snapshots.compact(index)
+    return this.#ready === undefined ? this.#snapshots.begin(this.#applied) : undefined
   }
 
   /** Tells every caller that still waits, when the process stops. */
   close(): void {
     const error = new Unavailable('this master is stopping')
     this.#configChanges.close()
+    this.#snapshots.close()
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
     for (const [key, proposal] of this.#proposals) this.#giveUp(key, proposal)
     const reads = [...this.#waitingReads, ...(this.#readRound?.readers ?? [])]
@@ -450,7 +461,7 @@ export class Replica {
 
   /** Every member of a new cluster begins with the same snapshot: an empty store and the voters. */
   #founding(voters: readonly NodeId[]): Snapshot | undefined {
-    return voters.length === 0 ? undefined : foundingSnapshot(voters, this.#store.snapshot())
+    return voters.length === 0 ? undefined : foundingSnapshot(voters)
   }
 
   #isHeard(nodeId: NodeId): boolean {
@@ -692,6 +703,7 @@ export class Replica {
     }
     const isNews = softState.lead !== this.#leader || hardState.term !== this.#term
     const hasNewLeader = softState.lead !== none && isNews
+    if (this.#role === 'leader' && role !== 'leader') this.#snapshots.stopSending()
     this.#role = role
     this.#term = hardState.term
     this.#leader = softState.lead

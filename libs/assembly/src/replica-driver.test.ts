@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { Replica, type Journal } from '@conclave/actors'
+import { Replica, type Journal, type PeerMessage } from '@conclave/actors'
 import { MemoryJournal } from '@conclave/actors/testing'
 import { utf8 } from '@conclave/kernel'
-import { waitsForDisk, type Message } from '@conclave/raft'
+import { waitsForDisk } from '@conclave/raft'
 import { StoreMachine, type ApplyResult } from '@conclave/store'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
@@ -22,7 +22,7 @@ class Member {
   constructor(
     nodeId: number,
     voters: readonly number[],
-    send: (message: Message) => void,
+    send: (message: PeerMessage) => void,
     limits = {},
   ) {
     let wake = ignore
@@ -37,6 +37,9 @@ class Member {
       boot: `master-${nodeId}/1`,
       emit: ignore,
       wake: () => wake(),
+      snapshots: this.disk,
+      post: send,
+      onFatal: (error) => this.fatal.push(error),
       limits,
     })
     this.driver = new ReplicaDriver({
@@ -65,11 +68,18 @@ class Member {
         await disk.append(batch)
         did.push('wrote')
       },
-      saveSnapshot: async (snapshot) => {
+      beginSnapshot: async (meta) => {
         did.push('began to save a snapshot')
-        await disk.saveSnapshot(snapshot)
-        did.push('saved a snapshot')
+        const sink = await disk.beginSnapshot(meta)
+        return {
+          ...sink,
+          commit: async () => {
+            await sink.commit()
+            did.push('saved a snapshot')
+          },
+        }
       },
+      openSnapshot: () => disk.openSnapshot(),
       close: () => disk.close(),
     }
   }
@@ -79,7 +89,7 @@ class Member {
 function group(size: number, limits = {}): Member[] {
   const voters = Array.from({ length: size }, (_, at) => at + 1)
   const members: Member[] = []
-  const send = (message: Message): void => {
+  const send = (message: PeerMessage): void => {
     setImmediate(() => members[message.to - 1]?.replica.receive(message))
   }
   for (const nodeId of voters) members.push(new Member(nodeId, voters, send, limits))
@@ -187,7 +197,11 @@ describe('a driver', () => {
     if (alone === undefined) throw new Error('a group of one has a member')
     await leaderOf([alone])
 
-    for (let at = 0; at < 30; at++) await alone.put(`k${at}`)
+    for (let at = 0; at < 30; at++) {
+      await alone.put(`k${at}`)
+      // One after the other, or all of them would be written during the first.
+      await turn()
+    }
     await until([alone], () => alone.did.at(-1) !== 'began to save a snapshot')
 
     const saving = alone.did.filter((one) => one.endsWith('snapshot'))

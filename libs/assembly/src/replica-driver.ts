@@ -3,9 +3,6 @@ import type { Journal, Replica, ReplicaWork, SnapshotUnderWay } from '@conclave/
 import type { Message, NodeId } from '@conclave/raft'
 import { MicroBatch } from '@conclave/runtime'
 
-/** Of a snapshot that is being written: a few milliseconds' worth. */
-const keysPerTurn = 1000
-
 export interface ReplicaDriverOptions {
   readonly replica: Replica
   readonly journal: Journal
@@ -66,7 +63,7 @@ export class ReplicaDriver {
   async #carryOut(work: ReplicaWork): Promise<void> {
     const { replica, journal } = this.#options
     this.#send(work.early)
-    if (work.install !== undefined) await journal.saveSnapshot(work.install)
+    await work.install?.commit()
     if (work.batch !== undefined) await journal.append(work.batch)
     if (this.#isStopped) return
     this.#send(work.late)
@@ -90,16 +87,16 @@ export class ReplicaDriver {
   }
 
   async #saveSnapshot(underWay: SnapshotUnderWay): Promise<void> {
-    const { replica, journal } = this.#options
     try {
-      while (!underWay.step(keysPerTurn)) {
+      const sink = await this.#options.journal.beginSnapshot(underWay.meta)
+      for (let chunk = underWay.next(); chunk !== undefined; chunk = underWay.next()) {
+        await sink.write(chunk)
+        // What else is to be done comes first: a chunk takes a few milliseconds.
         await nextTurn()
         if (this.#isStopped) return
       }
-      const snapshot = underWay.finish()
-      if (snapshot === undefined) return
-      await journal.saveSnapshot(snapshot)
-      if (!this.#isStopped) replica.compact(snapshot.meta.index)
+      await sink.commit()
+      if (!this.#isStopped) underWay.saved()
     } catch (error) {
       this.#fail(error)
     } finally {

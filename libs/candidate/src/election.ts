@@ -1,12 +1,18 @@
 import { join } from 'node:path'
 
-import { Replica } from '@conclave/actors'
+import {
+  decodePeerMessage,
+  encodePeerMessage,
+  Replica,
+  restoreStore,
+  type PeerMessage,
+} from '@conclave/actors'
 import { ReplicaDriver } from '@conclave/assembly/replica-driver'
 import { AeadKey } from '@conclave/crypto'
 import { openJournal, type Journal } from '@conclave/journal'
 import { BytesMalformed, utf8, uuid, wipe, type RedactedBytes } from '@conclave/kernel'
 import { RedisPeerLink, sharedKeyCredentials } from '@conclave/peer-redis'
-import { decodeMessage, encodeMessage, none, RaftError } from '@conclave/raft'
+import { none, RaftError, type NodeId } from '@conclave/raft'
 import { SystemClock, SystemRandom, Ticker, type Log } from '@conclave/runtime'
 import { StoreMachine } from '@conclave/store'
 
@@ -43,29 +49,36 @@ export class Election {
     settings: Settings,
     told: ElectionTold,
     opened: Awaited<ReturnType<typeof openJournal>>,
+    store: StoreMachine,
   ) {
     const { id, members, nodeId, kind, key, redis, tickMs } = settings
     const random = new SystemRandom()
     this.#settings = settings
     this.#told = told
     this.#journal = opened.journal
+    const send = (to: NodeId, message: PeerMessage): void => {
+      this.#link.send(to, framed(ofRaft, encodePeerMessage(message)))
+    }
     this.#replica = new Replica({
       nodeId,
       masterId: id,
       bootstrap: { voters: members.map((_, index) => index + 1) },
       recovered: opened.recovered,
-      store: new StoreMachine(),
+      store,
+      snapshots: opened.journal,
       random,
       clock: new SystemClock(),
       boot: `${id}:${uuid(random).slice(0, 8)}`,
       emit: () => undefined,
       wake: () => this.#driver.wake(),
+      post: (message) => send(message.to, message),
+      onFatal: told.onFatal,
       limits: { firstElectionTicks },
     })
     this.#driver = new ReplicaDriver({
       replica: this.#replica,
       journal: opened.journal,
-      send: (to, message) => this.#link.send(to, framed(ofRaft, encodeMessage(message))),
+      send,
       onFatal: told.onFatal,
     })
     this.#link = new RedisPeerLink({
@@ -97,7 +110,9 @@ export class Election {
       segmentSizeBytes,
     })
     wipe(key)
-    const election = new Election(settings, told, opened)
+    const store = new StoreMachine()
+    await restoreStore(store, opened.journal)
+    const election = new Election(settings, told, opened, store)
     await election.#link.start()
     election.#ticker.start()
     election.#driver.wake()
@@ -175,7 +190,7 @@ export class Election {
       return this.#told.onBytes(this.#settings.members[from - 1] ?? '', rest)
     }
     try {
-      const message = decodeMessage(rest)
+      const message = decodePeerMessage(rest)
       if (message.from === from) this.#replica.receive(message)
     } catch (error) {
       if (!(error instanceof BytesMalformed || error instanceof RaftError)) throw error

@@ -8,6 +8,14 @@ export interface DiskFile {
   close(): Promise<void>
 }
 
+/** One file that is only read. What was open stays readable, whatever becomes of its name. */
+export interface DiskReader {
+  readonly sizeBytes: number
+  /** The bytes at `position`: `length` of them, or fewer where the file ends. */
+  read(position: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
 /**
  * The port: what the journal needs of a machine's disk. Names are durable only after
  * {@link syncDirectory}, content only after {@link DiskFile.sync}; a crash in between keeps any part.
@@ -24,6 +32,8 @@ export interface Disk {
   /** Names in `directory`, in no particular order. */
   list(directory: string): Promise<readonly string[]>
   read(path: string): Promise<Uint8Array>
+  /** An existing file, for reading a part of it at a time. */
+  openToRead(path: string): Promise<DiskReader>
   /** A new file for the owner alone. It must not exist. */
   create(path: string): Promise<DiskFile>
   /** An existing file, for writing. */

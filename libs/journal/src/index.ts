@@ -1,5 +1,5 @@
 export type { Batch } from './continuity.ts'
-export type { Disk, DiskFile, DiskLock } from './disk.ts'
+export type { Disk, DiskFile, DiskLock, DiskReader } from './disk.ts'
 export {
   JournalClosed,
   JournalCorrupt,
@@ -15,6 +15,8 @@ export {
   type Journal,
   type JournalKey,
   type JournalOptions,
+  type SnapshotSink,
+  type SnapshotSource,
 } from './journal.ts'
 export { NodeDisk } from './node-disk.ts'
 export type { Recovered } from './recovery.ts'

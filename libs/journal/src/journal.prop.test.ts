@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Journal } from './journal.ts'
 import type { Recovered } from './recovery.ts'
-import { directory, entry, key, open, snapshotAt } from './testing/journal-fixture.ts'
+import { directory, entry, key, open, saveSnapshot, snapshotAt } from './testing/journal-fixture.ts'
 import { SimulatedDisk } from './testing/simulated-disk.ts'
 
 /** What a journal promised, and what it may hold beyond that. */
@@ -99,7 +99,7 @@ class Member {
         const at = entries.findLast(({ index }) => index <= this.#last - number)
         if (at === undefined || at.index <= before) return
         this.states.push({ ...now, snapshotIndex: at.index })
-        await this.#journal.saveSnapshot(snapshotAt(at.index, undefined, at.term))
+        await saveSnapshot(this.#journal, snapshotAt(at.index, undefined, at.term))
         break
       }
       case 'replace': {
@@ -107,7 +107,7 @@ class Member {
         const term = ++this.#term
         const hardState = { term, vote: 0, commit: index }
         this.states.push({ hardState, entries: [], snapshotIndex: index })
-        await this.#journal.saveSnapshot(snapshotAt(index, 'theirs', term))
+        await saveSnapshot(this.#journal, snapshotAt(index, 'theirs', term))
         break
       }
       case 'rotate': {
@@ -230,10 +230,10 @@ test('J9: a crash at any step of saving a snapshot leaves the old state or the n
       for (let index = 2; index < 30; index++) {
         await journal.append({ entries: [entry(index, 'x'.repeat(300))] })
       }
-      await journal.saveSnapshot(snapshotAt(10))
+      await saveSnapshot(journal, snapshotAt(10))
       return journal
     },
-    (journal) => journal.saveSnapshot(snapshotAt(25)),
+    (journal) => saveSnapshot(journal, snapshotAt(25)),
     async (disk, isDone) => {
       const { recovered } = await open(disk)
       const index = recovered.snapshot?.meta.index ?? 0
@@ -254,7 +254,7 @@ test('J9: a crash at any step of replacing the log by the snapshot of a leader l
       await journal.append({ entries: [entry(2), entry(3)] })
       return journal
     },
-    (journal) => journal.saveSnapshot(snapshotAt(50, 'theirs', 4)),
+    (journal) => saveSnapshot(journal, snapshotAt(50, 'theirs', 4)),
     async (disk, isDone) => {
       const { recovered } = await open(disk)
       const isNew = recovered.snapshot !== undefined

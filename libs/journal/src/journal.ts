@@ -1,32 +1,56 @@
 import { join } from 'node:path'
 import { invariant, type Random } from '@conclave/kernel'
 import { AeadKey } from '@conclave/crypto'
-import type { NodeId, Snapshot } from '@conclave/raft'
+import type { NodeId, SnapshotMeta } from '@conclave/raft'
 import type { Batch, Continuity } from './continuity.ts'
-import type { Disk, DiskLock } from './disk.ts'
+import type { Disk, DiskFile, DiskLock } from './disk.ts'
 import { JournalClosed, JournalFailed } from './errors.ts'
 import type { JournalEvent } from './event.ts'
 import { NodeDisk } from './node-disk.ts'
 import type { Marker } from './record-body.ts'
-import { recover, type Recovered, type RecoveredLog } from './recovery.ts'
+import { recover, type ChosenSnapshot, type Recovered, type RecoveredLog } from './recovery.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import type { JournalKeys, KeptSegment, Owner } from './segment.ts'
-import { snapshotName, writeSnapshot, type SnapshotFile } from './snapshot-file.ts'
+import { SnapshotFileReader, SnapshotFileWriter, snapshotName } from './snapshot-file.ts'
 
 /** A member's log on its own disk. A failure is final: whoever sees one stops the process. */
 export interface Journal {
   /** Resolves once durable on disk. Calls made while an fsync is under way share the next one; order is kept. */
   append(batch: Batch): Promise<void>
-  /**
-   * Resolves once the snapshot stands for everything up to its index, on disk. Entries behind it stay
-   * if the log agrees with it there, as after a snapshot of our own; otherwise it replaces them.
-   */
-  saveSnapshot(snapshot: Snapshot): Promise<void>
+  /** Begins a file for a snapshot. It is no part of the journal before {@link SnapshotSink.commit}. */
+  beginSnapshot(meta: SnapshotMeta): Promise<SnapshotSink>
+  /** The newest snapshot that stands, open for reading whatever happens to it meanwhile. */
+  openSnapshot(): Promise<SnapshotSource | undefined>
   /** Seals under another key from now on. What the old one sealed goes with the next snapshots. */
   rotateKey(key: JournalKey): Promise<void>
   /** The ids of the keys that files on the disk still need. The others may be destroyed. */
   keysInUse(): readonly number[]
   /** What was appended before becomes durable; nothing may be asked afterwards. */
+  close(): Promise<void>
+}
+
+/** A snapshot being saved, chunk by chunk. */
+export interface SnapshotSink {
+  /** Resolves once it is written. All chunks have one size, but the last, which may be shorter. */
+  write(chunk: Uint8Array): Promise<void>
+  /**
+   * Resolves once the snapshot stands for everything up to its index, on disk. Entries behind it stay
+   * if the log agrees with it there, as after a snapshot of our own; otherwise it replaces them.
+   */
+  commit(): Promise<void>
+  /** It will not be committed, and its file goes. */
+  discard(): Promise<void>
+}
+
+/** A snapshot of the journal, open for reading. */
+export interface SnapshotSource {
+  readonly meta: SnapshotMeta
+  readonly sizeBytes: number
+  readonly chunkCount: number
+  /** What the content is known by: `ContentDigest` of `@conclave/raft`. */
+  readonly digest: Uint8Array
+  /** @throws JournalCorrupt or JournalUndecryptable */
+  read(number: number): Promise<Uint8Array>
   close(): Promise<void>
 }
 
@@ -106,6 +130,13 @@ type Work =
   | { readonly do: 'mark'; readonly marker: Marker }
   | { readonly do: 'rotate'; readonly keys: JournalKeys }
 
+interface BegunSnapshot {
+  readonly meta: SnapshotMeta
+  readonly writer: SnapshotFileWriter
+  readonly file: DiskFile
+  readonly path: string
+}
+
 interface Waiting {
   readonly work: Work
   /** Told the number of the segment it was written to. */
@@ -124,7 +155,8 @@ class DiskJournal implements Journal {
   readonly #continuity: Continuity
   #keys: JournalKeys
   #segments: readonly KeptSegment[]
-  #snapshotFile: SnapshotFile | undefined
+  #snapshot: ChosenSnapshot | undefined
+  #snapshotCount = 0
 
   #queue: Waiting[] = []
   #draining: Promise<void> | undefined
@@ -143,7 +175,7 @@ class DiskJournal implements Journal {
     this.#keys = keys
     this.#continuity = log.continuity
     this.#segments = log.segments
-    this.#snapshotFile = log.snapshotFile
+    this.#snapshot = log.snapshot
     this.#writer = new SegmentWriter({
       disk,
       directory: o.directory,
@@ -166,11 +198,41 @@ class DiskJournal implements Journal {
     await this.#enqueue({ do: 'append', batch, sizeBytes })
   }
 
-  async saveSnapshot(snapshot: Snapshot): Promise<void> {
+  async beginSnapshot(meta: SnapshotMeta): Promise<SnapshotSink> {
     this.#checkUsable()
-    const saving = this.#savingSnapshot.then(() => this.#saveSnapshot(snapshot))
-    this.#savingSnapshot = saving.catch(ignore)
-    return saving
+    // Two may be under way for one index: one of our own, and one of the leader's.
+    const path = join(this.#directory, `${snapshotName(meta)}.${++this.#snapshotCount}.tmp`)
+    const [owner, keys, random] = [this.#owner, this.#keys, this.#random]
+    const file = await this.#whileUsable(() => this.#disk.create(path))
+    const writer = new SnapshotFileWriter({ file, meta, owner, keys, random })
+    let isOver = false
+    const over = (): boolean => {
+      const wasOver = isOver
+      isOver = true
+      return wasOver
+    }
+    return {
+      write: (chunk) => this.#whileUsable(() => writer.write(chunk)),
+      commit: () => {
+        invariant(!over(), 'a snapshot is committed or discarded, once')
+        return this.#inTurn(() => this.#commit({ meta, writer, file, path }))
+      },
+      discard: () => (over() ? Promise.resolve() : this.#discard({ file, path })),
+    }
+  }
+
+  async openSnapshot(): Promise<SnapshotSource | undefined> {
+    this.#checkUsable()
+    // Not while it is being replaced: its name would go between two steps.
+    return this.#inTurn(async () => {
+      const snapshot = this.#snapshot
+      if (snapshot === undefined) return undefined
+      const { marker } = snapshot
+      const { name } = snapshot.file
+      const [owner, keys] = [this.#owner, this.#keys]
+      const file = await this.#whileUsable(() => this.#disk.openToRead(join(this.#directory, name)))
+      return SnapshotFileReader.open({ name, file, marker, owner, keys })
+    })
   }
 
   async rotateKey({ id, bytes }: JournalKey): Promise<void> {
@@ -183,7 +245,7 @@ class DiskJournal implements Journal {
   keysInUse(): readonly number[] {
     this.#segments = [...this.#segments, ...this.#writer.takeFinished()]
     const ids = this.#segments.map(({ keyId }) => keyId)
-    const others = [this.#keys.newestId, this.#writer.keyId, this.#snapshotFile?.keyId]
+    const others = [this.#keys.newestId, this.#writer.keyId, this.#snapshot?.file.keyId]
     for (const id of others) if (id !== undefined) ids.push(id)
     return [...new Set(ids)].sort((a, b) => a - b)
   }
@@ -258,43 +320,57 @@ class DiskJournal implements Journal {
     return this.#writer.writeBatches(this.#keys, batches)
   }
 
-  async #saveSnapshot(snapshot: Snapshot): Promise<void> {
-    const { meta } = snapshot
-    // One that is at least as new stands already, and says the same about what they share.
-    if (this.#snapshotFile !== undefined && meta.index <= this.#snapshotFile.index) return
-    const name = snapshotName(meta)
+  /** One after the other, whatever becomes of the one before. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const acting = this.#savingSnapshot.then(act)
+    this.#savingSnapshot = acting.then(ignore, ignore)
+    return acting
+  }
+
+  async #whileUsable<T>(act: () => Promise<T>): Promise<T> {
+    if (this.#failure !== undefined) throw this.#failure
     try {
-      if (this.#failure !== undefined) throw this.#failure
-      const keys = this.#keys
-      const snapshotId = await this.#writeSnapshotFile(name, snapshot, keys)
-      if (this.#failure !== undefined) throw this.#failure
-      const replacesLog = this.#continuity.isReplacedBy(meta.index, meta.term)
-      this.#continuity.snapshot(meta.index, meta.term, replacesLog)
-      const marker = { ...meta, snapshotId, replacesLog }
-      const markerSeq = await this.#enqueue({ do: 'mark', marker })
-      const replaced = this.#snapshotFile
-      this.#snapshotFile = { name, keyId: keys.newestId, index: meta.index }
-      this.#onEvent({ type: 'snapshot-saved', file: name, index: meta.index })
-      await this.#removeWhatIsOlder(replaced?.name, meta.index, markerSeq)
+      return await act()
     } catch (error) {
       throw this.#fail(error)
     }
   }
 
-  async #writeSnapshotFile(
-    name: string,
-    snapshot: Snapshot,
-    keys: JournalKeys,
-  ): Promise<Uint8Array> {
-    const path = join(this.#directory, name)
-    const file = await this.#disk.create(`${path}.tmp`)
-    const [owner, random] = [this.#owner, this.#random]
-    const snapshotId = await writeSnapshot({ file, snapshot, owner, keys, random })
+  async #commit(o: BegunSnapshot): Promise<void> {
+    const { meta, writer } = o
+    // One that is at least as new stands already, and says the same about what they share.
+    if (this.#snapshot !== undefined && meta.index <= this.#snapshot.file.index) {
+      return this.#discard(o)
+    }
+    const name = snapshotName(meta)
+    await this.#whileUsable(async () => {
+      await writer.end()
+      await this.#nameSnapshot(o, name)
+      const replacesLog = this.#continuity.isReplacedBy(meta.index, meta.term)
+      this.#continuity.snapshot(meta.index, meta.term, replacesLog)
+      const marker = { ...meta, snapshotId: writer.id, replacesLog }
+      const markerSeq = await this.#enqueue({ do: 'mark', marker })
+      const replaced = this.#snapshot
+      this.#snapshot = { file: { name, keyId: writer.keyId, index: meta.index }, marker }
+      this.#onEvent({ type: 'snapshot-saved', file: name, index: meta.index })
+      await this.#removeWhatIsOlder(replaced?.file.name, meta.index, markerSeq)
+    })
+  }
+
+  /** From now on it may be marked: content first, then its name, each on the platter. */
+  async #nameSnapshot({ file, path }: BegunSnapshot, name: string): Promise<void> {
     await file.sync()
     await file.close()
-    await this.#disk.rename(`${path}.tmp`, path)
+    await this.#disk.rename(path, join(this.#directory, name))
     await this.#disk.syncDirectory(this.#directory)
-    return snapshotId
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  async #discard({ file, path }: { file: DiskFile; path: string }): Promise<void> {
+    await this.#whileUsable(async () => {
+      await file.close()
+      await this.#disk.unlink(path)
+    })
   }
 
   /** Oldest first, each on its own, so that a crash in between leaves a log without gaps. */

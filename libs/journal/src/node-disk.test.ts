@@ -6,10 +6,17 @@ import { fileURLToPath } from 'node:url'
 import { SeededRandom } from '@conclave/testkit'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { JournalCorrupt, JournalLocked } from './errors.ts'
-import { openJournal, type Journal, type JournalOptions } from './journal.ts'
+import type { Journal, JournalOptions } from './journal.ts'
 import { NodeDisk } from './node-disk.ts'
 import type { Recovered } from './recovery.ts'
-import { entries, entry, key, snapshotAt } from './testing/journal-fixture.ts'
+import {
+  entries,
+  entry,
+  key,
+  openWhole,
+  saveSnapshot,
+  snapshotAt,
+} from './testing/journal-fixture.ts'
 
 let directory: string
 
@@ -24,7 +31,7 @@ afterEach(async () => {
 const open = (
   options: Partial<JournalOptions> = {},
 ): Promise<{ journal: Journal; recovered: Recovered }> =>
-  openJournal({
+  openWhole({
     directory,
     key: key(),
     clusterId: 'home',
@@ -44,7 +51,7 @@ describe("the machine's own disk", () => {
   test('J1: what was appended is there after a restart, snapshot and all', async () => {
     const { journal } = await open()
     await journal.append({ hardState: { term: 1, vote: 2, commit: 3 }, entries: entries(2, 400) })
-    await journal.saveSnapshot(snapshotAt(200))
+    await saveSnapshot(journal, snapshotAt(200))
     await journal.append({ entries: [entry(401, 'x'.repeat(200_000))] })
     await journal.close()
 
@@ -58,7 +65,7 @@ describe("the machine's own disk", () => {
   test('J7: files are for their owner alone', async () => {
     const { journal } = await open()
     await journal.append({ entries: entries(2, 3) })
-    await journal.saveSnapshot(snapshotAt(3))
+    await saveSnapshot(journal, snapshotAt(3))
 
     const modes = await Promise.all(
       (await readdir(directory)).map(

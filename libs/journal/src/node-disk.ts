@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
-import { link, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import type { Disk, DiskFile, DiskLock } from './disk.ts'
+import type { Disk, DiskFile, DiskLock, DiskReader } from './disk.ts'
 import { JournalLocked } from './errors.ts'
 
 /** The machine's own disk. Callbacks where it is hot: promises of `fs` cost twice as much there. */
@@ -21,6 +21,26 @@ export class NodeDisk implements Disk {
 
   read(path: string): Promise<Uint8Array> {
     return readFile(path)
+  }
+
+  async openToRead(path: string): Promise<DiskReader> {
+    const file = await open(path, 'r')
+    const { size: sizeBytes } = await file.stat()
+    return {
+      sizeBytes,
+      read: async (position, length) => {
+        // What another process cut off meanwhile is not there; more than the file has is not asked for.
+        const bytes = new Uint8Array(Math.max(0, Math.min(length, sizeBytes - position)))
+        let at = 0
+        while (at < bytes.length) {
+          const { bytesRead } = await file.read(bytes, at, bytes.length - at, position + at)
+          if (bytesRead === 0) break
+          at += bytesRead
+        }
+        return bytes.subarray(0, at)
+      },
+      close: () => file.close(),
+    }
   }
 
   create(path: string): Promise<DiskFile> {

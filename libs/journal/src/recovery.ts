@@ -16,11 +16,17 @@ import {
   type Owner,
   type SegmentEnd,
 } from './segment.ts'
-import { isSnapshotName, readSnapshot, snapshotName, type SnapshotFile } from './snapshot-file.ts'
+import {
+  isSnapshotName,
+  SnapshotFileReader,
+  snapshotName,
+  type SnapshotFile,
+} from './snapshot-file.ts'
 
 /** What recovery found on the disk. */
 export interface Recovered {
   readonly hardState?: HardState
+  /** Its content is read through the journal. */
   readonly snapshot?: Snapshot
   readonly entries: readonly Entry[]
 }
@@ -32,7 +38,13 @@ export interface RecoveredLog {
   readonly segments: readonly KeptSegment[]
   readonly lastSeq: number
   readonly lastCrc: number
-  readonly snapshotFile: SnapshotFile | undefined
+  readonly snapshot: ChosenSnapshot | undefined
+}
+
+/** The snapshot that stands: its file, and the marker that made it part of the log. */
+export interface ChosenSnapshot {
+  readonly file: SnapshotFile
+  readonly marker: Marker
 }
 
 export interface RecoveryOptions {
@@ -63,7 +75,7 @@ export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
   checkLength(segments.at(-1))
   log.continuity.settle()
   const chosen = await chooseSnapshot(o, names, log, segments[0])
-  const recovered = settle(log, chosen?.snapshot)
+  const recovered = settle(log, chosen?.marker)
   await shortenOthers(o, segments.slice(0, -1))
   await endLastSegment(o, segments.at(-1))
   await removeLeftovers(o, names, chosen?.file.name)
@@ -73,7 +85,7 @@ export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
     segments: segments.map(({ name, seq, keyId, lastIndex }) => ({ name, seq, keyId, lastIndex })),
     lastSeq: segments.at(-1)?.seq ?? 0,
     lastCrc: segments.at(-1)?.end.crc ?? 0,
-    snapshotFile: chosen?.file,
+    snapshot: chosen,
   }
 }
 
@@ -179,17 +191,16 @@ async function chooseSnapshot(
   names: readonly string[],
   log: LogReader,
   first: ReadSegment | undefined,
-): Promise<{ snapshot: Snapshot; file: SnapshotFile } | undefined> {
+): Promise<ChosenSnapshot | undefined> {
   let damage: JournalCorrupt | undefined
   for (const marker of log.markers.toReversed()) {
     if (marker.index < (log.continuity.base ?? 0)) break
     const name = snapshotName(marker)
     try {
       if (!names.includes(name)) throw new JournalCorrupt(name, 0, 'the file is missing')
-      const bytes = await o.disk.read(join(o.directory, name))
-      const { snapshot, keyId } = readSnapshot({ ...o, name, bytes, marker })
+      const keyId = await checkSnapshot(o, name, marker)
       if (damage !== undefined) report(o, damage)
-      return { snapshot, file: { name, keyId, index: marker.index } }
+      return { marker, file: { name, keyId, index: marker.index } }
     } catch (error) {
       if (!(error instanceof JournalCorrupt)) throw error
       damage ??= error
@@ -204,11 +215,23 @@ async function chooseSnapshot(
   return undefined
 }
 
+/** Answers with the id of its key. @throws JournalCorrupt, JournalForeign or JournalUndecryptable */
+async function checkSnapshot(o: RecoveryOptions, name: string, marker: Marker): Promise<number> {
+  const file = await o.disk.openToRead(join(o.directory, name))
+  try {
+    const { keyId } = await SnapshotFileReader.check({ ...o, name, file, marker })
+    return keyId
+  } finally {
+    await file.close()
+  }
+}
+
 function report(o: RecoveryOptions, damage: JournalCorrupt): void {
   o.onEvent({ type: 'snapshot-unreadable', file: damage.file, why: damage.message })
 }
 
-function settle(log: LogReader, snapshot: Snapshot | undefined): Recovered {
+function settle(log: LogReader, marker: Marker | undefined): Recovered {
+  const snapshot = marker && snapshotOf(marker)
   const index = snapshot?.meta.index ?? 0
   const entries = log.entries.filter((entry) => entry.index > index)
   const hardState = liftTo(log.continuity.hardState, snapshot)
@@ -218,6 +241,10 @@ function settle(log: LogReader, snapshot: Snapshot | undefined): Recovered {
     entries,
   }
 }
+
+const snapshotOf = ({ index, term, confState }: Marker): Snapshot => ({
+  meta: { index, term, confState },
+})
 
 /**
  * A snapshot is committed, and of a term that the member must have seen: a crash between saving one

@@ -5,6 +5,9 @@ export class BytesMalformed extends ConclaveError {
   readonly code = 'bytes.malformed'
 }
 
+/** Bytes that end before their layout does: all of them may be right, and more may be to come. */
+export class BytesEndEarly extends BytesMalformed {}
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
@@ -90,6 +93,15 @@ export class ByteWriter {
     return written
   }
 
+  /** Moves the first bytes that were written into `target`, as many as fit. Answers how many. */
+  moveTo(target: Uint8Array): number {
+    const count = Math.min(target.length, this.#length)
+    target.set(this.#buffer.subarray(0, count))
+    this.#buffer.copyWithin(0, count, this.#length)
+    this.#length -= count
+    return count
+  }
+
   /** Names and paths are this nearly always, and calling the encoder costs more than they do. */
   #shortAscii(text: string): boolean {
     const { length } = text
@@ -137,7 +149,7 @@ export class ByteReader {
 
   u8(): number {
     const byte = this.#bytes[this.#at]
-    if (byte === undefined) throw new BytesMalformed(`ends at byte ${this.#at}`)
+    if (byte === undefined) throw new BytesEndEarly(`ends at byte ${this.#at}`)
     this.#at++
     return byte
   }
@@ -165,10 +177,15 @@ export class ByteReader {
 
   /** The next `length` bytes, as a copy: a view would keep a whole socket chunk or segment alive. */
   raw(length: number): Uint8Array {
+    return this.rawView(length).slice()
+  }
+
+  /** As {@link raw} without the copy: for whoever makes one at once, or keeps the whole anyway. */
+  rawView(length: number): Uint8Array {
     if (length > this.remaining) {
-      throw new BytesMalformed(`wants ${length} bytes at ${this.#at}, has ${this.remaining}`)
+      throw new BytesEndEarly(`wants ${length} bytes at ${this.#at}, has ${this.remaining}`)
     }
-    const bytes = this.#bytes.slice(this.#at, this.#at + length)
+    const bytes = this.#bytes.subarray(this.#at, this.#at + length)
     this.#at += length
     return bytes
   }
@@ -177,9 +194,13 @@ export class ByteReader {
     return this.raw(this.uint())
   }
 
+  bytesView(): Uint8Array {
+    return this.rawView(this.uint())
+  }
+
   text(): string {
     const length = this.uint()
-    return this.#shortAscii(length) ?? utf8Text(this.raw(length))
+    return this.#shortAscii(length) ?? utf8Text(this.rawView(length))
   }
 
   /** The next `length` bytes, if they are a short text of ASCII: calling the decoder costs more than it does. */

@@ -1,4 +1,5 @@
 export {
+  BytesEndEarly,
   BytesMalformed,
   ByteReader,
   ByteWriter,

@@ -20,6 +20,7 @@ export const eventFields = {
   'raft.appended': z.object({ masterId: id, fromIndex: count, toIndex: count, term: count }),
   'raft.committed': z.object({ masterId: id, fromIndex: count, toIndex: count, term: count }),
   'raft.snapshot-taken': z.object({ masterId: id, index: count, sizeBytes: count }),
+  'raft.snapshot-refused': z.object({ masterId: id, index: count }),
   'raft.snapshot-installed': z.object({ masterId: id, index: count, sizeBytes: count }),
 
   'member.added': z.object({ masterId: id, nodeId: count }),

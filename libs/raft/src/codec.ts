@@ -7,14 +7,15 @@ import {
   leaveJoint,
   leavesJoint,
 } from './conf-change.ts'
-import type { ConfState, Entry, EntryType, NodeId, Snapshot, SnapshotMeta } from './entry.ts'
+import type { ConfState, Entry, EntryType, NodeId, SnapshotMeta } from './entry.ts'
 import { type Message, isLocalType, messageTypes, noBytes } from './message.ts'
 
 // Layouts in the notation of ByteWriter: `uint` is LEB128, `bytes` is a uint length and the bytes.
 // Messages carry a version, because peers of two releases talk to each other during an upgrade;
 // what lies in a journal is versioned by its segment.
 
-const messageVersion = 1
+/** 2: a snapshot's content travels beside its message. */
+const messageVersion = 2
 
 const entryTypes: readonly EntryType[] = ['EntryNormal', 'EntryConfChange', 'EntryConfChangeV2']
 
@@ -48,28 +49,18 @@ export function readConfState(reader: ByteReader): ConfState {
 }
 
 /** uint index, uint term, ConfState */
-function writeSnapshotMeta(writer: ByteWriter, meta: SnapshotMeta): void {
+export function writeSnapshotMeta(writer: ByteWriter, meta: SnapshotMeta): void {
   writer.uint(meta.index).uint(meta.term)
   writeConfState(writer, meta.confState)
 }
 
-function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
+export function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
   return { index: reader.uint(), term: reader.uint(), confState: readConfState(reader) }
-}
-
-/** SnapshotMeta, bytes data */
-function writeSnapshot(writer: ByteWriter, snapshot: Snapshot): void {
-  writeSnapshotMeta(writer, snapshot.meta)
-  writer.bytes(snapshot.data)
-}
-
-function readSnapshot(reader: ByteReader): Snapshot {
-  return { meta: readSnapshotMeta(reader), data: reader.bytes() }
 }
 
 /**
  * u8 version, u8 type, then uint to, from, term, logTerm, index, commit, vote, flag reject, uint
- * rejectHint, bytes context, uint number of entries, the entries, flag, and the snapshot if it is set.
+ * rejectHint, bytes context, uint number of entries, the entries, flag, and the SnapshotMeta if it is set.
  */
 export function encodeMessage(one: Message): Uint8Array {
   invariant(!isLocalType(one.type), 'a local message does not travel')
@@ -80,7 +71,7 @@ export function encodeMessage(one: Message): Uint8Array {
   writer.uint(one.entries.length)
   for (const entry of one.entries) writeEntry(writer, entry)
   writer.flag(one.snapshot !== undefined)
-  if (one.snapshot !== undefined) writeSnapshot(writer, one.snapshot)
+  if (one.snapshot !== undefined) writeSnapshotMeta(writer, one.snapshot.meta)
   return writer.end()
 }
 
@@ -104,7 +95,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
     rejectHint: reader.uint(),
     context: reader.bytes(),
     entries: readMany(reader, readEntry),
-    snapshot: reader.flag() ? readSnapshot(reader) : undefined,
+    snapshot: reader.flag() ? { meta: readSnapshotMeta(reader) } : undefined,
     responses: [],
   }
   reader.end()
@@ -179,7 +170,7 @@ function oneOf<T>(names: readonly T[], number: number, what: string): T {
 }
 
 function sizeHint(one: Message): number {
-  let bytes = 96 + one.context.length + (one.snapshot?.data.length ?? 0)
+  let bytes = 96 + one.context.length
   for (const entry of one.entries) bytes += entry.data.length + 24
   return bytes
 }

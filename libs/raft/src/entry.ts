@@ -35,8 +35,10 @@ export interface SnapshotMeta {
   readonly confState: ConfState
 }
 
-/** The state machine at `meta.index`, which stands for every entry up to there. */
+/**
+ * The state machine at `meta.index`, which stands for every entry up to there. The core sees no more of
+ * it than this: what the machine's state is travels and lies beside (reference raft.md §6.4).
+ */
 export interface Snapshot {
   readonly meta: SnapshotMeta
-  readonly data: Uint8Array
 }

@@ -4,7 +4,9 @@ export {
   encodeConfChange,
   encodeMessage,
   readConfState,
+  readSnapshotMeta,
   writeConfState,
+  writeSnapshotMeta,
 } from './codec.ts'
 export {
   confChange,
@@ -54,4 +56,5 @@ export type { RaftRole, SoftState } from './raft.ts'
 export { RawNode, type BasicStatus, type Status } from './raw-node.ts'
 export type { ReadState } from './read-only.ts'
 export type { Ready } from './ready.ts'
+export { ContentDigest, chunkDigest } from './snapshot-content.ts'
 export { MemoryStorage, foundingSnapshot, type RaftStorage } from './storage.ts'

@@ -2,7 +2,14 @@ import { invariant } from '@conclave/kernel'
 import { encodeConfChange } from './codec.ts'
 import { type ConfChange, asV2 } from './conf-change.ts'
 import type { RaftConfig } from './config.ts'
-import { type ConfState, type Entry, type HardState, type NodeId, none } from './entry.ts'
+import {
+  type ConfState,
+  type Entry,
+  type HardState,
+  type NodeId,
+  type Snapshot,
+  none,
+} from './entry.ts'
 import { type RaftError, localMessage, peerUnknown } from './errors.ts'
 import { whyRefused } from './leader.ts'
 import {
@@ -159,6 +166,11 @@ export class RawNode {
    */
   wantsSnapshot(): boolean {
     return this.raft.isSnapshotWanted
+  }
+
+  /** A snapshot that this member was sent and has not installed yet. */
+  pendingSnapshot(): Snapshot | undefined {
+    return this.raft.log.unstable.snapshot
   }
 
   hasReady(): boolean {

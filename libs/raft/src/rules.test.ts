@@ -304,7 +304,7 @@ describe('flow', () => {
     const { term } = group.node(2).basicStatus().hardState
     const offer = (index: number, voters: readonly number[]): void => {
       const { meta } = foundingSnapshot(voters)
-      const snapshot = { meta: { ...meta, index }, data: utf8('wrong') }
+      const snapshot = { meta: { ...meta, index } }
       group.node(2).step(message({ type: 'MsgSnap', to: 2, from: 1, term, snapshot }))
       group.settle([2])
     }
@@ -318,7 +318,7 @@ describe('flow', () => {
   test('RF13: a snapshot that the log agrees with takes nothing of it away', () => {
     const { node } = followerWith(['two', 'three', 'four'])
     const { meta } = foundingSnapshot([1, 2, 3])
-    const snapshot = { meta: { ...meta, index: 3, term: 2 }, data: utf8('state') }
+    const snapshot = { meta: { ...meta, index: 3, term: 2 } }
 
     node.step(message({ type: 'MsgSnap', to: 2, from: 1, term: 3, snapshot }))
 
@@ -615,7 +615,7 @@ test('RF13: a change that is applied while a newer snapshot waits does not touch
 
   // By then node 4 has come and gone.
   const meta = { index: 9, term: 2, confState: { ...before, voters: [1, 2, 3] } }
-  node.step(message({ type: 'MsgSnap', ...from, snapshot: { meta, data: new Uint8Array() } }))
+  node.step(message({ type: 'MsgSnap', ...from, snapshot: { meta } }))
   const applied = node.applyConfChange(add, before)
 
   expect(applied.learners).toEqual([4])

@@ -2,7 +2,6 @@ import { invariant } from '@conclave/kernel'
 import type { ConfState, Entry, HardState, NodeId, Snapshot } from './entry.ts'
 import { type RaftError, compacted, snapshotOutdated, unavailable } from './errors.ts'
 import { emptyConfig } from './membership.ts'
-import { noBytes } from './message.ts'
 
 /** What the core reads of the stable log. Writing is up to whoever carries out a Ready. */
 export interface RaftStorage {
@@ -21,23 +20,18 @@ const emptyHardState: HardState = { term: 0, vote: 0, commit: 0 }
 
 export const emptySnapshot: Snapshot = {
   meta: { index: 0, term: 0, confState: emptyConfig },
-  data: noBytes,
 }
 
 /**
  * The snapshot that every founding member starts from, the same on each: without it a group of many
- * could not agree who they are. Its term is 1, so entries of the first leader never precede it.
+ * could not agree who they are. It stands for a machine that has done nothing. Its term is 1, so entries of the first leader never precede it.
  */
-export const foundingSnapshot = (
-  voters: readonly NodeId[],
-  data: Uint8Array = noBytes,
-): Snapshot => ({
+export const foundingSnapshot = (voters: readonly NodeId[]): Snapshot => ({
   meta: {
     index: 1,
     term: 1,
     confState: { ...emptyConfig, voters: [...voters].sort((a, b) => a - b) },
   },
-  data,
 })
 
 /** What an entry counts for in every limit: its data, and a fair guess at what surrounds it. */
@@ -134,11 +128,11 @@ export class MemoryStorage implements RaftStorage {
   }
 
   /** Remembers the state machine at `index`, which it must have applied. The log stays as it is. */
-  createSnapshot(index: number, confState: ConfState, data: Uint8Array): Snapshot | RaftError {
+  createSnapshot(index: number, confState: ConfState): Snapshot | RaftError {
     if (index <= this.#snapshot.meta.index) return snapshotOutdated
     const term = this.term(index)
     if (typeof term !== 'number') return term
-    this.#snapshot = { meta: { index, term, confState }, data }
+    this.#snapshot = { meta: { index, term, confState } }
     return this.#snapshot
   }
 

@@ -1,4 +1,4 @@
-import type { Disk, DiskFile, DiskLock } from '@conclave/journal'
+import type { Disk, DiskFile, DiskLock, DiskReader } from '@conclave/journal'
 import {
   PowerCut,
   systemError,
@@ -71,6 +71,15 @@ export class ProcessDisk implements Disk {
 
   read(path: string): Promise<Uint8Array> {
     return this.#do('read', path, () => this.#disk.read(path))
+  }
+
+  async openToRead(path: string): Promise<DiskReader> {
+    const file = await this.#do('open', path, () => this.#disk.openToRead(path))
+    return {
+      sizeBytes: file.sizeBytes,
+      read: (position, length) => this.#do('read', path, () => file.read(position, length)),
+      close: () => file.close(),
+    }
   }
 
   async create(path: string): Promise<DiskFile> {

@@ -74,6 +74,42 @@ export const hunters = {
       ]
     },
   },
+  /** A snapshot takes dozens of chunks, and between them the link breaks, and either end dies. */
+  'chunk-by-chunk': {
+    tookMs: 3500,
+    setting: { snapshotEntries: 8, trailingEntries: 1, snapshotChunkBytes: 64, thinkUs: 50_000 },
+    plan: (dice, atMs) => {
+      const who = dice.between(1, 3)
+      const healedAt = atMs + 2_000
+      const power = dice.permille(500)
+      return [
+        { atMs, do: 'cut', who, way: 'both', forMs: 2_000 },
+        ...[0, 1, 2].map((turn) => ({
+          atMs: healedAt + turn * 150 + dice.between(5, 140),
+          do: 'cut' as const,
+          who,
+          way: dice.pick(['both', 'in', 'out'] as const),
+          forMs: dice.between(5, 60),
+        })),
+        {
+          atMs: healedAt + dice.between(0, 300),
+          do: 'crash',
+          who,
+          when: 'saving',
+          power,
+          downMs: 80,
+        },
+        {
+          atMs: healedAt + dice.between(200, 600),
+          do: 'crash',
+          who: 'leader',
+          when: dice.pick(['now', 'saving'] as const),
+          power,
+          downMs: 300,
+        },
+      ]
+    },
+  },
   /** Power cuts in the middle of writes, and again while the tail is being cut. */
   'torn-tail': {
     tookMs: 1200,

@@ -18,7 +18,7 @@ export class LogModel {
   static of(recovered: Recovered): LogModel {
     const model = new LogModel()
     const { snapshot, hardState, entries } = recovered
-    if (snapshot !== undefined) model.do({ do: 'snapshot', snapshot })
+    if (snapshot !== undefined) model.#snapshot(snapshot.meta)
     model.do({ do: 'append', batch: { entries, ...(hardState && { hardState }) } })
     return model
   }
@@ -46,7 +46,7 @@ export class LogModel {
 
   do(work: Asked): this {
     if (work.do === 'append') this.#append(work.batch)
-    else this.#snapshot(work.snapshot.meta)
+    else this.#snapshot(work.meta)
     return this
   }
 

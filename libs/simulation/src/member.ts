@@ -1,7 +1,7 @@
-import type { Replica } from '@conclave/actors'
+import type { PeerMessage, Replica } from '@conclave/actors'
 import { JournalCorrupt, JournalFailed, JournalUndecryptable } from '@conclave/journal'
 import { SimulatedDisk, type DiskOperation } from '@conclave/journal/testing'
-import type { Message, NodeId } from '@conclave/raft'
+import type { NodeId } from '@conclave/raft'
 import type { StoreMachine } from '@conclave/store'
 import { Dice } from './dice.ts'
 import type { DiskManners } from './disk.ts'
@@ -138,7 +138,7 @@ export class Member implements Machine {
     this.#process?.pause(forUs)
   }
 
-  receive(message: Message): void {
+  receive(message: PeerMessage): void {
     this.#process?.receive(message)
   }
 

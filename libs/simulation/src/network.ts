@@ -1,4 +1,10 @@
-import { decodeMessage, encodeMessage, type Message, type NodeId } from '@conclave/raft'
+import {
+  decodePeerMessage,
+  encodePeerMessage,
+  isSnapshotMessage,
+  type PeerMessage,
+} from '@conclave/actors'
+import type { NodeId } from '@conclave/raft'
 import type { Dice } from './dice.ts'
 import type { World } from './world.ts'
 
@@ -24,13 +30,13 @@ export interface NetworkOptions {
   readonly world: World
   readonly dice: Dice
   readonly manners: NetworkManners
-  readonly deliver: (message: Message) => void
-  /** A snapshot that was lost: links tell their sender, but not always. */
-  readonly onLost: (message: Message) => void
+  readonly deliver: (message: PeerMessage) => void
+  /** A part of a snapshot that was lost: links tell their sender, but not always. */
+  readonly onLost: (message: PeerMessage) => void
   /** The link from `to` to `from` was broken by `from`. */
   readonly onHungUp: (from: NodeId, to: NodeId) => void
   /** Sees every packet that leaves. */
-  readonly onPacket: (message: Message, bytes: Uint8Array) => void
+  readonly onPacket: (message: PeerMessage, bytes: Uint8Array) => void
 }
 
 /** Carries messages between members as bytes: late, twice, out of order, or not at all. */
@@ -66,25 +72,25 @@ export class Network {
     }
   }
 
-  send(message: Message): void {
+  send(message: PeerMessage): void {
     const { dice, world, onLost, onPacket } = this.#options
-    const bytes = encodeMessage(message)
+    const bytes = encodePeerMessage(message)
     onPacket(message, bytes)
     if (this.#isCut(message) || dice.permille(this.manners.lossPermille)) {
-      if (message.type === 'MsgSnap') world.after(50_000, () => onLost(message))
+      if (isSnapshotMessage(message)) world.after(50_000, () => onLost(message))
       return
     }
     this.#carry(message, bytes)
     if (dice.permille(this.manners.duplicatePermille)) this.#carry(message, bytes)
   }
 
-  #carry({ from, to }: Message, bytes: Uint8Array): void {
+  #carry({ from, to }: PeerMessage, bytes: Uint8Array): void {
     const { dice, world, deliver } = this.#options
     const { delayUs, latePermille, lateUs } = this.manners
     const late = dice.permille(latePermille) ? dice.around(lateUs) : 0
     const slow = this.#slow.get(wayOf(from, to)) ?? 0
     world.after(50 + dice.around(delayUs) + late + slow, () => {
-      if (!this.#isCut({ from, to })) deliver(decodeMessage(bytes))
+      if (!this.#isCut({ from, to })) deliver(decodePeerMessage(bytes))
     })
   }
 

@@ -1,9 +1,17 @@
-import type { Journal, Replica, ReplicaLimits } from '@conclave/actors'
+import { createHash } from 'node:crypto'
+import {
+  restoreStore,
+  type Journal,
+  type PeerMessage,
+  type Replica,
+  type ReplicaLimits,
+  type SnapshotSink,
+} from '@conclave/actors'
 import { ReplicaDriver } from '@conclave/assembly/replica-driver'
 import type { Recovered } from '@conclave/journal'
 import type { DiskOperation, SimulatedDisk } from '@conclave/journal/testing'
 import type { EventDraft } from '@conclave/model'
-import type { Message, NodeId } from '@conclave/raft'
+import type { NodeId } from '@conclave/raft'
 import type { StoreMachine } from '@conclave/store'
 import { Dice } from './dice.ts'
 import { ProcessDisk, type DiskManners } from './disk.ts'
@@ -22,7 +30,7 @@ export interface ProcessOptions {
   readonly voters: readonly NodeId[]
   readonly parts: Parts
   readonly witness: Witness
-  readonly send: (message: Message) => void
+  readonly send: (message: PeerMessage) => void
   readonly emit: (member: NodeId, draft: EventDraft) => void
   readonly limits: Partial<ReplicaLimits>
   readonly segmentSizeBytes: number
@@ -97,7 +105,10 @@ export class Process {
     if (this.#isGone) return
     witness.recovered(nodeId, recovered, this.#machine.isTamperedWith)
     this.#journal = this.#watched(journal)
-    this.#begin(this.#journal, recovered)
+    const store = this.#makeStore()
+    await restoreStore(store, journal)
+    if (this.#isGone) return
+    this.#begin(this.#journal, recovered, store)
     this.#machine.hasStarted()
     this.#tickLater()
   }
@@ -126,7 +137,7 @@ export class Process {
     })
   }
 
-  receive(message: Message): void {
+  receive(message: PeerMessage): void {
     this.#act(() => this.replica?.receive(message))
   }
 
@@ -152,23 +163,33 @@ export class Process {
     return Promise.race([asked(), this.#gone.promise])
   }
 
-  #begin(journal: Journal, recovered: Recovered): void {
-    const { parts, world, nodeId, voters, seed, witness, send, emit, limits } = this.#options
+  #makeStore(): StoreMachine {
+    const { parts, nodeId, witness } = this.#options
     const store = parts.createStore()
     witness.restored(nodeId, 0)
     store.onRestore((revision) => witness.restored(nodeId, revision))
     store.onBatch((batch) => witness.told(nodeId, batch))
+    return store
+  }
+
+  #begin(journal: Journal, recovered: Recovered, store: StoreMachine): void {
+    const { parts, world, nodeId, voters, seed, witness, send, emit, limits } = this.#options
     const replica = parts.createReplica({
       nodeId,
       masterId: `master-${nodeId}`,
       bootstrap: { voters },
       recovered,
       store,
+      snapshots: journal,
       random: new Dice(seed, `replica ${nodeId}/${this.#boot}`),
       clock: world.clock(() => this.#machine.skewMs),
       boot: `${nodeId}/${this.#boot}`,
       emit: (draft) => emit(nodeId, draft),
       wake: () => this.#driver?.wake(),
+      post: (message) => {
+        if (!this.#isGone) send(message)
+      },
+      onFatal: (error) => this.#unlessGone(() => this.#machine.hasFailed(error)),
       limits,
     })
     const apply = store.apply.bind(store)
@@ -201,8 +222,23 @@ export class Process {
     }
     return {
       append: (batch) => watch({ do: 'append', batch }, journal.append(batch)),
-      saveSnapshot: (snapshot) =>
-        watch({ do: 'snapshot', snapshot }, journal.saveSnapshot(snapshot)),
+      beginSnapshot: async (meta) => {
+        const sink = await journal.beginSnapshot(meta)
+        const hash = createHash('sha256')
+        const hashed: SnapshotSink = {
+          write: (chunk) => {
+            hash.update(chunk)
+            return sink.write(chunk)
+          },
+          commit: () => {
+            const work = { do: 'snapshot', meta, contentHash: hash.digest('hex') } as const
+            return watch(work, sink.commit())
+          },
+          discard: () => sink.discard(),
+        }
+        return hashed
+      },
+      openSnapshot: () => journal.openSnapshot(),
       close: () => journal.close(),
     }
   }

@@ -90,6 +90,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
       'between-append-and-ack',
       'leader-alone',
       'snapshot-race',
+      'chunk-by-chunk',
       'torn-tail',
       'figure-8',
       'leaders-in-turn',

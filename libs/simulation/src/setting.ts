@@ -26,6 +26,7 @@ export interface Setting {
   readonly inflightMessages: number
   readonly snapshotEntries: number
   readonly trailingEntries: number
+  readonly snapshotChunkBytes: number
   readonly segmentSizeBytes: number
 
   readonly lossPermille: number
@@ -71,6 +72,9 @@ export function drawSetting(profile: ProfileName, dice: Dice): Setting {
     lateSyncPermille: dice.pick(isDiskSlow ? [0, 10, 50] : [0]),
     lateSyncUs: dice.pick([20_000, 100_000]),
     spares: dice.pick(spares),
+
+    // Some states then take dozens of chunks, others one.
+    snapshotChunkBytes: dice.pick([64, 512, 4096]),
   }
 }
 
@@ -88,6 +92,7 @@ export const settingNames: ReadonlySet<string> = new Set<keyof Setting>([
   'inflightMessages',
   'snapshotEntries',
   'trailingEntries',
+  'snapshotChunkBytes',
   'segmentSizeBytes',
   'lossPermille',
   'duplicatePermille',
@@ -112,9 +117,11 @@ export function diskManners({ syncUs, ...setting }: Setting): DiskManners {
 
 export function replicaLimits(setting: Setting): Partial<ReplicaLimits> {
   const { deadlineTicks, proposalsMax, messageSizeBytes, inflightMessages } = setting
-  const { snapshotEntries, trailingEntries } = setting
+  const { snapshotEntries, trailingEntries, snapshotChunkBytes } = setting
   return {
     snapshotSendTicks: 30,
+    snapshotWindow: 4,
+    snapshotChunkBytes,
     deadlineTicks,
     proposalsMax,
     messageSizeBytes,

@@ -1,3 +1,4 @@
+import type { PeerMessage } from '@conclave/actors'
 import { Keyring } from '@conclave/crypto'
 import { Client } from './client.ts'
 import { ConfigChecker, isIn } from './config-checker.ts'
@@ -67,6 +68,20 @@ const restUs = 30_000_000
 /** One run: a group of members and its clients, ill-treated as `profile` says, and watched throughout. */
 export async function simulate(options: SimulationOptions): Promise<Verdict> {
   return new Simulation(options).run()
+}
+
+/** What of a message stands in the trace. */
+function placeOf(message: PeerMessage): string {
+  switch (message.type) {
+    case 'SnapshotOffer':
+      return String(message.message.snapshot?.meta.index ?? 0)
+    case 'SnapshotChunk':
+      return `${message.index}#${message.number}`
+    case 'SnapshotAck':
+      return `${message.index}#${message.next}`
+    default:
+      return `${message.term}/${message.index}`
+  }
 }
 
 class Simulation {
@@ -234,8 +249,8 @@ class Simulation {
       dice: new Dice(this.#options.seed, 'network'),
       manners: networkManners(this.#setting),
       deliver: (message) => {
-        const { type, from, to, term, index } = message
-        world.note(`${from}>${to} ${type} ${term}/${index}`)
+        const { type, from, to } = message
+        world.note(`${from}>${to} ${type} ${placeOf(message)}`)
         this.#member(to)?.receive(message)
       },
       onLost: ({ from, to }) => this.#member(from)?.unreachable(to),
@@ -322,7 +337,7 @@ class Simulation {
       },
       asked: (member, work) => {
         this.#raft.asked(member, work)
-        if (work.do === 'snapshot') this.#state.saving(member, work.snapshot)
+        if (work.do === 'snapshot') this.#state.saving(member, work.meta, work.contentHash)
       },
       durable: (member, work) => this.#raft.durable(member, work),
       sending: (member, message) => this.#raft.sending(member, message),

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import type { NodeId, Snapshot } from '@conclave/raft'
+import type { NodeId, SnapshotMeta } from '@conclave/raft'
 import {
   decodeCommand,
   defaultStoreLimits,
@@ -58,13 +57,12 @@ export class StateChecker {
     }
   }
 
-  saving(member: NodeId, { meta, data }: Snapshot): void {
-    const config = JSON.stringify(meta.confState)
-    const hash = createHash('sha256').update(config).update(data).digest('hex')
-    const known = this.#snapshots.get(meta.index) ?? hash
-    this.#snapshots.set(meta.index, known)
+  saving(member: NodeId, { index, confState }: SnapshotMeta, contentHash: string): void {
+    const hash = `${JSON.stringify(confState)} ${contentHash}`
+    const known = this.#snapshots.get(index) ?? hash
+    this.#snapshots.set(index, known)
     if (known !== hash) {
-      this.#world.violate('SI4', `member ${member} has another state at index ${meta.index}`)
+      this.#world.violate('SI4', `member ${member} has another state at index ${index}`)
     }
   }
 

@@ -1,11 +1,11 @@
-import type { ConfState, Message, NodeId, Snapshot } from '@conclave/raft'
+import type { ConfState, Message, NodeId, SnapshotMeta } from '@conclave/raft'
 import type { ApplyResult, WatchBatch } from '@conclave/store'
 import type { Batch, Recovered } from '@conclave/journal'
 
 /** What a member asks of its journal. */
 export type Asked =
   | { readonly do: 'append'; readonly batch: Batch }
-  | { readonly do: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly do: 'snapshot'; readonly meta: SnapshotMeta; readonly contentHash: string }
 
 /** One look at a member's replica, after each event. */
 export interface Sight {

@@ -30,7 +30,12 @@ export type {
   WriteOptions,
 } from './secret-store.ts'
 export type { Outcome, Rejection } from './sessions.ts'
-export type { SnapshotWriter } from './snapshot-state.ts'
+export {
+  snapshotChunkBytes,
+  type SnapshotReader,
+  type SnapshotWriter,
+  type State as StoreState,
+} from './snapshot-state.ts'
 export { snapshotOf, StateDigest, type StateRecord } from './state-record.ts'
 export { StoreMachine, type ApplyResult } from './store.ts'
 export {

@@ -17,12 +17,12 @@ interface Keyed {
 export class OrderedKeys<Item extends Keyed> {
   readonly #chunks: Item[][] = []
 
-  /** @param sorted items whose keys rise strictly */
-  static of<Item extends Keyed>(sorted: readonly Item[]): OrderedKeys<Item> {
-    const keys = new OrderedKeys<Item>()
-    const step = chunkLengthMax / 2
-    for (let at = 0; at < sorted.length; at += step) keys.#chunks.push(sorted.slice(at, at + step))
-    return keys
+  /** Adds an item whose key is above all that are there. */
+  append(item: Item): void {
+    const last = this.#chunks.at(-1)
+    // Half full, so that inserts need not split every chunk at once.
+    if (last === undefined || last.length >= chunkLengthMax / 2) this.#chunks.push([item])
+    else last.push(item)
   }
 
   /** Adds an item whose key is not among them yet. */

@@ -1,22 +1,35 @@
 import {
+  BytesEndEarly,
   BytesMalformed,
   ByteReader,
   ByteWriter,
-  invariant,
   InvariantViolated,
 } from '@conclave/kernel'
 import { SnapshotMalformed } from './errors.ts'
 import { compareKeys } from './key-order.ts'
 import { Leases, type Lease } from './leases.ts'
 import { rejections, Sessions, type Outcome, type Session } from './sessions.ts'
-import { VersionedKeys, type KeyHistory, type Span, type Version } from './versioned-keys.ts'
+import {
+  valueOf,
+  VersionedKeys,
+  type LoadedVersion,
+  type Span,
+  type Version,
+} from './versioned-keys.ts'
 
 /*
  * The bytes of the whole state: equal states give equal bytes, so they are also what replicas are
- * compared by. Layout: docs/formats/store-snapshot.md.
+ * compared by. They are written and read in chunks that take a few milliseconds each, because the whole
+ * of a large state would hold up everything else. Layout: docs/formats/store-snapshot.md.
  */
 
 const snapshotFormat = 1
+
+/** How many bytes a chunk has unless told otherwise. */
+export const snapshotChunkBytes = 256 * 1024
+
+/** How many keys are looked up at once. */
+const keysPerPage = 64
 
 export interface State {
   readonly keys: VersionedKeys
@@ -25,54 +38,93 @@ export interface State {
 }
 
 /**
- * Writes the state as it is at this moment, in steps between which it may go on changing: the whole of
- * a large one would hold up everything else. What compactions forget meanwhile is kept until the end.
+ * Writes the state as it is at this moment, chunk by chunk, while it goes on changing. What compactions
+ * forget meanwhile is kept until the end.
  */
 export class SnapshotWriter {
   readonly #keys: VersionedKeys
   readonly #span: Span
+  readonly #chunk: Uint8Array
   readonly #writer: ByteWriter
   /** Few, and so written at once: what comes behind the keys. */
   readonly #rest: Uint8Array
   readonly #unpin: () => void
+  /** Looked up, and not yet written. */
+  #found: { readonly key: string; readonly versions: readonly Version[] }[] = []
+  /** Of the next that was found: whether its key is written, and how many of its versions. */
+  #isKeyWritten = false
+  #writtenCount = 0
   #after: string | undefined
+  #areAllFound = false
   #isWhole = false
 
-  constructor({ keys, leases, sessions }: State) {
+  constructor({ keys, leases, sessions }: State, chunkBytes = snapshotChunkBytes) {
     const { revision, compactRevision } = keys
     this.#keys = keys
     this.#span = { revision, compactRevision }
     this.#unpin = keys.pin()
     this.#rest = encodeRest(leases, sessions)
-    // Slightly too much, so that the writer need not grow: copying 40 MB twice is most of the work.
-    this.#writer = new ByteWriter(4096 + this.#rest.length + keys.sizeBytes)
+    this.#chunk = new Uint8Array(chunkBytes)
+    this.#writer = new ByteWriter(chunkBytes)
     this.#writer.u8(snapshotFormat).uint(revision).uint(compactRevision).uint(keys.historyCount)
   }
 
-  /** Writes up to `keysMax` more keys. Answers whether that was all. */
-  step(keysMax: number): boolean {
-    if (this.#isWhole) return true
-    const writer = this.#writer
-    this.#after = this.#keys.page(this.#after, keysMax, this.#span, (key, versions) => {
-      writer.text(key).uint(versions.length)
-      for (const version of versions) writeVersion(writer, version)
-    })
-    if (this.#after !== undefined) return false
-    writer.raw(this.#rest)
-    this.close()
-    this.#isWhole = true
-    return true
+  /**
+   * The next chunk, or undefined behind the last. All have the same size, but the last may be shorter.
+   * It is good until the next one is asked for: the same memory is used again.
+   */
+  next(): Uint8Array | undefined {
+    while (!this.#isWhole && this.#writer.length < this.#chunk.length) this.#write()
+    const size = this.#writer.moveTo(this.#chunk)
+    return size === 0 ? undefined : this.#chunk.subarray(0, size)
   }
 
-  /** All of it, after the last step. */
-  take(): Uint8Array {
-    invariant(this.#isWhole, 'a snapshot is taken when it is whole')
-    return this.#writer.end()
+  /** All that is left of it in one piece, for states that are small. */
+  whole(): Uint8Array {
+    const whole = new ByteWriter(64 * 1024)
+    for (let chunk = this.next(); chunk !== undefined; chunk = this.next()) whole.raw(chunk)
+    return whole.end()
   }
 
   /** Nothing is kept for it any more. */
   close(): void {
     this.#unpin()
+  }
+
+  /** A piece of it: one key's versions as far as they fit, or what comes behind the keys. */
+  #write(): void {
+    if (this.#found.length === 0 && !this.#areAllFound) this.#find()
+    const next = this.#found.at(-1)
+    if (next !== undefined) this.#writeVersions(next.key, next.versions)
+    else if (this.#areAllFound) {
+      this.#writer.raw(this.#rest)
+      this.#isWhole = true
+      this.close()
+    }
+  }
+
+  #writeVersions(key: string, versions: readonly Version[]): void {
+    const writer = this.#writer
+    if (!this.#isKeyWritten) writer.text(key).uint(versions.length)
+    this.#isKeyWritten = true
+    while (this.#writtenCount < versions.length && writer.length < this.#chunk.length) {
+      const version = versions[this.#writtenCount++]
+      if (version !== undefined) writeVersion(writer, version)
+    }
+    if (this.#writtenCount < versions.length) return
+    this.#found.pop()
+    this.#isKeyWritten = false
+    this.#writtenCount = 0
+  }
+
+  #find(): void {
+    this.#after = this.#keys.page(this.#after, keysPerPage, this.#span, (key, versions) => {
+      // A copy, because it may grow before it is written.
+      this.#found.push({ key, versions: versions.slice() })
+    })
+    // Popped from the end, which costs nothing.
+    this.#found.reverse()
+    this.#areAllFound = this.#after === undefined
   }
 }
 
@@ -90,57 +142,184 @@ function encodeRest(leases: Leases, sessions: Sessions): Uint8Array {
   return writer.end()
 }
 
-/** @throws SnapshotMalformed when the bytes do not follow the layout, or no store can be in that state */
-export function decodeState(bytes: Uint8Array, sessionsMax: number): State {
+/** What comes next in the bytes. */
+type Part =
+  | 'head'
+  | 'key'
+  | 'version'
+  | 'lease-count'
+  | 'lease'
+  | 'session-count'
+  | 'session'
+  | 'end'
+
+const noBytes = new Uint8Array(0)
+/** No part is as large as this: one that says so must not gather a whole stream. */
+const partBytesMax = 64 * 1024 * 1024
+
+/** Reads what {@link SnapshotWriter} wrote, chunk by chunk, however it was cut into chunks. */
+export class SnapshotReader {
+  readonly #sessionsMax: number
+  #part: Part = 'head'
+  /** The beginning of what the next chunk completes. */
+  #begun: Uint8Array = noBytes
+  /** How many keys, leases or sessions are still to come. */
+  #left = 0
+  #keys = new VersionedKeys()
+  #key = ''
+  #lastKey: string | undefined
+  #versions: LoadedVersion[] = []
+  #versionsLeft = 0
+  readonly #leased: { readonly key: string; readonly lease: number }[] = []
+  readonly #leases: Lease[] = []
+  readonly #sessions: Session[] = []
+
+  constructor(sessionsMax: number) {
+    this.#sessionsMax = sessionsMax
+  }
+
+  /** @throws SnapshotMalformed when the bytes do not follow the layout, or no store can be in that state */
+  push(chunk: Uint8Array): void {
+    refusingOthers(() => {
+      const bytes = this.#begun.length === 0 ? chunk : joined(this.#begun, chunk)
+      // A copy, of a Buffer too: the chunk's memory is its owner's.
+      this.#begun = new Uint8Array(bytes.subarray(this.#readParts(bytes)))
+      demand(this.#begun.length <= partBytesMax, 'a part larger than any')
+    })
+  }
+
+  /** The state, once every chunk was pushed. @throws SnapshotMalformed */
+  end(): State {
+    return refusingOthers(() => {
+      demand(this.#part === 'end', 'the end is missing')
+      demand(this.#begun.length === 0, 'bytes behind the end')
+      const leases = new Leases(this.#leases)
+      for (const { key, lease } of this.#leased) {
+        demand(leases.has(lease), 'a key under no known lease')
+        leases.attach(lease, key)
+      }
+      demand(this.#keys.endLoading(), 'a revision that changed nothing')
+      const sessions = new Sessions(this.#sessionsMax, this.#sessions)
+      return { keys: this.#keys, leases, sessions }
+    })
+  }
+
+  /** Reads whole parts, and answers how many bytes they took. */
+  #readParts(bytes: Uint8Array): number {
+    const reader = new ByteReader(bytes)
+    let readBytes = 0
+    try {
+      while (this.#part !== 'end') {
+        this.#readPart(reader)
+        readBytes = bytes.length - reader.remaining
+      }
+    } catch (error) {
+      // The rest of it is in the next chunk. A part changes nothing here before all of it is read.
+      if (!(error instanceof BytesEndEarly)) throw error
+    }
+    return readBytes
+  }
+
+  #readPart(reader: ByteReader): void {
+    switch (this.#part) {
+      case 'head':
+        return this.#readHead(reader)
+      case 'key':
+        return this.#readKey(reader)
+      case 'version':
+        return this.#readVersion(reader)
+      case 'lease-count':
+        return this.#expect(reader.uint(), 'lease', 'session-count')
+      case 'lease':
+        return this.#readLease(reader)
+      case 'session-count':
+        return this.#expect(reader.uint(), 'session', 'end')
+      case 'session':
+        return this.#readSession(reader)
+      case 'end':
+    }
+  }
+
+  #readHead(reader: ByteReader): void {
+    const format = reader.u8()
+    if (format !== snapshotFormat)
+      throw new BytesMalformed(`snapshot format ${format} is not known`)
+    const revision = reader.uint()
+    const compactRevision = reader.uint()
+    const keyCount = reader.uint()
+    demand(compactRevision <= revision, 'compacted ahead of its revision')
+    this.#keys = new VersionedKeys(revision, compactRevision)
+    this.#expect(keyCount, 'key', 'lease-count')
+  }
+
+  #readKey(reader: ByteReader): void {
+    const key = reader.text()
+    const versionCount = reader.uint()
+    demand(this.#lastKey === undefined || compareKeys(this.#lastKey, key) < 0, 'keys out of order')
+    demand(versionCount > 0, 'a key without a version')
+    this.#key = key
+    this.#versions = []
+    this.#versionsLeft = versionCount
+    this.#part = 'version'
+  }
+
+  #readVersion(reader: ByteReader): void {
+    const version = readVersion(reader)
+    const { revision, compactRevision } = this.#keys
+    const previous = this.#versions.at(-1)
+    demand(version.modRevision > (previous?.modRevision ?? 0), 'versions out of order')
+    demand(version.modRevision <= revision, 'a version ahead of its revision')
+    const isKept = previous === undefined && version.value !== undefined
+    demand(isKept || version.modRevision > compactRevision, 'a version that was compacted')
+    this.#versions.push(version)
+    this.#versionsLeft--
+    if (this.#versionsLeft > 0) return
+    this.#keys.load(this.#key, this.#versions)
+    if (version.lease !== 0) this.#leased.push({ key: this.#key, lease: version.lease })
+    this.#lastKey = this.#key
+    this.#part = 'key'
+    this.#countDown('lease-count')
+  }
+
+  #readLease(reader: ByteReader): void {
+    const lease = { id: reader.uint(), ttlMs: reader.uint(), expiresAtMs: reader.uint() }
+    demand(lease.id > (this.#leases.at(-1)?.id ?? 0), 'leases out of order')
+    this.#leases.push(lease)
+    this.#countDown('session-count')
+  }
+
+  #readSession(reader: ByteReader): void {
+    const session = { client: reader.text(), seq: reader.uint(), outcome: readOutcome(reader) }
+    this.#sessions.push(session)
+    this.#countDown('end')
+  }
+
+  #expect(count: number, part: Part, otherwise: Part): void {
+    this.#left = count
+    this.#part = count > 0 ? part : otherwise
+  }
+
+  #countDown(next: Part): void {
+    this.#left--
+    if (this.#left === 0) this.#part = next
+  }
+}
+
+/** @throws SnapshotMalformed for bytes that are no snapshot, rather than what found them so */
+function refusingOthers<T>(read: () => T): T {
   try {
-    return readState(new ByteReader(bytes), sessionsMax)
+    return read()
   } catch (cause) {
     if (!(cause instanceof BytesMalformed || cause instanceof InvariantViolated)) throw cause
     throw new SnapshotMalformed(`no snapshot of this store: ${cause.message}`, { cause })
   }
 }
 
-function readState(reader: ByteReader, sessionsMax: number): State {
-  const format = reader.u8()
-  if (format !== snapshotFormat) throw new BytesMalformed(`snapshot format ${format} is not known`)
-  const revision = reader.uint()
-  const compactRevision = reader.uint()
-  demand(compactRevision <= revision, 'compacted ahead of its revision')
-  // A revision that is kept changed a key, and that takes bytes: no huge count reserves memory.
-  demand(revision - compactRevision <= reader.remaining, 'more revisions than bytes')
-
-  const histories: KeyHistory[] = []
-  const leased: KeyHistory[] = []
-  for (let rest = reader.uint(); rest > 0; rest--) {
-    const history = readHistory(reader, revision, compactRevision)
-    const before = histories.at(-1)
-    demand(before === undefined || compareKeys(before.key, history.key) < 0, 'keys out of order')
-    histories.push(history)
-    if (leaseOf(history) !== undefined) leased.push(history)
-  }
-  const held: Lease[] = []
-  for (let rest = reader.uint(); rest > 0; rest--) {
-    const lease = { id: reader.uint(), ttlMs: reader.uint(), expiresAtMs: reader.uint() }
-    demand(lease.id > (held.at(-1)?.id ?? 0), 'leases out of order')
-    held.push(lease)
-  }
-  const remembered: Session[] = []
-  for (let rest = reader.uint(); rest > 0; rest--) {
-    remembered.push({ client: reader.text(), seq: reader.uint(), outcome: readOutcome(reader) })
-  }
-  reader.end()
-
-  const leases = new Leases(held)
-  for (const history of leased) {
-    const lease = leaseOf(history)
-    demand(lease !== undefined && leases.has(lease), 'a key under no known lease')
-    leases.attach(lease, history.key)
-  }
-  return {
-    keys: new VersionedKeys(revision, compactRevision, histories),
-    leases,
-    sessions: new Sessions(sessionsMax, remembered),
-  }
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length)
+  both.set(first)
+  both.set(second, first.length)
+  return both
 }
 
 const isDeleted = 0
@@ -148,54 +327,31 @@ const isPut = 1
 const isPutUnderLease = 2
 
 function writeVersion(writer: ByteWriter, version: Version): void {
-  if (version.value === undefined) {
-    writer.u8(isDeleted).uint(version.modRevision)
+  const { lease, modRevision, createRevision, version: count, place } = version
+  if (place === undefined) {
+    writer.u8(isDeleted).uint(modRevision)
     return
   }
-  const { lease, modRevision, createRevision, version: count, value } = version
-  writer.u8(lease === undefined ? isPut : isPutUnderLease)
+  writer.u8(lease === 0 ? isPut : isPutUnderLease)
   writer.uint(modRevision).uint(createRevision).uint(count)
-  if (lease !== undefined) writer.uint(lease)
-  writer.bytes(value)
+  if (lease !== 0) writer.uint(lease)
+  writer.bytes(valueOf(version))
 }
 
-function readHistory(reader: ByteReader, revision: number, compactRevision: number): KeyHistory {
-  const key = reader.text()
-  const versions: Version[] = []
-  let previous: Version | undefined
-  for (let rest = reader.uint(); rest > 0; rest--) {
-    const version = readVersion(reader, key)
-    demand(version.modRevision > (previous?.modRevision ?? 0), 'versions out of order')
-    demand(
-      previous === undefined
-        ? version.value !== undefined || version.modRevision > compactRevision
-        : version.modRevision > compactRevision,
-      'a version that was compacted',
-    )
-    previous = version
-    versions.push(version)
-  }
-  demand(previous !== undefined && previous.modRevision <= revision, 'a key without a version')
-  return { key, versions }
-}
-
-function readVersion(reader: ByteReader, key: string): Version {
+function readVersion(reader: ByteReader): LoadedVersion {
   const kind = reader.u8()
   demand(kind <= isPutUnderLease, 'an unknown kind of version')
   const modRevision = reader.uint()
-  if (kind === isDeleted) return { key, modRevision, value: undefined }
+  if (kind === isDeleted) {
+    return { modRevision, createRevision: 0, version: 0, lease: 0, value: undefined }
+  }
   const createRevision = reader.uint()
   const version = reader.uint()
   demand(createRevision > 0 && createRevision <= modRevision, 'a version before its creation')
   demand(version > 0 && version <= modRevision - createRevision + 1, 'more versions than revisions')
-  if (kind === isPut) return { key, value: reader.bytes(), createRevision, modRevision, version }
-  const lease = reader.uint()
-  return { key, value: reader.bytes(), createRevision, modRevision, version, lease }
-}
-
-function leaseOf({ versions }: KeyHistory): number | undefined {
-  const newest = versions.at(-1)
-  return newest?.value === undefined ? undefined : newest.lease
+  const lease = kind === isPut ? 0 : reader.uint()
+  demand(kind === isPut || lease > 0, 'a key under the lease 0')
+  return { modRevision, createRevision, version, lease, value: reader.bytes() }
 }
 
 function writeOutcome(writer: ByteWriter, outcome: Outcome): void {

@@ -45,12 +45,7 @@ export class StateDigest {
  * @param records in key order, none changed after `revision`
  */
 export function snapshotOf(revision: number, records: readonly StateRecord[]): Uint8Array {
-  const histories = records.map((record) => ({ key: record.key, versions: [record] }))
-  const writer = new SnapshotWriter({
-    keys: new VersionedKeys(revision, revision, histories),
-    leases: new Leases(),
-    sessions: new Sessions(1),
-  })
-  writer.step(Infinity)
-  return writer.take()
+  const keys = new VersionedKeys(revision, revision)
+  for (const { key, ...version } of records) keys.load(key, [{ ...version, lease: 0 }])
+  return new SnapshotWriter({ keys, leases: new Leases(), sessions: new Sessions(1) }).whole()
 }

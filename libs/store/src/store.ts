@@ -4,7 +4,7 @@ import { decodeCommand } from './command.ts'
 import { Compacted } from './errors.ts'
 import { Leases, type Lease } from './leases.ts'
 import { Sessions, type Outcome, type Rejection } from './sessions.ts'
-import { decodeState, SnapshotWriter, type State } from './snapshot-state.ts'
+import { SnapshotReader, SnapshotWriter, type State } from './snapshot-state.ts'
 import {
   commandFault,
   defaultStoreLimits,
@@ -53,6 +53,11 @@ export class StoreMachine implements View {
   /** The oldest revision that can be read. Batches are kept from the one after it. */
   get compactRevision(): number {
     return this.#state.keys.compactRevision
+  }
+
+  /** About as many bytes as a snapshot takes. */
+  get sizeBytes(): number {
+    return this.#state.keys.sizeBytes
   }
 
   get limits(): StoreLimits {
@@ -151,27 +156,44 @@ export class StoreMachine implements View {
     return this.#state.leases.list()
   }
 
-  /** The whole state. Equal states give equal bytes. */
+  /** The whole state at once, for small ones. Equal states give equal bytes. */
   snapshot(): Uint8Array {
-    const writer = this.beginSnapshot()
-    writer.step(Infinity)
-    return writer.take()
+    return this.beginSnapshot().whole()
   }
 
-  /** {@link snapshot} of this moment, step by step, while commands go on being applied. */
-  beginSnapshot(): SnapshotWriter {
-    return new SnapshotWriter(this.#state)
+  /**
+   * {@link snapshot} of this moment, chunk by chunk, while commands go on being applied.
+   *
+   * @param chunkBytes the size of every chunk but the last
+   */
+  beginSnapshot(chunkBytes?: number): SnapshotWriter {
+    return new SnapshotWriter(this.#state, chunkBytes)
   }
 
   /** Becomes the state in `bytes`. @throws SnapshotMalformed, and then nothing has changed */
   restore(bytes: Uint8Array): void {
-    this.#state = decodeState(bytes, this.#limits.sessionsMax)
+    const reader = this.beginRestore()
+    reader.push(bytes)
+    this.adopt(reader.end())
+  }
+
+  /** For chunks of a snapshot. Nothing here changes before {@link adopt}. */
+  beginRestore(): SnapshotReader {
+    return new SnapshotReader(this.#limits.sessionsMax)
+  }
+
+  /** Becomes a state that was read: all at once, whatever its size. */
+  adopt(state: State): void {
+    this.#state = state
     for (const listener of this.#restoreListeners) listener(this.revision)
   }
 
   /** Hex SHA-256 of the snapshot: replicas at one index of the log have the same. */
   stateHash(): string {
-    return createHash('sha256').update(this.snapshot()).digest('hex')
+    const hash = createHash('sha256')
+    const writer = this.beginSnapshot()
+    for (let chunk = writer.next(); chunk !== undefined; chunk = writer.next()) hash.update(chunk)
+    return hash.digest('hex')
   }
 
   #execute(command: Command): Outcome {
@@ -239,7 +261,7 @@ export class StoreMachine implements View {
       case 'put':
         this.#detach(op.key)
         if (op.lease !== undefined) leases.attach(op.lease, op.key)
-        return keys.put(op.key, op.value, op.lease).version
+        return keys.put(op.key, op.value, op.lease)
       case 'delete':
         return this.#delete([op.key])
       case 'delete-prefix':

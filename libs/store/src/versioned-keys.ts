@@ -2,16 +2,30 @@ import { invariant } from '@conclave/kernel'
 import { Compacted, RevisionAhead } from './errors.ts'
 import { compareKeys } from './key-order.ts'
 import { OrderedKeys } from './ordered-keys.ts'
+import { ValuePages, type Place } from './value-pages.ts'
 import type { KeyValue, ListOptions, ListResult, WatchBatch, WatchEvent } from './view.ts'
 
-/** What a key is after its deletion: nothing, since this revision. */
-export interface Deletion {
-  readonly key: string
+/** What is kept of a key since one revision. There may be millions, so it is flat, and values lie in pages. */
+export interface Version {
   readonly modRevision: number
-  readonly value: undefined
+  /** 0 for a deletion, as all that follows is. */
+  readonly createRevision: number
+  readonly version: number
+  /** 0 for none. */
+  readonly lease: number
+  /** Undefined for a deletion. */
+  readonly place: Place | undefined
 }
 
-export type Version = KeyValue | Deletion
+/** A version as it is read from a snapshot: a deletion has no value. */
+export interface LoadedVersion {
+  readonly modRevision: number
+  readonly createRevision: number
+  readonly version: number
+  readonly lease: number
+  /** Copied. */
+  readonly value: Uint8Array | undefined
+}
 
 /** All that is kept of one key, oldest first. Never empty. */
 export interface KeyHistory {
@@ -26,6 +40,8 @@ export interface Span {
 }
 
 const noBytes = new Uint8Array(0)
+/** How many keys each commit looks at while values are being moved out of pages that few need. */
+const keysTidiedPerCommit = 32
 
 /**
  * The keys and their versions. Changes gather until {@link commit} makes one revision of them.
@@ -35,8 +51,8 @@ const noBytes = new Uint8Array(0)
  * and that one only if it is no deletion. Where a pin stands, 2. is made true once it is gone.
  */
 export class VersionedKeys {
-  readonly #histories: Map<string, KeyHistory>
-  readonly #order: OrderedKeys<KeyHistory>
+  readonly #histories = new Map<string, KeyHistory>()
+  readonly #order = new OrderedKeys<KeyHistory>()
   #batches: (readonly KeyHistory[])[]
   #changed: KeyHistory[] = []
   #revision: number
@@ -46,26 +62,45 @@ export class VersionedKeys {
   #overdue = new Set<KeyHistory>()
   /** About as much as a snapshot of all this takes. */
   #sizeBytes = 0
+  readonly #pages = new ValuePages()
+  /** Behind which key the next ones are to be tidied. */
+  #tidiedTo: string | undefined
+  /** While a snapshot is read: what its keys say of each revision that is kept. */
+  #loaded: Map<number, KeyHistory[]> | undefined
 
-  /** @param histories in key order, following the invariants */
-  constructor(revision = 0, compactRevision = 0, histories: readonly KeyHistory[] = []) {
+  constructor(revision = 0, compactRevision = 0) {
     this.#revision = revision
     this.#compactRevision = compactRevision
-    this.#histories = new Map(histories.map((history) => [history.key, history]))
-    this.#order = OrderedKeys.of(histories)
-    const batches = Array.from({ length: revision - compactRevision }, (): KeyHistory[] => [])
-    for (const history of histories) {
-      this.#sizeBytes += sizeOfKey(history.key)
-      for (const version of history.versions) {
-        this.#sizeBytes += sizeOf(version)
-        batches[version.modRevision - compactRevision - 1]?.push(history)
-      }
+    this.#batches = []
+    if (revision > compactRevision) this.#loaded = new Map()
+  }
+
+  /** Takes in the next key of a snapshot: after the last one in key order, with versions that follow 2. */
+  load(key: string, loaded: readonly LoadedVersion[]): void {
+    const versions = loaded.map(({ value, ...numbers }) => this.#version(numbers, value))
+    const history = { key, versions }
+    this.#histories.set(key, history)
+    this.#order.append(history)
+    this.#sizeBytes += sizeOfKey(key)
+    for (const version of versions) {
+      this.#sizeBytes += sizeOf(version)
+      if (version.modRevision <= this.#compactRevision) continue
+      const batch = this.#loaded?.get(version.modRevision)
+      if (batch === undefined) this.#loaded?.set(version.modRevision, [history])
+      else batch.push(history)
     }
-    invariant(
-      batches.every(({ length }) => length > 0),
-      'every revision that is kept changed something',
-    )
-    this.#batches = batches
+  }
+
+  /** All keys of the snapshot were loaded. Answers whether every revision that is kept changed one. */
+  endLoading(): boolean {
+    const loaded = this.#loaded
+    this.#loaded = undefined
+    if (loaded === undefined) return true
+    if (loaded.size !== this.#revision - this.#compactRevision) return false
+    for (let revision = this.#compactRevision + 1; revision <= this.#revision; revision++) {
+      this.#batches.push(loaded.get(revision) ?? [])
+    }
+    return true
   }
 
   get revision(): number {
@@ -79,7 +114,7 @@ export class VersionedKeys {
   get(key: string, at = this.#revision): KeyValue | undefined {
     this.#checkReadable(at)
     const history = this.#histories.get(key)
-    return history === undefined ? undefined : visible(history, at)
+    return history === undefined ? undefined : shown(key, visible(history, at))
   }
 
   list(prefix: string, options: ListOptions & { readonly at?: number | undefined }): ListResult {
@@ -91,10 +126,10 @@ export class VersionedKeys {
     this.#order.scan(start, (history) => {
       if (history.key === after) return true
       if (!history.key.startsWith(prefix)) return false
-      const kv = visible(history, at)
-      if (kv === undefined) return true
+      const version = visible(history, at)
+      if (version === undefined) return true
       more = kvs.length >= limit
-      if (!more) kvs.push(keysOnly ? { ...kv, value: noBytes } : kv)
+      if (!more) kvs.push(shownAs(history.key, version, keysOnly ? noBytes : valueOf(version)))
       return !more
     })
     return { kvs, revision: at, more }
@@ -153,42 +188,52 @@ export class VersionedKeys {
     return this.#sizeBytes
   }
 
-  put(key: string, value: Uint8Array, lease: number | undefined): KeyValue {
+  /** Copies `value`. Answers how often the key was put since its creation. */
+  put(key: string, value: Uint8Array, lease: number | undefined): number {
     const modRevision = this.#revision + 1
     const history = this.#histories.get(key)
     const previous = history?.versions.at(-1)
-    const isNew = previous?.value === undefined
+    const isNew = previous?.place === undefined
     const numbers = {
-      key,
-      value,
-      createRevision: isNew ? modRevision : previous.createRevision,
       modRevision,
+      createRevision: isNew ? modRevision : previous.createRevision,
       version: isNew ? 1 : previous.version + 1,
+      lease: lease ?? 0,
     }
-    const kv: KeyValue = lease === undefined ? numbers : { ...numbers, lease }
-    this.#sizeBytes += sizeOf(kv)
+    const version = this.#version(numbers, value)
+    this.#sizeBytes += sizeOf(version)
     if (history === undefined) {
       this.#sizeBytes += sizeOfKey(key)
-      const created = { key, versions: [kv] }
+      const created = { key, versions: [version] }
       this.#histories.set(key, created)
       this.#order.insert(created)
       this.#changed.push(created)
     } else {
-      history.versions.push(kv)
+      history.versions.push(version)
       this.#changed.push(history)
     }
-    return kv
+    return version.version
   }
 
   /** Whether there was anything to delete. */
   delete(key: string): boolean {
     const history = this.#histories.get(key)
-    if (history === undefined || history.versions.at(-1)?.value === undefined) return false
-    const deletion: Deletion = { key, modRevision: this.#revision + 1, value: undefined }
-    this.#sizeBytes += sizeOf(deletion)
-    history.versions.push(deletion)
+    if (history === undefined || history.versions.at(-1)?.place === undefined) return false
+    const deletion = { modRevision: this.#revision + 1, createRevision: 0, version: 0, lease: 0 }
+    const version = this.#version(deletion, undefined)
+    this.#sizeBytes += sizeOf(version)
+    history.versions.push(version)
     this.#changed.push(history)
     return true
+  }
+
+  /** One shape for all, deletions too: that is what makes them small, and quick to read. */
+  #version(
+    { modRevision, createRevision, version, lease }: Omit<LoadedVersion, 'value'>,
+    value: Uint8Array | undefined,
+  ): Version {
+    const place = value === undefined ? undefined : this.#pages.put(value)
+    return { modRevision, createRevision, version, lease, place }
   }
 
   /** Makes one revision of the changes since the last one, if there were any. Answers whether so. */
@@ -198,6 +243,7 @@ export class VersionedKeys {
     this.#batches.push(this.#changed)
     this.#changed = []
     this.#revision++
+    if (this.#pages.isWasteful) this.#tidy()
     return true
   }
 
@@ -225,13 +271,29 @@ export class VersionedKeys {
     for (const { key, versions } of this.#overdue) {
       const newest = lastAtOrBefore(versions, this.#compactRevision)
       const forgotten = versions.splice(0, firstKept(versions, newest))
-      for (const version of forgotten) this.#sizeBytes -= sizeOf(version)
+      for (const version of forgotten) {
+        this.#sizeBytes -= sizeOf(version)
+        if (version.place !== undefined) this.#pages.free(version.place)
+      }
       if (versions.length > 0) continue
       this.#sizeBytes -= sizeOfKey(key)
       this.#histories.delete(key)
       this.#order.delete(key)
     }
     this.#overdue = new Set()
+  }
+
+  /** Moves the values of the next few keys out of pages that hold little else, round and round. */
+  #tidy(): void {
+    let left = keysTidiedPerCommit
+    const from = this.#tidiedTo
+    this.#tidiedTo = undefined
+    this.#order.scan(from ?? '', ({ key, versions }) => {
+      for (const { place } of versions) if (place !== undefined) this.#pages.move(place)
+      if (--left > 0) return true
+      this.#tidiedTo = key
+      return false
+    })
   }
 
   #checkReadable(at: number): void {
@@ -241,13 +303,30 @@ export class VersionedKeys {
   }
 }
 
-function visible({ versions }: KeyHistory, at: number): KeyValue | undefined {
+function visible({ versions }: KeyHistory, at: number): Version | undefined {
   const newest = versions.at(-1)
   const version =
     newest !== undefined && newest.modRevision <= at
       ? newest
       : versions[lastAtOrBefore(versions, at)]
-  return version?.value === undefined ? undefined : version
+  return version?.place === undefined ? undefined : version
+}
+
+/** The value of a version that is no deletion, without a copy. */
+export function valueOf({ place }: Version): Uint8Array {
+  invariant(place !== undefined, 'a deletion has no value')
+  const { page, offset, sizeBytes } = place
+  return page.bytes.subarray(offset, offset + sizeBytes)
+}
+
+const shown = (key: string, version: Version | undefined): KeyValue | undefined =>
+  version === undefined ? undefined : shownAs(key, version, valueOf(version))
+
+function shownAs(key: string, of: Version, value: Uint8Array): KeyValue {
+  const { createRevision, modRevision, version, lease } = of
+  return lease === 0
+    ? { key, value, createRevision, modRevision, version }
+    : { key, value, createRevision, modRevision, version, lease }
 }
 
 /** The place of the newest version at or before `revision`, or -1. */
@@ -264,7 +343,7 @@ function lastAtOrBefore(versions: readonly Version[], revision: number): number 
 
 /** Where what is kept begins, if `newest` is the newest that may be forgotten, or -1. */
 const firstKept = (versions: readonly Version[], newest: number): number =>
-  versions[newest]?.value === undefined ? newest + 1 : newest
+  versions[newest]?.place === undefined ? newest + 1 : newest
 
 function versionsIn(versions: readonly Version[], span: Span): readonly Version[] {
   const from = firstKept(versions, lastAtOrBefore(versions, span.compactRevision))
@@ -273,15 +352,16 @@ function versionsIn(versions: readonly Version[], span: Span): readonly Version[
 }
 
 const sizeOfKey = (key: string): number => key.length + 8
-const sizeOf = ({ value }: Version): number => 24 + (value?.length ?? 0)
+const sizeOf = ({ place }: Version): number => 24 + (place?.sizeBytes ?? 0)
 
 function eventOf({ key, versions }: KeyHistory, revision: number): WatchEvent {
   const at = lastAtOrBefore(versions, revision)
   const version = versions[at]
   invariant(version?.modRevision === revision, 'a key has a version for each batch it is in')
   const before = versions[at - 1]
-  const previous = before?.value === undefined ? {} : { previous: before }
-  return version.value === undefined
+  const previous =
+    before?.place === undefined ? {} : { previous: shownAs(key, before, valueOf(before)) }
+  return version.place === undefined
     ? { type: 'delete', key, ...previous }
-    : { type: 'put', key, kv: version, ...previous }
+    : { type: 'put', key, kv: shownAs(key, version, valueOf(version)), ...previous }
 }

@@ -246,8 +246,8 @@ export const mutants: readonly Mutant[] = [
   inFile('libs/raft/src/storage.ts')(
     'snapshot-mislabelled',
     'a snapshot says that it stands for one entry less',
-    'this.#snapshot = { meta: { index, term, confState }, data }',
-    'this.#snapshot = { meta: { index: index - 1, term, confState }, data }',
+    'this.#snapshot = { meta: { index, term, confState } }',
+    'this.#snapshot = { meta: { index: index - 1, term, confState } }',
   ),
   inFile('libs/raft/src/progress.ts')(
     'stale-refusal-counts',
@@ -260,8 +260,8 @@ export const mutants: readonly Mutant[] = [
   replica(
     'everything-leaves-early',
     'promises leave before the write that they promise',
-    'early: ready.messages.filter(({ type }) => !waitsForDisk(type)),',
-    'early: ready.messages,',
+    "early: ready.messages.filter(({ type }) => type !== 'MsgSnap' && !waitsForDisk(type)),",
+    "early: ready.messages.filter(({ type }) => type !== 'MsgSnap'),",
   ),
   replica(
     'commit-index-left-behind',
@@ -302,13 +302,13 @@ export const mutants: readonly Mutant[] = [
   snapshots(
     'lost-snapshot-waited-for',
     'nobody tells the core that a snapshot was lost',
-    '    this.#options.node.reportSnapshot(peer, false)\n',
+    '        node.reportSnapshot(peer, isReceived)\n',
     '',
   ),
   snapshots(
     'snapshot-not-restored',
     'an installed snapshot does not reach the store',
-    '    store.restore(data)\n',
+    '    store.adopt(state)\n',
     '',
   ),
   replica(
@@ -383,8 +383,8 @@ export const mutants: readonly Mutant[] = [
   journal(
     'snapshot-name-not-synced',
     'a marker may outlive the name of its snapshot',
-    '    await this.#disk.syncDirectory(this.#directory)\n    return snapshotId',
-    '    return snapshotId',
+    '    await this.#disk.rename(path, join(this.#directory, name))\n    await this.#disk.syncDirectory(this.#directory)',
+    '    await this.#disk.rename(path, join(this.#directory, name))',
   ),
   journal(
     'needed-segment-removed',

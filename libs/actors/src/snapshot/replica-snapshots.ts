@@ -1,3 +1,4 @@
+import { invariant } from '@conclave/kernel'
 import type { EventDraft } from '@conclave/model'
 import {
   RaftError,
@@ -7,70 +8,158 @@ import {
   type NodeId,
   type RawNode,
   type Snapshot,
+  type SnapshotMeta,
 } from '@conclave/raft'
-import type { StoreMachine } from '@conclave/store'
+import { StoreMachine } from '@conclave/store'
+import type { SnapshotDisk } from '../ports.ts'
 import type { ReplicaLimits } from '../replica-limits.ts'
+import type { SnapshotMessage } from './snapshot-message.ts'
+import { SnapshotReceiver } from './snapshot-receiver.ts'
+import { SnapshotSender } from './snapshot-sender.ts'
 
 /** A snapshot of one moment, being written. */
 export interface SnapshotUnderWay {
-  /** Writes up to `keysMax` more keys. Answers whether that was all. */
-  step(keysMax: number): boolean
-  /** After the last step; undefined when it is not needed any more. */
-  finish(): Snapshot | undefined
-  /** It will not be finished. */
+  readonly meta: SnapshotMeta
+  /** The next chunk, until there are no more. It is good until the next one is asked for. */
+  next(): Uint8Array | undefined
+  /** All of it is durable: the log may begin behind it. */
+  saved(): void
+  /** It will not be finished. Harmless when it was. */
   abandon(): void
+}
+
+/** A snapshot of the leader that has arrived. */
+export interface SnapshotToInstall {
+  readonly meta: SnapshotMeta
+  /** Resolves once it stands, durably, for everything up to its index. */
+  commit(): Promise<void>
 }
 
 export interface ReplicaSnapshotsOptions {
   readonly masterId: string
   readonly storage: MemoryStorage
   readonly node: RawNode
-  /** As applied: the core's own may be ahead of the store while a snapshot is installed. */
   readonly config: () => ConfState
   readonly store: StoreMachine
+  readonly disk: SnapshotDisk
   readonly limits: ReplicaLimits
   readonly emit: (draft: EventDraft) => void
+  readonly post: (message: SnapshotMessage) => void
+  readonly wake: () => void
+  readonly onFatal: (error: unknown) => void
   /** What the log of this member begins with. */
-  readonly base: { readonly index: number; readonly sizeBytes: number }
+  readonly index: number
 }
 
-/** The snapshots of one replica: when one is due, how it is taken, and what becomes of those it sends. */
+/**
+ * The snapshots of one replica: when one is due and how it is taken, and how they travel beside the core,
+ * which sees of each no more than its MsgSnap.
+ */
 export class ReplicaSnapshots {
   readonly #options: ReplicaSnapshotsOptions
+  readonly #sender: SnapshotSender
+  readonly #receiver: SnapshotReceiver
   #appliedSince = { entries: 0, bytes: 0 }
   #isDue = false
   #index: number
-  #sizeBytes: number
   #takenAt = Number.NEGATIVE_INFINITY
-  /** When the last one left for a peer. Raft ignores what is reported of one that arrived. */
-  readonly #sent = new Map<NodeId, number>()
+  #ticks = 0
 
   constructor(options: ReplicaSnapshotsOptions) {
     this.#options = options
-    this.#index = options.base.index
-    this.#sizeBytes = options.base.sizeBytes
+    this.#index = options.index
+    const { node, disk, limits, post, store, emit, masterId, wake, onFatal } = options
+    this.#sender = new SnapshotSender({
+      disk,
+      limits,
+      post,
+      onFatal,
+      emptyState: new StoreMachine().snapshot(),
+      report: (peer, isReceived) => {
+        node.reportSnapshot(peer, isReceived)
+        wake()
+      },
+    })
+    this.#receiver = new SnapshotReceiver({
+      disk,
+      limits,
+      store,
+      post,
+      onFatal,
+      position: () => {
+        const { term, commit } = node.basicStatus().hardState
+        return { term, commitIndex: commit }
+      },
+      step: (message) => {
+        node.step(message)
+        wake()
+      },
+      isWanted: ({ index }) => node.pendingSnapshot()?.meta.index === index,
+      onRefused: (index) => emit({ type: 'raft.snapshot-refused', masterId, index }),
+    })
   }
 
-  // ── sent to peers ─────────────────────────────────────────────────────────────────────────────
+  // ── on their way ──────────────────────────────────────────────────────────────────────────────
 
-  noteSent(messages: readonly Message[], ticks: number): void {
-    for (const { type, to } of messages) if (type === 'MsgSnap') this.#sent.set(to, ticks)
+  /** Sends beside the core what it wants delivered. */
+  send(messages: readonly Message[]): void {
+    for (const message of messages) if (message.type === 'MsgSnap') this.#sender.send(message)
   }
 
-  tick(ticks: number): void {
-    for (const [peer, sentAt] of this.#sent) {
-      if (ticks - sentAt >= this.#options.limits.snapshotSendTicks) this.#isLost(peer)
+  receive(message: SnapshotMessage): void {
+    switch (message.type) {
+      case 'SnapshotOffer':
+        return this.#receiver.offered(message)
+      case 'SnapshotChunk':
+        return this.#receiver.arrived(message)
+      case 'SnapshotAck':
+        return this.#sender.acknowledged(message)
     }
+  }
+
+  tick(): void {
+    this.#ticks++
+    this.#sender.tick()
   }
 
   /** The link to this peer broke: what was on its way is probably lost. */
   unreachable(peer: NodeId): void {
-    if (this.#sent.has(peer)) this.#isLost(peer)
+    this.#sender.unreachable(peer)
   }
 
-  #isLost(peer: NodeId): void {
-    this.#sent.delete(peer)
-    this.#options.node.reportSnapshot(peer, false)
+  /** Somebody else leads now. */
+  stopSending(): void {
+    this.#sender.stop()
+  }
+
+  close(): void {
+    this.#sender.stop()
+    this.#receiver.stop()
+  }
+
+  /** The file of the snapshot that the core wants installed. */
+  toInstall(snapshot: Snapshot | undefined): SnapshotToInstall | undefined {
+    if (snapshot === undefined) return undefined
+    const { meta, sink } = this.#receivedAs(snapshot)
+    return { meta, commit: () => sink.commit() }
+  }
+
+  /** The state becomes the one of `snapshot`, which is on the disk. */
+  install(snapshot: Snapshot): void {
+    const { storage, store, emit, masterId } = this.#options
+    const { meta, state, sizeBytes } = this.#receivedAs(snapshot)
+    storage.applySnapshot(snapshot)
+    store.adopt(state)
+    this.#receiver.forget()
+    this.#index = meta.index
+    this.#forgetDue()
+    emit({ type: 'raft.snapshot-installed', masterId, index: meta.index, sizeBytes })
+  }
+
+  #receivedAs({ meta }: Snapshot): NonNullable<SnapshotReceiver['received']> {
+    const { received } = this.#receiver
+    invariant(received?.meta.index === meta.index, 'a snapshot is installed that has arrived')
+    return received
   }
 
   // ── taken here ────────────────────────────────────────────────────────────────────────────────
@@ -82,7 +171,8 @@ export class ReplicaSnapshots {
     since.entries += entries
     since.bytes += bytes
     // A large state is written again only after a good part of it: else most of what is written is it.
-    const isWorthIt = this.#sizeBytes < largeSnapshotBytes || since.bytes >= this.#sizeBytes / 4
+    const { sizeBytes } = this.#options.store
+    const isWorthIt = sizeBytes < largeStateBytes || since.bytes >= sizeBytes / 4
     this.#isDue ||=
       (since.entries >= limits.snapshotEntries && isWorthIt) || since.bytes >= limits.snapshotBytes
   }
@@ -101,54 +191,41 @@ export class ReplicaSnapshots {
    * Begins a snapshot of what is applied, when enough was since the last one or a peer needs a newer one
    * than there is.
    */
-  begin(applied: number, ticks: number): SnapshotUnderWay | undefined {
-    const { node, limits, store, config } = this.#options
+  begin(applied: number): SnapshotUnderWay | undefined {
+    const { node, limits, store, config, storage } = this.#options
     // Once per election timeout, because a peer that wants one takes it only at its next answer.
-    const isWanted = node.wantsSnapshot() && ticks - this.#takenAt >= limits.electionTicks
+    const isWanted = node.wantsSnapshot() && this.#ticks - this.#takenAt >= limits.electionTicks
     if (!this.#isDue && !isWanted) return undefined
     this.#forgetDue()
-    this.#takenAt = ticks
+    this.#takenAt = this.#ticks
     // Nothing was applied since the last one.
     if (applied <= this.#index) return undefined
-    const confState = config()
-    const writer = store.beginSnapshot()
+    const term = storage.term(applied)
+    invariant(typeof term === 'number', 'what was applied last is in the log')
+    const meta = { index: applied, term, confState: config() }
+    const writer = store.beginSnapshot(limits.snapshotChunkBytes)
+    let sizeBytes = 0
     return {
-      step: (keysMax) => writer.step(keysMax),
-      finish: () => this.#finish(applied, confState, writer.take()),
+      meta,
+      next: () => {
+        const chunk = writer.next()
+        sizeBytes += chunk?.length ?? 0
+        return chunk
+      },
+      saved: () => this.#saved(meta, sizeBytes),
       abandon: () => writer.close(),
     }
   }
 
-  #finish(index: number, confState: ConfState, data: Uint8Array): Snapshot | undefined {
-    const { storage, emit, masterId } = this.#options
-    const snapshot = storage.createSnapshot(index, confState, data)
-    // The leader has sent a newer one meanwhile.
-    if (snapshot instanceof RaftError) return undefined
+  /** The log behind it may go, but for a tail; and peers may be sent it, since it can be read back. */
+  #saved({ index, confState }: SnapshotMeta, sizeBytes: number): void {
+    const { storage, limits, emit, masterId } = this.#options
+    // Unless the leader has sent a newer one meanwhile.
+    if (storage.createSnapshot(index, confState) instanceof RaftError) return
     this.#index = index
-    this.#sizeBytes = data.length
-    emit({ type: 'raft.snapshot-taken', masterId, index, sizeBytes: data.length })
-    return snapshot
-  }
-
-  /** The snapshot up to `index` is durable: older entries may go, but for a tail. */
-  compact(index: number): void {
-    const { storage, limits } = this.#options
+    emit({ type: 'raft.snapshot-taken', masterId, index, sizeBytes })
     const to = index - limits.trailingEntries
     if (to >= storage.firstIndex()) storage.compact(to)
-  }
-
-  // ── received ──────────────────────────────────────────────────────────────────────────────────
-
-  /** The state becomes the one of `snapshot`, which is on the disk. */
-  install(snapshot: Snapshot): void {
-    const { storage, store, emit, masterId } = this.#options
-    const { meta, data } = snapshot
-    storage.applySnapshot(snapshot)
-    store.restore(data)
-    this.#index = meta.index
-    this.#sizeBytes = data.length
-    this.#forgetDue()
-    emit({ type: 'raft.snapshot-installed', masterId, index: meta.index, sizeBytes: data.length })
   }
 
   #forgetDue(): void {
@@ -157,4 +234,4 @@ export class ReplicaSnapshots {
   }
 }
 
-const largeSnapshotBytes = 4 * 1024 * 1024
+const largeStateBytes = 4 * 1024 * 1024

@@ -2,14 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { AeadKey, hashPassword, Kek, wrapKey } from '@conclave/crypto'
 import { Redacted, utf8, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
-import {
-  decodeMessage,
-  encodeMessage,
-  type Entry,
-  type HardState,
-  type NodeId,
-  type Snapshot,
-} from '@conclave/raft'
+import type { Entry, HardState, NodeId, SnapshotMeta } from '@conclave/raft'
 import { StoreMachine } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
 import type { FirstAuthority } from '../master/authority/authority-founding.ts'
@@ -19,9 +12,15 @@ import { MasterActor } from '../master/master-actor.ts'
 import type { Address } from '../master/master-api.ts'
 import { PeerQuestion, type PeerAnswer } from '../master/peer-questions.ts'
 import type { MasterSettings } from '../master/settings.ts'
-import type { Recovered, TokenKeys } from '../ports.ts'
+import type { Recovered, SnapshotDisk, SnapshotSink, TokenKeys } from '../ports.ts'
 import type { ReplicaLimits } from '../replica-limits.ts'
 import { Replica, type ReplicaWork } from '../replica.ts'
+import {
+  decodePeerMessage,
+  encodePeerMessage,
+  type PeerMessage,
+} from '../snapshot/snapshot-message.ts'
+import { sourceOf } from '../snapshot/memory-source.ts'
 import { MemoryAudit } from './memory-audit.ts'
 import { MemoryCertificates, memoryRootKey, memoryRootPem } from './memory-certificates.ts'
 import { MemoryKeyKeeper } from './memory-key-keeper.ts'
@@ -186,7 +185,7 @@ export class MemoryCluster {
       const isCut = this.#cut.has(from) || this.#cut.has(to)
       const receiver = this.#masters.find(({ nodeId }) => nodeId === to)
       if (isCut || receiver?.isUp !== true || !receiver.knows(from)) continue
-      receiver.replica.receive(decodeMessage(bytes))
+      receiver.replica.receive(decodePeerMessage(bytes))
       hasMoved = true
     }
     return hasMoved
@@ -208,7 +207,12 @@ export class MemoryMaster {
   readonly #cluster: MemoryCluster
   readonly #options: MemoryClusterOptions
   readonly #nodeIds: readonly NodeId[]
-  readonly #disk: { hardState?: HardState; snapshot?: Snapshot; entries: Entry[] } = { entries: [] }
+  readonly #disk: {
+    hardState?: HardState
+    snapshot?: { readonly meta: SnapshotMeta }
+    content: readonly Uint8Array[]
+    entries: Entry[]
+  } = { content: [], entries: [] }
   #life: Life
   #lives = 0
   isUp = true
@@ -282,22 +286,32 @@ export class MemoryMaster {
     if (!this.isUp) return false
     const work = this.replica.takeWork()
     if (work === undefined) return false
-    for (const message of work.early)
-      this.#cluster.post(this.nodeId, message.to, encodeMessage(message))
+    for (const message of work.early) this.#post(message)
     this.#write(work)
-    for (const message of work.late)
-      this.#cluster.post(this.nodeId, message.to, encodeMessage(message))
+    for (const message of work.late) this.#post(message)
     this.replica.advance()
-    const snapshot = this.replica.takeSnapshot()
-    if (snapshot !== undefined) {
-      this.#save(snapshot)
-      this.replica.compact(snapshot.meta.index)
-    }
+    this.#saveSnapshotIfDue()
     return true
   }
 
+  #post(message: PeerMessage): void {
+    this.#cluster.post(this.nodeId, message.to, encodePeerMessage(message))
+  }
+
+  #saveSnapshotIfDue(): void {
+    const snapshot = this.replica.beginSnapshot()
+    if (snapshot === undefined) return
+    const sink = this.#sink(snapshot.meta)
+    for (let chunk = snapshot.next(); chunk !== undefined; chunk = snapshot.next()) {
+      void sink.write(chunk)
+    }
+    void sink.commit()
+    snapshot.saved()
+  }
+
   #write({ install, batch }: ReplicaWork): void {
-    if (install !== undefined) this.#save(install)
+    // What a disk would take its time for happens at once here.
+    void install?.commit()
     if (batch === undefined) return
     if (batch.hardState !== undefined) this.#disk.hardState = batch.hardState
     const [first] = batch.entries
@@ -307,14 +321,33 @@ export class MemoryMaster {
     for (const { data } of batch.entries) this.journal.push(data)
   }
 
-  #save(snapshot: Snapshot): void {
-    this.#disk.snapshot = snapshot
-    const { index, term } = snapshot.meta
-    const { vote = 0, ...known } = this.#disk.hardState ?? { term, commit: index }
-    // What a snapshot stands for is agreed on, whatever was written before.
-    this.#disk.hardState = { ...known, vote, commit: Math.max(known.commit, index) }
-    this.#disk.entries = this.#disk.entries.filter((entry) => entry.index > index)
-    this.journal.push(snapshot.data)
+  #sink(meta: SnapshotMeta): SnapshotSink {
+    const content: Uint8Array[] = []
+    return {
+      write: (chunk) => Promise.resolve(void content.push(chunk.slice())),
+      commit: () => {
+        this.#disk.snapshot = { meta }
+        this.#disk.content = content
+        const { index, term } = meta
+        const { vote = 0, ...known } = this.#disk.hardState ?? { term, commit: index }
+        // What a snapshot stands for is agreed on, whatever was written before.
+        this.#disk.hardState = { ...known, vote, commit: Math.max(known.commit, index) }
+        this.#disk.entries = this.#disk.entries.filter((entry) => entry.index > index)
+        this.journal.push(...content)
+        return Promise.resolve()
+      },
+      discard: () => Promise.resolve(),
+    }
+  }
+
+  #snapshots(): SnapshotDisk {
+    return {
+      beginSnapshot: (meta) => Promise.resolve(this.#sink(meta)),
+      openSnapshot: () => {
+        const { snapshot, content } = this.#disk
+        return Promise.resolve(snapshot && sourceOf(snapshot.meta, content))
+      },
+    }
   }
 
   /** The founders; whoever joins has heard of them, too. */
@@ -324,8 +357,12 @@ export class MemoryMaster {
 
   #begin(): Life {
     const { clock, random, identities, settings = {} } = this.#options
-    const boot = `${this.masterId}-${++this.#lives}`
+    const life = ++this.#lives
+    const boot = `${this.masterId}-${life}`
     const store = new StoreMachine()
+    const reader = store.beginRestore()
+    for (const chunk of this.#disk.content) reader.push(chunk)
+    if (this.#disk.content.length > 0) store.adopt(reader.end())
     const events = new EventLog(this.masterId, boot, clock)
     const replica = new Replica({
       nodeId: this.nodeId,
@@ -333,11 +370,16 @@ export class MemoryMaster {
       bootstrap: { voters: this.#nodeIds },
       recovered: { ...this.#disk, entries: [...this.#disk.entries] } satisfies Recovered,
       store,
+      snapshots: this.#snapshots(),
       random,
       clock,
       boot,
       emit: (draft) => events.append(draft),
       wake: () => undefined,
+      post: (message) => {
+        if (this.isUp && life === this.#lives) this.#post(message)
+      },
+      onFatal: (error) => this.problems.push(error),
       ...(this.#options.replicaLimits && { limits: this.#options.replicaLimits }),
     })
     const actor = new MasterActor({

@@ -1,8 +1,14 @@
-import type { Entry, HardState, Snapshot } from '@conclave/raft'
-import type { Journal, Recovered } from '../ports.ts'
+import type { Entry, HardState, SnapshotMeta } from '@conclave/raft'
+import type { Journal, Recovered, SnapshotSink, SnapshotSource } from '../ports.ts'
+import { sourceOf } from '../snapshot/memory-source.ts'
+
+/** What lies on it: what is recovered, and the content of the snapshot. */
+interface MemoryDisk extends Recovered {
+  readonly content?: readonly Uint8Array[]
+}
 
 interface Waiting {
-  readonly write: (disk: Recovered) => Recovered
+  readonly write: (disk: MemoryDisk) => MemoryDisk
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -12,7 +18,7 @@ interface Waiting {
  * test holds it back; a crash then loses it, as a power cut loses what was not synced.
  */
 export class MemoryJournal implements Journal {
-  #disk: Recovered
+  #disk: MemoryDisk
   #waiting: Waiting[] = []
   #isHeld = false
   #isGone = false
@@ -20,7 +26,7 @@ export class MemoryJournal implements Journal {
   /** How often something became durable; all that waited together counts once. */
   syncCount = 0
 
-  constructor(disk: Recovered = { entries: [] }) {
+  constructor(disk: MemoryDisk = { entries: [] }) {
     this.#disk = disk
   }
 
@@ -32,8 +38,22 @@ export class MemoryJournal implements Journal {
     }))
   }
 
-  saveSnapshot(snapshot: Snapshot): Promise<void> {
-    return this.#write((disk) => withSnapshot(disk, snapshot))
+  beginSnapshot(meta: SnapshotMeta): Promise<SnapshotSink> {
+    const content: Uint8Array[] = []
+    return Promise.resolve({
+      write: (chunk) => {
+        content.push(chunk.slice())
+        return Promise.resolve()
+      },
+      commit: () => this.#write((disk) => withSnapshot(disk, meta, content)),
+      discard: () => Promise.resolve(),
+    })
+  }
+
+  openSnapshot(): Promise<SnapshotSource | undefined> {
+    const { snapshot, content } = this.#disk
+    if (snapshot === undefined || content === undefined) return Promise.resolve(undefined)
+    return Promise.resolve(sourceOf(snapshot.meta, content))
   }
 
   close(): Promise<void> {
@@ -66,10 +86,16 @@ export class MemoryJournal implements Journal {
 
   /** What recovery reads back. */
   recovered(): Recovered {
-    return this.#disk
+    const { content: _, ...recovered } = this.#disk
+    return recovered
   }
 
-  #write(write: (disk: Recovered) => Recovered): Promise<void> {
+  /** The chunks of the snapshot that is recovered. */
+  content(): readonly Uint8Array[] {
+    return this.#disk.content ?? []
+  }
+
+  #write(write: (disk: MemoryDisk) => MemoryDisk): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ write, resolve, reject })
@@ -95,8 +121,13 @@ function appended(log: readonly Entry[], entries: readonly Entry[]): readonly En
 }
 
 /** What follows stays when the log agrees with the snapshot (Raft §7). */
-function withSnapshot(disk: Recovered, snapshot: Snapshot): Recovered {
-  const { index, term } = snapshot.meta
+function withSnapshot(
+  disk: MemoryDisk,
+  meta: SnapshotMeta,
+  content: readonly Uint8Array[],
+): MemoryDisk {
+  const { index, term } = meta
+  if (index <= (disk.snapshot?.meta.index ?? 0)) return disk
   const isKept = disk.entries.some((entry) => entry.index === index && entry.term === term)
   const known = disk.hardState
   const hardState =
@@ -104,5 +135,5 @@ function withSnapshot(disk: Recovered, snapshot: Snapshot): Recovered {
       ? { term, vote: 0, commit: index }
       : { ...known, commit: Math.max(known.commit, index) }
   const entries = isKept ? disk.entries.filter((entry) => entry.index > index) : []
-  return { hardState, snapshot, entries }
+  return { hardState, snapshot: { meta }, content, entries }
 }

@@ -1,16 +1,22 @@
 import { utf8 } from '@conclave/kernel'
 import type { EventDraft } from '@conclave/model'
-import { decodeMessage, encodeMessage, type Message, type NodeId } from '@conclave/raft'
+import type { NodeId } from '@conclave/raft'
 import { StoreMachine, type ApplyResult, type Txn } from '@conclave/store'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import type { ReplicaLimits } from '../replica-limits.ts'
 import { Replica, type ReplicaWork } from '../replica.ts'
+import {
+  decodePeerMessage,
+  encodePeerMessage,
+  type PeerMessage,
+} from '../snapshot/snapshot-message.ts'
 import { MemoryJournal } from './memory-journal.ts'
 
 /** One member: its replica while it is up, and its disk in any case. */
 export class GroupMember {
   readonly nodeId: NodeId
   readonly events: EventDraft[] = []
+  readonly fatal: unknown[] = []
   journal = new MemoryJournal()
   store = new StoreMachine()
   replica: Replica
@@ -19,6 +25,7 @@ export class GroupMember {
   isBusy = false
   readonly #group: ReplicaGroup
   readonly #founders: readonly NodeId[]
+  #isSaving = false
   #life = 0
 
   constructor(group: ReplicaGroup, nodeId: NodeId, founders: readonly NodeId[]) {
@@ -41,6 +48,7 @@ export class GroupMember {
     if (!this.isUp) return
     this.isUp = false
     this.isBusy = false
+    this.#isSaving = false
     this.#life++
     this.replica.close()
     this.journal = this.journal.crash()
@@ -66,31 +74,52 @@ export class GroupMember {
 
   async #carryOut(work: ReplicaWork, life: number): Promise<void> {
     const { journal } = this
-    if (work.install !== undefined) await journal.saveSnapshot(work.install)
+    await work.install?.commit()
     if (work.batch !== undefined) await journal.append(work.batch)
     if (life !== this.#life) return
     for (const message of work.late) this.#group.post(message)
     this.replica.advance()
     this.isBusy = false
-    const snapshot = this.replica.takeSnapshot()
+    if (!this.#isSaving) await this.#saveSnapshotIfDue(life)
+  }
+
+  async #saveSnapshotIfDue(life: number): Promise<void> {
+    const snapshot = this.replica.beginSnapshot()
     if (snapshot === undefined) return
-    await journal.saveSnapshot(snapshot)
-    if (life === this.#life) this.replica.compact(snapshot.meta.index)
+    this.#isSaving = true
+    const sink = await this.journal.beginSnapshot(snapshot.meta)
+    for (let chunk = snapshot.next(); chunk !== undefined; chunk = snapshot.next()) {
+      await sink.write(chunk)
+    }
+    await sink.commit()
+    if (life !== this.#life) return
+    this.#isSaving = false
+    snapshot.saved()
   }
 
   #start(): Replica {
     const { clock, limits } = this.#group
+    const life = this.#life
+    const content = this.journal.content()
+    const reader = this.store.beginRestore()
+    for (const chunk of content) reader.push(chunk)
+    if (content.length > 0) this.store.adopt(reader.end())
     return new Replica({
       nodeId: this.nodeId,
       masterId: `master-${this.nodeId}`,
       bootstrap: { voters: this.#founders },
       recovered: this.journal.recovered(),
       store: this.store,
+      snapshots: this.journal,
       random: new SeededRandom(this.nodeId + this.#life * 100),
       clock,
       boot: `master-${this.nodeId}/${this.#life}`,
       emit: (draft) => this.events.push(draft),
       wake: () => undefined,
+      post: (message) => {
+        if (this.isUp && life === this.#life) this.#group.post(message)
+      },
+      onFatal: (error) => this.fatal.push(error),
       limits,
     })
   }
@@ -104,7 +133,7 @@ export class ReplicaGroup {
   /** On their way, as bytes, because that is what a network carries. */
   inFlight: { readonly to: NodeId; readonly from: NodeId; readonly bytes: Uint8Array }[] = []
   /** Messages that a test wants lost. */
-  isLost: (message: Message) => boolean = () => false
+  isLost: (message: PeerMessage) => boolean = () => false
   readonly #cut = new Set<NodeId>()
 
   constructor(size: number, limits: Partial<ReplicaLimits> = {}) {
@@ -167,10 +196,10 @@ export class ReplicaGroup {
     this.#cut.clear()
   }
 
-  post(message: Message): void {
+  post(message: PeerMessage): void {
     const { to, from } = message
     if (this.#cut.has(to) || this.#cut.has(from) || this.isLost(message)) return
-    this.inFlight.push({ to, from, bytes: encodeMessage(message) })
+    this.inFlight.push({ to, from, bytes: encodePeerMessage(message) })
   }
 
   /** Delivers the message at this place of the queue. */
@@ -180,7 +209,7 @@ export class ReplicaGroup {
     const { to, from, bytes } = envelope
     const receiver = this.members[to - 1]
     if (receiver?.isUp === true && !this.#cut.has(to) && !this.#cut.has(from)) {
-      receiver.replica.receive(decodeMessage(bytes))
+      receiver.replica.receive(decodePeerMessage(bytes))
     }
   }
 

@@ -3,7 +3,7 @@ import { lastTermIn, restoreChanges, type FirstIdentities } from '@conclave/acto
 import type { Kek, Keyring } from '@conclave/crypto'
 import { NodeDisk, openJournal } from '@conclave/journal'
 import { invariant, type Random } from '@conclave/kernel'
-import { foundingSnapshot, type Snapshot } from '@conclave/raft'
+import { foundingSnapshot, type SnapshotMeta } from '@conclave/raft'
 import { SystemClock, SystemRandom } from '@conclave/runtime'
 import { encodeCommand, snapshotOf, StoreMachine, type StateRecord } from '@conclave/store'
 import { openKeys } from '../master/keys/open-keys.ts'
@@ -85,11 +85,10 @@ async function seed(
     machine.apply(encodeCommand({ nowMs, compare: [], success }))
   }
   const voters = manifest.masters.map(({ nodeId }) => nodeId)
-  const founding = foundingSnapshot(voters, machine.snapshot())
-  const snapshot = { ...founding, meta: { ...founding.meta, term: lastTermIn(machine) + 1 } }
+  const meta = { ...foundingSnapshot(voters).meta, term: lastTermIn(machine) + 1 }
   for (const { masterId, nodeId } of manifest.masters) {
     const own = masterDirectory(directory, masterId)
-    await saveFirst(own, { masterId, nodeId, clusterId, kek, random }, snapshot)
+    await saveFirst(own, { masterId, nodeId, clusterId, kek, random }, meta, machine)
   }
 }
 
@@ -103,7 +102,8 @@ async function saveFirst(
     readonly kek: Kek
     readonly random: Random
   },
-  snapshot: Snapshot,
+  meta: SnapshotMeta,
+  machine: StoreMachine,
 ): Promise<void> {
   const { masterId, nodeId, clusterId, kek, random } = member
   const owner = { clusterId, masterId }
@@ -122,7 +122,12 @@ async function saveFirst(
     random,
   }).finally(() => key.fill(0))
   try {
-    await journal.saveSnapshot(snapshot)
+    const sink = await journal.beginSnapshot(meta)
+    const writer = machine.beginSnapshot()
+    for (let chunk = writer.next(); chunk !== undefined; chunk = writer.next()) {
+      await sink.write(chunk)
+    }
+    await sink.commit()
   } finally {
     await journal.close()
   }

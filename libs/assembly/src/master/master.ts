@@ -3,9 +3,12 @@ import {
   MasterActor,
   type MasterActorOptions,
   Replica,
+  decodePeerMessage,
+  encodePeerMessage,
   type Address,
   type FirstAuthority,
   type MasterApi,
+  type PeerMessage,
   type Recovered,
   type Trust,
 } from '@conclave/actors'
@@ -15,15 +18,7 @@ import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
 import type { Journal } from '@conclave/journal'
 import { BytesMalformed, uuid, type Clock } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
-import {
-  allMembers,
-  decodeMessage,
-  encodeMessage,
-  none,
-  RaftError,
-  type Message,
-  type NodeId,
-} from '@conclave/raft'
+import { allMembers, none, RaftError, type NodeId } from '@conclave/raft'
 import {
   AgentLinkServer,
   SystemRandom,
@@ -35,7 +30,7 @@ import {
   type TlsIdentity,
   X509Certificates,
 } from '@conclave/runtime'
-import { CommandNewer, StoreMachine } from '@conclave/store'
+import { CommandNewer, type StoreMachine } from '@conclave/store'
 import { loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { forgetFirstAuthority } from '../cluster/first-authority.ts'
 import { ReplicaDriver } from '../replica-driver.ts'
@@ -96,6 +91,8 @@ export interface MasterParts {
   readonly audit: AuditLog
   readonly journal: Journal
   readonly recovered: Recovered
+  /** In the state of the recovered snapshot. */
+  readonly store: StoreMachine
 }
 
 export class Master implements RunningMaster {
@@ -133,18 +130,21 @@ export class Master implements RunningMaster {
     this.failed = this.#failure.promise
     this.#place = own
     this.#events = new EventLog(own.masterId, boot, clock)
-    const store = new StoreMachine()
+    const { store } = parts
     this.#replica = new Replica({
       nodeId: own.nodeId,
       masterId: own.masterId,
       bootstrap: { voters: foundersOf(parts) },
       recovered,
       store,
+      snapshots: journal,
       random,
       clock,
       boot: `${own.masterId}:${boot}`,
       emit: (draft) => this.#events.append(draft),
       wake: () => this.#driver.wake(),
+      post: (message) => this.#send(message.to, message),
+      onFatal: (error) => this.#fail(whyStopped(error), error),
       limits: { firstElectionTicks, ...options.replicaLimits },
     })
     this.#driver = new ReplicaDriver({
@@ -405,17 +405,16 @@ export class Master implements RunningMaster {
     this.#actor.agentConnected(connection)
   }
 
-  #send(to: NodeId, message: Message): void {
-    const bytes = encodeMessage(message)
-    if (message.type !== 'MsgSnap') return this.#peers.send(to, bytes)
-    this.#peers.send(to, bytes, (isDelivered) => {
-      if (!isDelivered) this.#replica.unreachable(to)
-    })
+  #send(to: NodeId, message: PeerMessage): void {
+    const bytes = encodePeerMessage(message)
+    // Chunks behind everything else, the last and shorter one too, and in their order.
+    if (message.type === 'SnapshotChunk') this.#peers.send(to, bytes, ignore)
+    else this.#peers.send(to, bytes)
   }
 
   #receive(from: NodeId, bytes: Uint8Array): void {
     try {
-      const message = decodeMessage(bytes)
+      const message = decodePeerMessage(bytes)
       if (message.from === from) return this.#replica.receive(message)
       this.#log.warn({ from, claimed: message.from }, 'a peer speaks in the name of another')
     } catch (error) {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Recovered } from '@conclave/actors'
+import { restoreStore, type Recovered } from '@conclave/actors'
 import { NodeDisk, openJournal, type JournalEvent } from '@conclave/journal'
 import { invariant } from '@conclave/kernel'
 import {
@@ -68,7 +68,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
 
 /** All that a master is made of, from the moment that its keys are open. */
 async function startOpened(
-  found: Omit<MasterParts, 'audit' | 'journal' | 'recovered'>,
+  found: Omit<MasterParts, 'audit' | 'journal' | 'recovered' | 'store'>,
 ): Promise<Master> {
   const { options, own, clusterId, log, random, keeper } = found
   const { directory } = options
@@ -93,6 +93,8 @@ async function startOpened(
   keeper.serve(opened.journal)
   const parts: Closable[] = [{ close: () => opened.journal.close() }]
   try {
+    const store = new StoreMachine()
+    await restoreStore(store, opened.journal)
     const auditDisk = options.disks?.audit
     const audit =
       auditDisk === undefined
@@ -105,7 +107,7 @@ async function startOpened(
     } = found
     const recovered =
       firstIdentities === undefined ? opened.recovered : await founded(opened, masters)
-    const master = new Master({ ...found, audit, journal: opened.journal, recovered })
+    const master = new Master({ ...found, audit, store, journal: opened.journal, recovered })
     parts.push({ close: () => master.destroy() })
     await master.start()
     return master
@@ -127,8 +129,10 @@ async function founded(
   const { snapshot, hardState, entries } = recovered
   if (snapshot !== undefined || hardState !== undefined || entries.length > 0) return recovered
   const voters = masters.map(({ nodeId }) => nodeId)
-  const founding = foundingSnapshot(voters, new StoreMachine().snapshot())
-  await journal.saveSnapshot(founding)
+  const founding = foundingSnapshot(voters)
+  const sink = await journal.beginSnapshot(founding.meta)
+  await sink.write(new StoreMachine().snapshot())
+  await sink.commit()
   return { snapshot: founding, entries }
 }
 

@@ -1,10 +1,17 @@
-import type { Entry, HardState, Snapshot } from '@conclave/raft'
+import type { Entry, HardState } from '@conclave/raft'
 import type { Random } from '@conclave/kernel'
 import { SeededRandom } from '@conclave/testkit'
 import { JournalCorrupt, JournalForeign, JournalUndecryptable } from '../errors.ts'
 import type { JournalOptions } from '../journal.ts'
-import type { Recovered } from '../recovery.ts'
-import { entry, key, open, snapshotAt } from './journal-fixture.ts'
+import {
+  entry,
+  key,
+  open,
+  saveSnapshot,
+  snapshotAt,
+  type RecoveredWhole,
+  type WholeSnapshot,
+} from './journal-fixture.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 
 /** What a journal had acknowledged at one moment, and the disk then. */
@@ -70,7 +77,7 @@ export async function live(
     }
     if (chance < 78 && last > snapshotIndex) {
       snapshotIndex += 1 + random.below(last - snapshotIndex)
-      return journal.saveSnapshot(snapshotOf(written, snapshotIndex))
+      return saveSnapshot(journal, snapshotOf(written, snapshotIndex))
     }
     if (chance < 85) return journal.rotateKey({ id: ++newestKey, bytes: key(newestKey) })
     // Ended as it should, or not at all.
@@ -88,13 +95,13 @@ export async function live(
 }
 
 /** Of an index that is in the log: what it stands for can be told from it. */
-const snapshotOf = (written: ReadonlyMap<number, Entry>, index: number): Snapshot =>
+const snapshotOf = (written: ReadonlyMap<number, Entry>, index: number): WholeSnapshot =>
   snapshotAt(index, `state ${index}`, written.get(index)?.term ?? 1)
 
 /** What became of a damaged journal. */
 export type Outcome =
   | { readonly is: 'refused'; readonly file: string; readonly offset: number }
-  | { readonly is: 'recovered'; readonly recovered: Recovered }
+  | { readonly is: 'recovered'; readonly recovered: RecoveredWhole }
 
 /**
  * Opens what is on this disk.
@@ -125,7 +132,10 @@ export async function outcomeOf(
 }
 
 /** Whether this is what was acknowledged at that moment, to the byte. */
-export function isMoment({ hardState, snapshot, entries }: Recovered, moment: Moment): boolean {
+export function isMoment(
+  { hardState, snapshot, entries }: RecoveredWhole,
+  moment: Moment,
+): boolean {
   const base = snapshot?.meta.index ?? 1
   const text = snapshot && new TextDecoder().decode(snapshot.data)
   return (

@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import type { Random } from '@conclave/kernel'
-import type { Disk, DiskFile, DiskLock } from '../disk.ts'
+import type { Disk, DiskFile, DiskLock, DiskReader } from '../disk.ts'
 import { JournalLocked } from '../errors.ts'
 
 /** Everything that can be asked of a disk, by the names that faults are set on. */
@@ -157,6 +157,18 @@ export class SimulatedDisk implements Disk {
 
   async read(path: string): Promise<Uint8Array> {
     return this.#step('read', path, () => this.bytes(path))
+  }
+
+  async openToRead(path: string): Promise<DiskReader> {
+    return this.#step('open', path, () => {
+      const inode = this.#inode(path)
+      return {
+        sizeBytes: inode.content.length,
+        read: (position, length) =>
+          this.#step('read', path, () => inode.content.slice(position, position + length)),
+        close: () => Promise.resolve(),
+      }
+    })
   }
 
   async create(path: string): Promise<DiskFile> {

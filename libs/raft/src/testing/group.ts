@@ -41,6 +41,8 @@ export class Member {
   /** With asynchronous storage: what the two threads have yet to do. */
   #appendWork: Message[] = []
   #applyWork: Message[] = []
+  /** What the machine was at the newest snapshot here, and at those on their way to the disk. */
+  #contents = new Map<string, string>()
 
   constructor(
     id: NodeId,
@@ -110,12 +112,9 @@ export class Member {
 
   /** Takes a snapshot of the machine, and drops entries but for the last `keepCount`. */
   compact(keepCount: number): void {
-    const snapshot = this.storage.createSnapshot(
-      this.applied,
-      this.confState,
-      new TextEncoder().encode(this.digest),
-    )
+    const snapshot = this.storage.createSnapshot(this.applied, this.confState)
     if (snapshot instanceof RaftError) return
+    this.#contents.set(nameOf(snapshot), this.digest)
     const index = this.applied - keepCount
     if (index >= this.storage.firstIndex()) this.storage.compact(index)
   }
@@ -143,10 +142,21 @@ export class Member {
     }
   }
 
-  #restore({ meta, data }: Snapshot): void {
-    this.applied = meta.index
-    this.confState = meta.confState
-    this.digest = new TextDecoder().decode(data)
+  /** What goes beside a message that carries this snapshot. */
+  contentOf(snapshot: Snapshot): string {
+    return this.#contents.get(nameOf(snapshot)) ?? ''
+  }
+
+  receive(one: Message, content: string): void {
+    if (one.snapshot !== undefined) this.#contents.set(nameOf(one.snapshot), content)
+    this.node.step(one)
+  }
+
+  #restore(snapshot: Snapshot): void {
+    const { index, confState } = snapshot.meta
+    this.applied = index
+    this.confState = confState
+    this.digest = this.contentOf(snapshot)
   }
 
   #start(): RawNode {
@@ -164,13 +174,23 @@ export class Member {
   }
 }
 
+const nameOf = ({ meta }: Snapshot): string => `${meta.index}/${meta.term}`
+
 type Written = Pick<Ready, 'snapshot' | 'hardState' | 'entries'>
+
+interface Envelope {
+  readonly to: NodeId
+  readonly from: NodeId
+  readonly bytes: Uint8Array
+  /** Of the snapshot, which the core does not see. */
+  readonly content: string
+}
 
 /** Members and the messages between them, moved only when told to. */
 export class Group {
   readonly members: Member[] = []
   /** On their way, as bytes: whatever the codec loses is lost here too. */
-  inFlight: { readonly to: NodeId; readonly from: NodeId; readonly bytes: Uint8Array }[] = []
+  inFlight: Envelope[] = []
   readonly #options: MemberOptions & Pick<RaftConfig, 'random'>
 
   /** @param size how many founding voters, with the ids 1 to `size` */
@@ -214,7 +234,8 @@ export class Group {
   }
 
   send(one: Message): void {
-    this.inFlight.push({ to: one.to, from: one.from, bytes: encodeMessage(one) })
+    const content = one.snapshot ? this.member(one.from).contentOf(one.snapshot) : ''
+    this.inFlight.push({ to: one.to, from: one.from, bytes: encodeMessage(one), content })
   }
 
   /** Delivers the message at this place of the queue; somebody who is down misses it. */
@@ -224,7 +245,7 @@ export class Group {
     const member = this.members[envelope.to - 1]
     const isReceived = member?.isUp ?? false
     const one = decodeMessage(envelope.bytes)
-    if (isReceived) member?.node.step(one)
+    if (isReceived) member?.receive(one, envelope.content)
     this.#reportSnapshot(one, isReceived)
   }
 

@@ -1,6 +1,5 @@
 import { invariant } from '@conclave/kernel'
 import { decodeConfChange } from '../codec.ts'
-import { asV2 } from '../conf-change.ts'
 import type { RaftConfig } from '../config.ts'
 import type { Entry, HardState, Snapshot } from '../entry.ts'
 import type { Message } from '../message.ts'
@@ -17,7 +16,7 @@ class NewestSnapshotStorage extends MemoryStorage {
   }
 }
 
-/** One member with its disk, and a state machine that is all applied data, one after another. */
+/** One member with its disk. Of its state machine nothing is ever printed but how far it has come. */
 export class InteractionNode {
   readonly storage = new NewestSnapshotStorage()
   node: RawNode
@@ -71,17 +70,11 @@ export class InteractionNode {
   apply(entries: readonly Entry[]): void {
     for (const { type, term, index, data } of entries) {
       const before = this.storage.newest
-      let { confState } = before.meta
-      let update = data
-      if (type !== 'EntryNormal') {
-        const change = decodeConfChange(data)
-        update = asV2(change).context
-        confState = this.node.applyConfChange(change)
-      }
-      const all = new Uint8Array(before.data.length + update.length)
-      all.set(before.data)
-      all.set(update, before.data.length)
-      this.storage.newest = { meta: { index, term, confState }, data: all }
+      const confState =
+        type === 'EntryNormal'
+          ? before.meta.confState
+          : this.node.applyConfChange(decodeConfChange(data))
+      this.storage.newest = { meta: { index, term, confState } }
     }
   }
 

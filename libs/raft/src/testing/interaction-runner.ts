@@ -152,7 +152,6 @@ export class InteractionRunner {
     if (isFounded && index <= 1) return 'index must be specified as > 1 due to bootstrap'
     const first: Snapshot = {
       meta: { index, term: 1, confState: { ...emptyConfig, voters, learners } },
-      data: utf8(valueOf(directive, 'content') ?? ''),
     }
     for (let added = 0; added < count; added++) {
       const config = {

@@ -1,6 +1,12 @@
-import { OutcomeUnknown, Replica, Unavailable, type ReplicaWork } from '@conclave/actors'
+import {
+  isSnapshotMessage,
+  OutcomeUnknown,
+  Replica,
+  Unavailable,
+  type PeerMessage,
+  type ReplicaWork,
+} from '@conclave/actors'
 import { openJournal, type Disk } from '@conclave/journal'
-import type { Message } from '@conclave/raft'
 import { StoreMachine, type ApplyResult, type Txn } from '@conclave/store'
 import type { Parts } from '../parts.ts'
 
@@ -30,7 +36,8 @@ class Friend extends Replica {
 
 /** A follower writes something else than it was sent, now and then. */
 class Forger extends Replica {
-  override receive(message: Message): void {
+  override receive(message: PeerMessage): void {
+    if (isSnapshotMessage(message)) return super.receive(message)
     const entries = message.entries.map((entry) =>
       entry.index % 10 === 0 && entry.data.length > 40
         ? { ...entry, data: entry.data.map((byte, at) => (at === 40 ? byte ^ 1 : byte)) }
@@ -51,7 +58,7 @@ class Optimist extends Replica {
     return work
   }
 
-  override receive(message: Message): void {
+  override receive(message: PeerMessage): void {
     super.receive(message)
     if (this.#last === 0 || message.type !== 'MsgHeartbeatResp') return
     super.receive({ ...message, type: 'MsgAppResp', index: this.#last, context: new Uint8Array() })
@@ -103,8 +110,8 @@ class Nervous extends Replica {
 
 /** Takes no snapshot from anybody, and so is left behind. */
 class Proud extends Replica {
-  override receive(message: Message): void {
-    if (message.type !== 'MsgSnap') super.receive(message)
+  override receive(message: PeerMessage): void {
+    if (!isSnapshotMessage(message)) super.receive(message)
   }
 }
 

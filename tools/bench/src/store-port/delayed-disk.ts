@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NodeDisk, type Disk, type DiskFile, type DiskLock } from '@conclave/journal'
+import {
+  NodeDisk,
+  type Disk,
+  type DiskFile,
+  type DiskLock,
+  type DiskReader,
+} from '@conclave/journal'
 
 /** This machine's disk, made as slow as one that turns: each sync takes `delayMs` longer. */
 export class DelayedDisk implements Disk {
@@ -24,6 +30,10 @@ export class DelayedDisk implements Disk {
 
   read(path: string): Promise<Uint8Array> {
     return this.#disk.read(path)
+  }
+
+  openToRead(path: string): Promise<DiskReader> {
+    return this.#disk.openToRead(path)
   }
 
   async create(path: string): Promise<DiskFile> {

@@ -1,11 +1,19 @@
 import { readFile } from 'node:fs/promises'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { Replica, type Journal, type ReplicaLimits } from '@conclave/actors'
+import {
+  decodePeerMessage,
+  encodePeerMessage,
+  Replica,
+  restoreStore,
+  type Journal,
+  type PeerMessage,
+  type ReplicaLimits,
+} from '@conclave/actors'
 import { ReplicaDriver } from '@conclave/assembly/replica-driver'
 import { openJournal } from '@conclave/journal'
 import { uuid, wipe } from '@conclave/kernel'
-import { decodeMessage, encodeMessage, type NodeId } from '@conclave/raft'
+import type { NodeId } from '@conclave/raft'
 import {
   FrameReader,
   FrameWriter,
@@ -44,7 +52,7 @@ const firstElectionTicks = 3
  * store; and instead of faces a port that takes puts and gets. Every answer keeps the store's promises.
  */
 export class StoreMember {
-  readonly store = new StoreMachine()
+  readonly store: StoreMachine
   readonly replica: Replica
   readonly recoveredEntries: number
   readonly #journal: Journal
@@ -56,32 +64,38 @@ export class StoreMember {
   #isCompacting = false
 
   private constructor(plan: StorePlan, opened: Awaited<ReturnType<typeof open>>) {
-    const { journal, recovered, identity, random } = opened
+    const { journal, recovered, store, identity, random } = opened
     const peers = new Map(plan.peers)
     const name = peers.get(plan.nodeId)?.id ?? ''
+    this.store = store
     this.#journal = journal
+    const send = (to: NodeId, message: PeerMessage): void => {
+      const isChunk = message.type === 'SnapshotChunk'
+      this.#link.send(to, encodePeerMessage(message), isChunk ? () => undefined : undefined)
+    }
     this.recoveredEntries = recovered.entries.length
     this.replica = new Replica({
       nodeId: plan.nodeId,
       masterId: name,
       bootstrap: { voters: [...peers.keys()] },
       recovered,
-      store: this.store,
+      store,
+      snapshots: journal,
       random,
       clock: new SystemClock(),
       boot: `${name}:${uuid(random).slice(0, 8)}`,
       emit: () => undefined,
       wake: () => this.#driver.wake(),
+      post: (message) => send(message.to, message),
+      onFatal: fail,
       limits: { firstElectionTicks, ...plan.limits },
     })
     this.#driver = new ReplicaDriver({
       replica: this.replica,
       journal,
-      send: (to, message) => this.#link.send(to, encodeMessage(message)),
+      send,
       onSent: () => this.#link.flush(),
-      onFatal: (error) => {
-        throw error
-      },
+      onFatal: fail,
     })
     this.#link = new TcpPeerLink({
       clusterId: plan.clusterId,
@@ -90,7 +104,7 @@ export class StoreMember {
       listen: { host: '127.0.0.1', port: peers.get(plan.nodeId)?.port ?? 0 },
       peers,
       onMessage: (from, bytes) => {
-        const message = decodeMessage(bytes)
+        const message = decodePeerMessage(bytes)
         if (message.from === from) this.replica.receive(message)
       },
       onUnreachable: (nodeId) => this.replica.unreachable(nodeId),
@@ -187,5 +201,12 @@ async function open({ directory, clusterId, nodeId, fsyncDelayMs }: StorePlan) {
     ...(fsyncDelayMs > 0 && { disk: new DelayedDisk(fsyncDelayMs) }),
   })
   wipe(key)
-  return { ...opened, identity, random }
+  const store = new StoreMachine()
+  await restoreStore(store, opened.journal)
+  return { ...opened, store, identity, random }
+}
+
+/** Nothing measured after this would be worth anything. */
+const fail = (error: unknown): never => {
+  throw error
 }

@@ -91,7 +91,9 @@ async function run(
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   for (let left = 1; left > 0;) {
     const index = await appendOne()
-    await journal.saveSnapshot({ meta: { index, term: 1, confState }, data: utf8('the state') })
+    const sink = await journal.beginSnapshot({ index, term: 1, confState })
+    await sink.write(utf8('the state'))
+    await sink.commit()
     ;({ left } = await keeper.tidy())
   }
 }
