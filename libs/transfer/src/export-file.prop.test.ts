@@ -10,8 +10,8 @@ import type { ExportLock, ExportUnlock } from './export-key.ts'
 import type { StateSource } from './state-source.ts'
 import { someState } from './testing/some-state.ts'
 
-/** Cheap to guess, for tests alone. */
-const cost = { logN: 4, r: 8, p: 1 }
+/** Cheap to guess, for tests alone; and no flipped bit of 5 asks for more than is refused, or than 2^13. */
+const cost = { logN: 5, r: 8, p: 1 }
 const passphrase = new Redacted(utf8('correct horse battery'))
 const lock = { by: 'passphrase', passphrase } as const
 
@@ -183,6 +183,23 @@ describe('TF2: an export is refused', () => {
     expect(await refusal(read(bytes))).toMatchObject({
       message: expect.stringContaining('more work'),
     })
+  })
+
+  test.each([
+    [1, 8, 1],
+    [1, 1, 4],
+    [1, 16, 4],
+    [15, 1, 1],
+    [16, 1, 1],
+    [20, 1, 4],
+    [0, 8, 1],
+    [5, 0, 1],
+    [5, 8, 0],
+  ])('with another cost than it was sealed at: 2^%i, %i, %i', async (...costs) => {
+    const bytes = await exported(someState({ a: '1' }))
+    bytes.set(costs, 5)
+
+    expect(await refusal(read(bytes))).toBeInstanceOf(ExportUnreadable)
   })
 
   test('before it is written, under a passphrase that anybody could guess', async () => {

@@ -96,6 +96,9 @@ function parseHeader(bytes: Uint8Array): ReturnType<typeof readHeader> {
     if (cost.logN > costMax.logN || cost.r > costMax.r || cost.p > costMax.p) {
       throw new ExportUnreadable('it asks for more work than any export of ours does')
     }
+    // RFC 7914, 2: N is less than 2^(128 r / 8).
+    if (cost.logN >= 16 * cost.r)
+      throw new ExportUnreadable('its cost for guesses is no possible one')
     const own = header()
     return {
       sizeBytes: own.length,
@@ -150,7 +153,8 @@ function stretch(
   { logN, r, p }: { readonly logN: number; readonly r: number; readonly p: number },
 ): Promise<Uint8Array> {
   const N = 2 ** logN
-  const options = { N, r, p, maxmem: 256 * N * r }
+  // What it needs grows with p as well; twice that, since OpenSSL counts some more.
+  const options = { N, r, p, maxmem: 256 * r * (N + p + 2) }
   return new Promise((resolve, reject) => {
     scrypt(passphrase.reveal(), salt, 32, options, (error, key) => {
       if (error === null) resolve(new Uint8Array(key.buffer, key.byteOffset, key.byteLength))
