@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redacted, utf8, utf8Text } from '@conclave/kernel'
@@ -16,7 +16,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { chooseAddresses } from '../cluster/addresses.ts'
 import { masterDirectory } from '../cluster/layout.ts'
 import { prepareCluster } from '../cluster/prepare-cluster.ts'
-import type { MasterPlace } from './master-options.ts'
+import type { MasterOptions, MasterPlace } from './master-options.ts'
 import type { RunningMaster } from './master.ts'
 import { isPeerWire, parsePeerWire } from './peer-wire.ts'
 import { startMaster } from './start-master.ts'
@@ -50,8 +50,12 @@ describe.skipIf(why !== undefined)(`AS7: three masters over a Redis ${why ?? ''}
     await rm(directory, { recursive: true, force: true })
   })
 
-  const start = (masterId: string): Promise<RunningMaster> =>
+  const start = (
+    masterId: string,
+    replicaLimits: MasterOptions['replicaLimits'] = {},
+  ): Promise<RunningMaster> =>
     startMaster({
+      replicaLimits,
       directory: masterDirectory(directory, masterId),
       masters: places,
       segmentSizeBytes: 256 * 1024,
@@ -173,6 +177,28 @@ describe.skipIf(why !== undefined)(`AS7: three masters over a Redis ${why ?? ''}
         ]),
       ),
     ).toEqual([])
+  })
+
+  test('bring a master that was away for long back by a snapshot, in pieces', async () => {
+    await Promise.all(running.map((master) => master.destroy()))
+    const often = { snapshotEntries: 20, trailingEntries: 1 }
+    running = await Promise.all(places.map(({ masterId }) => start(masterId, often)))
+    await Promise.all(running.map((master) => master.ready()))
+    const away = running.find((master) => master !== leader())
+    await away?.destroy()
+    running = running.filter((master) => master !== away)
+    const large = new Map(
+      Array.from({ length: 40 }, (_, n) => [`large/${n}`, `${n}`.repeat(20_000)]),
+    )
+    for (const [path, value] of large) await insistOn(path, value)
+
+    running.push(await start(away?.masterId ?? '', often))
+    await running.at(-1)?.ready()
+
+    expect(await missing(large)).toEqual([])
+    expect(
+      (await readdir(join(masterDirectory(directory, away?.masterId ?? ''), 'journal'))).join(),
+    ).toContain('.snap')
   })
 
   test('say nothing to Redis that holds a value, a password or a key', async () => {
