@@ -57,6 +57,8 @@ export interface RecoveryOptions {
 
 interface ReadSegment extends KeptSegment {
   readonly reservedSizeBytes: number
+  readonly sizeBytes: number
+  /** Of the last one. */
   readonly bytes: Uint8Array
   readonly end: SegmentEnd
 }
@@ -142,9 +144,11 @@ async function readSegments(
   log: LogReader,
 ): Promise<readonly ReadSegment[]> {
   const segments: ReadSegment[] = []
-  for (const name of names) {
+  let reading = readAhead(o, names[0])
+  for (const [at, name] of names.entries()) {
     const previous = segments.at(-1)
-    const bytes = await o.disk.read(join(o.directory, name))
+    const bytes = await reading
+    reading = readAhead(o, names[at + 1])
     const segment = readSegmentHeader(name, bytes, o.owner, o.keys)
     if (previous !== undefined) checkFollows(previous, segment)
     let lastIndex = 0
@@ -157,10 +161,24 @@ async function readSegments(
       }
     })
     const { seq, keyId, reservedSizeBytes } = segment
-    segments.push({ name, seq, keyId, lastIndex, reservedSizeBytes, bytes, end })
+    // Only the last one is looked at again: together they may be more than there is memory.
+    if (previous !== undefined) segments[at - 1] = { ...previous, bytes: noBytes }
+    const sizeBytes = bytes.length
+    segments.push({ name, seq, keyId, lastIndex, reservedSizeBytes, sizeBytes, bytes, end })
   }
   return segments
 }
+
+/** Begins to read a segment while the one before is being opened. */
+function readAhead(o: RecoveryOptions, name: string | undefined): Promise<Uint8Array> {
+  if (name === undefined) return Promise.resolve(noBytes)
+  const reading = o.disk.read(join(o.directory, name))
+  // Heard of where it is awaited, if it ever is.
+  reading.catch(() => undefined)
+  return reading
+}
+
+const noBytes = new Uint8Array(0)
 
 function checkFollows(
   previous: ReadSegment,
@@ -263,8 +281,8 @@ function liftTo(
 
 /** What is reserved in a segment that others follow will not be used; its successor says where it ends. */
 async function shortenOthers(o: RecoveryOptions, segments: readonly ReadSegment[]): Promise<void> {
-  for (const { name, bytes, end } of segments) {
-    if (bytes.length <= end.offset) continue
+  for (const { name, sizeBytes, end } of segments) {
+    if (sizeBytes <= end.offset) continue
     const file = await o.disk.open(join(o.directory, name))
     await file.truncate(end.offset)
     await file.close()

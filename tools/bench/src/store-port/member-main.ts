@@ -12,7 +12,7 @@ export type MemberNews =
       readonly type: 'state'
       readonly role: string
       readonly appliedIndex: number
-      readonly keyCount: number
+      readonly revision: number
       readonly residentBytes: number
       /** The longest that its event loop was held up since it was told to forget. */
       readonly pauseMaxMs: number
@@ -45,7 +45,7 @@ process.on('message', (question: MemberQuestion) => {
     type: 'state',
     role: replica.role,
     appliedIndex: replica.appliedIndex,
-    keyCount: store.list('', { keysOnly: true }).kvs.length,
+    revision: store.revision,
     residentBytes: process.memoryUsage().rss,
     pauseMaxMs: loop.max / 1e6,
   })
