@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { masterFlags } from '@conclave/assembly'
 import { linesOf } from '@conclave/runtime'
 import { compileCache } from '../compile-cache.ts'
 import { CommandFailed } from '../failure.ts'
@@ -22,7 +23,8 @@ export interface ProcessOptions {
 export async function startProcess(options: ProcessOptions): Promise<Member> {
   const main = fileURLToPath(new URL(`../../../${options.kind}/src/main.ts`, import.meta.url))
   const log = openSync(options.logFile, 'a', 0o600)
-  const child = spawn(process.execPath, [main, '--config', options.configFile], {
+  const flags = options.kind === 'master' ? masterFlags : []
+  const child = spawn(process.execPath, [...flags, main, '--config', options.configFile], {
     // Its standard input ends when we do, however we end: no member outlives its cluster.
     stdio: ['pipe', 'pipe', log],
     // A group of its own, so that Ctrl-C is heard here alone and members stop in order.

@@ -1,6 +1,7 @@
 import type { Result } from '../result.ts'
 import { apiRows } from './api-rows.ts'
 import { failoverRows } from './failover-rows.ts'
+import { largeStateRows } from './large-state-rows.ts'
 import { portRows } from './port-rows.ts'
 import type { StoreRow, StoreWish } from './store-row.ts'
 
@@ -9,6 +10,7 @@ export const storeRows: Readonly<Record<string, StoreRow>> = {
   ...portRows,
   ...apiRows,
   ...failoverRows,
+  ...largeStateRows,
 }
 
 export interface StoreSuiteOptions {
