@@ -91,8 +91,9 @@ export type {
   WantedKeys,
 } from './ports.ts'
 export { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
-export { Replica, type MemberProgress, type ReplicaOptions, type ReplicaWork } from './replica.ts'
+export { Replica, type ReplicaOptions, type ReplicaWork } from './replica.ts'
 export type { MemberChange } from './config-changes.ts'
+export type { Group, MemberProgress, Role } from './group.ts'
 export { Signal } from './signal.ts'
 export type { SnapshotToInstall, SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
 export { restoreStore } from './snapshot/restore-store.ts'

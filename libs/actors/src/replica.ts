@@ -25,6 +25,7 @@ import {
   type Txn,
 } from '@conclave/store'
 import { ConfigChanges, type MemberChange } from './config-changes.ts'
+import type { Group, MemberProgress, Role } from './group.ts'
 import { OutcomeUnknown, Unavailable } from './master/errors.ts'
 import type { Recovered, SnapshotDisk } from './ports.ts'
 import { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
@@ -76,20 +77,6 @@ export interface ReplicaOptions {
   readonly limits?: Partial<ReplicaLimits>
 }
 
-/** What a leader knows of another member. */
-export interface MemberProgress {
-  readonly nodeId: NodeId
-  readonly isVoter: boolean
-  /** Heard from within an election timeout. */
-  readonly isReachable: boolean
-  /** Everything up to here is known to be on its disk. */
-  readonly matchIndex: number
-  /** Entries of this leader's log that it is not known to have. */
-  readonly lag: number
-}
-
-export type Role = 'leader' | 'follower' | 'candidate'
-
 /** One client of the store, with one command under way at a time. */
 interface Session {
   readonly client: string
@@ -129,7 +116,7 @@ interface PendingRead {
  * other. It is told ticks, messages and durability, and says what to send and to write. Callers get
  * promises, which settle only inside {@link takeWork}, {@link advance} and {@link tick}.
  */
-export class Replica {
+export class Replica implements Group {
   readonly #options: ReplicaOptions
   readonly #limits: ReplicaLimits
   readonly #storage: MemoryStorage

@@ -49,4 +49,12 @@ export {
   type StoreLimits,
   type Txn,
 } from './txn.ts'
-export type { KeyValue, ListOptions, ListResult, View, WatchBatch, WatchEvent } from './view.ts'
+export type {
+  KeyValue,
+  ListOptions,
+  ListResult,
+  LiveView,
+  View,
+  WatchBatch,
+  WatchEvent,
+} from './view.ts'

@@ -16,7 +16,7 @@ import {
   type StoreLimits,
 } from './txn.ts'
 import { VersionedKeys } from './versioned-keys.ts'
-import type { KeyValue, ListOptions, ListResult, View, WatchBatch } from './view.ts'
+import type { KeyValue, ListOptions, ListResult, LiveView, View, WatchBatch } from './view.ts'
 
 /** What applying a command came to. */
 export interface ApplyResult extends Outcome {
@@ -31,7 +31,7 @@ export interface ApplyResult extends Outcome {
  * same commands are in the same state, to the byte: it has no clock, no dice, and no command that its
  * build could have written can make it throw. Rules and their numbers: README.md.
  */
-export class StoreMachine implements View {
+export class StoreMachine implements LiveView {
   readonly #limits: StoreLimits
   #state: State
   readonly #batchListeners = new Set<(batch: WatchBatch) => void>()

@@ -34,6 +34,25 @@ export interface View {
   list(prefix: string, options?: ListOptions): ListResult
 }
 
+/** A copy of the state that follows what is agreed on, and can say what it was a while ago. */
+export interface LiveView extends View {
+  /** Everything before it is forgotten for good, wherever the state is kept. */
+  readonly compactRevision: number
+  /**
+   * @param at a revision that is still kept, rather than the newest
+   * @throws Compacted, RevisionAhead
+   */
+  get(key: string, at?: number): KeyValue | undefined
+  /** @throws Compacted, RevisionAhead */
+  list(prefix: string, options?: ListOptions & { readonly at?: number }): ListResult
+  /** The state as it was at `revision`. @throws Compacted, RevisionAhead */
+  viewAt(revision: number): View
+  /** Tells `listener` of each revision that changed something. Answers with how to stop. */
+  onBatch(listener: (batch: WatchBatch) => void): () => void
+  /** Tells `listener` when all may have changed at once: batches up to `revision` were not told. */
+  onRestore(listener: (revision: number) => void): () => void
+}
+
 /** One change. `previous` is missing for a new key, and when it was compacted meanwhile. */
 export type WatchEvent =
   | {

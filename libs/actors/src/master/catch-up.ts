@@ -1,4 +1,4 @@
-import type { MemberProgress } from '../replica.ts'
+import type { MemberProgress } from '../group.ts'
 
 const lagMax = 1000
 const roundsMin = 2

@@ -11,10 +11,10 @@ import {
   type SecretPath,
 } from '@conclave/model'
 import { none } from '@conclave/raft'
-import type { Compare, StoreMachine } from '@conclave/store'
+import type { Compare, LiveView } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
 import type { AuditSink, Certificates, KeyKeeper, TokenKeys } from '../ports.ts'
-import type { Replica } from '../replica.ts'
+import type { Group } from '../group.ts'
 import { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
 import { AgentChannels, reportedEvent } from './agent-channels.ts'
@@ -49,8 +49,8 @@ import { Term } from './term.ts'
 
 export interface MasterActorOptions {
   readonly settings: MasterSettings
-  readonly replica: Replica
-  readonly store: StoreMachine
+  readonly replica: Group
+  readonly store: LiveView
   readonly events: EventLog
   readonly clock: Clock
   readonly random: Random
@@ -649,7 +649,7 @@ function ipv4(host: string): number {
   return isAddress ? bytes.reduceRight((sum, byte) => sum * 256 + byte, 0) : 0
 }
 
-const readerOf = (store: StoreMachine): RecordReader => ({
+const readerOf = (store: LiveView): RecordReader => ({
   get: (key) => store.get(key),
   list: (prefix) => store.list(prefix).kvs,
 })

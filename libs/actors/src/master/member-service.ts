@@ -3,7 +3,7 @@ import type { EventDraft } from '@conclave/model'
 import { isMember, none, type NodeId } from '@conclave/raft'
 import type { Op } from '@conclave/store'
 import type { MemberChange } from '../config-changes.ts'
-import type { Replica } from '../replica.ts'
+import type { Group } from '../group.ts'
 import type { Access } from './access.ts'
 import { holderKey, removedKey, type RemovedRecord } from './authority/authority-records.ts'
 import { CatchUp } from './catch-up.ts'
@@ -27,7 +27,7 @@ export interface MemberServiceOptions {
   readonly masterId: string
   readonly nodeId: NodeId
   readonly members: Members
-  readonly replica: Replica
+  readonly replica: Group
   readonly replicated: Replicated
   readonly access: Access
   readonly clock: Clock

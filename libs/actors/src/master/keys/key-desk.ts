@@ -1,8 +1,8 @@
 import type { Random } from '@conclave/kernel'
 import type { EventDraft } from '@conclave/model'
-import type { Op, StoreMachine } from '@conclave/store'
+import type { Op, LiveView } from '@conclave/store'
 import type { KeyKeeper, WantedKeys } from '../../ports.ts'
-import type { Replica } from '../../replica.ts'
+import type { Group } from '../../group.ts'
 import type { Access } from '../access.ts'
 import type { ClusterKeys } from '../cluster-keys.ts'
 import { keyringKey } from '../master-records.ts'
@@ -17,8 +17,8 @@ import { purgeRevision } from './purge.ts'
 export interface KeyDeskOptions {
   readonly clusterId: string
   readonly masterId: string
-  readonly store: StoreMachine
-  readonly replica: Replica
+  readonly store: LiveView
+  readonly replica: Group
   readonly replicated: Replicated
   readonly keys: ClusterKeys
   readonly access: Access

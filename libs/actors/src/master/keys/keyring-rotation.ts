@@ -1,7 +1,7 @@
 import { CryptographicFailure, wrapKeyring, type Keyring } from '@conclave/crypto'
 import type { Random } from '@conclave/kernel'
 import type { EventDraft } from '@conclave/model'
-import type { Compare, KeyValue, Op, StoreMachine } from '@conclave/store'
+import type { Compare, KeyValue, Op, LiveView } from '@conclave/store'
 import type { ClusterKeys } from '../cluster-keys.ts'
 import { keyringKey } from '../master-records.ts'
 import { isStill, type Replicated } from '../replicated.ts'
@@ -17,7 +17,7 @@ import {
 
 export interface KeyringRotationOptions {
   readonly clusterId: string
-  readonly store: StoreMachine
+  readonly store: LiveView
   readonly replicated: Replicated
   readonly keys: ClusterKeys
   readonly random: Random

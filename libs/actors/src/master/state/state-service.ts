@@ -1,6 +1,6 @@
 import { AeadKey, box, CryptographicFailure, Kek, wrapKeyring } from '@conclave/crypto'
 import { ConclaveError, Redacted, wipe, type Clock, type Random } from '@conclave/kernel'
-import { StateDigest, type StoreMachine } from '@conclave/store'
+import { StateDigest, type LiveView } from '@conclave/store'
 import type { Access } from '../access.ts'
 import type { ClusterKeys } from '../cluster-keys.ts'
 import type { Caller } from '../master-api.ts'
@@ -15,7 +15,7 @@ export class StateKeyInvalid extends ConclaveError {
 
 export interface StateServiceOptions {
   readonly clusterId: string
-  readonly store: StoreMachine
+  readonly store: LiveView
   readonly replicated: Replicated
   readonly keys: Pick<ClusterKeys, 'keyring'>
   readonly access: Access
