@@ -27,6 +27,13 @@ export {
   HolderUnknown,
   ValidityInvalid,
 } from './master/authority/errors.ts'
+export type { Document, DocumentApi, DocumentInput } from './master/documents/document-api.ts'
+export {
+  DocumentChanged,
+  DocumentExists,
+  DocumentInvalid,
+  DocumentNotFound,
+} from './master/documents/errors.ts'
 export type { Reservation, Reservations } from './master/authority/reservations.ts'
 export type { AgentChannel } from './master/agent-channel.ts'
 export { principalOf } from './master/credentials.ts'

@@ -56,6 +56,14 @@ export const eventFields = {
     files: count.optional(),
     variables: count.optional(),
   }),
+  /** An object that a face keeps for its clients, such as a config of Docker's. */
+  'document.changed': z.object({
+    kind: id,
+    id,
+    name: id,
+    revision: count,
+    change: z.enum(['created', 'updated', 'removed']),
+  }),
   'keyring.created': z.object({ dekId: count }),
   'keyring.rotated': z.object({ dekId: count }),
   /** So many sealed records were moved under the newest DEK. */

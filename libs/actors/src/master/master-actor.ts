@@ -24,6 +24,7 @@ import type { Trust } from './authority/authority-state.ts'
 import type { EnrolmentApi } from './authority/enrolment-api.ts'
 import type { Reservation } from './authority/reservations.ts'
 import { ClusterKeys } from './cluster-keys.ts'
+import { DocumentService } from './documents/document-service.ts'
 import { found } from './founding.ts'
 import { FrameworkService } from './framework-service.ts'
 import { IdentityService } from './identity-service.ts'
@@ -99,6 +100,7 @@ export class MasterActor implements MasterApi {
   readonly enrolment: EnrolmentApi
   readonly lock: LockApi
   readonly members: MemberService
+  readonly documents: DocumentService
 
   readonly #options: MasterActorOptions
   readonly #replicated: Replicated
@@ -224,6 +226,7 @@ export class MasterActor implements MasterApi {
       onProblem: (what, error) => options.onProblem?.(what, error),
     })
     this.authority = this.#desk.operators
+    this.documents = new DocumentService({ replicated: this.#replicated, access, clock, emit })
     this.state = new StateService({
       clusterId,
       store,

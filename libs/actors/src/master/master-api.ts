@@ -12,6 +12,7 @@ import type {
 import type { RedactedBytes } from '@conclave/kernel'
 import type { AuthorityApi } from './authority/authority-api.ts'
 import type { LockApi } from './keys/lock-api.ts'
+import type { DocumentApi } from './documents/document-api.ts'
 
 /*
  * What a master offers to its faces. A face translates its dialect into these calls and back and
@@ -306,5 +307,6 @@ export interface MasterApi {
   readonly authority: AuthorityApi
   readonly lock: LockApi
   readonly members: MemberApi
+  readonly documents: DocumentApi
   agents(caller: Caller): Promise<readonly AgentView[]>
 }

@@ -52,6 +52,7 @@ import type { AuthorityApi, AuthorityStatus } from '../master/authority/authorit
 import type { MemberRole } from '../master/authority/authority-records.ts'
 import { operatorResource } from '../master/resources.ts'
 import { Signal } from '../signal.ts'
+import { FakeDocuments } from './fake-documents.ts'
 import { FakeLock } from './fake-lock.ts'
 import { FakeMembers } from './fake-members.ts'
 import { FakeState } from './fake-state.ts'
@@ -74,6 +75,7 @@ export class FakeMaster implements MasterApi {
   readonly authority: FakeAuthority
   readonly lock: FakeLock
   readonly members: FakeMembers
+  readonly documents: FakeDocuments
   readonly state: FakeState
   /** What {@link agents} lists. */
   agentViews: AgentView[] = []
@@ -103,11 +105,13 @@ export class FakeMaster implements MasterApi {
     this.tasks = new FakeTasks(door)
     this.frameworks = new FakeFrameworks(door)
     this.authority = new FakeAuthority(this.identity, door)
-    this.lock = new FakeLock(({ principal }) => {
+    const operatorsDoor = ({ principal }: Caller): void => {
       door()
       if (this.identity.allowed(principal, operatorResource, 'full')) return
       throw new AccessDenied(principal.uid, 'full', operatorResource)
-    })
+    }
+    this.lock = new FakeLock(operatorsDoor)
+    this.documents = new FakeDocuments(clock, operatorsDoor)
     this.members = new FakeMembers(door)
     this.state = new FakeState(this.identity, door)
   }
