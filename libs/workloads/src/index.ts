@@ -1,0 +1,41 @@
+export { constraintProblem, satisfies, spreadProblem, valueAt } from './constraint.ts'
+export { idOf, idRandomBytes } from './id.ts'
+export { Availability, NodeSettings, type Node } from './node.ts'
+export {
+  nameKey,
+  NameRecord,
+  nodeKey,
+  nodePrefix,
+  specKey,
+  specPrefix,
+  statusKey,
+  statusPrefix,
+  taskKey,
+  taskPrefix,
+  tasksOfPrefix,
+  templateKey,
+  templatePrefix,
+  TemplateRecord,
+  templatesOfPrefix,
+  workloadsPrefix,
+} from './records.ts'
+export {
+  WorkloadSpec,
+  type ChangePolicy,
+  type Labels,
+  type Mode,
+  type Origin,
+  type Placement,
+  type RestartPolicy,
+  type WorkloadSpecInput,
+} from './spec.ts'
+export {
+  DesiredState,
+  idInTaskId,
+  InstanceState,
+  isFinal,
+  isLive,
+  taskIdOf,
+  WorkloadTask,
+} from './task.ts'
+export { UpdateState, UpdateStatus, Workload, WorkloadStatus } from './workload.ts'

@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { WorkloadSpec } from './spec.ts'
+
+/*
+ * Where the records are, below `workloads/`, each JSON and written whole (docs/formats/records.md):
+ *
+ *   workloads/spec/<workload id>                   what is wanted
+ *   workloads/status/<workload id>                 how the latest update goes
+ *   workloads/template/<workload id>/<version>     what tasks were made from, as long as there are any
+ *   workloads/task/<workload id>/<id>
+ *   workloads/name/<name in lower case>            the id of the workload that has this name
+ *   workloads/node/<node name>                     what people say of a node
+ *
+ * Ids have no slash in them; a name may, and is therefore the last.
+ */
+
+export const workloadsPrefix = 'workloads/'
+export const specPrefix = 'workloads/spec/'
+export const statusPrefix = 'workloads/status/'
+export const templatePrefix = 'workloads/template/'
+export const taskPrefix = 'workloads/task/'
+export const nodePrefix = 'workloads/node/'
+
+export const specKey = (workloadId: string): string => specPrefix + workloadId
+export const statusKey = (workloadId: string): string => statusPrefix + workloadId
+export const tasksOfPrefix = (workloadId: string): string => `${taskPrefix}${workloadId}/`
+export const taskKey = (workloadId: string, id: string): string => tasksOfPrefix(workloadId) + id
+export const templatesOfPrefix = (workloadId: string): string => `${templatePrefix}${workloadId}/`
+export const templateKey = (workloadId: string, version: number): string =>
+  templatesOfPrefix(workloadId) + version
+export const nameKey = (name: string): string => `workloads/name/${name.toLowerCase()}`
+export const nodeKey = (nodeName: string): string => nodePrefix + nodeName
+
+/** The spec with which a template came. */
+export const TemplateRecord = z.object({ spec: WorkloadSpec })
+export type TemplateRecord = Readonly<z.infer<typeof TemplateRecord>>
+
+export const NameRecord = z.object({ workloadId: z.string().min(1).max(255) })
