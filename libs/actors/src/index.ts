@@ -101,6 +101,15 @@ export { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
 export { Replica, type ReplicaOptions, type ReplicaWork } from './replica.ts'
 export type { MemberChange } from './config-changes.ts'
 export type { Group, MemberProgress, Role } from './group.ts'
+export {
+  NodeNotFound,
+  WorkloadConflict,
+  WorkloadExists,
+  WorkloadNoPrevious,
+  WorkloadNotFound,
+  WorkloadTaskNotFound,
+} from './master/workloads/errors.ts'
+export type * from './master/workloads/workload-api.ts'
 export { Signal } from './signal.ts'
 export type { SnapshotToInstall, SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
 export { restoreStore } from './snapshot/restore-store.ts'

@@ -22,6 +22,7 @@ export {
   FrameworkRecord,
   frameworksIn,
   grantsIn,
+  putAgent,
   taskIn,
   TaskRecord,
   tasksIn,

@@ -26,6 +26,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'member.busy': 409,
   'member.refused': 409,
   'mesos.malformed': 400,
+  'node.not-found': 404,
   'request.invalid': 400,
   'run.not-found': 404,
   'secret.exists': 409,
@@ -41,6 +42,11 @@ const statusOf: Readonly<Record<string, number>> = {
   'task.ambiguous': 409,
   'task.not-found': 404,
   'task.not-running': 409,
+  'workload.exists': 409,
+  'workload.no-previous': 409,
+  'workload.not-found': 404,
+  'workload.task-not-found': 404,
+  'workload.version-conflict': 409,
 }
 
 /** A request whose shape is off. Names the field and the mend. */

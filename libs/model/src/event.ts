@@ -115,6 +115,12 @@ export const eventFields = {
   'offer.declined': z.object({ offerId: id, frameworkId: id, agentId: id }),
   'offer.rescinded': z.object({ offerId: id, frameworkId: id, agentId: id }),
   'run.submitted': z.object({ runId: id, uid: id, taskId: id }),
+  'workload.created': z.object({ workloadId: id, name: id, uid: id }),
+  'workload.changed': z.object({ workloadId: id, name: id, templateVersion: count, uid: id }),
+  'workload.removed': z.object({ workloadId: id, name: id, uid: id }),
+  /** Its rolling update, or the way back from one, has begun, paused or ended. */
+  'workload.update': z.object({ workloadId: id, name: id, state: id, message: id }),
+  'node.changed': z.object({ name: id, availability: id, role: id, uid: id }),
   'task.refused': z.object({ ...task, reason: id.optional(), why: id }),
   'task.launched': z.object({ ...task, agentId: id }),
   'task.status': z.object({

@@ -47,6 +47,9 @@ import { StateService } from './state/state-service.ts'
 import { TaskService } from './task-service.ts'
 import { TaskSessions } from './task-sessions.ts'
 import { Term } from './term.ts'
+import { WorkloadDesk } from './workloads/workload-desk.ts'
+import type { NodeService } from './workloads/node-service.ts'
+import type { WorkloadService } from './workloads/workload-service.ts'
 
 export interface MasterActorOptions {
   readonly settings: MasterSettings
@@ -91,6 +94,8 @@ export class MasterActor implements MasterApi {
   readonly identity: IdentityService
   readonly secrets: SecretService
   readonly runs: RunService
+  readonly workloads: WorkloadService
+  readonly nodes: NodeService
   readonly tasks: TaskService
   readonly frameworks: FrameworkService
   readonly events: EventApi
@@ -108,6 +113,7 @@ export class MasterActor implements MasterApi {
   readonly #records: Members
   readonly #desk: AuthorityDesk
   readonly #keyDesk: KeyDesk
+  readonly #workloadDesk: WorkloadDesk
   readonly #resolver: ResolveService
   readonly #sessions: TaskSessions
   readonly #channels = new AgentChannels()
@@ -191,6 +197,16 @@ export class MasterActor implements MasterApi {
           ),
       },
     })
+    this.#workloadDesk = new WorkloadDesk({
+      replicated: this.#replicated,
+      reader,
+      access,
+      clock,
+      random,
+      emit,
+    })
+    this.workloads = this.#workloadDesk.service
+    this.nodes = this.#workloadDesk.nodes
     const term = (): Term | undefined => (this.#term?.core === undefined ? undefined : this.#term)
     this.#sessions = new TaskSessions(random)
     this.tasks = new TaskService({
@@ -200,7 +216,7 @@ export class MasterActor implements MasterApi {
       sessions: this.#sessions,
       term,
       channel: (connection) => this.#channels.get(connection),
-      submitterOf: (taskId) => this.runs.submitterOf(taskId),
+      submitterOf: (taskId) => this.#submitterOf(taskId),
     })
     this.frameworks = new FrameworkService({ access, term, seal, runs: this.runs })
     this.#desk = new AuthorityDesk({
@@ -257,10 +273,12 @@ export class MasterActor implements MasterApi {
     store.onBatch((batch) => {
       for (const event of batch.events) this.#historyBytes += event.previous?.value.length ?? 0
       this.runs.told(batch)
+      this.#workloadDesk.told(batch)
       this.#records.told(batch)
     })
     store.onRestore(() => {
       this.runs.toldOfEverything()
+      this.#workloadDesk.toldOfEverything()
       this.#records.toldOfEverything()
     })
     replica.onRole(() => this.#roleChanged())
@@ -273,6 +291,7 @@ export class MasterActor implements MasterApi {
     replica.tick()
     this.#sessions.tick()
     this.runs.tick()
+    this.#workloadDesk.tick()
     this.#endForbidden()
     this.#desk.look()
     this.#ticks++
@@ -484,10 +503,14 @@ export class MasterActor implements MasterApi {
    * secrets that the submitter of a run is not, or no longer.
    */
   #mayBeGiven(uid: string, path: SecretPath, taskId: string): boolean {
-    const submitter = this.runs.submitterOf(taskId) ?? uid
+    const submitter = this.#submitterOf(taskId) ?? uid
     const mayRead = (one: string): boolean =>
       this.identity.allowed({ uid: one }, secretResource(path), 'read')
     return mayRead(uid) && mayRead(submitter)
+  }
+
+  #submitterOf(taskId: string): string | undefined {
+    return this.runs.submitterOf(taskId) ?? this.workloads.ownerOf(taskId)
   }
 
   async #found(claim: Compare): Promise<void> {

@@ -13,6 +13,7 @@ import type { RedactedBytes } from '@conclave/kernel'
 import type { AuthorityApi } from './authority/authority-api.ts'
 import type { LockApi } from './keys/lock-api.ts'
 import type { DocumentApi } from './documents/document-api.ts'
+import type { NodeApi, WorkloadApi } from './workloads/workload-api.ts'
 
 /*
  * What a master offers to its faces. A face translates its dialect into these calls and back and
@@ -301,6 +302,8 @@ export interface MasterApi {
   readonly identity: IdentityApi
   readonly secrets: SecretApi
   readonly runs: RunApi
+  readonly workloads: WorkloadApi
+  readonly nodes: NodeApi
   readonly tasks: TaskApi
   readonly frameworks: FrameworkApi
   readonly events: EventApi

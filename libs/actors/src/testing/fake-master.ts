@@ -49,6 +49,7 @@ import type {
   TaskView,
 } from '../master/master-api.ts'
 import type { AuthorityApi, AuthorityStatus } from '../master/authority/authority-api.ts'
+import type { NodeApi, WorkloadApi } from '../master/workloads/workload-api.ts'
 import type { MemberRole } from '../master/authority/authority-records.ts'
 import { operatorResource } from '../master/resources.ts'
 import { Signal } from '../signal.ts'
@@ -56,6 +57,7 @@ import { FakeDocuments } from './fake-documents.ts'
 import { FakeLock } from './fake-lock.ts'
 import { FakeMembers } from './fake-members.ts'
 import { FakeState } from './fake-state.ts'
+import { FakeWorkloads } from './fake-workloads.ts'
 
 const standingClock: Clock = { nowMs: () => 1_700_000_000_000 }
 
@@ -77,6 +79,8 @@ export class FakeMaster implements MasterApi {
   readonly members: FakeMembers
   readonly documents: FakeDocuments
   readonly state: FakeState
+  /** What the workloads and nodes of this master are on. */
+  readonly scene: FakeWorkloads
   /** What {@link agents} lists. */
   agentViews: AgentView[] = []
   #status: MasterStatus
@@ -114,6 +118,15 @@ export class FakeMaster implements MasterApi {
     this.documents = new FakeDocuments(clock, operatorsDoor)
     this.members = new FakeMembers(door)
     this.state = new FakeState(this.identity, door)
+    this.scene = new FakeWorkloads(this.identity, clock, emit, door)
+  }
+
+  get workloads(): WorkloadApi {
+    return this.scene.workloads
+  }
+
+  get nodes(): NodeApi {
+    return this.scene.nodes
   }
 
   status(): MasterStatus {

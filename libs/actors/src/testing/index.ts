@@ -1,5 +1,6 @@
 export { FakeLock } from './fake-lock.ts'
 export { FakeMaster, FakeSession } from './fake-master.ts'
+export { FakeWorkloads } from './fake-workloads.ts'
 export { MemoryAgent, type AgentsPort } from './memory-agent.ts'
 export { MemoryAudit } from './memory-audit.ts'
 export { MemoryCertificates, memoryRootKeyText, memoryRootPem } from './memory-certificates.ts'

@@ -1,0 +1,69 @@
+import { isLive, type Workload, type WorkloadTask } from '@conclave/workloads'
+import type { Stored } from '../record.ts'
+import type { WorkloadTaskView, WorkloadView } from './workload-api.ts'
+import type { WorkloadRecords } from './workload-records.ts'
+
+/** Records as those see them who asked. */
+export class WorkloadViews {
+  readonly #records: WorkloadRecords
+
+  constructor(records: WorkloadRecords) {
+    this.#records = records
+  }
+
+  workload({ record, modRevision }: Stored<Workload>): WorkloadView {
+    const { id, owner, spec, previous, templateVersion, createdAtMs, updatedAtMs } = record
+    return {
+      id,
+      name: spec.name,
+      owner,
+      spec,
+      previousSpec: previous?.spec,
+      version: modRevision,
+      templateVersion,
+      createdAtMs,
+      updatedAtMs,
+      update: this.#records.status(id)?.record.update,
+      counts: this.#counts(record),
+    }
+  }
+
+  tasks(workload: Workload): readonly WorkloadTaskView[] {
+    return this.#records
+      .tasksOf(workload.id)
+      .map((task) => this.task(workload, task))
+      .toSorted(
+        (a, b) =>
+          a.slot.localeCompare(b.slot, 'en', { numeric: true }) ||
+          b.createdAtMs - a.createdAtMs ||
+          (a.id < b.id ? -1 : 1),
+      )
+  }
+
+  task(workload: Workload, { record, modRevision }: Stored<WorkloadTask>): WorkloadTaskView {
+    const { id, spec, templateVersion } = workload
+    const template =
+      record.templateVersion === templateVersion
+        ? undefined
+        : this.#records.template(id, record.templateVersion)?.record
+    return {
+      ...record,
+      workloadName: spec.name,
+      spec: template?.spec ?? spec,
+      version: modRevision,
+    }
+  }
+
+  #counts({ id, spec, templateVersion }: Workload): WorkloadView['counts'] {
+    const tasks = this.#records.tasksOf(id).map(({ record }) => record)
+    const running = tasks.filter(
+      ({ desired, state }) => desired === 'running' && state === 'running',
+    )
+    const slots = new Set(tasks.filter(isLive).map(({ slot }) => slot))
+    return {
+      desired: spec.mode.kind === 'replicated' ? spec.mode.replicas : slots.size,
+      running: running.length,
+      updated: running.filter((task) => task.templateVersion === templateVersion).length,
+    }
+  }
+}
