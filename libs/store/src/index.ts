@@ -36,6 +36,7 @@ export {
   type SnapshotWriter,
   type State as StoreState,
 } from './snapshot-state.ts'
+export { Mirror, type MirrorChange } from './mirror.ts'
 export { snapshotOf, StateDigest, type StateRecord } from './state-record.ts'
 export { StoreMachine, type ApplyResult } from './store.ts'
 export {
