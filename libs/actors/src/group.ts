@@ -33,6 +33,8 @@ export interface Group {
   readonly snapshotIndex: number
   /** Who votes and who learns, as far as is known here. */
   readonly config: ConfState
+  /** Why members cannot be promoted, demoted or removed here, if they cannot. */
+  readonly whyMembersStay: string | undefined
   /** Calls `listener` after each change of role, term or leader. */
   onRole(listener: () => void): void
   /** Calls `listener` after each change of {@link config}. */

@@ -238,6 +238,10 @@ export class Replica implements Group {
     this.#options.wake()
   }
 
+  get whyMembersStay(): undefined {
+    return undefined
+  }
+
   get commitIndex(): number {
     return this.#node.basicStatus().hardState.commit
   }

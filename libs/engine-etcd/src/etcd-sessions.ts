@@ -41,7 +41,7 @@ export class EtcdSessions {
   readonly #random: Random
   /** Clients whose marker was seen, so that the first try is usually the last. */
   readonly #seen = new Set<string>()
-  #lease: { readonly id: number; readonly untilMs: number } | undefined
+  #lease: { readonly id: Promise<number>; readonly untilMs: number } | undefined
 
   constructor(client: EtcdClient, keys: EtcdKeys, random: Random) {
     this.#client = client
@@ -50,7 +50,11 @@ export class EtcdSessions {
   }
 
   /** @throws SessionStale, OutcomeUnknown, EtcdRefused, Unavailable */
-  async txn(txn: KeyTxn, inner: EtcdTxn, session: SessionRef): Promise<TxnResult> {
+  async txn(
+    txn: Pick<KeyTxn, 'success' | 'failure'>,
+    inner: EtcdTxn,
+    session: SessionRef,
+  ): Promise<TxnResult> {
     const key = this.#keys.session(session.client)
     let hasNewLease = false
     for (let tries = 0; tries < triesMax; tries++) {
@@ -93,7 +97,7 @@ export class EtcdSessions {
 
   /** What the command came to before; undefined when it is to be tried again. */
   async #known(
-    txn: KeyTxn,
+    txn: Pick<KeyTxn, 'success' | 'failure'>,
     { client, seq }: SessionRef,
     marker: Marker | undefined,
   ): Promise<TxnResult | undefined> {
@@ -132,9 +136,20 @@ export class EtcdSessions {
   async #markerLease(): Promise<number> {
     const nowMs = performance.now()
     if (this.#lease !== undefined && nowMs < this.#lease.untilMs) return this.#lease.id
+    // One for all that ask meanwhile.
+    const lease = { id: this.#grant(), untilMs: nowMs + markerLeaseSeconds * 1000 - rememberedMs }
+    this.#lease = lease
+    try {
+      return await lease.id
+    } catch (error) {
+      if (this.#lease === lease) this.#lease = undefined
+      throw error
+    }
+  }
+
+  async #grant(): Promise<number> {
     const id = 1 + this.#random.below(2 ** 48 - 1)
     await this.#client.grantLease(id, markerLeaseSeconds)
-    this.#lease = { id, untilMs: nowMs + markerLeaseSeconds * 1000 - rememberedMs }
     return id
   }
 }

@@ -23,14 +23,14 @@ export const responsesOf = (results: readonly EtcdOpResult[]): readonly number[]
     }
   })
 
-function compareOf(claim: Compare, keys: EtcdKeys): EtcdCompare {
+export function compareOf(claim: Compare, keys: EtcdKeys): EtcdCompare {
   const key = keys.of(claim.key)
   return claim.target === 'value'
     ? { key, target: 'value', is: claim.is, operand: claim.operand }
     : { key, target: claim.target, is: claim.is, operand: claim.operand }
 }
 
-function opOf(op: KeyOp, keys: EtcdKeys): EtcdOp {
+export function opOf(op: KeyOp, keys: EtcdKeys): EtcdOp {
   switch (op.do) {
     case 'put':
       // With what was there before, which is the only way to be told the version.

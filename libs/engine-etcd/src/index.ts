@@ -11,6 +11,7 @@ export {
   grpcCode,
 } from './errors.ts'
 export { defaultEtcdLimits, EtcdStore } from './etcd-store.ts'
+export { EtcdGroup, type EtcdGroupOptions } from './masters/etcd-group.ts'
 export { parseEtcdUrl, type EtcdPlace } from './etcd-url.ts'
 export type { EtcdTls } from './wire/grpc-connection.ts'
 export type {

@@ -72,7 +72,7 @@ export class MemberService implements MemberApi {
   async promote(caller: Caller, masterId: string): Promise<MemberView> {
     await this.#demand(caller, masterId, 'promote')
     await this.#lead()
-    this.#refuse(whyNotPromote(this.#seen(), masterId))
+    this.#refuse(this.#options.replica.whyMembersStay ?? whyNotPromote(this.#seen(), masterId))
     await this.#want(masterId, { role: 'voter' })
     await this.#bringAbout(() => this.#isVoter(masterId))
     return this.#view(masterId)
@@ -81,7 +81,7 @@ export class MemberService implements MemberApi {
   async demote(caller: Caller, masterId: string): Promise<MemberView> {
     await this.#demand(caller, masterId, 'demote')
     await this.#lead()
-    this.#refuse(whyNotDemote(this.#seen(), masterId))
+    this.#refuse(this.#options.replica.whyMembersStay ?? whyNotDemote(this.#seen(), masterId))
     await this.#want(masterId, { role: 'learner' })
     await this.#bringAbout(() => !this.#isVoter(masterId))
     return this.#view(masterId)
@@ -94,7 +94,9 @@ export class MemberService implements MemberApi {
   ): Promise<void> {
     await this.#demand(caller, masterId, 'remove')
     await this.#lead()
-    this.#refuse(whyNotRemove(this.#seen(), masterId, force))
+    this.#refuse(
+      this.#options.replica.whyMembersStay ?? whyNotRemove(this.#seen(), masterId, force),
+    )
     await this.#removed(masterId)
   }
 
@@ -102,7 +104,7 @@ export class MemberService implements MemberApi {
   async leave(caller: Caller, masterId: string): Promise<void> {
     await this.#demand(caller, masterId, 'leave')
     await this.#lead()
-    this.#refuse(whyNotLeave(this.#seen(), masterId))
+    this.#refuse(this.#options.replica.whyMembersStay ?? whyNotLeave(this.#seen(), masterId))
     if (this.#isVoter(masterId)) {
       await this.#want(masterId, { role: 'learner' })
       await this.#bringAbout(() => !this.#isVoter(masterId))
@@ -156,6 +158,7 @@ export class MemberService implements MemberApi {
     const { members, peers, emit, replica } = this.#options
     const check = (known: MemberRecord | undefined): void =>
       this.#refuse(whyNotJoin(masterId, nodeId, known, members.ownerOf(nodeId)))
+    this.#refuse(replica.whyMembersStay)
     check(members.get(masterId))
     const at = listeners[peersListener]
     if (at === undefined) throw new MembershipRefused('it does not say where the others reach it')

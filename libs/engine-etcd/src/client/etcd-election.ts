@@ -35,6 +35,19 @@ export class EtcdElection {
     value: Uint8Array,
     signal: AbortSignal,
   ): Promise<EtcdLeadership | undefined> {
+    const { key, createRevision } = await this.stand(lease, value)
+    while (!signal.aborted) {
+      const { candidates, revision: seen } = await this.#candidates()
+      const before = candidates.filter((one) => one.createRevision < createRevision).at(-1)
+      if (before === undefined) return { key, createRevision }
+      await this.#untilGone(before, seen, signal)
+    }
+    await this.resign({ key, createRevision })
+    return undefined
+  }
+
+  /** Becomes a candidate, and answers with what it stands by: it leads once no older key is there. */
+  async stand(lease: number, value: Uint8Array): Promise<EtcdLeadership> {
     const key = Buffer.concat([this.#prefix, Buffer.from(lease.toString(16).padStart(16, '0'))])
     // A repetition finds its own key, which nobody else could have made.
     const { revision, succeeded, responses } = await this.#client.txn(
@@ -47,15 +60,7 @@ export class EtcdElection {
     )
     const [found] = responses
     const known = found?.do === 'range' ? found.range.kvs[0]?.createRevision : undefined
-    const createRevision = succeeded ? revision : (known ?? revision)
-    while (!signal.aborted) {
-      const { candidates, revision: seen } = await this.#candidates()
-      const before = candidates.filter((one) => one.createRevision < createRevision).at(-1)
-      if (before === undefined) return { key, createRevision }
-      await this.#untilGone(before, seen, signal)
-    }
-    await this.resign({ key, createRevision })
-    return undefined
+    return { key, createRevision: succeeded ? revision : (known ?? revision) }
   }
 
   /** Lets the next one lead. Harmless when the lease has ended. */
@@ -72,10 +77,14 @@ export class EtcdElection {
 
   /** The leader's key and value, or undefined while nobody leads. */
   async leader(): Promise<EtcdKeyValue | undefined> {
-    return (await this.#candidates()).candidates[0]
+    return (await this.candidates())[0]
   }
 
-  /** The oldest first. */
+  /** The oldest first: the leader, and who would lead after it. */
+  async candidates(): Promise<readonly EtcdKeyValue[]> {
+    return (await this.#candidates()).candidates
+  }
+
   async #candidates(): Promise<{
     readonly candidates: readonly EtcdKeyValue[]
     readonly revision: number

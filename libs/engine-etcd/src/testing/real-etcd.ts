@@ -1,6 +1,6 @@
 import { EtcdCluster, missingServer, SeededRandom } from '@conclave/testkit'
 import { afterAll, beforeAll } from 'vitest'
-import { EtcdClient } from '../client/etcd-client.ts'
+import { EtcdClient, type EtcdClientOptions } from '../client/etcd-client.ts'
 import { EtcdStore } from '../etcd-store.ts'
 
 /** Why there is no real etcd here, for the title of what is skipped; undefined when there is one. */
@@ -26,10 +26,14 @@ const run = `${process.pid}-${Date.now()}`
 export const freshPrefix = (): string => `/test/${run}-${made++}`
 
 /** A client that asks another member first each time. */
-export function clientOf(cluster: EtcdCluster): EtcdClient {
+export function clientOf(
+  cluster: EtcdCluster,
+  options: Partial<EtcdClientOptions> = {},
+): EtcdClient {
   const { endpoints } = cluster
   const first = made++ % endpoints.length
-  return new EtcdClient({ endpoints: [...endpoints.slice(first), ...endpoints.slice(0, first)] })
+  const inTurn = [...endpoints.slice(first), ...endpoints.slice(0, first)]
+  return new EtcdClient({ endpoints: inTurn, ...options })
 }
 
 export const storeAt = (cluster: EtcdCluster, prefix: string): EtcdStore =>
