@@ -6,15 +6,17 @@ import { Redacted, utf8, type RedactedBytes } from '@conclave/kernel'
 import { Client } from './client.ts'
 import type { LocalCluster } from './cluster/local-cluster.ts'
 import { untilReady } from './cluster/readiness.ts'
+import { engineIn } from './cluster/engine.ts'
 import { startLocalCluster } from './cluster/start-local-cluster.ts'
 import { contextFile, removeContext, writeContext, writePrivateJson } from './context.ts'
 import { CommandFailed } from './failure.ts'
 import { bold, dim, print, printJson } from './output.ts'
 import { readyDocument, type ReadyDocument } from './ready-document.ts'
+import type { EtcdOptions } from './store/etcd-place.ts'
 import { ClaimBroken, Story } from './tour/story.ts'
 import { snapshotEntriesOfTour, tour } from './tour/tour.ts'
 
-export interface UpOptions {
+export interface UpOptions extends EtcdOptions {
   readonly tour?: boolean
   readonly once?: boolean
   readonly processes?: boolean
@@ -23,6 +25,8 @@ export interface UpOptions {
   readonly json?: boolean
   /** `tcp`, or the address of a Redis. */
   readonly peerWire: string
+  /** `embedded`, or the address of an etcd. */
+  readonly engine?: string
   readonly masters: number
   readonly agents: number
 }
@@ -30,6 +34,8 @@ export interface UpOptions {
 /** Starts the cluster, shows what was asked for, and stops it. @returns the exit code */
 export async function up(options: UpOptions): Promise<number> {
   const ended = endOfThisCommand()
+  const engine = engineIn(options.engine, options)
+  if (engine !== undefined) checkFitsEtcd(options)
   const { directory, isKept } = whereTo(options.data)
   // Whoever waits for it must not take that of an earlier cluster for this one's.
   const readyFile = options.readyFile === undefined ? undefined : resolve(options.readyFile)
@@ -42,6 +48,7 @@ export async function up(options: UpOptions): Promise<number> {
     masters: options.masters,
     agents: options.agents,
     peerWire: peerWire(options.peerWire),
+    engine,
     // The tour looks for secrets in snapshots, too, so there have to be some.
     ...((options.tour === true || options.once === true) && {
       snapshotEntries: snapshotEntriesOfTour,
@@ -73,6 +80,21 @@ export async function up(options: UpOptions): Promise<number> {
     if (!isKept && code !== 0) process.stderr.write(`conclave: what is left is in ${directory}\n`)
   }
   return code
+}
+
+function checkFitsEtcd({ data, tour: isTour, once }: UpOptions): void {
+  if (data === undefined) {
+    throw new CommandFailed(
+      'usage',
+      '--engine needs --data: the key that opens what is in etcd rests there, and would be gone with this command',
+    )
+  }
+  if (isTour === true || once === true) {
+    throw new CommandFailed(
+      'usage',
+      'the tour shows how masters agree among themselves; take it without --engine',
+    )
+  }
 }
 
 /** Kept apart from what is printed: it may hold a password. */

@@ -1,5 +1,5 @@
 import { defaultReplicaLimits } from '@conclave/actors'
-import { isPeerWire, memberSettings } from '@conclave/assembly'
+import { engineSettings, isPeerWire, memberSettings } from '@conclave/assembly'
 import { secretSizeBytesMax } from '@conclave/model'
 import { secretSetting, setting } from '@conclave/runtime'
 import { z } from 'zod'
@@ -9,6 +9,7 @@ const mebibyte = 1024 * 1024
 /** What a master can be told. */
 export const settings = {
   ...memberSettings,
+  ...engineSettings,
   /** Secret, because the address of a Redis may hold a password. */
   peerWire: secretSetting(
     z.string().refine(isPeerWire),

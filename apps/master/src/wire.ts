@@ -1,4 +1,4 @@
-import { parsePeerWire, startMaster, type AppMember } from '@conclave/assembly'
+import { engineOf, parsePeerWire, startMaster, type AppMember } from '@conclave/assembly'
 import type { Config, Log } from '@conclave/runtime'
 import type { settings } from './config.ts'
 
@@ -8,6 +8,7 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
     directory: config.dataDirectory,
     masters: config.masters,
     peerWire: parsePeerWire(config.peerWire),
+    engine: engineOf(config),
     tickMs: config.tickMs,
     plainHttp: config.plainHttp,
     replicaLimits: { snapshotEntries: config.snapshotEntries },

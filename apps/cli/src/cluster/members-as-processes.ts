@@ -6,10 +6,12 @@ import {
   runDirectory,
   schedulerDirectory,
   type ClusterManifest,
+  type EtcdEngine,
   type MasterAddress,
 } from '@conclave/assembly'
 import { utf8Text, type RedactedBytes } from '@conclave/kernel'
 import { writePrivateJson } from '../context.ts'
+import { engineSettingsOf } from './engine.ts'
 import type { Kind, MemberPlan } from './member.ts'
 import { startProcess } from './process-member.ts'
 
@@ -19,6 +21,7 @@ export interface ProcessesOptions {
   readonly addresses: readonly MasterAddress[]
   readonly snapshotEntries?: number
   readonly peerWire: RedactedBytes
+  readonly engine?: EtcdEngine | undefined
 }
 
 /** Every member as a process of its own, started with a file that its app could also be given by hand. */
@@ -27,6 +30,7 @@ export function membersAsProcesses(options: ProcessesOptions): readonly MemberPl
   const ofMasters = {
     // The file is for its owner alone, as a password in it must be.
     peerWire: utf8Text(options.peerWire.reveal()),
+    ...engineSettingsOf(options.engine),
     ...(snapshotEntries !== undefined && { snapshotEntries }),
   }
   return [

@@ -10,6 +10,7 @@ import {
   startScheduler,
   urlsOf,
   type ClusterManifest,
+  type EtcdEngine,
   type MasterAddress,
 } from '@conclave/assembly'
 import type { RedactedBytes } from '@conclave/kernel'
@@ -22,6 +23,7 @@ export interface InProcessOptions {
   readonly addresses: readonly MasterAddress[]
   readonly snapshotEntries?: number
   readonly peerWire: RedactedBytes
+  readonly engine?: EtcdEngine | undefined
 }
 
 /** Every member in this process, each with its own directory, log, listeners and connections. */
@@ -42,13 +44,14 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
     directory,
     start: async () => {
       const log = logOf(options, id)
-      const { addresses, snapshotEntries } = options
+      const { addresses, snapshotEntries, engine } = options
       const replicaLimits = snapshotEntries === undefined ? {} : { snapshotEntries }
       const master = await startMaster({
         directory,
         masters: addresses,
         log,
         replicaLimits,
+        engine,
         peerWire: parsePeerWire(options.peerWire),
       })
       return {

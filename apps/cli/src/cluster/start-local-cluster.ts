@@ -7,6 +7,7 @@ import {
   prepareCluster,
   urlsOf,
   type ClusterManifest,
+  type EtcdEngine,
   type MasterAddress,
 } from '@conclave/assembly'
 import { wipe, type RedactedBytes } from '@conclave/kernel'
@@ -23,6 +24,8 @@ export interface LocalClusterPlan {
   readonly agents: number
   /** What masters speak to each other over: `tcp`, or the address of a Redis. */
   readonly peerWire: RedactedBytes
+  /** An etcd that keeps the state, rather than the masters. */
+  readonly engine?: EtcdEngine | undefined
   /** Whether the cluster will be started again from its directory. */
   readonly isKept: boolean
   /** Called when a member ends and nobody had asked for it. */
@@ -63,13 +66,14 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
   }
   if (password !== undefined) wipe(password)
   mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o700 })
-  const { snapshotEntries, peerWire } = plan
+  const { snapshotEntries, peerWire, engine } = plan
   const options = {
     directory,
     manifest: { ...manifest, masters },
     // All of them, since who founded a cluster is told by that to a master that never started.
     addresses: everywhere,
     peerWire,
+    engine,
     ...(snapshotEntries && { snapshotEntries }),
   }
   const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)

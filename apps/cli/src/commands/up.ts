@@ -22,12 +22,24 @@ export function upCommand(program: Command): void {
         .env('CONCLAVE_PEER_WIRE')
         .default('tcp'),
     )
+    .addOption(
+      new Option(
+        '--engine <engine>',
+        'who keeps the state: embedded (the masters), or etcd://host:port,host:port/prefix',
+      ).env('CONCLAVE_ENGINE'),
+    )
+    .option('--etcd-ca <file>', 'speak TLS to etcd, whose certificates this authority signs (PEM)')
+    .option('--etcd-cert <file>', 'show etcd this certificate (PEM)')
+    .option('--etcd-key <file>', 'and its key (PEM)')
+    .option('--etcd-user <name>', 'log in to etcd')
+    .option('--etcd-password-file <file>', 'with the password in this file')
     .option('--ready-file <file>', 'write URLs and credentials there as JSON once all is ready')
     .option('--json', 'print the same as JSON, and the tour as one JSON document')
     .addHelpText(
       'after',
       '\nExamples:\n  conclave up --tour\n  conclave up --processes --data ./cluster --ready-file ready.json' +
-        '\n  conclave up --processes --peer-wire redis://localhost:6379',
+        '\n  conclave up --processes --peer-wire redis://localhost:6379' +
+        '\n  conclave up --processes --data ./cluster --engine etcd://10.0.0.1:2379,10.0.0.2:2379/conclave',
     )
     .action(async (options: UpOptions) => {
       // Only now: this loads the whole house, which no other command needs.

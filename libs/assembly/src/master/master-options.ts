@@ -2,6 +2,7 @@ import type { ReplicaLimits } from '@conclave/actors'
 import type { Clock } from '@conclave/kernel'
 import type { Disk } from '@conclave/journal'
 import type { AuditDisk, Log } from '@conclave/runtime'
+import type { EtcdEngine } from './home/etcd-engine.ts'
 import type { PeerWire } from './peer-wire.ts'
 
 /** One master of the group and where it listens. Port 0: wherever there is room. */
@@ -35,6 +36,8 @@ export interface MasterOptions {
   readonly peerWire?: PeerWire
   /** Of a master that joins: whether it shall vote once it has caught up. Default `voter`. */
   readonly joinAs?: 'voter' | 'learner'
+  /** An etcd cluster that keeps the state, for all masters the same. Default: the masters' own log. */
+  readonly engine?: EtcdEngine | undefined
   readonly log?: Log
   readonly clock?: Clock
   /** Lets faces listen beyond this machine, in the clear: for where a proxy or a tunnel adds TLS. */

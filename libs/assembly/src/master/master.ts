@@ -2,23 +2,17 @@ import {
   EventLog,
   MasterActor,
   type MasterActorOptions,
-  Replica,
-  decodePeerMessage,
-  encodePeerMessage,
   type Address,
   type FirstAuthority,
   type MasterApi,
-  type PeerMessage,
-  type Recovered,
   type Trust,
 } from '@conclave/actors'
 import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
 import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
 import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
-import type { Journal } from '@conclave/journal'
-import { BytesMalformed, uuid, type Clock } from '@conclave/kernel'
+import { uuid, type Clock } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
-import { allMembers, none, RaftError, type NodeId } from '@conclave/raft'
+import { allMembers, none, type NodeId } from '@conclave/raft'
 import {
   AgentLinkServer,
   SystemRandom,
@@ -30,12 +24,11 @@ import {
   type TlsIdentity,
   X509Certificates,
 } from '@conclave/runtime'
-import { CommandNewer, type StoreMachine } from '@conclave/store'
 import { loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { forgetFirstAuthority } from '../cluster/first-authority.ts'
-import { ReplicaDriver } from '../replica-driver.ts'
 import { JoinListener } from '../join/join-listener.ts'
 import { FaceListener } from './face-listener.ts'
+import type { MakeHome, StateHome } from './home/state-home.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
 import { NotLetIn, MasterRemoved, Membership, noteRemoved } from './membership.ts'
 import { MasterMetrics } from './master-metrics.ts'
@@ -46,10 +39,6 @@ import { createPeerLink, peersOf, type PeerWire } from './peer-wire.ts'
 import { SystemTokenKeys } from './system-token-keys.ts'
 
 const tickMsUsually = 50
-/** Long enough for the masters of one laptop to find each other. */
-const firstElectionTicks = 3
-/** How long a leader that stops waits for another one to take over. */
-const transferMs = 2000
 
 /** One member of the group, at work in this process. */
 export interface RunningMaster {
@@ -89,10 +78,7 @@ export interface MasterParts {
   readonly firstAuthority: FirstAuthority | undefined
   readonly identity: Awaited<ReturnType<typeof loadMember>>['identity']
   readonly audit: AuditLog
-  readonly journal: Journal
-  readonly recovered: Recovered
-  /** In the state of the recovered snapshot. */
-  readonly store: StoreMachine
+  readonly makeHome: MakeHome
 }
 
 export class Master implements RunningMaster {
@@ -102,8 +88,7 @@ export class Master implements RunningMaster {
   readonly #parts: MasterParts
   readonly #log: Log
   readonly #events: EventLog
-  readonly #replica: Replica
-  readonly #driver: ReplicaDriver
+  readonly #home: StateHome
   readonly #actor: MasterActor
   readonly #wire: PeerWire
   readonly #peers: PeerLink
@@ -119,7 +104,7 @@ export class Master implements RunningMaster {
   #ending: Promise<void> | undefined
 
   constructor(parts: MasterParts) {
-    const { options, own, clusterId, log, clock, random, recovered, journal, identity } = parts
+    const { options, own, clusterId, log, clock, random, identity } = parts
     const tickMs = options.tickMs ?? tickMsUsually
     const boot = uuid(random).slice(0, 8)
     this.#parts = parts
@@ -130,35 +115,19 @@ export class Master implements RunningMaster {
     this.failed = this.#failure.promise
     this.#place = own
     this.#events = new EventLog(own.masterId, boot, clock)
-    const { store } = parts
-    this.#replica = new Replica({
-      nodeId: own.nodeId,
-      masterId: own.masterId,
-      bootstrap: { voters: foundersOf(parts) },
-      recovered,
-      store,
-      snapshots: journal,
-      random,
-      clock,
-      boot: `${own.masterId}:${boot}`,
+    this.#home = parts.makeHome({
+      boot,
       emit: (draft) => this.#events.append(draft),
-      wake: () => this.#driver.wake(),
-      post: (message) => this.#send(message.to, message),
-      onFatal: (error) => this.#fail(whyStopped(error), error),
-      limits: { firstElectionTicks, ...options.replicaLimits },
-    })
-    this.#driver = new ReplicaDriver({
-      replica: this.#replica,
-      journal,
-      send: (to, message) => this.#send(to, message),
+      send: (to, bytes, isBulk) => this.#peers.send(to, bytes, ...(isBulk ? [ignore] : [])),
       onSent: () => this.#peers.flush(),
-      onFatal: (error) => this.#fail(whyStopped(error), error),
+      onFatal: (why, error) => this.#fail(why, error),
     })
+    const { group, state } = this.#home
     const peers = new PeerAsks(clusterId, () => this.#identity.keeper.identity)
     this.#actor = new MasterActor({
       settings: settingsOf(parts, tickMs),
-      replica: this.#replica,
-      store,
+      replica: group,
+      store: state,
       events: this.#events,
       clock,
       random,
@@ -192,9 +161,9 @@ export class Master implements RunningMaster {
       own,
       identity,
       places: this.#actor.peerPlaces(),
-      onMessage: (from, bytes) => this.#receive(from, bytes),
-      onUnreachable: (nodeId) => this.#replica.unreachable(nodeId),
-      onLost: (nodeId) => this.#replica.linkLost(nodeId),
+      onMessage: (from, bytes) => this.#home.receive(from, bytes),
+      onUnreachable: (nodeId) => this.#home.unreachable(nodeId),
+      onLost: (nodeId) => this.#home.linkLost(nodeId),
       onAsk: (from, bytes) => answerPeer(bytes, (question) => this.#actor.peerAsks(from, question)),
       log,
       random,
@@ -209,8 +178,8 @@ export class Master implements RunningMaster {
       peers,
       places: () => this.#actor.peerPlaces(),
       listeners: () => listenersOf(this.#place),
-      isMember: () => allMembers(this.#replica.config).length > 0,
-      hasLeader: () => this.#replica.leader !== none,
+      isMember: () => allMembers(group.config).length > 0,
+      hasLeader: () => group.leader !== none,
       onRefused: (why) =>
         this.#fail('the masters do not let this one in', new NotLetIn(own.masterId, why)),
       onRemoved: () => void this.#removed(),
@@ -228,8 +197,8 @@ export class Master implements RunningMaster {
       this.#actor.tick()
       this.#identity.keeper.tick()
     })
-    this.#replica.onRole(() => {
-      const { role, term, leader } = this.#replica
+    group.onRole(() => {
+      const { role, term, leader } = group
       log.info({ role, term, leader }, 'the role of this master')
     })
   }
@@ -269,7 +238,7 @@ export class Master implements RunningMaster {
       ports: { peers: peers.port, agents: agents.port, join, mesos, dcos, conclave },
     }
     this.#actor.setListeners(listenersOf(this.#place))
-    const recoveredEntries = this.#parts.recovered.entries.length
+    const { recoveredEntries } = this.#home
     if (this.#parts.wasLocked) {
       this.#events.append({ type: 'master.locked', masterId: this.masterId })
       this.#events.append({ type: 'master.unlocked', masterId: this.masterId })
@@ -277,7 +246,7 @@ export class Master implements RunningMaster {
     this.#events.append({ type: 'master.started', masterId: this.masterId, recoveredEntries })
     this.#log.info({ host, ports: this.#place.ports, recoveredEntries }, 'this master has started')
     this.#ticker.start()
-    this.#driver.wake()
+    this.#home.start()
     this.#membership.start()
   }
 
@@ -304,14 +273,14 @@ export class Master implements RunningMaster {
 
   async #stop(): Promise<void> {
     this.#membership.stop()
-    await this.#handOver()
+    await this.#home.handOver((nodeId) => this.#peers.isUp(nodeId))
     await Promise.all(this.#listeners().map((listener) => listener.close()))
     this.#events.append({ type: 'master.stopped', masterId: this.masterId })
     this.#actor.stop()
     this.#ticker.stop()
     await this.#identity.keeper.stop()
     await this.#agents.close()
-    await this.#driver.stop()
+    await this.#home.stop()
     await this.#peers.close()
     await this.#closeFiles()
     this.#log.info({}, 'this master has stopped')
@@ -323,7 +292,7 @@ export class Master implements RunningMaster {
     const kept = this.#identity.keeper.stop()
     this.#peers.destroy()
     this.#agents.destroy()
-    const driven = this.#driver.stop()
+    const driven = this.#home.stop()
     await Promise.all(this.#listeners().map((listener) => listener.destroy()))
     this.#actor.stop()
     await Promise.all([driven, kept])
@@ -352,7 +321,7 @@ export class Master implements RunningMaster {
   }
 
   async #closeFiles(): Promise<void> {
-    await this.#parts.journal.close().catch(ignore)
+    await this.#home.close().catch(ignore)
     await this.#parts.audit.close().catch(ignore)
   }
 
@@ -364,20 +333,6 @@ export class Master implements RunningMaster {
       this.#log.warn({ err: error }, 'it cannot be written down that this master was removed'),
     )
     this.#fail('this master was removed', new MasterRemoved(this.masterId, directory))
-  }
-
-  /** A leader that just leaves would cost the group an election's silence. */
-  async #handOver(): Promise<void> {
-    const { voters } = this.#replica.config
-    const next = voters.find((nodeId) => nodeId !== this.nodeId && this.#peers.isUp(nodeId))
-    if (this.#replica.role !== 'leader' || next === undefined) return
-    const handedOver = new Promise<boolean>((resolve) => {
-      this.#replica.onRole(() => {
-        if (this.#replica.role !== 'leader') resolve(true)
-      })
-    })
-    this.#replica.transferLeadership(next)
-    await Promise.race([handedOver, nextTick(transferMs)])
   }
 
   async #listen(face: keyof typeof facePlugins, port: number): Promise<number> {
@@ -403,24 +358,6 @@ export class Master implements RunningMaster {
     )
     connection.onClose(() => this.#actor.agentDisconnected(connection.id))
     this.#actor.agentConnected(connection)
-  }
-
-  #send(to: NodeId, message: PeerMessage): void {
-    const bytes = encodePeerMessage(message)
-    // Chunks behind everything else, the last and shorter one too, and in their order.
-    if (message.type === 'SnapshotChunk') this.#peers.send(to, bytes, ignore)
-    else this.#peers.send(to, bytes)
-  }
-
-  #receive(from: NodeId, bytes: Uint8Array): void {
-    try {
-      const message = decodePeerMessage(bytes)
-      if (message.from === from) return this.#replica.receive(message)
-      this.#log.warn({ from, claimed: message.from }, 'a peer speaks in the name of another')
-    } catch (error) {
-      if (!(error instanceof BytesMalformed || error instanceof RaftError)) throw error
-      this.#log.warn({ from, err: error }, 'a message of a peer was dropped')
-    }
   }
 
   /**
@@ -486,16 +423,6 @@ const contactOf = (place: MasterPlace): MasterActorOptions['settings']['members'
   nodeId: place.nodeId,
   listeners: listenersOf(place),
 })
-
-/** Who begins a new cluster together. A master that joins one knows nobody until it is told. */
-const foundersOf = ({ options, firstIdentities }: MasterParts): readonly NodeId[] =>
-  firstIdentities === undefined ? [] : options.masters.map(({ nodeId }) => nodeId)
-
-/** What a driver gives up for: its disk, or a log that it must not follow. */
-const whyStopped = (error: unknown): string =>
-  error instanceof CommandNewer
-    ? 'the log holds a command of a newer build: this master stops'
-    : 'the journal failed: this master stops'
 
 const nextTick = (ms: number): Promise<false> =>
   new Promise((resolve) => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { restoreStore, type Recovered } from '@conclave/actors'
+import { parseEtcdUrl } from '@conclave/engine-etcd'
 import { NodeDisk, openJournal, type JournalEvent } from '@conclave/journal'
 import { invariant } from '@conclave/kernel'
 import {
@@ -18,6 +19,11 @@ import { foundingSnapshot } from '@conclave/raft'
 import { StoreMachine } from '@conclave/store'
 import { isRemoved, MasterRemoved } from './membership.ts'
 import { FaceExposed, isLoopback } from './face-listener.ts'
+import { checkEngine, hasJournal } from './home/engine-file.ts'
+import { connectEtcd, type EtcdEngine } from './home/etcd-engine.ts'
+import { EtcdHome } from './home/etcd-home.ts'
+import { RaftHome } from './home/raft-home.ts'
+import type { MakeHome } from './home/state-home.ts'
 import { LockableMaster, type StartOpened } from './keys/lockable-master.ts'
 import { openKeys } from './keys/open-keys.ts'
 import { Master, type MasterParts, type RunningMaster } from './master.ts'
@@ -67,11 +73,65 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
 }
 
 /** All that a master is made of, from the moment that its keys are open. */
-async function startOpened(
-  found: Omit<MasterParts, 'audit' | 'journal' | 'recovered' | 'store'>,
-): Promise<Master> {
-  const { options, own, clusterId, log, random, keeper } = found
-  const { directory } = options
+async function startOpened(found: Found): Promise<Master> {
+  const { directory, disks } = found.options
+  const home = await openHome(found)
+  const parts: Closable[] = [home]
+  try {
+    const audit =
+      disks?.audit === undefined
+        ? await openAuditLog(join(directory, 'audit.log'))
+        : new AuditLog(disks.audit)
+    parts.push(audit)
+    const master = new Master({ ...found, audit, makeHome: home.makeHome })
+    parts.push({ close: () => master.destroy() })
+    await master.start()
+    return master
+  } catch (error) {
+    // The last one closes those before it, too; closing twice is harmless.
+    for (const part of parts.toReversed()) await part.close().catch(ignore)
+    throw error
+  }
+}
+
+interface OpenedHome extends Closable {
+  readonly makeHome: MakeHome
+}
+
+type Found = Omit<MasterParts, 'audit' | 'makeHome'>
+
+/** Where the state of this master is: in its own journal, or in an etcd. @throws EngineMismatch, EngineUnusable, … */
+async function openHome(found: Found): Promise<OpenedHome> {
+  const { directory, engine } = found.options
+  await checkEngine(directory, engine && parseEtcdUrl(engine.url).prefix)
+  return engine === undefined ? openRaftHome(found) : openEtcdHome(found, engine)
+}
+
+async function openEtcdHome(found: Found, engine: EtcdEngine): Promise<OpenedHome> {
+  const { options, own, clusterId, log, random, firstIdentities } = found
+  const { directory, masters } = options
+  const client = await connectEtcd(engine)
+  const parts = {
+    client,
+    engine,
+    directory,
+    clusterId,
+    own,
+    masters,
+    isFounder: firstIdentities !== undefined,
+    hasJournal: await hasJournal(directory),
+    random,
+    log,
+  }
+  return {
+    makeHome: (told) => new EtcdHome(parts, told),
+    close: async () => client.close(),
+  }
+}
+
+async function openRaftHome(found: Found): Promise<OpenedHome> {
+  const { options, own, clusterId, log, random, keeper, clock, firstIdentities } = found
+  const { directory, masters } = options
   const [newest, ...older] = keeper.keys
     .toReversed()
     .map(({ id, key }) => ({ id, bytes: key.bytes() }))
@@ -91,29 +151,19 @@ async function startOpened(
     for (const { bytes } of [newest, ...older]) bytes.fill(0)
   })
   keeper.serve(opened.journal)
-  const parts: Closable[] = [{ close: () => opened.journal.close() }]
+  const close = (): Promise<void> => opened.journal.close()
   try {
     const store = new StoreMachine()
     await restoreStore(store, opened.journal)
-    const auditDisk = options.disks?.audit
-    const audit =
-      auditDisk === undefined
-        ? await openAuditLog(join(directory, 'audit.log'))
-        : new AuditLog(auditDisk)
-    parts.push(audit)
-    const {
-      firstIdentities,
-      options: { masters },
-    } = found
     const recovered =
       firstIdentities === undefined ? opened.recovered : await founded(opened, masters)
-    const master = new Master({ ...found, audit, store, journal: opened.journal, recovered })
-    parts.push({ close: () => master.destroy() })
-    await master.start()
-    return master
+    // Who begins a new cluster together. A master that joins one knows nobody until it is told.
+    const founders = firstIdentities === undefined ? [] : masters.map(({ nodeId }) => nodeId)
+    const rest = { options, own, log, clock, random, founders }
+    const parts = { ...rest, journal: opened.journal, recovered, store }
+    return { makeHome: (told) => new RaftHome(parts, told), close }
   } catch (error) {
-    // The last one closes those before it, too; closing twice is harmless.
-    for (const part of parts.toReversed()) await part.close().catch(ignore)
+    await close().catch(ignore)
     throw error
   }
 }
