@@ -10,6 +10,12 @@ export {
   sealEnvelope,
   type EnvelopePlace,
 } from './envelope.ts'
+export {
+  readExecutorToken,
+  signExecutorToken,
+  type ExecutorClaims,
+  type ExecutorTokenVerdict,
+} from './executor-token.ts'
 export { equalSecrets, fingerprint, FingerprintKey } from './fingerprint.ts'
 export {
   authorityDigest,

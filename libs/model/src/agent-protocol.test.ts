@@ -82,3 +82,30 @@ describe('MO11: what master and agent say to each other', () => {
     expect(ToAgent.safeParse({ type: 'obey' }).success).toBe(false)
   })
 })
+
+describe('what is said of executors', () => {
+  test('a group travels with its executor, and each task with the container that its grants are for', () => {
+    const task = { name: 't', task_id: { value: 't1' }, agent_id: { value: 'a' }, resources: [] }
+    const group = ToAgent.parse({
+      type: 'launch-group',
+      frameworkId: 'f',
+      framework: { user: 'root', name: 'fw' },
+      executor: { type: 'DEFAULT', executor_id: { value: 'e' } },
+      tasks: [{ containerId: 'c', task }],
+    })
+
+    expect(ToAgent.parse(JSON.parse(JSON.stringify(group)))).toEqual(group)
+    expect(ToAgent.safeParse({ ...group, tasks: [] }).success).toBe(false)
+  })
+
+  test.each([
+    { outcome: 'known', uid: 'admin', isOperator: true },
+    { outcome: 'unknown' },
+    { outcome: 'throttled', retryAfterSeconds: 3 },
+  ])('who calls is answered with %j', (answer) => {
+    const message = { type: 'caller-known', requestId: 'r', ...answer }
+
+    expect(ToAgent.parse(message)).toEqual(message)
+    expect(ToAgent.safeParse({ ...message, outcome: 'maybe' }).success).toBe(false)
+  })
+})

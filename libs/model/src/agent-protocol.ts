@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { schemaOf } from './mesos/message.ts'
-import { AgentInfo } from './mesos/participants.ts'
+import { executorMessagesFromAgent, executorMessagesToAgent } from './executor-protocol.ts'
+import { AgentInfo, FrameworkInfo } from './mesos/participants.ts'
 import { Secret } from './mesos/secret.ts'
 import { TaskInfo } from './mesos/task-info.ts'
 import { TaskStatus } from './mesos/task-status.ts'
@@ -89,6 +90,7 @@ export const FromAgent = z.discriminatedUnion('type', [
   AgentEvents,
   SessionOutput,
   SessionEnd,
+  ...executorMessagesFromAgent,
 ])
 export type FromAgent = z.infer<typeof FromAgent>
 
@@ -130,6 +132,8 @@ export const ToAgent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('launch'),
     frameworkId: id,
+    /** What an executor of the framework's own is told of it. */
+    framework: schemaOf(FrameworkInfo).optional(),
     containerId: id,
     task: schemaOf(TaskInfo),
   }),
@@ -164,5 +168,6 @@ export const ToAgent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('session-input-end'), ...sessionId }),
   z.object({ type: z.literal('session-signal'), ...sessionId, signal: z.string().max(16) }),
   z.object({ type: z.literal('session-close'), ...sessionId }),
+  ...executorMessagesToAgent,
 ])
 export type ToAgent = z.infer<typeof ToAgent>

@@ -11,6 +11,7 @@ const count = z.number().int().nonnegative()
 const task = { frameworkId: id, taskId: id }
 const container = { ...task, agentId: id, containerId: id }
 const secret = { path: id, version: count }
+const executor = { frameworkId: id, executorId: id, agentId: id, containerId: id }
 
 /** One line for each type of event: what it is told with. */
 export const eventFields = {
@@ -136,6 +137,19 @@ export const eventFields = {
     ...container,
     exitCode: z.number().int().optional(),
     why: id.optional(),
+  }),
+  'executor.started': z.object(executor),
+  'executor.subscribed': z.object(executor),
+  'executor.ended': z.object({ ...executor, why: id.optional() }),
+  /** Somebody called at an agent as an executor that they are not, or with no right to what they asked. */
+  'executor.refused': z.object({
+    agentId: id,
+    call: id,
+    status: count,
+    why: id,
+    frameworkId: id.optional(),
+    executorId: id.optional(),
+    containerId: id.optional(),
   }),
   'events.gap': z.object({ requested: id }),
 } as const

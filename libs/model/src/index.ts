@@ -116,3 +116,4 @@ export {
   type TaskReason,
 } from './mesos/task-status.ts'
 export { exitCodeLabel, FromAgent, Resolution, ToAgent } from './agent-protocol.ts'
+export type { CallerKnown } from './executor-protocol.ts'

@@ -628,7 +628,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 type ContainerField = 'frameworkId' | 'taskId' | 'containerId' | 'agentId'
 /** An event of one container, without the four names that all of them have. */
 type TaskEvent = EventDraft extends infer Draft
-  ? Draft extends { readonly containerId: string }
+  ? Draft extends { readonly containerId: string; readonly taskId: string }
     ? Omit<Draft, ContainerField>
     : never
   : never

@@ -2,6 +2,14 @@ import { AgentEvent, type EventDraft, type EventType } from '@conclave/model'
 import type { AgentChannel } from './agent-channel.ts'
 import { ConnectionLoad } from './connection-load.ts'
 
+/** What happens to executors is no task's, and known to their agent alone. */
+const executorEventTypes = [
+  'executor.started',
+  'executor.subscribed',
+  'executor.ended',
+  'executor.refused',
+] as const satisfies readonly EventType[]
+
 /** What an agent may tell of: its own containers, and what became of secrets in them. */
 const agentEventTypes: ReadonlySet<EventType> = new Set<EventType>([
   'secret.resolved',
@@ -9,6 +17,7 @@ const agentEventTypes: ReadonlySet<EventType> = new Set<EventType>([
   'secret.forgotten',
   'container.started',
   'container.ended',
+  ...executorEventTypes,
 ])
 
 /** The agents that are connected to this master, by connection. */
@@ -58,7 +67,8 @@ export function reportedEvent(
     return event.data.memberId === agentName ? event.data : undefined
   }
   if (!agentEventTypes.has(event.data.type)) return undefined
-  if (!('agentId' in event.data) || !('taskId' in event.data)) return undefined
+  if (!('agentId' in event.data)) return undefined
+  if (!('taskId' in event.data)) return event.data.agentId === agentId ? event.data : undefined
   const { frameworkId, taskId } = event.data
   const runsAt = taskOf(frameworkId, taskId)?.agentId ?? agentId
   return event.data.agentId === agentId && runsAt === agentId ? event.data : undefined

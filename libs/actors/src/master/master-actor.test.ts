@@ -431,11 +431,16 @@ describe('agents', () => {
         { type: 'container.ended', ...of, agentId: 'another' },
         { type: 'secret.released', ...of, agentId, path: 'a', version: 1 },
         { type: 'secret.placed', ...of, agentId, path: 'a', where: 'memory', at: 'x' },
+        { type: 'executor.refused', agentId, call: 'UPDATE', status: 403, why: 'x', atMs: 6 },
+        { type: 'executor.refused', agentId: 'another', call: 'UPDATE', status: 403, why: 'x' },
         'noise',
       ],
     })
     const reported = (await eventsAt(cluster.leader)).filter(({ source }) => source === 'agent-1')
-    expect(reported).toMatchObject([{ type: 'container.started', agentId, atMs: 5 }])
+    expect(reported).toMatchObject([
+      { type: 'container.started', agentId, atMs: 5 },
+      { type: 'executor.refused', agentId, atMs: 6 },
+    ])
   })
 
   test('MA15: tell nothing of a task that runs on another', async () => {
@@ -448,6 +453,49 @@ describe('agents', () => {
     other.say({ type: 'events', events: [{ type: 'secret.forgotten', ...of, files: 1 }] })
     const told = (await eventsAt(cluster.leader)).map(({ type }) => type)
     expect(told).not.toContain('secret.forgotten')
+  })
+})
+
+describe('who calls at an agent', () => {
+  const basic = (uid: string, password: string): string =>
+    `Basic ${Buffer.from(`${uid}:${password}`).toString('base64')}`
+
+  async function ask(authorization: string, call = 'GET_STATE') {
+    const agent = register(cluster.leader, 'agent-1')
+    await cluster.until(() => agent.heard('registered').length > 0)
+    agent.say({ type: 'ask-caller', requestId: 'q', authorization, source: '10.0.0.9', call })
+    await cluster.until(() => agent.heard('caller-known').length > 0)
+    return agent.heard('caller-known')[0]
+  }
+
+  test('MA41: is looked up by the leader, which tells a name and one right, and no more', async () => {
+    expect(await ask(basic('root', rootPassword))).toEqual({
+      type: 'caller-known',
+      requestId: 'q',
+      outcome: 'known',
+      uid: 'root',
+      isOperator: true,
+    })
+    expect(await ask(basic('dev', rootPassword))).toMatchObject({ uid: 'dev', isOperator: false })
+    expect(await ask(basic('dev', 'wrong'))).toMatchObject({ outcome: 'unknown' })
+    expect(await ask('Bearer a.b.c')).toMatchObject({ outcome: 'unknown' })
+  })
+
+  test('MA41 S3: what changes something is on record before the agent hears of it', async () => {
+    await ask(basic('root', rootPassword), 'LAUNCH_CONTAINER')
+    await ask(basic('dev', rootPassword), 'READ_FILE')
+
+    const records = cluster.leader.audit.records.filter(({ path }) => path.startsWith('agent/'))
+    expect(records).toMatchObject([
+      { principal: 'root', action: 'administer', path: 'agent/agent-1/LAUNCH_CONTAINER' },
+      { principal: 'dev', path: 'agent/agent-1/READ_FILE', outcome: 'denied' },
+    ])
+  })
+
+  test('MA41 MA18: guesses through an agent are bounded like any other', async () => {
+    let last = await ask(basic('root', 'guess 0'))
+    for (let guess = 1; guess < 8; guess++) last = await ask(basic('root', `guess ${guess}`))
+    expect(last).toMatchObject({ outcome: 'throttled' })
   })
 })
 

@@ -17,6 +17,7 @@ import type { AuditSink, Certificates, KeyKeeper, TokenKeys } from '../ports.ts'
 import type { Group } from '../group.ts'
 import { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
+import { AgentCallers } from './agent-callers.ts'
 import { AgentChannels, reportedEvent } from './agent-channels.ts'
 import type { AuthorityApi } from './authority/authority-api.ts'
 import { AuthorityDesk } from './authority/authority-desk.ts'
@@ -115,6 +116,7 @@ export class MasterActor implements MasterApi {
   readonly #keyDesk: KeyDesk
   readonly #workloadDesk: WorkloadDesk
   readonly #resolver: ResolveService
+  readonly #agentCallers: AgentCallers
   readonly #sessions: TaskSessions
   readonly #channels = new AgentChannels()
   #held: Held[] = []
@@ -219,6 +221,11 @@ export class MasterActor implements MasterApi {
       submitterOf: (taskId) => this.#submitterOf(taskId),
     })
     this.frameworks = new FrameworkService({ access, term, seal, runs: this.runs })
+    this.#agentCallers = new AgentCallers({
+      identity: this.identity,
+      access,
+      onProblem: (what, error) => options.onProblem?.(what, error),
+    })
     this.#desk = new AuthorityDesk({
       clusterId,
       kek: () => chain.current().kek,
@@ -369,6 +376,13 @@ export class MasterActor implements MasterApi {
       case 'session-output':
       case 'session-end':
         return this.#sessions.receive(connection, message)
+      case 'ask-caller':
+        void load?.carry(
+          sizeBytes,
+          this.#agentCallers.answer(channel.agentName, message).then((answer) => {
+            if (!term.isOver) channel.send(answer)
+          }),
+        )
     }
   }
 
