@@ -1,6 +1,7 @@
 import { callProblem, principalProblem, type SchedulerCall } from '@conclave/model'
 import { accept, decline } from './accept.ts'
 import type { PlainAnswer } from './effect.ts'
+import { messageToExecutor } from './executors.ts'
 import { removeFramework, setSuppressed, updateFramework } from './frameworks.ts'
 import { graceOf, requestKill } from './kills.ts'
 import type { ClusterState, Framework } from './state.ts'
@@ -103,8 +104,10 @@ function perform(state: ClusterState, framework: Framework, call: SchedulerCall)
       return updateFramework(state, framework, call.update_framework)
     case 'SUBSCRIBE':
       return invalid('SUBSCRIBE opens a stream of its own')
-    // There are no custom executors to hear a MESSAGE, and the allocator does not listen to REQUEST.
     case 'MESSAGE':
+      if (call.message !== undefined) messageToExecutor(state, framework, call.message)
+      return accepted
+    // The allocator does not listen to REQUEST.
     case 'REQUEST':
     case 'ACCEPT_INVERSE_OFFERS':
     case 'DECLINE_INVERSE_OFFERS':

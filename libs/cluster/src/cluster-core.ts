@@ -4,6 +4,7 @@ import { expireOffers } from './accept.ts'
 import { agentStatus, disconnectAgent, expireAgents, registerAgent } from './agents.ts'
 import { answerCall, callRefusal } from './calls.ts'
 import type { ClusterEffect, ClusterInput, ClusterSurroundings, PlainAnswer } from './effect.ts'
+import { toldOfExecutor } from './executors.ts'
 import { disconnectFramework, expireFrameworks, heartbeats, subscribe } from './frameworks.ts'
 import { graceOf, requestKill } from './kills.ts'
 import { defaultClusterLimits, type ClusterLimits } from './limits.ts'
@@ -68,8 +69,10 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
       case 'agent-message':
         if (input.message.type === 'register') {
           registerAgent(state, input.connection, input.agentName, input.message)
-        } else {
+        } else if (input.message.type === 'status-update') {
           agentStatus(state, input.connection, input.message)
+        } else {
+          toldOfExecutor(state, input.connection, input.message)
         }
         break
       case 'agent-disconnected':

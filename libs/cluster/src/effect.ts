@@ -32,7 +32,10 @@ export type ClusterInput =
       readonly connection: number
       /** The id in the agent's certificate. */
       readonly agentName: string
-      readonly message: Extract<FromAgent, { type: 'register' | 'status-update' }>
+      readonly message: Extract<
+        FromAgent,
+        { type: 'register' | 'status-update' | 'executor-message' | 'executor-ended' }
+      >
     }
   | { readonly kind: 'agent-disconnected'; readonly connection: number }
   | { readonly kind: 'framework-disconnected'; readonly streamId: string }

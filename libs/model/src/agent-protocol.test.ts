@@ -85,7 +85,6 @@ describe('MO11: what master and agent say to each other', () => {
 
 describe('what is said of executors', () => {
   test('a group travels with its executor, and each task with the container that its grants are for', () => {
-    const task = { name: 't', task_id: { value: 't1' }, agent_id: { value: 'a' }, resources: [] }
     const group = ToAgent.parse({
       type: 'launch-group',
       frameworkId: 'f',

@@ -223,6 +223,16 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         return this.#over()
       case 'launch':
         return this.#launch(message)
+      case 'launch-group':
+        for (const one of message.tasks) {
+          this.#launch({ type: 'launch', frameworkId: message.frameworkId, ...one })
+        }
+        return
+      case 'executor-message':
+      case 'shutdown-executor':
+      case 'caller-known':
+        // For executors of a framework's own and callers of a listener: this agent has neither.
+        return
       case 'kill':
         return this.#kill(message)
       case 'status-acknowledged':

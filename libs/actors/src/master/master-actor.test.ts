@@ -456,34 +456,37 @@ describe('agents', () => {
   })
 })
 
+const basic = (uid: string, password: string): string =>
+  `Basic ${Buffer.from(`${uid}:${password}`).toString('base64')}`
+
+async function askAboutCaller(authorization: string, call = 'GET_STATE') {
+  const agent = register(cluster.leader, 'agent-1')
+  await cluster.until(() => agent.heard('registered').length > 0)
+  agent.say({ type: 'ask-caller', requestId: 'q', authorization, source: '10.0.0.9', call })
+  await cluster.until(() => agent.heard('caller-known').length > 0)
+  return agent.heard('caller-known')[0]
+}
+
 describe('who calls at an agent', () => {
-  const basic = (uid: string, password: string): string =>
-    `Basic ${Buffer.from(`${uid}:${password}`).toString('base64')}`
-
-  async function ask(authorization: string, call = 'GET_STATE') {
-    const agent = register(cluster.leader, 'agent-1')
-    await cluster.until(() => agent.heard('registered').length > 0)
-    agent.say({ type: 'ask-caller', requestId: 'q', authorization, source: '10.0.0.9', call })
-    await cluster.until(() => agent.heard('caller-known').length > 0)
-    return agent.heard('caller-known')[0]
-  }
-
   test('MA41: is looked up by the leader, which tells a name and one right, and no more', async () => {
-    expect(await ask(basic('root', rootPassword))).toEqual({
+    expect(await askAboutCaller(basic('root', rootPassword))).toEqual({
       type: 'caller-known',
       requestId: 'q',
       outcome: 'known',
       uid: 'root',
       isOperator: true,
     })
-    expect(await ask(basic('dev', rootPassword))).toMatchObject({ uid: 'dev', isOperator: false })
-    expect(await ask(basic('dev', 'wrong'))).toMatchObject({ outcome: 'unknown' })
-    expect(await ask('Bearer a.b.c')).toMatchObject({ outcome: 'unknown' })
+    expect(await askAboutCaller(basic('dev', rootPassword))).toMatchObject({
+      uid: 'dev',
+      isOperator: false,
+    })
+    expect(await askAboutCaller(basic('dev', 'wrong'))).toMatchObject({ outcome: 'unknown' })
+    expect(await askAboutCaller('Bearer a.b.c')).toMatchObject({ outcome: 'unknown' })
   })
 
   test('MA41 S3: what changes something is on record before the agent hears of it', async () => {
-    await ask(basic('root', rootPassword), 'LAUNCH_CONTAINER')
-    await ask(basic('dev', rootPassword), 'READ_FILE')
+    await askAboutCaller(basic('root', rootPassword), 'LAUNCH_CONTAINER')
+    await askAboutCaller(basic('dev', rootPassword), 'READ_FILE')
 
     const records = cluster.leader.audit.records.filter(({ path }) => path.startsWith('agent/'))
     expect(records).toMatchObject([
@@ -493,8 +496,9 @@ describe('who calls at an agent', () => {
   })
 
   test('MA41 MA18: guesses through an agent are bounded like any other', async () => {
-    let last = await ask(basic('root', 'guess 0'))
-    for (let guess = 1; guess < 8; guess++) last = await ask(basic('root', `guess ${guess}`))
+    let last = await askAboutCaller(basic('root', 'guess 0'))
+    for (let guess = 1; guess < 8; guess++)
+      last = await askAboutCaller(basic('root', `guess ${guess}`))
     expect(last).toMatchObject({ outcome: 'throttled' })
   })
 })

@@ -360,6 +360,8 @@ export class MasterActor implements MasterApi {
     switch (message.type) {
       case 'register':
       case 'status-update':
+      case 'executor-message':
+      case 'executor-ended':
         term.step({
           kind: 'agent-message',
           connection,

@@ -85,7 +85,10 @@ export class DrivenCluster {
     return link
   }
 
-  tell(link: Link, message: Of<FromAgent, 'register' | 'status-update'>): void {
+  tell(
+    link: Link,
+    message: Of<FromAgent, 'register' | 'status-update' | 'executor-message' | 'executor-ended'>,
+  ): void {
     const { connection, name: agentName } = link
     this.step({ kind: 'agent-message', connection, agentName, message })
   }
