@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { command, DrivenCluster } from './testing/driven-cluster.ts'
 
-describe('CL30: a framework and its executor', () => {
-  const setUp = () => {
-    const cluster = new DrivenCluster()
-    const { link, agentId } = cluster.agent()
-    const framework = cluster.framework()
-    cluster.launch(framework, command('t-1'))
-    const { frameworkId } = framework
-    return { cluster, link, agentId, framework, frameworkId }
-  }
+const setUp = () => {
+  const cluster = new DrivenCluster()
+  const { link, agentId } = cluster.agent()
+  const framework = cluster.framework()
+  cluster.launch(framework, command('t-1'))
+  const { frameworkId } = framework
+  return { cluster, link, agentId, framework, frameworkId }
+}
 
+describe('CL30: a framework and its executor', () => {
   test('are carried what they say to each other', () => {
     const { cluster, link, agentId, framework, frameworkId } = setUp()
     const words = {

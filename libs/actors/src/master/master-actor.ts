@@ -379,12 +379,7 @@ export class MasterActor implements MasterApi {
       case 'session-end':
         return this.#sessions.receive(connection, message)
       case 'ask-caller':
-        void load?.carry(
-          sizeBytes,
-          this.#agentCallers.answer(channel.agentName, message).then((answer) => {
-            if (!term.isOver) channel.send(answer)
-          }),
-        )
+        void load?.carry(sizeBytes, this.#answerCaller(term, channel, message))
     }
   }
 
@@ -620,6 +615,15 @@ export class MasterActor implements MasterApi {
       const resolutions = request.secrets.map(() => ({ outcome: 'unavailable' as const, why }))
       channel.send({ type: 'resolved', requestId, resolutions })
     }
+  }
+
+  async #answerCaller(
+    term: Term,
+    channel: AgentChannel,
+    question: Extract<FromAgent, { type: 'ask-caller' }>,
+  ): Promise<void> {
+    const answer = await this.#agentCallers.answer(channel.agentName, question)
+    if (!term.isOver) channel.send(answer)
   }
 
   #report(term: Term, channel: AgentChannel, told: readonly unknown[]): void {
