@@ -48,6 +48,7 @@ export {
   RunNotFound,
   RunNotYours,
   RunTaken,
+  SecretChanged,
   SecretExists,
   SecretLabelsInvalid,
   SecretNotFound,

@@ -97,5 +97,9 @@ export const SecretMetadata = z.object({
   labels: z.record(z.string(), z.string()),
   /** The versions that are still kept, oldest first; left out where one version is spoken of. */
   versions: z.array(SecretVersion).readonly().optional(),
+  /** Of the secret from its creation to its deletion, in SwarmKit's form: 25 of `[0-9a-z]`. */
+  id: z.string().max(25).optional(),
+  /** Of the store, when the record was last written. */
+  revision: z.int().nonnegative().optional(),
 })
 export type SecretMetadata = Readonly<z.infer<typeof SecretMetadata>>

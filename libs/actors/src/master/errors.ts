@@ -118,6 +118,15 @@ export class SecretNotFound extends ConclaveError {
   }
 }
 
+/** Somebody wrote the secret's record since it was read. */
+export class SecretChanged extends ConclaveError {
+  readonly code = 'secret.changed'
+
+  constructor(path: string) {
+    super(`secret ${path} was changed meanwhile; read it again, then change that`)
+  }
+}
+
 export class SecretExists extends ConclaveError {
   readonly code = 'secret.exists'
 

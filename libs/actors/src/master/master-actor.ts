@@ -42,6 +42,7 @@ import { isStill, Replicated } from './replicated.ts'
 import { ResolveService } from './resolve-service.ts'
 import { operatorResource } from './resources.ts'
 import { RunService } from './run-service.ts'
+import { SecretIndex } from './secret-index.ts'
 import { SecretService } from './secret-service.ts'
 import { agentsListener, type MasterSettings } from './settings.ts'
 import { StateService } from './state/state-service.ts'
@@ -163,6 +164,7 @@ export class MasterActor implements MasterApi {
       replicated: this.#replicated,
       keys,
       access,
+      index: new SecretIndex(clusterId, store),
       identityRevision: () => this.identity.changedRevision,
       clock,
       random,

@@ -122,6 +122,19 @@ export interface SecretApi {
   metadata(caller: Caller, path: string): Promise<SecretMetadata>
   /** Newest first. */
   versions(caller: Caller, path: string): Promise<readonly SecretMetadata[]>
+  /**
+   * Replaces the labels and nothing else: the version stays.
+   * @throws SecretNotFound, SecretLabelsInvalid, AccessDenied, SecretChanged when its record is not of
+   *   `expectedRevision` any more
+   */
+  relabel(
+    caller: Caller,
+    path: string,
+    labels: Readonly<Record<string, string>>,
+    expectedRevision?: number,
+  ): Promise<SecretMetadata>
+  /** Those that the caller may read, by path without its case, by id, or by how an id begins. */
+  find(caller: Caller, by: SecretQuery): Promise<readonly SecretMetadata[]>
   /** @throws SecretNotFound, AccessDenied */
   delete(caller: Caller, path: string): Promise<void>
   /**
@@ -131,6 +144,11 @@ export interface SecretApi {
   list(caller: Caller, folder: string): Promise<readonly string[] | undefined>
   listMetadata(caller: Caller, folder: string): Promise<readonly SecretMetadata[]>
 }
+
+export type SecretQuery =
+  | { readonly foldedPath: string }
+  | { readonly id: string }
+  | { readonly idPrefix: string }
 
 /** A one-off task, from its submission to its end. */
 export interface RunView {

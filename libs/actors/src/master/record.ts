@@ -10,6 +10,11 @@ export interface Stored<T> {
   readonly modRevision: number
 }
 
+/** A record as the state has it, and the revision that created it. */
+export interface Kept<T> extends Stored<T> {
+  readonly createRevision: number
+}
+
 /**
  * The records of one schema (docs/formats/records.md), parsed once for each revision that wrote them: permissions are looked
  * at many times for every request.
@@ -18,7 +23,7 @@ export class Records<T> {
   readonly #view: View
   readonly #schema: z.ZodType<T>
   readonly #countMax: number
-  readonly #known = new Map<string, Stored<T>>()
+  readonly #known = new Map<string, Kept<T>>()
 
   constructor(view: View, schema: z.ZodType<T>, countMax = 4096) {
     this.#view = view
@@ -26,21 +31,22 @@ export class Records<T> {
     this.#countMax = countMax
   }
 
-  get(key: string): Stored<T> | undefined {
+  get(key: string): Kept<T> | undefined {
     const kv = this.#view.get(key)
     return kv === undefined ? undefined : this.#read(kv)
   }
 
-  list(prefix: string): readonly (Stored<T> & { readonly key: string })[] {
+  list(prefix: string): readonly (Kept<T> & { readonly key: string })[] {
     return this.#view.list(prefix).kvs.map((kv) => ({ ...this.#read(kv), key: kv.key }))
   }
 
-  #read(kv: KeyValue): Stored<T> {
+  #read(kv: KeyValue): Kept<T> {
     const known = this.#known.get(kv.key)
     if (known?.modRevision === kv.modRevision) return known
     const stored = {
       record: decodeRecord(this.#schema, kv.key, kv.value),
       modRevision: kv.modRevision,
+      createRevision: kv.createRevision,
     }
     if (this.#known.size >= this.#countMax) this.#known.clear()
     this.#known.set(kv.key, stored)

@@ -15,6 +15,7 @@ import type { Compare } from '@conclave/store'
 import type { Access } from './access.ts'
 import type { ClusterKeys } from './cluster-keys.ts'
 import {
+  SecretChanged,
   SecretExists,
   SecretNotFound,
   SecretTooLarge,
@@ -23,9 +24,10 @@ import {
 } from './errors.ts'
 import { identityChangedKey } from './identity-records.ts'
 import { inlinePath } from './inline-path.ts'
+import { secretIdOf, type SecretIndex } from './secret-index.ts'
 import { checkLabels } from './secret-labels.ts'
-import type { Caller, SecretApi, SecretInput, SecretValue } from './master-api.ts'
-import { Records, type Stored } from './record.ts'
+import type { Caller, SecretApi, SecretInput, SecretQuery, SecretValue } from './master-api.ts'
+import { encodeRecord, Records, type Kept } from './record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
 import {
   currentVersion,
@@ -46,6 +48,7 @@ export interface SecretServiceOptions {
   readonly replicated: Replicated
   readonly keys: ClusterKeys
   readonly access: Access
+  readonly index: SecretIndex
   /** See {@link IdentityService.changedRevision}. */
   readonly identityRevision: () => number
   readonly clock: Clock
@@ -54,7 +57,7 @@ export interface SecretServiceOptions {
   readonly secretSizeBytesMax?: number
 }
 
-type Known = Stored<SecretRecord> | undefined
+type Known = Kept<SecretRecord> | undefined
 
 /**
  * Secrets, on any master: check, then seal and commit beside the audit record, or open behind it.
@@ -100,7 +103,7 @@ export class SecretService implements SecretApi {
 
   async read(caller: Caller, path: string, version?: number): Promise<SecretValue> {
     const at = parseSecretPath(path)
-    const { record } = await this.#readable(caller, at)
+    const { record, ...stored } = await this.#readable(caller, at)
     const found = versionOf(record, version)
     const envelope = found && this.#replicated.view.get(envelopeKey(at, found.version))?.value
     if (found === undefined || envelope === undefined) {
@@ -115,14 +118,18 @@ export class SecretService implements SecretApi {
       version: found.version,
       uid: caller.principal.uid,
     })
-    return { metadata: metadataOf(at, record, found), bytes }
+    return { metadata: { ...metadataOf(at, record, found), ...this.#named(at, stored) }, bytes }
   }
 
   async metadata(caller: Caller, path: string): Promise<SecretMetadata> {
     const at = parseSecretPath(path)
-    const { record } = await this.#readable(caller, at)
+    const { record, ...stored } = await this.#readable(caller, at)
     await this.#access.audit(caller, 'list', at, 'allowed')
-    return { ...metadataOf(at, record), versions: record.versions }
+    return {
+      ...metadataOf(at, record),
+      versions: record.versions,
+      ...this.#named(at, stored),
+    }
   }
 
   async versions(caller: Caller, path: string): Promise<readonly SecretMetadata[]> {
@@ -152,6 +159,66 @@ export class SecretService implements SecretApi {
         }
       }),
     )
+  }
+
+  async relabel(
+    caller: Caller,
+    path: string,
+    labels: Readonly<Record<string, string>>,
+    expectedRevision?: number,
+  ): Promise<SecretMetadata> {
+    const at = parseSecretPath(path)
+    checkLabels(labels)
+    const audit = (): Promise<void> => this.#access.audit(caller, 'update', at, 'allowed')
+    return this.#access.beside(audit, (record) =>
+      decideAndCommit(this.#replicated, async (): Promise<Decision<SecretMetadata>> => {
+        const known = this.#records.get(secretKey(at))
+        const compare = this.#claims(at, known)
+        if (!this.#access.may(caller, secretResource(at), 'update')) {
+          return { refuse: () => this.#denied(caller, at, 'update') }
+        }
+        const why =
+          known === undefined
+            ? new SecretNotFound(at)
+            : expectedRevision === undefined || known.modRevision === expectedRevision
+              ? undefined
+              : new SecretChanged(at)
+        if (known === undefined || why !== undefined) {
+          return {
+            refuse: () => this.#refused(caller, at, 'update', why ?? new SecretNotFound(at)),
+          }
+        }
+        await record()
+        const relabelled = { ...known.record, labels }
+        const success = [
+          { do: 'put', key: secretKey(at), value: encodeRecord(relabelled) },
+        ] as const
+        return {
+          commit: { compare, success },
+          committed: (revision) => this.#stored(at, relabelled, revision, known),
+        }
+      }),
+    )
+  }
+
+  async find(caller: Caller, by: SecretQuery): Promise<readonly SecretMetadata[]> {
+    await this.#replicated.refresh()
+    const found = this.#indexed(by).flatMap((path) => {
+      const known = this.#records.get(secretKey(path))
+      if (known === undefined || !this.#access.mayRead(caller, path)) return []
+      return [{ ...metadataOf(path, known.record), ...this.#named(path, known) }]
+    })
+    const asked = 'foldedPath' in by ? by.foldedPath : 'id' in by ? by.id : by.idPrefix
+    await this.#access.audit(caller, 'list', asked, found.length > 0 ? 'allowed' : 'not-found')
+    return found
+  }
+
+  #indexed(by: SecretQuery): readonly SecretPath[] {
+    const { index } = this.#options
+    if ('foldedPath' in by) return index.byFoldedPath(by.foldedPath)
+    if ('idPrefix' in by) return index.byIdPrefix(by.idPrefix)
+    const path = index.byId(by.id)
+    return path === undefined ? [] : [path]
   }
 
   async list(caller: Caller, folder: string): Promise<readonly string[] | undefined> {
@@ -251,7 +318,7 @@ export class SecretService implements SecretApi {
           this.#tellSealed(at, added)
           return {
             commit: { compare, success: putVersion(at, next, envelope) },
-            committed: (revision) => this.#stored(at, next.record, revision, action),
+            committed: (revision) => this.#stored(at, next.record, revision, known),
           }
         }),
       )
@@ -260,16 +327,23 @@ export class SecretService implements SecretApi {
     }
   }
 
-  #stored(
-    path: SecretPath,
-    record: SecretRecord,
-    revision: number,
-    action: 'create' | 'update',
-  ): SecretMetadata {
+  #stored(path: SecretPath, record: SecretRecord, revision: number, known: Known): SecretMetadata {
     const { version } = currentVersion(record)
-    const change = action === 'create' ? 'created' : 'updated'
+    const change = known === undefined ? 'created' : 'updated'
     this.#options.emit({ type: 'secret.stored', path, version, revision, change })
-    return metadataOf(path, record)
+    const createRevision = known?.createRevision ?? revision
+    const names = this.#named(path, { createRevision, modRevision: revision })
+    return { ...metadataOf(path, record), ...names }
+  }
+
+  #named(
+    path: SecretPath,
+    { createRevision, modRevision }: Omit<Kept<SecretRecord>, 'record'>,
+  ): Pick<SecretMetadata, 'id' | 'revision'> {
+    return {
+      id: secretIdOf(this.#options.clusterId, path, createRevision),
+      revision: modRevision,
+    }
   }
 
   #tellSealed(path: SecretPath, { version, sizeBytes, kind }: SecretVersion): void {
@@ -297,7 +371,7 @@ export class SecretService implements SecretApi {
   }
 
   /** The record at `path`, read freshly, if the caller may read its secret. Does not audit success. */
-  async #readable(caller: Caller, path: SecretPath): Promise<Stored<SecretRecord>> {
+  async #readable(caller: Caller, path: SecretPath): Promise<Kept<SecretRecord>> {
     await this.#replicated.refresh()
     if (!this.#access.mayRead(caller, path)) throw await this.#denied(caller, path, 'read')
     const known = this.#records.get(secretKey(path))
@@ -312,9 +386,10 @@ export class SecretService implements SecretApi {
   ): Promise<readonly SecretMetadata[]> {
     await this.#replicated.refresh()
     const prefix = folder === '' ? secretPrefix : `${secretPrefix}${folder}/`
-    const found = this.#records.list(prefix).flatMap(({ key, record }) => {
+    const found = this.#records.list(prefix).flatMap(({ key, record, ...stored }) => {
       const path = key.slice(secretPrefix.length) as SecretPath
-      return this.#access.mayRead(caller, path) ? [metadataOf(path, record)] : []
+      if (!this.#access.mayRead(caller, path)) return []
+      return [{ ...metadataOf(path, record), ...this.#named(path, stored) }]
     })
     await this.#access.audit(caller, 'list', folder === '' ? '/' : folder, 'allowed')
     return found

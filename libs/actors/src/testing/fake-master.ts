@@ -1,3 +1,4 @@
+import { derivedObjectId } from '@conclave/crypto'
 import { Redacted, utf8, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
 import {
   asciiJson,
@@ -18,6 +19,7 @@ import { EventLog } from '../event-log.ts'
 import {
   AccessDenied,
   RunNotFound,
+  SecretChanged,
   SecretExists,
   SecretNotFound,
   SecretTooLarge,
@@ -42,6 +44,7 @@ import type {
   RunView,
   SecretApi,
   SecretInput,
+  SecretQuery,
   SecretValue,
   SessionOutput,
   TaskApi,
@@ -257,6 +260,7 @@ class FakeSecrets implements SecretApi {
   readonly #emit: (draft: EventDraft) => void
   readonly #enter: () => void
   readonly #versions = new Map<string, StoredVersion[]>()
+  #revision = 5
   /** Every input that was handed over, to see that it was wiped. */
   readonly inputs: SecretInput[] = []
   /** Every value that was handed out, to see that it was wiped. */
@@ -319,6 +323,33 @@ class FakeSecrets implements SecretApi {
       .toReversed()
   }
 
+  async relabel(
+    caller: Caller,
+    path: string,
+    labels: Readonly<Record<string, string>>,
+    expectedRevision?: number,
+  ): Promise<SecretMetadata> {
+    this.#check(caller, 'update', path)
+    const known = this.#known(path)
+    const newest = known.at(-1)
+    if (newest === undefined) throw new SecretNotFound(path)
+    const { metadata, bytes } = newest
+    if (expectedRevision !== undefined && expectedRevision !== metadata.revision) {
+      throw new SecretChanged(path)
+    }
+    const relabelled = { ...metadata, labels, revision: ++this.#revision }
+    this.#versions.set(path, [...known.slice(0, -1), { metadata: relabelled, bytes }])
+    return relabelled
+  }
+
+  async find(caller: Caller, by: SecretQuery): Promise<readonly SecretMetadata[]> {
+    const all = await this.listMetadata(caller, '')
+    return all.filter(({ path, id = '' }) => {
+      if ('foldedPath' in by) return path.toLowerCase() === by.foldedPath.toLowerCase()
+      return 'id' in by ? id === by.id : id.startsWith(by.idPrefix)
+    })
+  }
+
   async delete(caller: Caller, path: string): Promise<void> {
     this.#check(caller, 'delete', path)
     this.#known(path)
@@ -365,12 +396,20 @@ class FakeSecrets implements SecretApi {
         sizeBytes,
         createdAtMs: known[0]?.metadata.createdAtMs ?? nowMs,
         updatedAtMs: nowMs,
-        labels: input.labels ?? {},
+        labels: input.labels ?? known.at(-1)?.metadata.labels ?? {},
+        id: known[0]?.metadata.id ?? derivedObjectId(path, String(this.#revision)),
+        revision: ++this.#revision,
       }
       const bytes = Uint8Array.from(input.bytes.reveal())
       this.#versions.set(path, [...known, { metadata, bytes }])
       const change = action === 'create' ? 'created' : 'updated'
-      this.#emit({ type: 'secret.stored', path, version: metadata.version, revision: 6, change })
+      this.#emit({
+        type: 'secret.stored',
+        path,
+        version: metadata.version,
+        revision: this.#revision,
+        change,
+      })
       return metadata
     } finally {
       wipe(input.bytes)

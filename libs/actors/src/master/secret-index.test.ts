@@ -1,0 +1,88 @@
+import { Redacted, utf8 } from '@conclave/kernel'
+import { ManualClock, SeededRandom } from '@conclave/testkit'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { MemoryCluster } from '../testing/memory-cluster.ts'
+import { callerOf, firstPeople } from '../testing/people.ts'
+import type { SecretInput } from './master-api.ts'
+
+const root = callerOf('root')
+const dev = callerOf('dev')
+const text = (value: string): SecretInput => ({ kind: 'text', bytes: new Redacted(utf8(value)) })
+
+let cluster: MemoryCluster
+
+beforeEach(async () => {
+  const random = new SeededRandom(7)
+  cluster = new MemoryCluster({
+    clock: new ManualClock(),
+    random,
+    identities: await firstPeople(random),
+  })
+  await cluster.elected()
+})
+
+const secrets = (): MemoryCluster['leader']['actor']['secrets'] => cluster.leader.actor.secrets
+const created = (path: string) => cluster.settle(secrets().create(root, path, text('s3cr3t')))
+
+describe('a secret', () => {
+  test('MA51: has an id of its own from its creation to its deletion', async () => {
+    const first = await created('dev/db')
+    const { id = '' } = first
+    expect(id).toMatch(/^[0-9a-z]{25}$/)
+    const elsewhere = cluster.follower.actor.secrets
+    const updated = await cluster.settle(elsewhere.update(root, 'dev/db', text('other')))
+    expect(updated.id).toBe(id)
+    expect(updated.revision).toBeGreaterThan(first.revision ?? 0)
+    expect(await cluster.settle(elsewhere.metadata(root, 'dev/db'))).toMatchObject({ id })
+
+    await cluster.settle(secrets().delete(root, 'dev/db'))
+    expect(await cluster.settle(secrets().find(root, { id }))).toEqual([])
+    expect((await created('dev/db')).id).not.toBe(id)
+  })
+
+  test('MA51: is found by its id, by how that begins, and by its path without the case', async () => {
+    const early = await created('dev/CaseA')
+    // The index is built by the first question, and follows what comes after it.
+    expect(await cluster.settle(secrets().find(root, { idPrefix: '' }))).toHaveLength(1)
+    const { id = '' } = await created('dev/db')
+    await created('dev/DB')
+
+    const find = (by: Parameters<ReturnType<typeof secrets>['find']>[1]) =>
+      cluster.settle(secrets().find(root, by))
+    expect(await find({ id })).toMatchObject([{ path: 'dev/db' }])
+    expect(await find({ id: id.slice(0, 24) })).toEqual([])
+    expect(await find({ idPrefix: id.slice(0, 24) })).toMatchObject([{ path: 'dev/db' }])
+    expect((await find({ idPrefix: '' })).length).toBe(3)
+    expect(await find({ foldedPath: 'DEV/casea' })).toMatchObject([{ id: early.id }])
+    const both = await find({ foldedPath: 'dev/db' })
+    expect(both.map(({ path }) => path).toSorted()).toEqual(['dev/DB', 'dev/db'])
+
+    await cluster.settle(secrets().delete(root, 'dev/db'))
+    expect(await find({ foldedPath: 'dev/db' })).toMatchObject([{ path: 'dev/DB' }])
+  })
+
+  test('MA51: is found only by who may read it', async () => {
+    await created('ops/db')
+    expect(await cluster.settle(secrets().find(dev, { foldedPath: 'ops/db' }))).toEqual([])
+    expect(await cluster.settle(secrets().find(dev, { idPrefix: '' }))).toEqual([])
+  })
+
+  test('MA52: is relabelled as it was read, and keeps its version', async () => {
+    const { revision = 0, version } = await created('dev/db')
+    const relabelled = await cluster.settle(
+      secrets().relabel(dev, 'dev/db', { env: 'prod' }, revision),
+    )
+    expect(relabelled).toMatchObject({ version, labels: { env: 'prod' } })
+    const late = cluster.settle(secrets().relabel(dev, 'dev/db', {}, revision))
+    await expect(late).rejects.toMatchObject({ code: 'secret.changed' })
+    const gone = cluster.settle(secrets().relabel(dev, 'dev/nosuch', {}))
+    await expect(gone).rejects.toMatchObject({ code: 'secret.not-found' })
+    const foreign = cluster.settle(secrets().relabel(dev, 'ops/db', {}))
+    await expect(foreign).rejects.toMatchObject({ code: 'access.denied' })
+    const wrong = cluster.settle(secrets().relabel(dev, 'dev/db', { '': 'x' }))
+    await expect(wrong).rejects.toMatchObject({ code: 'secret.labels-invalid' })
+    expect((await cluster.settle(secrets().metadata(root, 'dev/db'))).labels).toEqual({
+      env: 'prod',
+    })
+  })
+})

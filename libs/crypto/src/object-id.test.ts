@@ -1,0 +1,26 @@
+import { describe, expect, test } from 'vitest'
+import { derivedObjectId, objectIdOf } from './object-id.ts'
+
+describe('an object id', () => {
+  test.each([
+    ['zeros', new Uint8Array(17)],
+    ['ones', new Uint8Array(17).fill(255)],
+    ['a count', Uint8Array.from({ length: 17 }, (_, at) => at)],
+  ])('of %s has 25 characters', (_what, bytes) => {
+    expect(objectIdOf(bytes)).toMatch(/^[0-9a-z]{25}$/)
+  })
+
+  test('is made of 17 bytes', () => {
+    expect(() => objectIdOf(new Uint8Array(16))).toThrow(RangeError)
+  })
+
+  test('follows from its parts, and from how they are parted', () => {
+    expect(derivedObjectId('a', 'bc')).toBe(derivedObjectId('a', 'bc'))
+    const others = [
+      derivedObjectId('ab', 'c'),
+      derivedObjectId('abc'),
+      derivedObjectId('a', 'bc', ''),
+    ]
+    expect(new Set([derivedObjectId('a', 'bc'), ...others]).size).toBe(4)
+  })
+})
