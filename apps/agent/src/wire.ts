@@ -1,4 +1,4 @@
-import { startMemberAgent, type AppMember } from '@conclave/assembly'
+import { agentOptionsOf, startMemberAgent, type AppMember } from '@conclave/assembly'
 import type { Config, Log } from '@conclave/runtime'
 import type { settings } from './config.ts'
 
@@ -7,8 +7,7 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
   const { name, agent } = await startMemberAgent({
     directory: config.dataDirectory,
     masters: config.masters,
-    resources: config.resources,
-    ...(config.hostname !== '' && { hostname: config.hostname }),
+    ...agentOptionsOf(config),
     log,
   })
   return {

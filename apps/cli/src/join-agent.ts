@@ -1,6 +1,14 @@
-import { enrol, loadEnrolment, startMemberAgent, thisProcess } from '@conclave/assembly'
+import {
+  agentOptionsOf,
+  enrol,
+  loadEnrolment,
+  readAgentSettings,
+  startMemberAgent,
+  thisProcess,
+} from '@conclave/assembly'
 import type { RedactedBytes } from '@conclave/kernel'
 import { createLogger } from '@conclave/runtime'
+import { agentSettings } from './agent-settings.ts'
 import { CommandFailed } from './failure.ts'
 
 export interface JoinAsAgent {
@@ -8,6 +16,8 @@ export interface JoinAsAgent {
   readonly address: { readonly host: string; readonly port: number } | undefined
   readonly token: RedactedBytes | undefined
   readonly hostname: string | undefined
+  /** Each `name=value`. */
+  readonly settings: readonly string[]
 }
 
 /**
@@ -16,6 +26,7 @@ export interface JoinAsAgent {
  */
 export async function joinAsAgent(options: JoinAsAgent): Promise<number> {
   const { directory, address, token, hostname } = options
+  const settings = agentOptionsOf(await readAgentSettings(await agentSettings(options.settings)))
   const log = createLogger({ level: 'info', to: 'stderr', base: { source: 'agent' } })
   if (token !== undefined && address !== undefined) {
     await enrol({ address, token, directory, role: 'agent', log })
@@ -33,6 +44,7 @@ export async function joinAsAgent(options: JoinAsAgent): Promise<number> {
     directory,
     masters: enrolment.masters,
     log,
+    ...settings,
     ...(hostname !== undefined && { hostname }),
   })
   const ended = thisProcess.ended(false)

@@ -9,6 +9,7 @@ import { untilReady } from './cluster/readiness.ts'
 import { engineIn } from './cluster/engine.ts'
 import { startLocalCluster } from './cluster/start-local-cluster.ts'
 import { contextFile, removeContext, writeContext, writePrivateJson } from './context.ts'
+import { agentSettings } from './agent-settings.ts'
 import { CommandFailed } from './failure.ts'
 import { bold, dim, print, printJson } from './output.ts'
 import { readyDocument, type ReadyDocument } from './ready-document.ts'
@@ -29,6 +30,8 @@ export interface UpOptions extends EtcdOptions {
   readonly engine?: string
   readonly masters: number
   readonly agents: number
+  /** Such as `secretResolver=vault`. */
+  readonly agentSetting?: readonly string[]
 }
 
 /** Starts the cluster, shows what was asked for, and stops it. @returns the exit code */
@@ -49,6 +52,7 @@ export async function up(options: UpOptions): Promise<number> {
     agents: options.agents,
     peerWire: peerWire(options.peerWire),
     engine,
+    ...(options.agentSetting && { agentSettings: await agentSettings(options.agentSetting) }),
     // The tour looks for secrets in snapshots, too, so there have to be some.
     ...((options.tour === true || options.once === true) && {
       snapshotEntries: snapshotEntriesOfTour,

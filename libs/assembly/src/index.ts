@@ -5,6 +5,7 @@ export {
   MasterPorts,
   urlsOf,
 } from './cluster/addresses.ts'
+export { agentOptionsOf, agentSettings, readAgentSettings } from './process/agent-settings.ts'
 export { ClusterDirectoryUnusable, NoFreePort } from './cluster/errors.ts'
 export { forgetKekAtRest, loadKekAtRest, saveKekAtRest } from './cluster/kek-at-rest.ts'
 export { FirstIdentities } from './cluster/first-identities.ts'

@@ -2,21 +2,21 @@ import type { Secret } from '@conclave/model'
 import { gather } from './gather.ts'
 import type { Resolved, ResolvingTask, Resolver, WantedSecret } from './resolver.ts'
 
-/** Which resolver a secret is for. Plaintext that lies in the spec itself needs nobody to ask. */
-const isInline = (secret: Secret): boolean =>
-  secret.reference === undefined && secret.value?.sealed === undefined
+export interface ComposedResolvers {
+  /** Answers what the spec itself holds, or fails to hold. */
+  readonly value: Resolver
+  /** Opens what a master has sealed, and answers references unless somebody else does. */
+  readonly store: Resolver
+  /** Answers references instead of the store: a module, or nobody (Mesos' default). */
+  readonly references?: Resolver
+}
 
-/**
- * One resolver out of two: `value` answers what the spec itself holds (or fails to hold), `store` all
- * that is referred to or sealed. Answers once, when both have.
- */
+/** Sends each secret to the one resolver that can answer it, and answers once, when all have. */
 export class ComposedResolver implements Resolver {
-  readonly #value: Resolver
-  readonly #store: Resolver
+  readonly #resolvers: ComposedResolvers
 
-  constructor(resolvers: { readonly value: Resolver; readonly store: Resolver }) {
-    this.#value = resolvers.value
-    this.#store = resolvers.store
+  constructor(resolvers: ComposedResolvers) {
+    this.#resolvers = resolvers
   }
 
   resolve(
@@ -24,19 +24,26 @@ export class ComposedResolver implements Resolver {
     wanted: readonly WantedSecret[],
     answer: (resolved: readonly Resolved[]) => void,
   ): () => void {
-    const inline = wanted.filter(({ secret }) => isInline(secret))
-    const stored = wanted.filter(({ secret }) => !isInline(secret))
-    const parts = [
-      { resolver: this.#value, some: inline },
-      { resolver: this.#store, some: stored },
-    ].filter(({ some }) => some.length > 0)
+    const parts = new Map<Resolver, WantedSecret[]>()
+    for (const one of wanted) {
+      const resolver = this.#resolverOf(one.secret)
+      const part = parts.get(resolver)
+      if (part === undefined) parts.set(resolver, [one])
+      else part.push(one)
+    }
     return gather(
       wanted,
-      parts.map(({ resolver, some }) => ({
+      [...parts].map(([resolver, some]) => ({
         wanted: some,
         ask: (answered) => resolver.resolve(task, some, answered),
       })),
       answer,
     )
+  }
+
+  #resolverOf({ reference, value }: Secret): Resolver {
+    const { value: inline, store, references = store } = this.#resolvers
+    if (reference !== undefined) return references
+    return value?.sealed === undefined ? inline : store
   }
 }

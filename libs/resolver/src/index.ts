@@ -1,4 +1,18 @@
-export { ComposedResolver } from './compose.ts'
+export { ComposedResolver, type ComposedResolvers } from './compose.ts'
+export {
+  moduleRefusals,
+  type CreateSecretResolver,
+  type ModuleContext,
+  type ModuleRefusal,
+  type ModuleSecret,
+  type ModuleValue,
+  type SecretResolverModule,
+} from './module.ts'
+export {
+  OutsideResolver,
+  type OutsideQuestion,
+  type OutsideResolverOptions,
+} from './outside-resolver.ts'
 export {
   refusalIn,
   wipeResolved,

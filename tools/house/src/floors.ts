@@ -32,6 +32,7 @@ export const floors: Readonly<Record<Layer, Floor>> = {
       'runtime',
       'peer-redis',
       'engine-etcd',
+      'resolver-modules',
       'transfer',
       'assembly',
       'candidate',

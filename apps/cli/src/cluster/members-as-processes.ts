@@ -22,6 +22,8 @@ export interface ProcessesOptions {
   readonly snapshotEntries?: number
   readonly peerWire: RedactedBytes
   readonly engine?: EtcdEngine | undefined
+  /** Of every agent, by field name. */
+  readonly agentSettings?: Readonly<Record<string, unknown>>
 }
 
 /** Every member as a process of its own, started with a file that its app could also be given by hand. */
@@ -37,7 +39,9 @@ export function membersAsProcesses(options: ProcessesOptions): readonly MemberPl
     ...manifest.masters.map(({ masterId }) =>
       plan(options, 'master', masterId, masterDirectory(directory, masterId), ofMasters),
     ),
-    ...manifest.agents.map((id) => plan(options, 'agent', id, agentDirectory(directory, id), {})),
+    ...manifest.agents.map((id) =>
+      plan(options, 'agent', id, agentDirectory(directory, id), options.agentSettings ?? {}),
+    ),
     ...manifest.schedulers.map(({ schedulerId, uid }) =>
       plan(options, 'scheduler', schedulerId, schedulerDirectory(directory, schedulerId), {
         account: uid,

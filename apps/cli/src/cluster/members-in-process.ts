@@ -1,10 +1,12 @@
 import {
   agentDirectory,
+  agentOptionsOf,
   loadAccountKey,
   logFile,
   masterDirectory,
   schedulerDirectory,
   parsePeerWire,
+  readAgentSettings,
   startMaster,
   startMemberAgent,
   startScheduler,
@@ -24,6 +26,8 @@ export interface InProcessOptions {
   readonly snapshotEntries?: number
   readonly peerWire: RedactedBytes
   readonly engine?: EtcdEngine | undefined
+  /** Of every agent, by field name. */
+  readonly agentSettings?: Readonly<Record<string, unknown>>
 }
 
 /** Every member in this process, each with its own directory, log, listeners and connections. */
@@ -71,7 +75,13 @@ function agentPlan(options: InProcessOptions, id: string): MemberPlan {
     directory,
     start: async () => {
       const log = logOf(options, id)
-      const { agent } = await startMemberAgent({ directory, masters: options.addresses, log })
+      const settings = agentOptionsOf(await readAgentSettings(options.agentSettings))
+      const { agent } = await startMemberAgent({
+        directory,
+        masters: options.addresses,
+        ...settings,
+        log,
+      })
       return { lost: neverLost, stop: () => agent.stop(), kill: async () => agent.destroy() }
     },
   }

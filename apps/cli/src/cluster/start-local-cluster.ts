@@ -26,6 +26,8 @@ export interface LocalClusterPlan {
   readonly peerWire: RedactedBytes
   /** An etcd that keeps the state, rather than the masters. */
   readonly engine?: EtcdEngine | undefined
+  /** Of every agent, by field name. */
+  readonly agentSettings?: Readonly<Record<string, unknown>>
   /** Whether the cluster will be started again from its directory. */
   readonly isKept: boolean
   /** Called when a member ends and nobody had asked for it. */
@@ -66,7 +68,7 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
   }
   if (password !== undefined) wipe(password)
   mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o700 })
-  const { snapshotEntries, peerWire, engine } = plan
+  const { snapshotEntries, peerWire, engine, agentSettings } = plan
   const options = {
     directory,
     manifest: { ...manifest, masters },
@@ -75,6 +77,7 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
     peerWire,
     engine,
     ...(snapshotEntries && { snapshotEntries }),
+    ...(agentSettings && { agentSettings }),
   }
   const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)
   return {

@@ -52,6 +52,10 @@ export function authorityCommands(program: Command, client: () => Client): void 
     .option('--token-file <file>', 'read the token from a file, or from standard input for -')
     .option('--token <token>', 'the token itself: every user of this machine can see it')
     .option('--hostname <name>', "the host name that frameworks are shown; else the agent's name")
+    .option(
+      '--agent-setting <name=value...>',
+      'as conclave-agent --help names them, such as secret_resolver=default',
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  conclave agent join --data ./agent --address 10.0.0.1:12003 --token-file token' +
@@ -64,6 +68,7 @@ export function authorityCommands(program: Command, client: () => Client): void 
         address: options.address === undefined ? undefined : addressOf(options.address),
         token: await tokenOf(options),
         hostname: options.hostname,
+        settings: options.agentSetting ?? [],
       })
       process.exit(code)
     })
@@ -170,6 +175,7 @@ interface JoinOptions {
   readonly tokenFile?: string
   readonly token?: string
   readonly hostname?: string
+  readonly agentSetting?: readonly string[]
 }
 
 async function tokenOf({ token, tokenFile }: JoinOptions): Promise<RedactedBytes | undefined> {

@@ -33,6 +33,10 @@ export function upCommand(program: Command): void {
     .option('--etcd-key <file>', 'and its key (PEM)')
     .option('--etcd-user <name>', 'log in to etcd')
     .option('--etcd-password-file <file>', 'with the password in this file')
+    .option(
+      '--agent-setting <name=value...>',
+      'of every agent, as conclave-agent --help names them, such as secret_resolver=default',
+    )
     .option('--ready-file <file>', 'write URLs and credentials there as JSON once all is ready')
     .option('--json', 'print the same as JSON, and the tour as one JSON document')
     .addHelpText(

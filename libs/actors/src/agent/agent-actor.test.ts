@@ -5,7 +5,7 @@ import { Redacted, utf8, utf8Text } from '@conclave/kernel'
 import { AgentInfo, parseOurs, ToAgent, type FromAgent, type TaskStatus } from '@conclave/model'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
-import { AgentActor, type AgentLimits } from './agent-actor.ts'
+import { AgentActor, type AgentActorOptions, type AgentLimits } from './agent-actor.ts'
 import type { AgentEffect } from './agent-effect.ts'
 import type { ContainerExit } from './container-runtime.ts'
 
@@ -22,7 +22,11 @@ class Stage {
   readonly actor: AgentActor
   readonly effects: AgentEffect[] = []
 
-  constructor(agentId?: string, limits: Partial<AgentLimits> = {}) {
+  constructor(
+    agentId?: string,
+    limits: Partial<AgentLimits> = {},
+    references: AgentActorOptions['references'] = 'store',
+  ) {
     this.actor = new AgentActor({
       agentId,
       info,
@@ -31,6 +35,7 @@ class Stage {
       clock: this.clock,
       random: this.random,
       limits: { tickMs: 100, ...limits },
+      references,
     })
   }
 
@@ -393,6 +398,47 @@ describe('launching', () => {
     expect(stage.statuses[0]?.message).toBe(
       "Failed to launch container: Environment variable 'DB_PASSWORD' specifies a secret containing null bytes, which is not allowed in the environment",
     )
+  })
+
+  test('AG22: without a resolver module a reference is refused in the words of Mesos', () => {
+    const stage = new Stage('M-S0', {}, 'default').registered().launch(withSecrets)
+
+    expect(stage.said('resolve')).toEqual([])
+    expect(stage.statuses.at(-1)?.message).toBe(
+      'Failed to launch container: Collect failed: Default secret resolver cannot resolve references',
+    )
+  })
+
+  test('AG22: a resolver module answers references, each exactly where it was wanted', async () => {
+    const stage = new Stage('M-S0', {}, 'outside').registered().launch(withSecrets)
+    const [asked] = stage.done('resolve-outside')
+    const resolved = (asked?.question.secrets ?? []).map(({ secret }) => {
+      const bytes = new Redacted(utf8(secretValue))
+      return { outcome: 'value' as const, bytes, path: secret.reference?.name ?? '', version: 0 }
+    })
+    stage.tell({
+      kind: 'resolved-outside',
+      questionId: asked?.question.questionId ?? '',
+      resolved,
+    })
+
+    expect(stage.said('resolve')).toEqual([])
+    expect(asked?.question).toMatchObject({ taskId: 't1', containerId: 'c1' })
+    const host = new MemoryHost()
+    await perform(stage.done('prepare')[0]?.plan ?? [], host)
+    expect(utf8Text(host.variable('DB_PASSWORD') ?? utf8(''))).toBe(secretValue)
+  })
+
+  test('AG22: an answer that comes too late is wiped', () => {
+    const stage = new Stage('M-S0', {}, 'outside').registered().launch(withSecrets)
+    const questionId = stage.done('resolve-outside')[0]?.question.questionId ?? ''
+    stage.kill()
+    const bytes = new Redacted(utf8(secretValue))
+    const late = { outcome: 'value' as const, bytes, path: 'dev/db', version: 0 }
+    stage.tell({ kind: 'resolved-outside', questionId, resolved: [late] })
+
+    expect(stage.done('abandon-outside')).toEqual([{ do: 'abandon-outside', questionId }])
+    expect(bytes.reveal().every((byte) => byte === 0)).toBe(true)
   })
 
   test('AG7: a question without an answer ends after its time, and a late answer changes nothing', () => {

@@ -9,6 +9,7 @@ import type { Clock, Core, Random } from '@conclave/kernel'
 import type { AgentInfo, EventDraft, FromAgent, TaskInfo, ToAgent } from '@conclave/model'
 import {
   ComposedResolver,
+  OutsideResolver,
   refusalIn,
   StoreResolver,
   ValueResolver,
@@ -71,6 +72,11 @@ export interface AgentActorOptions {
   readonly clock: Clock
   readonly random: Random
   readonly limits?: Partial<AgentLimits>
+  /**
+   * Who answers references: the masters (`store`), nobody (`default`, as in Mesos without a module), or
+   * a module that the machine loaded (`outside`).
+   */
+  readonly references?: 'store' | 'default' | 'outside'
 }
 
 interface CheckedTask {
@@ -92,6 +98,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   readonly #options: AgentActorOptions
   readonly #limits: AgentLimits
   readonly #store: StoreResolver
+  readonly #outside: OutsideResolver
   readonly #resolver: Resolver
   readonly #updates: StatusUpdates
   readonly #report: EventReport
@@ -117,7 +124,14 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       random,
       ask: (question) => this.#sendIfRegistered({ type: 'resolve', ...question }),
     })
-    this.#resolver = new ComposedResolver({ value: new ValueResolver(), store: this.#store })
+    this.#outside = new OutsideResolver({
+      ask: (question) => this.#do({ do: 'resolve-outside', question }),
+      abandon: (questionId) => this.#do({ do: 'abandon-outside', questionId }),
+    })
+    const value = new ValueResolver()
+    const byName = { store: this.#store, default: value, outside: this.#outside }
+    const references = byName[options.references ?? 'store']
+    this.#resolver = new ComposedResolver({ value, store: this.#store, references })
     this.#updates = new StatusUpdates({
       send: (message) => this.#send(message),
       onAllAcknowledged: (task) => this.#forget(task),
@@ -151,6 +165,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         break
       case 'tick':
         this.#tick()
+        break
+      case 'resolved-outside':
+        this.#outside.answered(input.questionId, input.resolved)
         break
       case 'prepared':
         this.#prepared(input.containerId, input.failure)
@@ -557,7 +574,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (task.stage === 'resolving' && this.#ticks >= task.resolveAtTickMax) {
       task.abandon()
       const seconds = this.#limits.resolveTimeoutMs / 1000
-      const why = `no master released its secrets within ${seconds} seconds`
+      const who = this.#options.references === 'outside' ? 'nobody' : 'no master'
+      const why = `${who} released its secrets within ${seconds} seconds`
       return this.#failLaunch(task, collectFailure(why))
     }
     if (task.stage !== 'running') return

@@ -1,5 +1,6 @@
 import type { Plan } from '@conclave/isolators'
 import type { FromAgent, ToAgent } from '@conclave/model'
+import type { OutsideQuestion, Resolved } from '@conclave/resolver'
 import type { ContainerExit, ContainerSpec, OutputChunk } from './container-runtime.ts'
 
 /** What an agent is told: by its master, by the machine, and by time. */
@@ -9,6 +10,12 @@ export type AgentInput =
   | { readonly kind: 'disconnected' }
   | { readonly kind: 'message'; readonly message: ToAgent }
   | { readonly kind: 'tick' }
+  /** What a resolver module said, one for each secret of its question. The values are the agent's. */
+  | {
+      readonly kind: 'resolved-outside'
+      readonly questionId: string
+      readonly resolved: readonly Resolved[]
+    }
   | { readonly kind: 'prepared'; readonly containerId: string; readonly failure?: string }
   | { readonly kind: 'started'; readonly containerId: string; readonly failure?: string }
   | { readonly kind: 'exited'; readonly containerId: string; readonly exit: ContainerExit }
@@ -29,6 +36,10 @@ export type AgentEffect =
   | { readonly do: 'send'; readonly message: FromAgent }
   /** Remembers who this agent is across restarts, or forgets it. */
   | { readonly do: 'keep-agent-id'; readonly agentId: string | undefined }
+  /** Asks the resolver module: `resolved-outside`. */
+  | { readonly do: 'resolve-outside'; readonly question: OutsideQuestion }
+  /** Nobody waits for that answer any more. */
+  | { readonly do: 'abandon-outside'; readonly questionId: string }
   /** Makes a container and carries out its plan, whose bytes are wiped whatever happens: `prepared`. */
   | { readonly do: 'prepare'; readonly spec: ContainerSpec; readonly plan: Plan }
   | { readonly do: 'start'; readonly containerId: string }

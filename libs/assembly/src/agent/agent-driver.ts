@@ -10,7 +10,15 @@ import type {
 import { perform, wipePlan } from '@conclave/isolators'
 import { ConclaveError } from '@conclave/kernel'
 import type { FromAgent } from '@conclave/model'
+import { wipeResolved, type OutsideQuestion, type Resolved } from '@conclave/resolver'
 import type { Log } from '@conclave/runtime'
+
+/** Whoever answers references instead of the masters. */
+export interface OutsideAnswerer {
+  /** Calls `answer` once, later. */
+  ask(question: OutsideQuestion, answer: (resolved: readonly Resolved[]) => void): void
+  abandon(questionId: string): void
+}
 
 export interface AgentDriverOptions {
   readonly actor: AgentActor
@@ -21,6 +29,8 @@ export interface AgentDriverOptions {
   readonly keepAgentId: (agentId: string | undefined) => void
   readonly onStopped: () => void
   readonly log: Log
+  /** There when the agent has a resolver module. */
+  readonly outside?: OutsideAnswerer
 }
 
 interface Session {
@@ -83,6 +93,10 @@ export class AgentDriver {
         return this.#options.send(effect.message)
       case 'keep-agent-id':
         return this.#options.keepAgentId(effect.agentId)
+      case 'resolve-outside':
+        return this.#resolveOutside(effect.question)
+      case 'abandon-outside':
+        return this.#options.outside?.abandon(effect.questionId)
       case 'prepare':
         return this.#prepare(effect)
       case 'start':
@@ -116,6 +130,15 @@ export class AgentDriver {
       case 'stopped':
         return this.#options.onStopped()
     }
+  }
+
+  #resolveOutside(question: OutsideQuestion): void {
+    const { questionId } = question
+    this.#options.outside?.ask(question, (resolved) => {
+      // Nobody is told any more, so nobody else would wipe it.
+      if (this.#isCut) return wipeResolved(resolved)
+      this.tell({ kind: 'resolved-outside', questionId, resolved })
+    })
   }
 
   #prepare({ spec, plan }: Effect<'prepare'>): void {

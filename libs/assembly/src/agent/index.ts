@@ -1,2 +1,3 @@
 export { AgentDirectoryUnusable } from './agent-directory.ts'
+export { usualResolver, type SecretResolverChoice } from './secret-resolver.ts'
 export { startAgent, type RunningAgent, type StartAgentOptions } from './start-agent.ts'

@@ -11,10 +11,12 @@ import {
   type Log,
   type TlsIdentity,
 } from '@conclave/runtime'
+import type { ModuleResolver } from '@conclave/resolver-modules'
 import { AgentDirectory } from './agent-directory.ts'
 import { idIn, IdentityKeeper } from '../join/identity-keeper.ts'
 import { remoteAuthority } from '../join/remote-authority.ts'
 import { AgentDriver } from './agent-driver.ts'
+import { openResolver, referencesOf, type SecretResolverChoice } from './secret-resolver.ts'
 
 export interface StartAgentOptions {
   readonly clusterId: string
@@ -37,6 +39,8 @@ export interface StartAgentOptions {
   readonly clock?: Clock
   readonly random?: Random
   readonly limits?: Partial<AgentLimits>
+  /** Who answers references. Default: the masters. */
+  readonly resolver?: SecretResolverChoice
 }
 
 export interface RunningAgent {
@@ -66,7 +70,7 @@ const stopWithinMs = 5000
  * Starts an agent in this process. It resolves when the agent is at work; masters may be away, it
  * registers when one answers.
  *
- * @throws AgentDirectoryUnusable
+ * @throws AgentDirectoryUnusable, ModulesInvalid, ResolverNotInitialized
  */
 export async function startAgent(options: StartAgentOptions): Promise<RunningAgent> {
   const log = options.log ?? silentLog
@@ -78,8 +82,9 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
     options.runtime === undefined || options.runtime === 'memory'
       ? new MemoryRuntime({ clock, random, log })
       : options.runtime
+  const outside = await openResolver(options.resolver, log)
   await runtime.recover()
-  const agent = new Agent({ options, log, clock, random, directory, agentId, runtime })
+  const agent = new Agent({ options, log, clock, random, directory, agentId, runtime, outside })
   agent.start()
   return agent
 }
@@ -93,6 +98,7 @@ interface AgentParts {
   readonly directory: AgentDirectory
   readonly agentId: string | undefined
   readonly runtime: ContainerRuntime
+  readonly outside: ModuleResolver | undefined
 }
 
 type Kept = Pick<AgentParts, 'options' | 'log' | 'clock' | 'random'>
@@ -107,16 +113,19 @@ class Agent implements RunningAgent {
   readonly #ticker: Ticker
   readonly #identity: TlsIdentity
   readonly #keeper: IdentityKeeper | undefined
+  readonly #outside: ModuleResolver | undefined
   readonly #allEnded = Promise.withResolvers<void>()
   #agentId: string | undefined
   #isRegistered = false
   #stopping: Promise<void> | undefined
 
-  constructor({ options, log, clock, random, directory, agentId, runtime }: AgentParts) {
+  constructor(parts: AgentParts) {
+    const { options, log, clock, random, directory, agentId, runtime, outside } = parts
     const tickMs = options.limits?.tickMs ?? tickMsUsually
     this.#log = log
     this.#directory = directory
     this.#runtime = runtime
+    this.#outside = outside
     this.#agentId = agentId
     this.#actor = new AgentActor({
       agentId,
@@ -126,6 +135,7 @@ class Agent implements RunningAgent {
       clock,
       random,
       limits: { ...options.limits, tickMs },
+      references: referencesOf(options.resolver),
     })
     this.#driver = new AgentDriver({
       actor: this.#actor,
@@ -135,6 +145,7 @@ class Agent implements RunningAgent {
       keepAgentId: (id) => this.#keepAgentId(id),
       onStopped: () => this.#allEnded.resolve(),
       log,
+      ...(outside && { outside }),
     })
     this.#link = new AgentLinkClient<FromAgent, ToAgent>({
       clusterId: options.clusterId,
@@ -194,11 +205,13 @@ class Agent implements RunningAgent {
     await this.#link.close()
     this.#cut()
     await this.#keeper?.stop()
+    await this.#outside?.close()
     this.#log.info({ agent: this.#agentId }, 'the agent has stopped')
   }
 
   #cut(): void {
     this.#ticker.stop()
+    void this.#outside?.close()
     void this.#keeper?.stop()
     this.#driver.cut()
     this.#runtime.destroyAll()

@@ -1,6 +1,6 @@
 import type { Clock } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
-import { startAgent, type RunningAgent } from '../agent/index.ts'
+import { startAgent, type RunningAgent, type SecretResolverChoice } from '../agent/index.ts'
 import type { MasterAddress } from './addresses.ts'
 import { loadMember } from './member-files.ts'
 
@@ -14,15 +14,21 @@ export interface MemberAgentOptions {
   /** Default: the agent's own name. */
   readonly hostname?: string
   readonly resources?: Readonly<Record<string, number>>
+  /** Who answers references. Default: the masters. */
+  readonly resolver?: SecretResolverChoice
   readonly log?: Log
   readonly clock?: Clock
 }
 
-/** Starts an agent from what lies in its directory. @throws TlsIdentityUnusable, AgentDirectoryUnusable */
+/**
+ * Starts an agent from what lies in its directory.
+ *
+ * @throws TlsIdentityUnusable, AgentDirectoryUnusable, ModulesInvalid, ResolverNotInitialized
+ */
 export async function startMemberAgent(
   options: MemberAgentOptions,
 ): Promise<{ readonly name: string; readonly agent: RunningAgent }> {
-  const { directory, masters, resources = usualResources, log, clock } = options
+  const { directory, masters, resources = usualResources, resolver, log, clock } = options
   const { id, clusterId, identity } = await loadMember(directory, 'conclave-agent')
   const agent = await startAgent({
     clusterId,
@@ -32,6 +38,7 @@ export async function startMemberAgent(
     directory,
     hostname: options.hostname ?? id,
     resources,
+    ...(resolver && { resolver }),
     ...(log && { log }),
     ...(clock && { clock }),
   })

@@ -14,6 +14,10 @@ export type CommandLine =
 
 const nameOf = (field: string): string => flagOf(field).slice(2)
 
+/** Whoever comes from Mesos writes `--secret_resolver=NAME`. A value is left as it is. */
+const withDashes = (arg: string): string =>
+  arg.replace(/^--[a-z_]+(?==|$)/, (flag) => flag.replaceAll('_', '-'))
+
 /** Every setting is a flag with a value; beside them there are `--config FILE` and `--help`. */
 export function readCommandLine(settings: Settings, argv: readonly string[]): CommandLine {
   const options = Object.fromEntries(
@@ -21,7 +25,7 @@ export function readCommandLine(settings: Settings, argv: readonly string[]): Co
   )
   try {
     const { values }: { values: Record<string, unknown> } = parseArgs({
-      args: [...argv],
+      args: argv.map(withDashes),
       options: { ...options, config: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
       strict: true,
     })

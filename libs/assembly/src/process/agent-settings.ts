@@ -1,0 +1,50 @@
+import { utf8Text } from '@conclave/kernel'
+import { loadConfig, secretSetting, setting, type Config, type Sources } from '@conclave/runtime'
+import { z } from 'zod'
+import { usualResources, type MemberAgentOptions } from '../cluster/member-agent.ts'
+
+/** What an agent can be told of itself, wherever it runs. */
+export const agentSettings = {
+  hostname: setting(
+    z.string().max(255),
+    "the host name that frameworks are shown; empty for the agent's own name",
+    '',
+  ),
+  resources: setting(
+    z.record(z.string().regex(/^[\w.-]+$/), z.number().nonnegative()),
+    'what it offers: a JSON object of scalars by name',
+    usualResources as Readonly<Record<string, number>>,
+  ),
+  modules: secretSetting(
+    z.string(),
+    'modules to load, in the JSON of Mesos: inline, file:///path or a path; empty for none',
+    '',
+  ),
+  secretResolver: setting(
+    z.string().min(1),
+    'who answers references: store (the masters), default (nobody) or the name of a module',
+    'store',
+  ),
+} as const
+
+/** Settings as an agent takes them. */
+export const agentOptionsOf = ({
+  hostname,
+  resources,
+  modules,
+  secretResolver,
+}: Config<typeof agentSettings>): Omit<MemberAgentOptions, 'directory' | 'masters'> => ({
+  ...(hostname !== '' && { hostname }),
+  resources,
+  resolver: { name: secretResolver, modules: utf8Text(modules.reveal()) },
+})
+
+/**
+ * Settings by field name, from text as a command line of ours gives them, or as a file would hold them.
+ *
+ * @throws ConfigInvalid
+ */
+export const readAgentSettings = async (
+  given: Sources['flags'] = {},
+): Promise<Config<typeof agentSettings>> =>
+  (await loadConfig(agentSettings, { flags: given })).config
