@@ -93,6 +93,17 @@ export class ByteWriter {
     return written
   }
 
+  /** What was written, as a view: good until the next write, and never to be kept. */
+  view(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
+  /** Begins anew, in the same memory. */
+  clear(): this {
+    this.#length = 0
+    return this
+  }
+
   /** Moves the first bytes that were written into `target`, as many as fit. Answers how many. */
   moveTo(target: Uint8Array): number {
     const count = Math.min(target.length, this.#length)

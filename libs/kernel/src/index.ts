@@ -8,6 +8,7 @@ export {
   utf8,
   utf8Text,
 } from './bytes.ts'
+export { ByteSlabs } from './byte-slabs.ts'
 export type { Core } from './core.ts'
 export { ConclaveError, InvariantViolated, invariant } from './errors.ts'
 export { readJsonField, writeJsonString, type JsonField } from './json-bytes.ts'

@@ -26,7 +26,7 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
 
 function readEntry(reader: ByteReader): Entry {
   const type = oneOf(entryTypes, reader.u8(), 'entry type')
-  return { type, term: reader.uint(), index: reader.uint(), data: reader.bytes() }
+  return { type, term: reader.uint(), index: reader.uint(), data: reader.bytesView() }
 }
 
 /** ids voters, ids votersOutgoing, ids learners, ids learnersNext, flag autoLeave */
@@ -75,9 +75,14 @@ export function encodeMessage(one: Message): Uint8Array {
   return writer.end()
 }
 
-/** @throws BytesMalformed when the bytes do not have the layout of {@link encodeMessage} */
+/**
+ * Its entries share one copy of `bytes`, which may come from a socket: a buffer for each of them would cost
+ * more than they do, and they stay in the log, and leave it, together.
+ *
+ * @throws BytesMalformed when the bytes do not have the layout of {@link encodeMessage}
+ */
 export function decodeMessage(bytes: Uint8Array): Message {
-  const reader = new ByteReader(bytes)
+  const reader = new ByteReader(new Uint8Array(bytes))
   const version = reader.u8()
   if (version !== messageVersion) throw new BytesMalformed(`unknown message version ${version}`)
   const type = oneOf(messageTypes, reader.u8(), 'message type')
@@ -93,7 +98,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
     vote: reader.uint(),
     reject: reader.flag(),
     rejectHint: reader.uint(),
-    context: reader.bytes(),
+    context: reader.bytesView(),
     entries: readMany(reader, readEntry),
     snapshot: reader.flag() ? { meta: readSnapshotMeta(reader) } : undefined,
     responses: [],

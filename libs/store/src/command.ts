@@ -1,4 +1,4 @@
-import { BytesMalformed, ByteReader, ByteWriter } from '@conclave/kernel'
+import { BytesMalformed, ByteReader, ByteSlabs, ByteWriter } from '@conclave/kernel'
 import { CommandNewer, TxnInvalid } from './errors.ts'
 import {
   commandFault,
@@ -31,12 +31,20 @@ const opNumbers = {
   compact: 9,
 } as const
 
-/** @throws TxnInvalid when every replica would refuse the command */
+const scratch = new ByteWriter(4096)
+/** Commands stay in the log, and leave it, in the order in which they were made. */
+const slabs = new ByteSlabs()
+
+/**
+ * Bytes that stay as they are for as long as somebody has them, and that nobody may change.
+ *
+ * @throws TxnInvalid when every replica would refuse the command
+ */
 export function encodeCommand(command: Command, limits = defaultStoreLimits): Uint8Array {
   const fault = commandFault(command, limits)
   if (fault !== undefined) throw new TxnInvalid(fault)
   const { session, nowMs, compare, success, failure = [] } = command
-  const writer = new ByteWriter(sizeHint(command))
+  const writer = scratch.clear()
   writer.u8(commandFormat).flag(session !== undefined)
   if (session !== undefined) writer.text(session.client).uint(session.seq)
   writer.uint(nowMs)
@@ -46,13 +54,15 @@ export function encodeCommand(command: Command, limits = defaultStoreLimits): Ui
     writer.uint(branch.length)
     for (const op of branch) writeOp(writer, op)
   }
-  return writer.end()
+  return slabs.keep(writer.view())
 }
 
 /** Whether these bytes say that a newer build wrote them. */
 export const isNewerCommand = (bytes: Uint8Array): boolean => (bytes[0] ?? 0) > commandFormat
 
 /**
+ * Values in it are views of `bytes`: whoever keeps one makes a copy.
+ *
  * @throws BytesMalformed when `bytes` do not follow the layout
  * @throws CommandNewer when they follow one that this build does not know
  */
@@ -93,7 +103,7 @@ function readCompare(reader: ByteReader): Compare {
   if (target === undefined || is === undefined) throw new BytesMalformed('an unknown claim')
   const key = reader.text()
   return target === 'value'
-    ? { key, target, is, operand: reader.bytes() }
+    ? { key, target, is, operand: reader.bytesView() }
     : { key, target, is, operand: reader.uint() }
 }
 
@@ -134,7 +144,7 @@ function readOp(reader: ByteReader): Op {
     case opNumbers.put: {
       const key = reader.text()
       const lease = reader.uint()
-      const value = reader.bytes()
+      const value = reader.bytesView()
       return lease === 0 ? { do: 'put', key, value } : { do: 'put', key, value, lease }
     }
     case opNumbers.delete:
@@ -156,24 +166,4 @@ function readOp(reader: ByteReader): Op {
     default:
       throw new BytesMalformed(`an unknown change, number ${number}`)
   }
-}
-
-/**
- * So near to the length that the command's memory need not be copied to be rid of the rest: it stays in the
- * log. Texts are taken for plain ones; where they are not, the writer grows.
- */
-function sizeHint({ session, compare, success, failure = [] }: Command): number {
-  let size = 24 + (session?.client.length ?? 0)
-  for (const { key, operand } of compare) {
-    size += 12 + key.length + (typeof operand === 'number' ? 0 : operand.length)
-  }
-  for (const op of success) size += sizeOf(op)
-  for (const op of failure) size += sizeOf(op)
-  return size
-}
-
-function sizeOf(op: Op): number {
-  if (op.do === 'put') return 16 + op.key.length + op.value.length
-  if (op.do === 'delete') return 4 + op.key.length
-  return op.do === 'delete-prefix' ? 4 + op.prefix.length : 24
 }
