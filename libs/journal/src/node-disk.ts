@@ -68,6 +68,12 @@ export class NodeDisk implements Disk {
   }
 }
 
+/**
+ * Writes up to this size are made on the spot: they go no further than the memory of the system, in a few
+ * microseconds, where a trip to the disk's threads and back takes some fifty. A sync does go there.
+ */
+const onTheSpotBytesMax = 64 * 1024
+
 class NodeFile implements DiskFile {
   readonly #descriptor: number
 
@@ -76,6 +82,7 @@ class NodeFile implements DiskFile {
   }
 
   write(bytes: Uint8Array, position: number): Promise<void> {
+    if (bytes.length <= onTheSpotBytesMax) return this.#writeOnTheSpot(bytes, position)
     return new Promise((done, fail) => {
       const from = (start: number): void => {
         const length = bytes.length - start
@@ -87,6 +94,12 @@ class NodeFile implements DiskFile {
       }
       from(0)
     })
+  }
+
+  async #writeOnTheSpot(bytes: Uint8Array, position: number): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      at += fs.writeSync(this.#descriptor, bytes, at, bytes.length - at, position + at)
+    }
   }
 
   truncate(sizeBytes: number): Promise<void> {
