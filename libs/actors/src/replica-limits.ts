@@ -27,7 +27,7 @@ export interface ReplicaLimits {
   readonly snapshotChunkBytes: number
   /** A snapshot is taken after this many applied entries … */
   readonly snapshotEntries: number
-  /** … or after this many bytes of them. */
+  /** … or after this many bytes of them; of a large state, after a quarter of its size. */
   readonly snapshotBytes: number
   /** Entries kept behind a snapshot, so that a slow follower need not fetch it. */
   readonly trailingEntries: number
@@ -44,7 +44,7 @@ export const defaultReplicaLimits: ReplicaLimits = {
   snapshotSendTicks: 300,
   snapshotWindow: 16,
   snapshotChunkBytes,
-  snapshotEntries: 10_000,
-  snapshotBytes: 64 * 1024 * 1024,
+  snapshotEntries: 30_000,
+  snapshotBytes: 16 * 1024 * 1024,
   trailingEntries: 1_000,
 }

@@ -171,10 +171,10 @@ export class ReplicaSnapshots {
     since.entries += entries
     since.bytes += bytes
     // A large state is written again only after a good part of it: else most of what is written is it.
-    const { sizeBytes } = this.#options.store
-    const isWorthIt = sizeBytes < largeStateBytes || since.bytes >= sizeBytes / 4
-    this.#isDue ||=
-      (since.entries >= limits.snapshotEntries && isWorthIt) || since.bytes >= limits.snapshotBytes
+    const part = Math.min(this.#options.store.sizeBytes / 4, logBytesMax)
+    const isWorthIt = part < smallPartBytes || since.bytes >= part
+    const isEnough = since.entries >= limits.snapshotEntries || since.bytes >= limits.snapshotBytes
+    this.#isDue ||= isEnough && isWorthIt
   }
 
   /** What the newest snapshot stands for. */
@@ -234,4 +234,7 @@ export class ReplicaSnapshots {
   }
 }
 
-const largeStateBytes = 4 * 1024 * 1024
+/** A quarter of a state that is small. */
+const smallPartBytes = 1024 * 1024
+/** What of the log is kept in memory at most, however large the state. */
+const logBytesMax = 64 * 1024 * 1024
