@@ -123,8 +123,9 @@ export class FrameWriter {
     this.#scheduled = undefined
     this.#cut()
     const pieces = this.#pieces
-    // What was about as large as this is likely to be so again.
-    this.#batchHintBytes = Math.min(batchBytesMax, Math.max(batchBytesMin, this.#waitingBytes))
+    // What was as large as this is likely to be so again, and one write of two pieces costs TLS a copy.
+    const hint = Math.max(this.#waitingBytes * 1.25, this.#batchHintBytes * 0.9)
+    this.#batchHintBytes = Math.ceil(Math.min(batchBytesMax, Math.max(batchBytesMin, hint)))
     this.#pieces = []
     this.#batch = noBatch
     this.#batchStart = 0
