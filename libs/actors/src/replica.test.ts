@@ -64,6 +64,20 @@ describe('a group', () => {
     await expect(read).resolves.toBeUndefined()
   })
 
+  test('knows for a while which peers passed on something of their own', async () => {
+    const group = await ledGroup(3)
+    const { leader, follower } = group
+    expect(leader.replica.isAwaitedBy(follower.nodeId)).toBe(false)
+
+    const written = follower.put('elsewhere')
+    await group.settle()
+    await written
+
+    expect(leader.replica.isAwaitedBy(follower.nodeId)).toBe(true)
+    for (let tick = 0; tick < 3; tick++) leader.replica.tick()
+    expect(leader.replica.isAwaitedBy(follower.nodeId)).toBe(false)
+  })
+
   test('tells who listens of each change of leader', async () => {
     const group = await ledGroup(3)
     const { leader, follower } = group

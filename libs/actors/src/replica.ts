@@ -156,6 +156,8 @@ export class Replica implements Group {
   readonly #configChanges: ConfigChanges
   /** The tick at which a message of each member last came in. */
   readonly #heardAt = new Map<NodeId, number>()
+  /** The tick at which each member last passed on what its own callers want written. */
+  readonly #passedOnAt = new Map<NodeId, number>()
 
   constructor(options: ReplicaOptions) {
     this.#options = options
@@ -275,6 +277,11 @@ export class Replica implements Group {
       }))
   }
 
+  /** Whether callers of this peer may be waiting to hear there that something is committed. */
+  isAwaitedBy(peer: NodeId): boolean {
+    return this.#ticks - (this.#passedOnAt.get(peer) ?? Number.NEGATIVE_INFINITY) <= 2
+  }
+
   // ── told ──────────────────────────────────────────────────────────────────────────────────────
 
   tick(): void {
@@ -295,6 +302,7 @@ export class Replica implements Group {
     if (message.type === 'MsgSnap') return
     // A follower of a newer build waits: once it is committed, such a command would stop this member.
     if (message.type === 'MsgProp' && message.entries.some(isNewer)) return
+    if (message.type === 'MsgProp') this.#passedOnAt.set(message.from, this.#ticks)
     // A message from a stranger or an earlier life is Raft's to refuse; it changes nothing here.
     this.#node.step(message)
     this.#options.wake()

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Journal, Replica, ReplicaWork, SnapshotUnderWay } from '@conclave/actors'
 import type { Message, NodeId } from '@conclave/raft'
-import { MicroBatch } from '@conclave/runtime'
+import { MicroBatch, processTimers, type Timers } from '@conclave/runtime'
+import { CommitNews } from './commit-news.ts'
 
 export interface ReplicaDriverOptions {
   readonly replica: Replica
@@ -11,6 +12,8 @@ export interface ReplicaDriverOptions {
   readonly onSent?: () => void
   /** The disk failed: whatever this member thought durable may not be, so it must stop at once. */
   readonly onFatal: (error: unknown) => void
+  /** Default: the timers of this process. */
+  readonly after?: Timers['after']
 }
 
 /**
@@ -22,6 +25,8 @@ export class ReplicaDriver {
   readonly #nextTurn = new MicroBatch(() => {
     this.#running = this.#run()
   })
+  readonly #commitNews: CommitNews
+  readonly #isAwaited = (peer: NodeId): boolean => this.#options.replica.isAwaitedBy(peer)
   #isRunning = false
   #isStopped = false
   #running: Promise<void> = Promise.resolve()
@@ -29,6 +34,9 @@ export class ReplicaDriver {
 
   constructor(options: ReplicaDriverOptions) {
     this.#options = options
+    this.#commitNews = new CommitNews(options.after ?? processTimers.after, (messages) =>
+      this.#send(messages),
+    )
   }
 
   readonly wake = (): void => {
@@ -38,6 +46,7 @@ export class ReplicaDriver {
   /** Nothing is sent, and no write begins, after this; resolves when those under way have ended. */
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#commitNews.stop()
     await this.#running
     await this.#savingSnapshot
   }
@@ -62,7 +71,7 @@ export class ReplicaDriver {
 
   async #carryOut(work: ReplicaWork): Promise<void> {
     const { replica, journal } = this.#options
-    this.#send(work.early)
+    this.#send(this.#commitNews.sift(work.early, this.#isAwaited))
     await work.install?.commit()
     if (work.batch !== undefined) await journal.append(work.batch)
     if (this.#isStopped) return
@@ -108,6 +117,7 @@ export class ReplicaDriver {
   #fail(error: unknown): void {
     if (this.#isStopped) return
     this.#isStopped = true
+    this.#commitNews.stop()
     this.#options.onFatal(error)
   }
 }

@@ -10,7 +10,7 @@ export interface Timers {
   after(ms: number, run: () => void): () => void
 }
 
-const processTimers: Timers = {
+export const processTimers: Timers = {
   nowMs: () => performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms)

@@ -56,7 +56,7 @@ export {
   type Sources,
 } from './config.ts'
 export { Fifo } from './fifo.ts'
-export { MicroBatch, Ticker, type Timers } from './drive.ts'
+export { MicroBatch, processTimers, Ticker, type Timers } from './drive.ts'
 export { guardProcess } from './guard-process.ts'
 export { syncDirectory, writeWhole } from './whole-file.ts'
 export { BodyTooLarge, Callers, takeBodiesAsBytes } from './front-door.ts'

@@ -210,7 +210,19 @@ export class Process {
         send(message)
       },
       onFatal: (error) => this.#unlessGone(() => this.#machine.hasFailed(error)),
+      after: (ms, run) => this.#later(ms * 1000, run),
     })
+  }
+
+  /** Answers with how to call it off. */
+  #later(us: number, run: () => void): () => void {
+    let isOff = false
+    this.#options.world.after(us, () => {
+      if (!isOff) this.#act(run)
+    })
+    return () => {
+      isOff = true
+    }
   }
 
   #watched(journal: Journal): Journal {
