@@ -7,12 +7,12 @@
 export interface Timers {
   /** A clock that never jumps. Only differences mean anything. */
   nowMs(): number
-  after(ms: number, run: () => void): () => void
+  readonly after: (ms: number, run: () => void) => () => void
 }
 
 export const processTimers: Timers = {
   nowMs: () => performance.now(),
-  after(ms, run) {
+  after: (ms, run) => {
     const timer = setTimeout(run, ms)
     return () => clearTimeout(timer)
   },
