@@ -1,6 +1,7 @@
 export { constraintProblem, satisfies, spreadProblem, valueAt } from './constraint.ts'
 export { idOf, idRandomBytes } from './id.ts'
 export { Availability, NodeSettings, type Node } from './node.ts'
+export { reconcile } from './reconcile.ts'
 export {
   nameKey,
   NameRecord,
@@ -19,6 +20,7 @@ export {
   templatesOfPrefix,
   workloadsPrefix,
 } from './records.ts'
+export type { Decided, Observed, Scene } from './scene.ts'
 export {
   WorkloadSpec,
   type ChangePolicy,

@@ -47,6 +47,8 @@ export const WorkloadTask = z.object({
   workloadId: id,
   /** `1`, `2`, … of replicated workloads; the node's name of global ones. */
   slot: id,
+  /** The how-many-th of its slot, as far as is remembered. */
+  attempt: z.int().positive(),
   templateVersion: z.int().positive(),
   desired: DesiredState,
   state: InstanceState,
