@@ -80,6 +80,22 @@ describe('a framework with something to launch', () => {
     })
   })
 
+  test('FW6: launches what is for one agent there, and nowhere else', () => {
+    const actor = subscribed()
+    const launch = [
+      { ...run('there'), agentId: 'agent-of-b' },
+      { ...run('later'), agentId: 'agent-of-c' },
+    ]
+    actor.step({ kind: 'pending', pending: { launch, kill: [] } })
+    actor.step({ kind: 'offers', offers: [offer('a', 1), offer('b', 1)] })
+    expect(launches(actor.takeEffects())).toEqual([['b', ['there']]])
+
+    const elsewhere = [{ ...run('later'), agentId: 'agent-of-d' }]
+    actor.step({ kind: 'pending', pending: { launch: elsewhere, kill: [] } })
+    actor.step({ kind: 'offers', offers: [offer('c', 1), offer('d', 1)] })
+    expect(launches(actor.takeEffects())).toEqual([['d', ['later']]])
+  })
+
   test('FW1: fills an offer to its last thousandth, in the order of submission', () => {
     const actor = subscribed()
     waitFor(actor, run('one'), run('two'), run('three'), run('four'))

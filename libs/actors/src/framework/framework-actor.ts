@@ -45,6 +45,8 @@ const retryTicks = 10
 interface Waiting {
   readonly spec: unknown
   readonly wants: Readonly<Record<string, number>>
+  /** The one agent that it may run on; any, if it does not say. */
+  readonly agentId: string | undefined
   /** Tick of the ACCEPT that launches it, until the master no longer lists it as waiting. */
   launchedAt: number | undefined
   /** The master would not have it, and says so to whoever submitted it: another try would end the same. */
@@ -110,10 +112,12 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
     for (const taskId of this.#waiting.keys()) {
       if (!listed.has(taskId)) this.#waiting.delete(taskId)
     }
-    for (const { taskId, spec } of launch) {
-      if (this.#waiting.has(taskId)) continue
+    for (const { taskId, spec, agentId } of launch) {
+      const known = this.#waiting.get(taskId)
+      // Listed with another agent, it was not launched on the one before.
+      if (known !== undefined && known.agentId === agentId) continue
       const wants = scalarsOf(spec)
-      this.#waiting.set(taskId, { spec, wants, launchedAt: undefined, isRefused: false })
+      this.#waiting.set(taskId, { spec, wants, agentId, launchedAt: undefined, isRefused: false })
     }
     const toKill = new Set(kill.map(({ taskId }) => taskId))
     for (const taskId of this.#killing.keys()) {
@@ -131,6 +135,7 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
     const tasks: unknown[] = []
     for (const [taskId, waiting] of this.#waiting) {
       if (waiting.launchedAt !== undefined || !fits(waiting.wants, left)) continue
+      if (waiting.agentId !== undefined && waiting.agentId !== offer.agentId) continue
       for (const [name, amount] of Object.entries(waiting.wants)) {
         left[name] = addScalars(left[name] ?? 0, -amount)
       }

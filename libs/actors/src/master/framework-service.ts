@@ -15,12 +15,15 @@ import type { Caller, FrameworkApi, FrameworkConnection, PlainAnswer } from './m
 import { frameworksResource, operatorResource, tasksResource } from './resources.ts'
 import type { RunService } from './run-service.ts'
 import type { Term } from './term.ts'
+import { WorkloadTaskNotDue } from './workloads/errors.ts'
+import type { WorkloadDesk } from './workloads/workload-desk.ts'
 
 export interface FrameworkServiceOptions {
   readonly access: Access
   readonly term: () => Term | undefined
   readonly seal: Parameters<typeof sealSecrets>[2]
   readonly runs: Pick<RunService, 'templateOf'>
+  readonly workloads: Pick<WorkloadDesk, 'templateOf'>
 }
 
 const notReady: PlainAnswer = { status: 503, body: 'Master has not finished recovery' }
@@ -78,7 +81,8 @@ export class FrameworkService implements FrameworkApi {
       wipeSecrets(SchedulerCall, call)
       if (error instanceof SecretTooLarge) return { status: 400, body: error.message }
       if (error instanceof RunNotYours) return { status: 403, body: error.message }
-      if (error instanceof RunTaken) return { status: 409, body: error.message }
+      const isLate = error instanceof RunTaken || error instanceof WorkloadTaskNotDue
+      if (isLate) return { status: 409, body: error.message }
       throw error
     } finally {
       term.flush()
@@ -139,7 +143,10 @@ export class FrameworkService implements FrameworkApi {
       const { task_id, agent_id, resources } = task
       const id = task_id.value
       const isOthers = others.some(({ frameworkId }) => core.taskOf(frameworkId, id) !== undefined)
-      const template = this.#options.runs.templateOf(caller, id, own, isOthers)
+      const { runs, workloads } = this.#options
+      const template =
+        runs.templateOf(caller, id, own, isOthers) ??
+        workloads.templateOf(caller, id, agent_id.value, isOthers)
       if (template === undefined) return task
       wipeSecrets(TaskInfo, task)
       return { ...template, task_id, agent_id, resources }

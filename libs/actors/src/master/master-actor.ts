@@ -193,6 +193,7 @@ export class MasterActor implements MasterApi {
       random,
       emit,
       secretSizeBytesMax: sizeBytesMax,
+      alsoPending: () => this.#workloadDesk.keeper.pending(),
       sealing: {
         claim: () => isStill(keyringKey, store.get(keyringKey)),
         reseal: (template) =>
@@ -208,6 +209,7 @@ export class MasterActor implements MasterApi {
       clock,
       random,
       emit,
+      onProblem: (what, error) => options.onProblem?.(what, error),
     })
     this.workloads = this.#workloadDesk.service
     this.nodes = this.#workloadDesk.nodes
@@ -222,7 +224,13 @@ export class MasterActor implements MasterApi {
       channel: (connection) => this.#channels.get(connection),
       submitterOf: (taskId) => this.#submitterOf(taskId),
     })
-    this.frameworks = new FrameworkService({ access, term, seal, runs: this.runs })
+    this.frameworks = new FrameworkService({
+      access,
+      term,
+      seal,
+      runs: this.runs,
+      workloads: this.#workloadDesk,
+    })
     this.#agentCallers = new AgentCallers({
       identity: this.identity,
       access,
@@ -311,10 +319,12 @@ export class MasterActor implements MasterApi {
     if (this.#ticks % settings.ticksPerSecond === 0) this.#eachSecond()
     if (!isLeading) return
     if (this.#term?.core !== undefined) this.#keyDesk.lead(this.#term)
-    void this.runs.note((task) => {
+    const kill = (task: { frameworkId: string; taskId: string }): void => {
       this.#term?.core?.kill(task.frameworkId, task.taskId)
       this.#term?.flush()
-    })
+    }
+    void this.runs.note(kill)
+    if (this.#term?.core !== undefined) void this.#workloadDesk.keeper.lead(kill)
     if (this.#ticks % settings.ticksPerSecond === 0) {
       this.#term?.step({ kind: 'tick' })
       void this.#compact()
@@ -538,6 +548,7 @@ export class MasterActor implements MasterApi {
 
   #ready(): void {
     this.runs.toldOfEverything()
+    this.#workloadDesk.toldOfEverything()
     const held = this.#held
     this.#held = []
     for (const { connection, message, sizeBytes } of held) {
@@ -595,7 +606,10 @@ export class MasterActor implements MasterApi {
       case 'close-framework':
         return this.frameworks.close(effect.streamId)
       case 'emit':
-        if (effect.event.type === 'task.refused') this.runs.refused(effect.event)
+        if (effect.event.type === 'task.refused') {
+          this.runs.refused(effect.event)
+          this.#workloadDesk.keeper.refused(effect.event)
+        }
         this.#options.events.append(effect.event)
     }
   }

@@ -188,6 +188,8 @@ export interface PendingRuns {
     readonly runId: string
     readonly taskId: string
     readonly spec: unknown
+    /** It is to run on this agent and on no other. */
+    readonly agentId?: string | undefined
   }[]
   readonly kill: readonly { readonly taskId: string }[]
 }

@@ -18,6 +18,7 @@ import {
   type SecretPath,
 } from '@conclave/model'
 import type { Compare, WatchBatch } from '@conclave/store'
+import { taskPrefix as workloadTaskPrefix } from '@conclave/workloads'
 import { Signal } from '../signal.ts'
 import type { Access } from './access.ts'
 import { RunNotFound, RunNotYours, RunTaken, SecretTooLarge, SpecInvalid } from './errors.ts'
@@ -40,6 +41,8 @@ export interface RunServiceOptions {
   readonly random: Random
   readonly emit: (draft: EventDraft) => void
   readonly secretSizeBytesMax: number
+  /** What else waits for schedulers, beside runs. */
+  readonly alsoPending: () => PendingRuns
   readonly sealing: {
     /** That the keyring is still the one that {@link seal} takes its key from. */
     readonly claim: () => Compare
@@ -187,10 +190,15 @@ export class RunService implements RunApi {
       const kill = runs
         .filter(({ state, killRequestedAtMs }) => state === 'launched' && killRequestedAtMs)
         .map(({ taskId }) => ({ taskId }))
-      const now = JSON.stringify([waiting.map(({ id }) => id), kill])
+      const also = this.#options.alsoPending()
+      const alsoLaunch = also.launch.map(({ taskId, agentId }) => [taskId, agentId])
+      const now = JSON.stringify([waiting.map(({ id }) => id), kill, alsoLaunch, also.kill])
       if (now !== seen) {
         seen = now
-        yield { launch: this.#launchOf(waiting), kill }
+        yield {
+          launch: [...this.#launchOf(waiting), ...also.launch],
+          kill: [...kill, ...also.kill],
+        }
         // It tells everything each time, so a burst of changes is told once for each tick.
         await this.#ticked.wait(signal)
       } else {
@@ -256,6 +264,7 @@ export class RunService implements RunApi {
   told({ events }: WatchBatch): void {
     let isOurs = false
     for (const { key } of events) {
+      if (key.startsWith(workloadTaskPrefix)) isOurs = true
       if (key.startsWith(runPrefix)) {
         isOurs = true
         const runId = key.slice(runPrefix.length)

@@ -54,6 +54,9 @@ export class FakeWorkloads {
       clock,
       random: countingRandom(),
       emit,
+      onProblem: (_what, error) => {
+        throw error
+      },
     })
     this.workloads = this.#desk.service
     this.nodes = this.#desk.nodes
@@ -91,6 +94,7 @@ export class FakeWorkloads {
       id,
       taskId: taskIdOf('task', task.slot, id),
       workloadId,
+      attempt: this.#tasks,
       templateVersion: 1,
       desired: 'running',
       state: 'running',

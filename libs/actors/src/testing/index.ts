@@ -14,5 +14,7 @@ export {
 export { MemoryFramework } from './memory-framework.ts'
 export { callerOf, firstPeople, rootPassword } from './people.ts'
 export { MemoryKeyKeeper } from './memory-key-keeper.ts'
+export { MemoryMachine } from './memory-machine.ts'
+export { MemoryScheduler } from './memory-scheduler.ts'
 export { MemoryJournal } from './memory-journal.ts'
 export { GroupMember, ReplicaGroup } from './replica-group.ts'

@@ -88,7 +88,12 @@ export function hear(record: Uint8Array): Heard {
 
 const Pending = z.object({
   launch: z.array(
-    z.object({ runId: z.string(), taskId: z.string(), spec: z.record(z.string(), z.unknown()) }),
+    z.object({
+      runId: z.string(),
+      taskId: z.string(),
+      spec: z.record(z.string(), z.unknown()),
+      agentId: z.string().optional(),
+    }),
   ),
   kill: z.array(z.object({ taskId: z.string() })),
 })

@@ -43,6 +43,15 @@ export class WorkloadTaskNotFound extends ConclaveError {
   }
 }
 
+/** A scheduler would launch a task of a workload that shall not run now, or that has its place elsewhere. */
+export class WorkloadTaskNotDue extends ConclaveError {
+  readonly code = 'workload.task-not-due'
+
+  constructor(taskId: string) {
+    super(`task ${taskId} of a workload is not to be launched there now`)
+  }
+}
+
 export class NodeNotFound extends ConclaveError {
   readonly code = 'node.not-found'
 

@@ -1,12 +1,18 @@
 import type { RecordReader } from '@conclave/cluster'
 import type { Clock, Random } from '@conclave/kernel'
-import type { EventDraft } from '@conclave/model'
+import type { EventDraft, TaskSpec } from '@conclave/model'
 import type { WatchBatch } from '@conclave/store'
 import type { Access } from '../access.ts'
+import { RunNotYours } from '../errors.ts'
+import type { Caller } from '../master-api.ts'
 import type { Replicated } from '../replicated.ts'
+import { schedulingResource } from '../resources.ts'
+import { WorkloadTaskNotDue } from './errors.ts'
 import { NodeService } from './node-service.ts'
+import { WorkloadKeeper, workloadLabel } from './workload-keeper.ts'
 import { WorkloadRecords } from './workload-records.ts'
 import { WorkloadService } from './workload-service.ts'
+import { taskSpecOf } from './workload-spec.ts'
 
 export interface WorkloadDeskOptions {
   readonly replicated: Replicated
@@ -15,34 +21,77 @@ export interface WorkloadDeskOptions {
   readonly clock: Clock
   readonly random: Random
   readonly emit: (draft: EventDraft) => void
+  readonly onProblem: (what: string, error: unknown) => void
 }
 
 /** Everything about workloads in one master: what is asked of any, and what only the leader does. */
 export class WorkloadDesk {
   readonly service: WorkloadService
   readonly nodes: NodeService
+  readonly keeper: WorkloadKeeper
+  readonly #options: WorkloadDeskOptions
   readonly #records: WorkloadRecords
 
   constructor(options: WorkloadDeskOptions) {
+    this.#options = options
     this.#records = new WorkloadRecords(options.replicated.view)
     const records = this.#records
     this.service = new WorkloadService({ ...options, records })
     this.nodes = new NodeService({ ...options, records })
+    this.keeper = new WorkloadKeeper({ ...options, records, nodes: this.nodes })
   }
 
   /** Something was agreed on. */
   told(batch: WatchBatch): void {
     this.#records.told(batch)
     this.service.told(batch)
+    this.keeper.told(batch)
   }
 
   /** Another state is here as a whole. */
   toldOfEverything(): void {
     this.#records.toldOfEverything()
     this.service.toldOfEverything()
+    this.keeper.toldOfEverything()
   }
 
   tick(): void {
     this.service.tick()
+  }
+
+  /**
+   * What is launched as `taskId`, if that is a task of a workload: its template as it is on record, and nothing
+   * else that a scheduler might send.
+   *
+   * @param isLaunchedByOther whether a framework that is not the one that asks has such a task
+   * @throws RunNotYours, and WorkloadTaskNotDue when it shall not run now, or not there
+   */
+  templateOf(
+    caller: Caller,
+    taskId: string,
+    agentId: string,
+    isLaunchedByOther: boolean,
+  ): TaskSpec | undefined {
+    const owner = this.service.ownerOf(taskId)
+    if (owner === undefined) return undefined
+    const { access } = this.#options
+    const mayLaunch =
+      owner === caller.principal.uid || access.may(caller, schedulingResource, 'full')
+    if (!mayLaunch) throw new RunNotYours(taskId)
+    const due = this.keeper.launchable(taskId)
+    if (due === undefined || due.task.agentId !== agentId || isLaunchedByOther) {
+      throw new WorkloadTaskNotDue(taskId)
+    }
+    const { workloadId: id, slot } = due.task
+    const template = taskSpecOf(due.spec)
+    const own = [
+      { key: workloadLabel, value: id },
+      { key: 'conclave.slot', value: slot },
+    ]
+    return {
+      ...template,
+      name: `${template.name}.${slot}`,
+      labels: { labels: [...(template.labels?.labels ?? []), ...own] },
+    }
   }
 }

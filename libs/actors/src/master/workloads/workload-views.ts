@@ -1,4 +1,4 @@
-import { isLive, type Workload, type WorkloadTask } from '@conclave/workloads'
+import { isFinal, isLive, type Workload, type WorkloadTask } from '@conclave/workloads'
 import type { Stored } from '../record.ts'
 import type { WorkloadTaskView, WorkloadView } from './workload-api.ts'
 import type { WorkloadRecords } from './workload-records.ts'
@@ -48,6 +48,7 @@ export class WorkloadViews {
         : this.#records.template(id, record.templateVersion)?.record
     return {
       ...record,
+      desired: isFinal(record.state) && isWanted(record) ? 'shutdown' : record.desired,
       workloadName: spec.name,
       spec: template?.spec ?? spec,
       version: modRevision,
@@ -67,3 +68,7 @@ export class WorkloadViews {
     }
   }
 }
+
+/** What ended by itself is on record as wanted, which is how the reconciler tells it from what was ended. */
+const isWanted = ({ desired }: WorkloadTask): boolean =>
+  desired === 'running' || desired === 'ready'
