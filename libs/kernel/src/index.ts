@@ -11,6 +11,6 @@ export {
 export { ByteSlabs } from './byte-slabs.ts'
 export type { Core } from './core.ts'
 export { ConclaveError, InvariantViolated, invariant } from './errors.ts'
-export { readJsonField, writeJsonString, type JsonField } from './json-bytes.ts'
+export { readJsonField, takeJsonField, writeJsonString, type JsonField } from './json-bytes.ts'
 export { uuid, uuidBytes, type Clock, type Random } from './ports.ts'
 export { Redacted, wipe, type RedactedBytes } from './redacted.ts'

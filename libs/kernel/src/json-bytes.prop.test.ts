@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BytesMalformed, utf8, utf8Text } from './bytes.ts'
-import { readJsonField, writeJsonString } from './json-bytes.ts'
+import { readJsonField, takeJsonField, writeJsonString } from './json-bytes.ts'
 
 const text = fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed())
 
@@ -144,5 +144,29 @@ describe('KE4: a JSON string written from bytes', () => {
         expect(JSON.parse(utf8Text(writeJsonString(utf8(value))))).toBe(value)
       }),
     )
+  })
+})
+
+describe('what was taken', () => {
+  test('is what is read there, and nothing of it is left in JSON that is otherwise the same', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        fc.string({ minLength: 8, unit: 'grapheme' }),
+        (others, value) => {
+          const json = utf8(JSON.stringify({ ...others, Data: value }))
+          const read = readJsonField(json, 'Data')
+          expect(takeJsonField(json, 'Data')).toEqual(read)
+          const left = JSON.parse(utf8Text(json)) as { Data: string }
+          expect(left).toEqual({ ...others, Data: expect.stringMatching(/^0*$/) as string })
+        },
+      ),
+    )
+  })
+
+  test('is every string of that name', () => {
+    const json = utf8('{"Data":"first", "Data" : "sec\\"ond" , "x":{"Data":"inner"}}')
+    expect(takeJsonField(json, 'Data')).toEqual({ kind: 'string', bytes: utf8('sec"ond') })
+    expect(utf8Text(json)).toBe('{"Data":"00000", "Data" : "00000000" , "x":{"Data":"inner"}}')
   })
 })

@@ -25,17 +25,41 @@ export type JsonField =
  * @throws BytesMalformed when `json` is not one JSON object; the message gives offsets only
  */
 export function readJsonField(json: Uint8Array, field: string): JsonField {
+  return scan(json, field, () => undefined)
+}
+
+/**
+ * As {@link readJsonField}, and every string at `field` becomes zeros (`0`) in `json` itself: what is left
+ * can go through `JSON.parse` without the value.
+ *
+ * @throws BytesMalformed
+ */
+export function takeJsonField(json: Uint8Array, field: string): JsonField {
+  const places: [start: number, end: number][] = []
+  const found = scan(json, field, (start, end) => places.push([start, end]))
+  for (const [start, end] of places) json.fill(0x30, start, end)
+  return found
+}
+
+function scan(
+  json: Uint8Array,
+  field: string,
+  stringAt: (start: number, end: number) => void,
+): JsonField {
   const fault = utf8FaultAt(json)
   if (fault !== undefined) throw new BytesMalformed(`not valid UTF-8 at byte ${fault}`)
   const scanner = new Scanner(json)
   const wanted = utf8(field)
   let found: JsonField = { kind: 'absent' }
-  scanner.object((name, value) => {
+  scanner.object((name, read) => {
     const isWanted = sameBytes(name, wanted)
     name.fill(0)
     if (!isWanted) return
     if (found.kind === 'string') found.bytes.fill(0)
-    found = value()
+    const value = read()
+    found = value.field
+    // Between the quotes.
+    if (found.kind === 'string') stringAt(value.start + 1, value.end - 1)
   })
   scanner.end()
   return found
@@ -96,6 +120,13 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
 
 const isTail = (byte: number | undefined): boolean => byte !== undefined && (byte & 0xc0) === 0x80
 
+/** What stands at a field, and where: from its first byte to behind its last. */
+interface Value {
+  readonly field: JsonField
+  readonly start: number
+  readonly end: number
+}
+
 class Scanner {
   readonly #json: Uint8Array
   #at = 0
@@ -105,7 +136,7 @@ class Scanner {
     this.#json = json
   }
 
-  object(member: (name: Uint8Array, value: () => JsonField) => void): void {
+  object(member: (name: Uint8Array, read: () => Value) => void): void {
     this.#open(0x7b)
     if (this.#peek() === 0x7d) return this.#close()
     for (;;) {
@@ -127,11 +158,15 @@ class Scanner {
     if (this.#peek() !== undefined) throw this.#malformed()
   }
 
-  #value(): JsonField {
+  #value(): Value {
     const first = this.#peek()
-    if (first === quote) return { kind: 'string', bytes: this.#string() }
+    const start = this.#at
+    if (first === quote) {
+      const bytes = this.#string()
+      return { field: { kind: 'string', bytes }, start, end: this.#at }
+    }
     this.#skip()
-    return { kind: first === 0x6e ? 'null' : 'other' }
+    return { field: { kind: first === 0x6e ? 'null' : 'other' }, start, end: this.#at }
   }
 
   #skip(): void {
