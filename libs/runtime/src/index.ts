@@ -59,7 +59,7 @@ export { Fifo } from './fifo.ts'
 export { MicroBatch, processTimers, Ticker, type Timers } from './drive.ts'
 export { guardProcess } from './guard-process.ts'
 export { syncDirectory, writeWhole } from './whole-file.ts'
-export { BodyTooLarge, Callers, takeBodiesAsBytes } from './front-door.ts'
+export { BodyTooLarge, Callers, letIn, takeBodiesAsBytes } from './front-door.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
 export { Gather } from './gather.ts'
 export {
