@@ -39,6 +39,7 @@ export const floors: Readonly<Record<Layer, Floor>> = {
       'faces-mesos',
       'faces-dcos',
       'faces-conclave',
+      'faces-docker',
     ],
   },
   lab: {

@@ -1,0 +1,45 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { refusalOf, type Refusal } from './errors.ts'
+import { apiVersion } from './versions.ts'
+
+/** The version of the Engine whose behaviour this face shows. */
+export const engineVersion = '27.5.1'
+
+/** What dockerd puts on everything that is routed. Source: docker-swarm.md A2. */
+export const engineHeaders: Readonly<Record<string, string>> = {
+  'api-version': apiVersion,
+  'docker-experimental': 'false',
+  ostype: 'linux',
+  server: `Docker/${engineVersion} (linux)`,
+}
+
+/**
+ * JSON with a newline behind it. As bytes: to a text Fastify adds a charset, and then the CLI does not
+ * read the error in it. Source: docker-swarm.md A3.
+ */
+export const sendJson = (reply: FastifyReply, value: unknown, status = 200): FastifyReply =>
+  reply.code(status).header('content-type', 'application/json').send(jsonLine(value))
+
+export const jsonLine = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`)
+
+export const sendEmpty = (reply: FastifyReply, status = 200): FastifyReply => {
+  if (status !== 204) void reply.header('content-length', '0')
+  return reply.code(status).send()
+}
+
+export function refuse(reply: FastifyReply, refusal: Refusal): FastifyReply {
+  return sendJson(reply, { message: refusal.message }, refusal.status)
+}
+
+/** Answers what was thrown: a refusal in the Engine's words, and anything else without a word of it. */
+export function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const refused = refusalOf(error)
+  if (refused !== undefined) return refuse(reply, refused)
+  request.log.error({ err: error }, 'a request failed')
+  const message = `this is a fault of ours; the log has it as request ${request.id}`
+  return sendJson(reply, { message }, 500)
+}

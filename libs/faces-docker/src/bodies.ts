@@ -1,0 +1,70 @@
+import { takeJsonField, utf8Text, wipe, Redacted, type RedactedBytes } from '@conclave/kernel'
+import type { FastifyRequest } from 'fastify'
+import type { z } from 'zod'
+import { base64Decoded } from './base64.ts'
+import { Refusal } from './errors.ts'
+
+/**
+ * The body of a request as JSON of `schema`: unknown fields are left out, null is unset. Source:
+ * docker-swarm.md A3.
+ *
+ * @throws Refusal
+ */
+export function readBody<T>(request: FastifyRequest, schema: z.ZodType<T>): T {
+  return parse(bytesOf(request), schema)
+}
+
+/**
+ * As {@link readBody}, with the base64 at the field `Data` read as bytes and taken out before anything
+ * becomes text. The caller wipes it. Undefined when it is null or not there.
+ *
+ * @throws Refusal
+ */
+export function readBodyWithData<T>(
+  request: FastifyRequest,
+  schema: z.ZodType<T>,
+): { readonly body: T; readonly data: RedactedBytes | undefined } {
+  const json = bytesOf(request)
+  const field = takeField(json)
+  try {
+    const body = parse(json, schema)
+    if (field.kind === 'other') throw mismatch(['Data'])
+    const data = field.kind === 'string' ? new Redacted(base64Decoded(field.bytes)) : undefined
+    return { body, data }
+  } finally {
+    if (field.kind === 'string') wipe(field.bytes)
+  }
+}
+
+function bytesOf({ body }: FastifyRequest): Buffer {
+  if (Buffer.isBuffer(body) && body.length > 0) return body
+  throw new Refusal(400, 'got EOF while reading request body')
+}
+
+function takeField(json: Buffer): ReturnType<typeof takeJsonField> {
+  try {
+    return takeJsonField(json, 'Data')
+  } catch {
+    throw unreadable()
+  }
+}
+
+function parse<T>(json: Buffer, schema: z.ZodType<T>): T {
+  let value: unknown
+  try {
+    value = JSON.parse(utf8Text(json))
+  } catch {
+    throw unreadable()
+  }
+  const parsed = schema.safeParse(value ?? {})
+  if (parsed.success) return parsed.data
+  throw mismatch(parsed.error.issues[0]?.path ?? [])
+}
+
+// Go says at which character, and quotes it; ours is the text it has for the most usual case.
+const unreadable = (): Refusal => new Refusal(400, 'unexpected EOF')
+
+const mismatch = (path: readonly PropertyKey[]): Refusal => {
+  const field = path.map(String).join('.') || 'the body'
+  return new Refusal(400, `json: cannot unmarshal ${field.slice(0, 128)}: it is of another type`)
+}

@@ -1,0 +1,66 @@
+import { BytesMalformed, ConclaveError } from '@conclave/kernel'
+
+/** How the Engine says no: a status, and a message that the CLI prints. Source: docker-swarm.md A3, A6. */
+export class Refusal extends Error {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** The codes of gRPC that SwarmKit's errors carry, and the status that dockerd makes of each. */
+const codes = {
+  InvalidArgument: 400,
+  NotFound: 404,
+  AlreadyExists: 409,
+  PermissionDenied: 403,
+  FailedPrecondition: 400,
+  OutOfRange: 400,
+  Unauthenticated: 401,
+  Unimplemented: 501,
+  Unavailable: 503,
+  Unknown: 500,
+} as const
+
+/** A refusal in SwarmKit's words, as they come out of the Engine. */
+export const rpc = (code: keyof typeof codes, text: string): Refusal =>
+  new Refusal(codes[code], `rpc error: code = ${code} desc = ${text}`)
+
+export const notFound = (what: string, name: string): Refusal =>
+  new Refusal(404, `${what} ${name} not found`)
+
+export const outOfSequence = (): Refusal => rpc('Unknown', 'update out of sequence')
+
+export const noSuchPage = (): Refusal => new Refusal(404, 'page not found')
+
+const noLeader =
+  "The swarm does not have a leader. It's possible that too few managers are online. " +
+  'Make sure more than half of the managers are online.'
+
+/** One row for each code of ours that may come out of a master. */
+const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
+  'access.denied': ({ message }) => rpc('PermissionDenied', message),
+  'audit.unavailable': ({ message }) => rpc('Unavailable', message),
+  'body.too-large': ({ message }) => new Refusal(400, message),
+  'cluster.not-leader': () => rpc('Unknown', noLeader),
+  'cluster.unavailable': () => rpc('Unknown', noLeader),
+  'cluster.outcome-unknown': () => rpc('Unknown', 'context deadline exceeded'),
+  'document.changed': outOfSequence,
+  'document.invalid': ({ message }) => rpc('InvalidArgument', message),
+  'secret.changed': outOfSequence,
+  'secret.labels-invalid': ({ message }) => rpc('InvalidArgument', message),
+}
+
+/** The refusal for `error`, or undefined when it is no decision but a failure of ours. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (error instanceof Refusal) return error
+  // A malformed body is described by its parser's offsets, never by what stands there.
+  if (error instanceof BytesMalformed) return new Refusal(400, `the body is ${error.message}`)
+  if (error instanceof ConclaveError) return table[error.code]?.(error)
+  const { statusCode } = error as { statusCode?: unknown }
+  if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
+  // The framework's own words may quote the request, so these are ours.
+  return new Refusal(statusCode, 'the request could not be read')
+}

@@ -1,0 +1,61 @@
+import type { IncomingMessage } from 'node:http'
+import { letIn, takeBodiesAsBytes } from '@conclave/runtime'
+import type { FastifyPluginAsync, FastifyRequest, FastifyServerOptions } from 'fastify'
+import { answerError, engineHeaders, refuse } from './answers.ts'
+import type { Engine } from './engine.ts'
+import { noSuchPage } from './errors.ts'
+import { secretsRoutes } from './secrets-routes.ts'
+import { systemRoutes } from './system-routes.ts'
+import { splitVersion, type Versioned, type VersionRefusal } from './versions.ts'
+
+/** A secret that is too large must be told so in the Engine's words: some clients send all of it first. */
+const bodyBytesMax = 16 * 1024 * 1024
+
+const asked = new WeakMap<IncomingMessage, Versioned | VersionRefusal>()
+
+/** What the server that carries this face must know: routes are found behind the version in the path. */
+export const dockerServerOptions = {
+  rewriteUrl: (request) => {
+    const split = splitVersion(request.url ?? '/')
+    asked.set(request, split)
+    return 'url' in split ? split.url : '/'
+  },
+  frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+} as const satisfies FastifyServerOptions
+
+/** The version that a request is made in. */
+export function versionOf({ raw }: FastifyRequest): Versioned['version'] {
+  const split = asked.get(raw) ?? splitVersion('/')
+  return 'version' in split ? split.version : [0, 0]
+}
+
+/** Docker's Engine API, as far as a swarm and its secrets go. Source: docker-swarm.md part A. */
+export const dockerFace =
+  (engine: Engine): FastifyPluginAsync =>
+  async (app) => {
+    takeBodiesAsBytes(app, bodyBytesMax)
+    app.setErrorHandler(answerError)
+    app.setNotFoundHandler((_request, reply) => {
+      for (const name of Object.keys(engineHeaders)) reply.removeHeader(name)
+      return refuse(reply, noSuchPage())
+    })
+    app.addHook('onRequest', async (request, reply) => {
+      const split = asked.get(request.raw)
+      if (split !== undefined && 'refused' in split) {
+        if (split.refused === 'too-new')
+          return refuse(reply, { ...badVersion, message: split.message })
+        return reply
+          .code(400)
+          .header('content-type', 'text/plain; charset=utf-8')
+          .send(split.message)
+      }
+      reply.headers(engineHeaders)
+      letIn(request)
+      return undefined
+    })
+
+    await app.register(systemRoutes())
+    await app.register(secretsRoutes(engine))
+  }
+
+const badVersion = { name: 'Refusal', status: 400 }

@@ -1,0 +1,65 @@
+import { Refusal } from './errors.ts'
+
+/** What a list is asked for: values by key. Values of one key are alternatives. */
+export type Filters = ReadonlyMap<string, readonly string[]>
+
+/**
+ * `filters=` of a list, in both forms that clients write: `{"name":{"a":true}}` and `{"name":["a"]}`.
+ * Source: docker-swarm.md A4.
+ *
+ * @throws Refusal
+ */
+export function parseFilters(text: string | null, known: readonly string[]): Filters {
+  const filters = new Map<string, readonly string[]>()
+  if (text === null || text === '') return filters
+  for (const [key, asked] of Object.entries(parse(text))) {
+    const values = valuesOf(asked)
+    if (values === undefined) throw new Refusal(400, 'invalid filter')
+    if (values.length === 0) continue
+    if (!known.includes(key)) throw new Refusal(400, `Invalid filter '${printable(key)}'`)
+    filters.set(key, values)
+  }
+  return filters
+}
+
+function parse(text: string): object {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    const first = printable(text.slice(0, 1))
+    throw new Refusal(500, `invalid character '${first}' looking for beginning of value`)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Refusal(400, 'invalid filter')
+  }
+  return value
+}
+
+function valuesOf(asked: unknown): readonly string[] | undefined {
+  if (Array.isArray(asked)) return asked.every((one) => typeof one === 'string') ? asked : undefined
+  if (typeof asked !== 'object' || asked === null) return undefined
+  return Object.entries(asked).flatMap(([value, isWanted]) => (isWanted === false ? [] : [value]))
+}
+
+const printable = (text: string): string => text.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?')
+
+/** Whether no filter of this key was given, or `fits` one of its values. */
+export const matchesAny = (
+  filters: Filters,
+  key: string,
+  fits: (value: string) => boolean,
+): boolean => filters.get(key)?.some((value) => fits(value)) ?? true
+
+/** `k` asks for the label, `k=v` for its value, `k=` for the label again; all must be met. */
+export const matchesLabels = (
+  filters: Filters,
+  key: string,
+  labels: Readonly<Record<string, string>>,
+): boolean =>
+  filters.get(key)?.every((wanted) => {
+    const at = wanted.indexOf('=')
+    const name = at === -1 ? wanted : wanted.slice(0, at)
+    const value = at === -1 ? '' : wanted.slice(at + 1)
+    return Object.hasOwn(labels, name) && (value === '' || labels[name] === value)
+  }) ?? true

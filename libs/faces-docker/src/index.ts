@@ -1,0 +1,2 @@
+export { dockerFace, dockerServerOptions } from './face.ts'
+export type { Engine } from './engine.ts'
