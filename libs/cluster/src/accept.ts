@@ -12,6 +12,7 @@ import {
 } from '@conclave/model'
 import type { RecordChange } from './effect.ts'
 import type { OpenOffer } from './offers.ts'
+import { operationUnsupported, refuseOperation } from './operations.ts'
 import { grantKey, putGrant, putTask, type TaskRecord } from './records.ts'
 import { bagOf, bagText, contains, emptyBag, isEmpty, minus, plus, type Bag } from './resources.ts'
 import type { ClusterState, Framework } from './state.ts'
@@ -84,10 +85,10 @@ function offersProblem(
   return undefined
 }
 
-const tasksOf = (operation: Operation): readonly TaskInfo[] => [
-  ...(operation.launch?.task_infos ?? []),
-  ...(operation.launch_group?.task_group.tasks ?? []),
-]
+const tasksOf = ({ type, launch, launch_group: group }: Operation): readonly TaskInfo[] => {
+  if (type === 'LAUNCH') return launch?.task_infos ?? []
+  return type === 'LAUNCH_GROUP' ? (group?.task_group.tasks ?? []) : []
+}
 
 function drop(
   state: ClusterState,
@@ -96,6 +97,11 @@ function drop(
   why: string,
 ): void {
   const isAware = hasCapability(framework.record.info, 'PARTITION_AWARE')
+  for (const operation of operations) {
+    const isLaunch = operation.type === 'LAUNCH' || operation.type === 'LAUNCH_GROUP'
+    if (isLaunch) continue
+    refuseOperation(state, framework, operation, `Operation attempted with invalid offers: ${why}`)
+  }
   for (const task of operations.flatMap(tasksOf)) {
     refuse(state, framework, task, {
       state: isAware ? 'TASK_DROPPED' : 'TASK_LOST',
@@ -132,14 +138,18 @@ function operate(
   operation: Operation,
 ): void {
   const { type, id, launch_group: group } = operation
-  if (type === 'LAUNCH') {
-    for (const task of operation.launch?.task_infos ?? [])
-      launchOne(state, framework, pool, task, id !== undefined)
+  switch (type) {
+    case 'LAUNCH':
+      for (const task of operation.launch?.task_infos ?? [])
+        launchOne(state, framework, pool, task, id !== undefined)
+      return
+    case 'LAUNCH_GROUP':
+      if (group !== undefined) launchGroup(state, framework, pool, group, id !== undefined)
+      return
+    default:
+      // Reservations and volumes are known by name only: their resources go back with the rest.
+      refuseOperation(state, framework, operation, operationUnsupported(type))
   }
-  if (type === 'LAUNCH_GROUP' && group !== undefined) {
-    launchGroup(state, framework, pool, group, id !== undefined)
-  }
-  // Reservations and volumes are known by name only: their resources go back with the rest.
 }
 
 const hasNoId = (type: string): string => `The \`id\` field cannot be set on ${type} operations`

@@ -11,7 +11,7 @@ import {
 } from '@conclave/model'
 import { killStray, sendKill } from './kills.ts'
 import { agentKey, putAgent, type AgentRecord } from './records.ts'
-import { infoSizeBytesMax } from './frameworks.ts'
+import { infoSizeBytesMax } from './framework-validation.ts'
 import { bagOf, contains, resourcesProblem } from './resources.ts'
 import type { Agent, ClusterState } from './state.ts'
 import { decide, enqueue, stateFor } from './statuses.ts'
@@ -172,8 +172,17 @@ function removeAgent(state: ClusterState, agent: Agent, why: string, reason: Tas
   state.allocator.forgetAgent(agentId)
   state.outbox.commit([{ key: agentKey(agentId) }])
   state.outbox.emit({ type: 'agent.lost', agentId, why })
+  tellFailure(state, agentId)
   for (const task of state.tasks.on(agentId)) {
     lose(state, task, `Agent ${info.hostname} was removed: ${why}`, reason)
+  }
+}
+
+/** Every framework hears that an agent is gone, whether or not it had tasks there. */
+function tellFailure(state: ClusterState, agentId: string): void {
+  const failure = { agent_id: { value: agentId } }
+  for (const { streamId } of state.frameworks.values()) {
+    if (streamId !== undefined) state.outbox.toFramework(streamId, { type: 'FAILURE', failure })
   }
 }
 
@@ -218,6 +227,7 @@ function giveUp(state: ClusterState, agent: Agent): void {
   agent.record = { ...agent.record, state: 'unreachable', changedAtMs: state.nowMs }
   state.outbox.commit([putAgent(agent.record)])
   state.outbox.emit({ type: 'agent.lost', agentId, why: 'it did not come back in time' })
+  tellFailure(state, agentId)
   for (const task of state.tasks.on(agentId)) {
     if (!isHolding(task.record)) continue
     decide(state, task, {

@@ -4,6 +4,7 @@ import type { PlainAnswer } from './effect.ts'
 import { messageToExecutor } from './executors.ts'
 import { removeFramework, setSuppressed, updateFramework } from './frameworks.ts'
 import { graceOf, requestKill } from './kills.ts'
+import { reconcileOperations } from './operations.ts'
 import type { ClusterState, Framework } from './state.ts'
 import { acknowledge, reconcile } from './statuses.ts'
 import { isHolding } from './tasks.ts'
@@ -99,6 +100,9 @@ function perform(state: ClusterState, framework: Framework, call: SchedulerCall)
         })),
       )
       return accepted
+    case 'RECONCILE_OPERATIONS':
+      reconcileOperations(state, framework, call.reconcile_operations?.operations ?? [])
+      return accepted
     case 'UPDATE_FRAMEWORK':
       if (call.update_framework === undefined) return accepted
       return updateFramework(state, framework, call.update_framework)
@@ -111,8 +115,8 @@ function perform(state: ClusterState, framework: Framework, call: SchedulerCall)
     case 'REQUEST':
     case 'ACCEPT_INVERSE_OFFERS':
     case 'DECLINE_INVERSE_OFFERS':
+    // No status of an operation has a uuid here, so there is nothing to acknowledge.
     case 'ACKNOWLEDGE_OPERATION_STATUS':
-    case 'RECONCILE_OPERATIONS':
     case 'UNKNOWN':
     case undefined:
       break

@@ -219,7 +219,14 @@ describe('CL10: calls are checked in this order (mesos.md §5.2)', () => {
     { type: 'REQUEST', request: {} },
     { type: 'ACCEPT_INVERSE_OFFERS', accept_inverse_offers: {} },
     { type: 'RECONCILE_OPERATIONS', reconcile_operations: {} },
-    { type: 'ACKNOWLEDGE_OPERATION_STATUS', acknowledge_operation_status: {} },
+    {
+      type: 'ACKNOWLEDGE_OPERATION_STATUS',
+      acknowledge_operation_status: {
+        agent_id: id,
+        operation_id: id,
+        uuid: 'AAAAAAAAQACAAAAAAAAAAA==',
+      },
+    },
   ])('$type is taken and changes nothing', (json) => {
     const cluster = new DrivenCluster()
     const framework = cluster.framework()
@@ -252,15 +259,50 @@ describe('UPDATE_FRAMEWORK', () => {
   })
 
   test.each([
-    [{ role: '/x' }, 'is not a valid role'],
-    [{ user: 'other' }, "Changing 'FrameworkInfo.user' is not allowed"],
-    [{ principal: 'other' }, "Changing framework's principal is not allowed."],
+    [
+      { role: '/x' },
+      "Supplied FrameworkInfo is not valid: 'FrameworkInfo.role' is not a valid role: Role '/x' cannot start with a slash",
+    ],
+    [
+      { user: 'other' },
+      "FrameworkInfo update is not valid: Updating 'FrameworkInfo.user' is unsupported; attempted to update from 'root' to 'other'",
+    ],
+    [
+      { checkpoint: true },
+      "FrameworkInfo update is not valid: Updating 'FrameworkInfo.checkpoint' is unsupported; attempted to update from 'false' to 'true'",
+    ],
+    [
+      { principal: 'other' },
+      "FrameworkInfo update is not valid: Changing framework's principal is not allowed.",
+    ],
   ])('%j is refused', (info, why) => {
     const cluster = new DrivenCluster()
     const answer = cluster.call(cluster.framework(), update(info))
 
-    expect(answer.status).toBe(400)
-    expect(answer.body).toContain(why)
+    expect(answer).toEqual({ status: 400, body: why })
+  })
+
+  test('refuses to suppress roles that the framework does not have', () => {
+    const cluster = new DrivenCluster()
+    const answer = cluster.call(cluster.framework(), update({}, { suppressed_roles: ['b', 'a'] }))
+
+    expect(answer).toEqual({
+      status: 400,
+      body: "'UpdateFramework' call is not valid: Suppressed roles { a, b } are not contained in the set of roles",
+    })
+  })
+
+  test('takes back what was offered in a role that it leaves', () => {
+    const cluster = new DrivenCluster()
+    const capabilities = [{ type: 'MULTI_ROLE' }]
+    const framework = cluster.framework('scheduler', { roles: ['a'], capabilities })
+    cluster.agent()
+    const offered = openOffers(framework)[0]?.id
+
+    cluster.call(framework, update({ roles: ['b'], capabilities }))
+
+    expect(framework.events).toContainEqual({ type: 'RESCIND', rescind: { offer_id: offered } })
+    expect(openOffers(framework)[0]?.allocation_info?.role).toBe('b')
   })
 })
 

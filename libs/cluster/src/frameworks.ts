@@ -1,12 +1,15 @@
-import { utf8 } from '@conclave/kernel'
 import {
-  hasCapability,
-  roleProblem,
   rolesOf,
   type FrameworkInfo,
   type SchedulerCall,
   type SchedulerEvent,
 } from '@conclave/model'
+import {
+  comebackProblem,
+  frameworkProblem,
+  suppressedProblem,
+  updateProblem,
+} from './framework-validation.ts'
 import { graceOf, requestKill } from './kills.ts'
 import { frameworkKey, putFramework, putGrant, putTask, type FrameworkRecord } from './records.ts'
 import type { ClusterState, Framework } from './state.ts'
@@ -29,7 +32,10 @@ export function subscribe(
   const { framework_info: asked, suppressed_roles: suppressed } = call.subscribe
   const info = { ...asked, principal: uid }
   const known = info.id === undefined ? undefined : state.frameworks.get(info.id.value)
-  const problem = infoProblem(info) ?? comebackProblem(uid, info, known)
+  const problem =
+    frameworkProblem(info) ??
+    suppressedProblem(info, suppressed) ??
+    comebackProblem(uid, info, known)
   if (problem !== undefined) {
     state.outbox.toFramework(streamId, { type: 'ERROR', error: { message: problem } })
     state.outbox.closeFramework(streamId)
@@ -37,48 +43,6 @@ export function subscribe(
   }
   if (known === undefined) start(state, uid, info, suppressed, streamId)
   else resume(state, known, info, suppressed, streamId)
-}
-
-/** Why no framework may have this description. */
-function infoProblem(info: FrameworkInfo): string | undefined {
-  const isMultiRole = hasCapability(info, 'MULTI_ROLE')
-  if (isMultiRole && info.role !== undefined) {
-    return "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable"
-  }
-  if (!isMultiRole && info.roles.length > 0) {
-    return "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable"
-  }
-  const problem = roleProblem(info.role ?? '*')
-  if (problem !== undefined) return `'FrameworkInfo.role' is not a valid role: ${problem}`
-  const twice = info.roles.filter((role, index) => info.roles.indexOf(role) < index)
-  if (twice.length > 0) {
-    return `'FrameworkInfo.roles' contains duplicate items: { ${twice.join(', ')} }`
-  }
-  const invalid = info.roles.map(roleProblem).find((why) => why !== undefined)
-  if (invalid !== undefined) return `'FrameworkInfo.roles' contains invalid role: ${invalid}`
-  if (utf8(JSON.stringify(info)).length > infoSizeBytesMax) {
-    return `FrameworkInfo is larger than ${infoSizeBytesMax} bytes`
-  }
-  const timeout = info.failover_timeout ?? 0
-  if (timeout >= 0 && timeout <= failoverSecondsMax) return undefined
-  return `The framework failover_timeout (${timeout}) is invalid`
-}
-
-/** Descriptions of frameworks and agents have to fit into one record of the store. */
-export const infoSizeBytesMax = 65_536
-
-/** A span of nanoseconds in 63 bits, as Mesos keeps it. */
-const failoverSecondsMax = 9_223_372_036
-
-function comebackProblem(
-  uid: string,
-  info: FrameworkInfo,
-  known: Framework | undefined,
-): string | undefined {
-  if (info.id === undefined) return undefined
-  if (known === undefined || known.record.state === 'completed') return 'Framework has been removed'
-  if (known.record.uid !== uid) return "Changing framework's principal is not allowed."
-  return undefined
 }
 
 function start(
@@ -129,7 +93,12 @@ function resume(
   const { disconnectedAtMs: _past, ...record } = framework.record
   framework.record = {
     ...record,
-    info: { ...info, id: { value: frameworkId }, user: record.info.user },
+    info: {
+      ...info,
+      id: { value: frameworkId },
+      user: record.info.user,
+      checkpoint: record.info.checkpoint,
+    },
     state: 'active',
     suppressedRoles,
     reregisteredAtMs: state.nowMs,
@@ -272,23 +241,23 @@ export function updateFramework(
   update: NonNullable<SchedulerCall['update_framework']>,
 ): PlainAnswer {
   const { record } = framework
-  const info = { ...update.framework_info, principal: record.info.principal ?? record.uid }
-  const problem =
-    infoProblem(info) ??
-    (info.user === record.info.user ? undefined : "Changing 'FrameworkInfo.user' is not allowed") ??
-    ((update.framework_info.principal ?? info.principal) === info.principal
-      ? undefined
-      : "Changing framework's principal is not allowed.")
-  if (problem !== undefined) {
-    return badRequest(`'UpdateFramework.framework_info' is not valid: ${problem}`)
+  const { framework_info: asked, suppressed_roles: suppressedRoles } = update
+  const info = { ...asked, principal: asked.principal ?? record.uid }
+  const invalid = frameworkProblem(info)
+  if (invalid !== undefined) return badRequest(`Supplied FrameworkInfo is not valid: ${invalid}`)
+  const fixed = updateProblem({ ...record.info, principal: record.uid }, info)
+  if (fixed !== undefined) return badRequest(`FrameworkInfo update is not valid: ${fixed}`)
+  const suppressed = suppressedProblem(info, suppressedRoles)
+  if (suppressed !== undefined) {
+    return badRequest(`'UpdateFramework' call is not valid: ${suppressed}`)
   }
-  framework.record = {
-    ...record,
-    info: { ...info, id: { value: record.frameworkId } },
-    suppressedRoles: update.suppressed_roles,
-  }
+  const { frameworkId } = record
+  framework.record = { ...record, info: { ...info, id: { value: frameworkId } }, suppressedRoles }
+  const roles = new Set(rolesOf(info))
+  state.closeOffers((offer) => offer.frameworkId === frameworkId && !roles.has(offer.role), {
+    rescind: true,
+  })
   state.outbox.commit([putFramework(framework.record)])
-  state.mayAllocate = true
   return { status: 200, body: '' }
 }
 

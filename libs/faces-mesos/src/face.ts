@@ -109,10 +109,11 @@ function schedule(
   if (problem !== undefined) return plain(400, `Failed to validate scheduler::Call: ${problem}`)
   if (call.type === 'UNKNOWN') return plain(501)
   const streamId = headerOf(request, 'mesos-stream-id')
+  const mayAnswer = call.type === 'SUBSCRIBE' || call.type === 'RECONCILE_OPERATIONS'
+  const unusable = mayAnswer ? acceptRefusal(request.headers) : undefined
+  if (unusable !== undefined) return unusable
   if (call.type !== 'SUBSCRIBE') return frameworks.call(caller, call, streamId)
 
-  const unusable = acceptRefusal(request.headers)
-  if (unusable !== undefined) return unusable
   if (streamId !== undefined) {
     return plain(400, "Subscribe calls should not include the 'Mesos-Stream-Id' header")
   }

@@ -123,6 +123,13 @@ export const eventFields = {
   'workload.update': z.object({ workloadId: id, name: id, state: id, message: id }),
   'node.changed': z.object({ name: id, availability: id, role: id, uid: id }),
   'task.refused': z.object({ ...task, reason: id.optional(), why: id }),
+  /** An operation that changes resources: this master has none of them. */
+  'operation.refused': z.object({
+    frameworkId: id,
+    operation: id,
+    operationId: id.optional(),
+    why: id,
+  }),
   'task.launched': z.object({ ...task, agentId: id }),
   'task.status': z.object({
     ...task,

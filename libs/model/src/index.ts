@@ -63,6 +63,7 @@ export {
   type Message,
 } from './mesos/message.ts'
 export { Filters, Offer, Operation } from './mesos/offer.ts'
+export { OperationState, OperationStatus } from './mesos/operation-status.ts'
 export { masterCallProblem, MasterCall, parseMasterCall } from './mesos/operator.ts'
 export {
   Address as MesosAddress,

@@ -16,6 +16,7 @@ import {
   type Infer,
 } from './message.ts'
 import { Filters, Offer, Operation } from './offer.ts'
+import { OperationStatus } from './operation-status.ts'
 import { FrameworkInfo, MasterInfo } from './participants.ts'
 import { Resource } from './resource.ts'
 import { KillPolicy } from './task-info.ts'
@@ -90,7 +91,14 @@ export const SchedulerCall = message('scheduler.Call', {
       uuid: required(bytes),
     }),
   ),
-  acknowledge_operation_status: optional(message('Call.AcknowledgeOperationStatus', {})),
+  acknowledge_operation_status: optional(
+    message('Call.AcknowledgeOperationStatus', {
+      agent_id: optional(Id),
+      resource_provider_id: optional(Id),
+      uuid: required(bytes),
+      operation_id: required(Id),
+    }),
+  ),
   reconcile: optional(
     message('Call.Reconcile', {
       tasks: repeated(
@@ -98,7 +106,17 @@ export const SchedulerCall = message('scheduler.Call', {
       ),
     }),
   ),
-  reconcile_operations: optional(message('Call.ReconcileOperations', {})),
+  reconcile_operations: optional(
+    message('Call.ReconcileOperations', {
+      operations: repeated(
+        message('Call.ReconcileOperations.Operation', {
+          operation_id: required(Id),
+          agent_id: optional(Id),
+          resource_provider_id: optional(Id),
+        }),
+      ),
+    }),
+  ),
   message: optional(
     message('Call.Message', {
       agent_id: required(Id),
@@ -158,9 +176,20 @@ export function callProblem(call: SchedulerCall, uid: string): string | undefine
   const part = partOf[type]
   if (part !== undefined && call[part] === undefined) return absent(part)
   if (type === 'UPDATE_FRAMEWORK') return idProblem(call, 'update_framework')
-  const uuid = call.acknowledge?.uuid
-  if (type === 'ACKNOWLEDGE' && uuid !== undefined && !isUuid(uuid)) return 'Not a valid UUID'
+  if (type === 'ACKNOWLEDGE' || type === 'ACKNOWLEDGE_OPERATION_STATUS') {
+    return acknowledgementProblem(call, type)
+  }
   return undefined
+}
+
+function acknowledgementProblem(
+  { acknowledge, acknowledge_operation_status: ofOperation }: SchedulerCall,
+  type: 'ACKNOWLEDGE' | 'ACKNOWLEDGE_OPERATION_STATUS',
+): string | undefined {
+  const isOfOperation = type === 'ACKNOWLEDGE_OPERATION_STATUS'
+  const uuid = isOfOperation ? ofOperation?.uuid : acknowledge?.uuid
+  if (uuid !== undefined && !isUuid(uuid)) return 'Not a valid UUID'
+  return isOfOperation && ofOperation?.agent_id === undefined ? absent('agent_id') : undefined
 }
 
 const absent = (name: string): string => `Expecting '${name}' to be present`
@@ -207,6 +236,9 @@ export const SchedulerEvent = message('scheduler.Event', {
       'FAILURE',
       'ERROR',
       'HEARTBEAT',
+      'INVERSE_OFFERS',
+      'RESCIND_INVERSE_OFFER',
+      'UPDATE_OPERATION_STATUS',
     ),
   ),
   subscribed: optional(
@@ -219,6 +251,9 @@ export const SchedulerEvent = message('scheduler.Event', {
   offers: optional(message('Event.Offers', { offers: repeated(Offer) })),
   rescind: optional(message('Event.Rescind', { offer_id: required(Id) })),
   update: optional(message('Event.Update', { status: required(TaskStatus) })),
+  update_operation_status: optional(
+    message('Event.UpdateOperationStatus', { status: required(OperationStatus) }),
+  ),
   message: optional(
     message('Event.Message', {
       agent_id: required(Id),
