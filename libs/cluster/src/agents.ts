@@ -11,12 +11,12 @@ import {
 } from '@conclave/model'
 import { killStray, sendKill } from './kills.ts'
 import { agentKey, putAgent, type AgentRecord } from './records.ts'
-import { infoSizeBytesMax } from './framework-validation.ts'
+import { infoSizeBytesMax } from './validation/framework.ts'
 import { bagOf, contains, resourcesProblem } from './resources.ts'
 import type { Agent, ClusterState } from './state.ts'
 import { decide, enqueue, stateFor } from './statuses.ts'
 import { isHolding, type Task } from './tasks.ts'
-import { infiniteField } from './validation.ts'
+import { infiniteField } from './validation/strict.ts'
 
 type Register = Extract<FromAgent, { type: 'register' }>
 type StatusUpdate = Extract<FromAgent, { type: 'status-update' }>

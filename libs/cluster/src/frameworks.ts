@@ -9,7 +9,7 @@ import {
   frameworkProblem,
   suppressedProblem,
   updateProblem,
-} from './framework-validation.ts'
+} from './validation/framework.ts'
 import { graceOf, requestKill } from './kills.ts'
 import { frameworkKey, putFramework, putGrant, putTask, type FrameworkRecord } from './records.ts'
 import type { ClusterState, Framework } from './state.ts'

@@ -12,7 +12,8 @@ export type {
   RecordChange,
 } from './effect.ts'
 export type { OperatorAnswer } from './operator-view.ts'
-export { executorProblem, taskProblem } from './validation.ts'
+export { executorProblem } from './validation/executor.ts'
+export { taskProblem } from './validation/task.ts'
 export { defaultClusterLimits, type ClusterLimits } from './limits.ts'
 export {
   AgentRecord,

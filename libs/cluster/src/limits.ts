@@ -23,6 +23,9 @@ export interface ClusterLimits {
   /** Places in one task that a secret may be wanted at. */
   readonly secretsPerTaskMax: number
   readonly tasksPerGroupMax: number
+  /** A group is launched in one transaction, with a grant for each of its secrets. */
+  readonly secretsPerGroupMax: number
+  readonly groupSizeBytesMax: number
   /** A TaskInfo with its sealed values, as JSON: it has to fit into one record of the store. */
   readonly taskSizeBytesMax: number
 }
@@ -41,7 +44,9 @@ export const defaultClusterLimits: ClusterLimits = {
   completedFrameworksMax: 50,
   unreachableAgentsMax: 100,
   pendingStatusesMax: 16,
-  secretsPerTaskMax: 64,
-  tasksPerGroupMax: 6,
+  secretsPerTaskMax: 256,
+  tasksPerGroupMax: 64,
+  secretsPerGroupMax: 384,
+  groupSizeBytesMax: 3 * 1024 * 1024,
   taskSizeBytesMax: 640 * 1024,
 }

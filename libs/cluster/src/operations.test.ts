@@ -25,11 +25,11 @@ describe('an operation that reserves or makes a volume', () => {
     const framework = cluster.framework()
     const { agentId } = cluster.agent()
     const offers = openOffers(framework).map(({ id }) => id)
-    const launch = { task_infos: [{ ...command('t'), agent_id: { value: agentId } }] }
+    const launched = { task_infos: [{ ...command('t'), agent_id: { value: agentId } }] }
 
     cluster.call(
       framework,
-      accept(offers, { type, id: { value: 'o-1' } }, { type: 'LAUNCH', launch }),
+      accept(offers, { type, id: { value: 'o-1' } }, { type: 'LAUNCH', launch: launched }),
     )
 
     expect(statusesOf(framework)).toEqual([
@@ -75,21 +75,17 @@ describe('an operation that reserves or makes a volume', () => {
   })
 })
 
-describe('RECONCILE_OPERATIONS', () => {
-  const asked = (
-    cluster: DrivenCluster,
-    framework: Stream & { frameworkId: string },
-    on: object,
-  ) => {
-    const operations = [{ operation_id: { value: 'o-1' }, ...on }]
-    const answer = cluster.call(framework, {
-      type: 'RECONCILE_OPERATIONS',
-      reconcile_operations: { operations },
-    })
-    expect(answer).toEqual({ status: 202, body: '' })
-    return statusesOf(framework).at(-1)
-  }
+const asked = (cluster: DrivenCluster, framework: Stream & { frameworkId: string }, on: object) => {
+  const operations = [{ operation_id: { value: 'o-1' }, ...on }]
+  const answer = cluster.call(framework, {
+    type: 'RECONCILE_OPERATIONS',
+    reconcile_operations: { operations },
+  })
+  expect(answer).toEqual({ status: 202, body: '' })
+  return statusesOf(framework).at(-1)
+}
 
+describe('RECONCILE_OPERATIONS', () => {
   test('tells what is known of the agent, and of the operation nothing', () => {
     const cluster = new DrivenCluster()
     const { agentId, link } = cluster.agent()

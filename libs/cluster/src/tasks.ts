@@ -1,4 +1,4 @@
-import { isTerminal, type Grant } from '@conclave/model'
+import { isTerminal, type ExecutorInfo, type Grant } from '@conclave/model'
 import { grantKey, taskKey, type TaskRecord } from './records.ts'
 import { bagOf, emptyBag, minus, plus, tally, type Bag } from './resources.ts'
 
@@ -23,6 +23,15 @@ export const isHolding = ({ state }: TaskRecord): boolean =>
 export const isCompleted = ({ state, pending }: TaskRecord): boolean =>
   isTerminal(state) && pending.length === 0
 
+/** An executor that runs, which it does for as long as one of its tasks holds resources. */
+export interface Executor {
+  readonly frameworkId: string
+  readonly agentId: string
+  readonly role: string
+  readonly info: ExecutorInfo
+  tasks: number
+}
+
 /** Every task that is known, with the sums that allocation needs. */
 export class TaskTable {
   readonly #tasks = new Map<string, Task>()
@@ -30,6 +39,7 @@ export class TaskTable {
   readonly #byAgent = new Map<string, Map<string, Task>>()
   readonly #usedOn = new Map<string, Bag>()
   readonly #heldBy = new Map<string, Map<string, Bag>>()
+  readonly #executors = new Map<string, Executor>()
   /** Keys of completed tasks, the longest completed first. */
   readonly #completed = new Set<string>()
 
@@ -53,7 +63,16 @@ export class TaskTable {
     return this.#usedOn.get(agentId) ?? emptyBag
   }
 
-  /** What a framework's tasks hold, by role. */
+  /** Executors of frameworks' own and of groups: a command task has none that is known here. */
+  executors(): Iterable<Executor> {
+    return this.#executors.values()
+  }
+
+  executorAt(agentId: string, frameworkId: string, executorId: string): Executor | undefined {
+    return this.#executors.get(executorKey(agentId, frameworkId, executorId))
+  }
+
+  /** What a framework's tasks and executors hold, by role. */
   heldBy(frameworkId: string): ReadonlyMap<string, Bag> {
     return this.#heldBy.get(frameworkId) ?? new Map<string, Bag>()
   }
@@ -103,14 +122,58 @@ export class TaskTable {
 
   #count(record: TaskRecord, change: (sum: Bag, part: Bag) => Bag): void {
     if (!isHolding(record)) return
-    const bag = bagOf(record.info.resources)
     const { agentId, frameworkId, role } = record
+    this.#hold(agentId, frameworkId, role, bagOf(record.info.resources), change)
+    const executor = change === plus ? this.#enter(record) : this.#leave(record)
+    if (executor === undefined) return
+    this.#hold(agentId, frameworkId, executor.role, bagOf(executor.info.resources), change)
+  }
+
+  #hold(
+    agentId: string,
+    frameworkId: string,
+    role: string,
+    bag: Bag,
+    change: (sum: Bag, part: Bag) => Bag,
+  ): void {
     tally(this.#usedOn, agentId, change(this.usedOn(agentId), bag))
     const held = child(this.#heldBy, frameworkId)
     tally(held, role, change(held.get(role) ?? emptyBag, bag))
     if (held.size === 0) this.#heldBy.delete(frameworkId)
   }
+
+  /** The executor that begins with this task, if one does. */
+  #enter({
+    agentId,
+    frameworkId,
+    role,
+    info: { executor: info },
+  }: TaskRecord): Executor | undefined {
+    if (info === undefined) return undefined
+    const key = executorKey(agentId, frameworkId, info.executor_id.value)
+    const running = this.#executors.get(key)
+    if (running !== undefined) {
+      running.tasks++
+      return undefined
+    }
+    const executor = { frameworkId, agentId, role, info, tasks: 1 }
+    this.#executors.set(key, executor)
+    return executor
+  }
+
+  /** The executor that ends with this task, if one does. */
+  #leave({ agentId, frameworkId, info: { executor: info } }: TaskRecord): Executor | undefined {
+    if (info === undefined) return undefined
+    const key = executorKey(agentId, frameworkId, info.executor_id.value)
+    const running = this.#executors.get(key)
+    if (running === undefined || --running.tasks > 0) return undefined
+    this.#executors.delete(key)
+    return running
+  }
 }
+
+const executorKey = (agentId: string, frameworkId: string, executorId: string): string =>
+  `${agentId}/${frameworkId}/${executorId}`
 
 function child<V>(maps: Map<string, Map<string, V>>, name: string): Map<string, V> {
   const found = maps.get(name)

@@ -1,6 +1,6 @@
 import { utf8 } from '@conclave/kernel'
 import { hasCapability, roleProblem, rolesOf, type FrameworkInfo } from '@conclave/model'
-import type { Framework } from './state.ts'
+import type { Framework } from '../state.ts'
 
 /*
  * What keeps a framework from being one, in Mesos' words (mesos.md §3, §5.1).

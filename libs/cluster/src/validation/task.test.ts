@@ -1,14 +1,11 @@
 import { parse, parseOurs, TaskInfo } from '@conclave/model'
 import { describe, expect, test } from 'vitest'
-import { defaultClusterLimits } from './limits.ts'
-import { scalar } from './testing/driven-cluster.ts'
-import {
-  executorProblem,
-  groupExecutorProblem,
-  groupTaskProblem,
-  pathsIn,
-  taskProblem,
-} from './validation.ts'
+import { defaultClusterLimits } from '../limits.ts'
+import { scalar } from '../testing/driven-cluster.ts'
+import { executorProblem, groupExecutorProblem } from './executor.ts'
+import { groupTaskProblem, mixedCgroupsProblem, sameExecutorProblem } from './group.ts'
+import { strictGroupProblem } from './strict.ts'
+import { aloneProblem, pathsIn, taskProblem } from './task.ts'
 
 const sound = {
   name: 't',
@@ -77,7 +74,10 @@ describe("CL7: Mesos' words for a task (mesos.md §5.3)", () => {
     [{ health_check: {} }, "Task uses invalid health check: HealthCheck must specify 'type'"],
     [
       {
-        health_check: { type: 'COMMAND', command: { environment: { variables: [{ name: 'A' }] } } },
+        health_check: {
+          type: 'COMMAND',
+          command: { value: 'x', environment: { variables: [{ name: 'A' }] } },
+        },
       },
       "Task uses invalid health check: Health check's `CommandInfo` is invalid: Environment variable 'A' of type 'VALUE' must have a value set",
     ],
@@ -85,10 +85,30 @@ describe("CL7: Mesos' words for a task (mesos.md §5.3)", () => {
       {
         check: {
           type: 'COMMAND',
-          command: { command: { environment: { variables: [{ name: 'A' }] } } },
+          command: { command: { value: 'x', environment: { variables: [{ name: 'A' }] } } },
         },
       },
       "Task uses invalid check: Check's `CommandInfo` is invalid: Environment variable 'A' of type 'VALUE' must have a value set",
+    ],
+    [
+      { health_check: { type: 'COMMAND', command: {} } },
+      "Task uses invalid health check: Command health check must contain 'shell command'",
+    ],
+    [
+      { check: { type: 'COMMAND', command: { command: { shell: false } } } },
+      "Task uses invalid check: Command check must contain 'executable path'",
+    ],
+    [
+      { health_check: { type: 'HTTP', http: { port: 1, scheme: 'ftp' } } },
+      "Task uses invalid health check: Unsupported HTTP health check scheme: 'ftp'",
+    ],
+    [
+      { health_check: { type: 'HTTP', http: { port: 1, path: 'x' } } },
+      "Task uses invalid health check: The path 'x' of HTTP health check must start with '/'",
+    ],
+    [
+      { check: { type: 'HTTP', http: { port: 1, path: 'x' } } },
+      "Task uses invalid check: The path 'x' of HTTP check must start with '/'",
     ],
     [
       { health_check: { type: 'TCP', tcp: { port: 1 }, interval_seconds: -1 } },
@@ -100,11 +120,19 @@ describe("CL7: Mesos' words for a task (mesos.md §5.3)", () => {
     ],
     [
       { max_completion_time: { nanoseconds: -1 } },
-      "Task's 'max_completion_time' must be non-negative",
+      "Task's `max_completion_time` must be non-negative",
     ],
     [
       { limits: { cpus: { value: 0.5 } } },
-      "Task's resource limit for 'cpus' is less than what it requests",
+      'The cpu limit must be greater than or equal to the cpu request',
+    ],
+    [
+      { limits: { mem: { value: 5 } } },
+      'When a memory limit is specified, a memory request must also be specified',
+    ],
+    [
+      { limits: { disk: { value: 5 } } },
+      "Only cpus and mem may be included in a task's resource limits",
     ],
   ])('%j', (part, problem) => {
     expect(problemOf(part)).toBe(problem)
@@ -184,6 +212,10 @@ describe("CL7: Mesos' words for a container (mesos.md §11)", () => {
     ],
     [volume({ source: { type: 'SECRET' } }), "'source.secret' is not set for SECRET volume"],
     [volume({ source: { type: 'CSI_VOLUME' } }), "'source.csi_volume' is not set for CSI volume"],
+    [
+      volume({ source: { type: 'CSI_VOLUME', csi_volume: { plugin_name: 'p' } } }),
+      "'source.csi_volume.static_provisioning' is not set for CSI volume",
+    ],
     [volume({ source: {} }), "'source.type' is unknown"],
   ])('%j', (one, problem) => {
     expect(problemOf(withVolumes(one))).toBe(
@@ -275,7 +307,7 @@ describe('CL7: stricter than Mesos, naming the field', () => {
   test('an empty key, an empty name, too many secrets, too much of everything', () => {
     const keyless = { type: 'REFERENCE', reference: { name: 'a', key: '' } }
     const variable = { name: 'A', type: 'SECRET', secret: reference }
-    const variables = Array.from({ length: 65 }, () => variable)
+    const variables = Array.from({ length: 257 }, () => variable)
 
     expect(problemOf(withVariable({ name: 'A', type: 'SECRET', secret: keyless }))).toBe(
       "'secret.reference.key' must not be empty",
@@ -285,7 +317,7 @@ describe('CL7: stricter than Mesos, naming the field', () => {
       "'TaskInfo.name' must not be greater than 255 characters",
     )
     expect(problemOf({ command: { environment: { variables } } })).toBe(
-      'Task uses 65 secrets, more than the 64 it may',
+      'Task uses 257 secrets, more than the 256 it may',
     )
     expect(problemOf({ data: 'A'.repeat(700_000) })).toMatch(/^Task is larger than 655360 bytes/)
     expect(problemOf({ limits: { cpus: { value: 'Infinity' } } })).toBe(
@@ -329,18 +361,50 @@ describe('CL7: executors', () => {
     expect(executorProblem(taskOf(part))).toBe(problem)
   })
 
-  test('custom ones are refused, with the way out', () => {
-    expect(executorProblem(taskOf({ command: null, executor }))).toMatch(
-      /^'TaskInfo.executor' is not supported in LAUNCH/,
-    )
+  test.each([
+    [{}, "'ExecutorInfo.command' must be set"],
+    [{ type: 'CUSTOM' }, "'ExecutorInfo.command' must be set for 'CUSTOM' executor"],
+    [{ type: 'DEFAULT' }, "'ExecutorInfo.type' must be 'CUSTOM'"],
+    [{ command: { value: 'x' }, executor_id: { value: '' } }, 'ID must not be empty'],
+    [
+      { command: { value: 'x' }, shutdown_grace_period: { nanoseconds: -1 } },
+      "ExecutorInfo's 'shutdown_grace_period' must be non-negative",
+    ],
+    [
+      { command: { value: 'x' }, framework_id: { value: 'g' } },
+      'ExecutorInfo has an invalid FrameworkID (Actual: g vs Expected: f)',
+    ],
+    [
+      {
+        command: { value: 'x' },
+        container: { type: 'MESOS', linux_info: { share_cgroups: true } },
+      },
+      "The 'share_cgroups' field cannot be set to 'true' on executor containers",
+    ],
+    [{ command: { value: 'x' } }, undefined],
+  ])('of a framework: %j', (part, problem) => {
+    const task = taskOf({ command: null, executor: { ...executor, ...part } })
+
+    expect(executorProblem(task, 'f')).toBe(problem)
   })
 
   const resources = [scalar('cpus', 0.1), scalar('mem', 32), scalar('disk', 1)]
   test.each([
     [{ resources }, "'ExecutorInfo.type' must be set"],
+    [{ type: 'CUSTOM', resources }, "'ExecutorInfo.command' must be set for 'CUSTOM' executor"],
+    [{ type: 'UNKNOWN', resources }, 'Unknown executor type'],
     [
-      { type: 'CUSTOM', resources },
-      "'ExecutorInfo.type' must be 'DEFAULT': custom executors do not run here",
+      { type: 'DEFAULT', resources, container: { type: 'DOCKER', docker: { image: 'i' } } },
+      "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor",
+    ],
+    [
+      {
+        type: 'CUSTOM',
+        resources,
+        command: { value: 'x' },
+        container: { type: 'DOCKER', docker: { image: 'i' } },
+      },
+      'Docker ContainerInfo is not supported on the executor',
     ],
     [
       { type: 'DEFAULT', resources, command: { value: 'x' } },
@@ -353,10 +417,6 @@ describe('CL7: executors', () => {
         container: { type: 'MESOS', mesos: { image: { type: 'APPC' } } },
       },
       "'ExecutorInfo.container.mesos.image' must not be set for 'DEFAULT' executor",
-    ],
-    [
-      { type: 'DEFAULT', resources, container: { type: 'MESOS', volumes: [secretAt('a')] } },
-      "'ExecutorInfo.container.volumes' must not be set: give each task of the group its own",
     ],
     [
       { type: 'DEFAULT', resources: [scalar('cpus', 0.001)] },
@@ -383,10 +443,65 @@ describe('CL7: executors', () => {
       'Docker ContainerInfo is not supported on the task',
     ],
     [{ command: null }, "'TaskInfo.command' must be set"],
-    [{ executor }, "'TaskInfo.executor' must not be set in a task group"],
+    [
+      {
+        container: { type: 'MESOS', network_infos: [{ name: 'n' }] },
+        health_check: { type: 'TCP', tcp: { port: 1 } },
+      },
+      "HTTP and TCP health checks are not supported for nested containers not joining parent's network",
+    ],
+    [
+      { limits: { cpus: { value: 1 } } },
+      "Resource limits may only be set for tasks within a task group when the 'share_cgroups' field is set to 'false'.",
+    ],
+    [
+      {
+        limits: { cpus: { value: 1 } },
+        container: { type: 'MESOS', linux_info: { share_cgroups: false } },
+      },
+      undefined,
+    ],
     [{}, undefined],
   ])('a task of a group: %j', (part, problem) => {
     expect(groupTaskProblem(taskOf(part))).toBe(problem)
+  })
+
+  test('a task of a group names its executor, or none', () => {
+    const tasks = [taskOf({}), taskOf({ executor: { ...executor, name: 'other' } })]
+    const own = { executor_id: { value: 'e' }, resources: [] }
+
+    expect(sameExecutorProblem(tasks, own)).toBe(
+      "The `ExecutorInfo` of task 't' is different from executor 'e'",
+    )
+    expect(sameExecutorProblem([taskOf({ executor })], own)).toBeUndefined()
+  })
+
+  test('cgroups are shared by all tasks of an executor, or by none', () => {
+    const apart = taskOf({ container: { type: 'MESOS', linux_info: { share_cgroups: false } } })
+    const mixed =
+      "If set, the value of 'share_cgroups' must be the same for all tasks in each task group and under a single executor"
+
+    expect(mixedCgroupsProblem([apart, apart], [])).toBeUndefined()
+    expect(mixedCgroupsProblem([apart], [taskOf({})])).toBe(mixed)
+    expect(aloneProblem(apart)).toBe(
+      "Only tasks in a task group may have 'share_cgroups' set to 'false'",
+    )
+  })
+
+  test('a group fits into one transaction of the store', () => {
+    const limits = { ...defaultClusterLimits, tasksPerGroupMax: 2, secretsPerGroupMax: 1 }
+    const secret = taskOf(withVariable({ name: 'A', type: 'SECRET', secret: reference }))
+
+    expect(strictGroupProblem([secret, taskOf({})], limits)).toBeUndefined()
+    expect(strictGroupProblem([secret, secret], limits)).toBe(
+      'Task group uses 2 secrets, more than the 1 it may',
+    )
+    expect(strictGroupProblem([secret, secret, secret], limits)).toBe(
+      'Task group has 3 tasks, more than the 2 it may',
+    )
+    expect(strictGroupProblem([secret], { ...limits, groupSizeBytesMax: 10 })).toBe(
+      'Task group is larger than 10 bytes, its sealed secrets included',
+    )
   })
 })
 

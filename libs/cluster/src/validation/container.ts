@@ -1,5 +1,5 @@
 import { secretProblem, type ContainerInfo, type Volume } from '@conclave/model'
-import { firstOf, prefixed } from './problem.ts'
+import { firstOf, prefixed } from '../problem.ts'
 
 /** What Mesos says of a container, and what we say of its secret volumes. */
 export function containerProblem(container: ContainerInfo | undefined): string | undefined {
@@ -32,7 +32,14 @@ function volumeProblem({ host_path: hostPath, image, source }: Volume): string |
     case 'SECRET':
       return unset(source.secret, "'source.secret'", 'SECRET')
     case 'CSI_VOLUME':
-      return unset(source.csi_volume, "'source.csi_volume'", 'CSI')
+      return (
+        unset(source.csi_volume, "'source.csi_volume'", 'CSI') ??
+        unset(
+          source.csi_volume?.static_provisioning,
+          "'source.csi_volume.static_provisioning'",
+          'CSI',
+        )
+      )
     case 'UNKNOWN':
     case undefined:
       break
