@@ -10,6 +10,7 @@ import {
   type TaskStatus,
 } from '@conclave/model'
 import { killStray, sendKill } from './kills.ts'
+import { tellAgentAdded, tellAgentRemoved } from './operator/watchers.ts'
 import { agentKey, putAgent, type AgentRecord } from './records.ts'
 import { infoSizeBytesMax } from './validation/framework.ts'
 import { bagOf, contains, resourcesProblem } from './resources.ts'
@@ -128,11 +129,13 @@ function welcome(
   { isNew }: { isNew: boolean },
 ): void {
   const agent = state.agents.get(agentId)
+  const wasAway = agent?.connection === undefined
   if (agent !== undefined) agent.connection = connection
   state.agentBehind.set(connection, agentId)
   const heartbeatSeconds = state.limits.agentHeartbeatSeconds
   state.outbox.toAgent(connection, { type: 'registered', agentId, heartbeatSeconds })
   state.outbox.emit({ type: 'agent.registered', agentId, hostname, isNew })
+  if (agent !== undefined && wasAway) tellAgentAdded(state, agent)
   state.mayAllocate = true
 }
 
@@ -172,14 +175,33 @@ function removeAgent(state: ClusterState, agent: Agent, why: string, reason: Tas
   state.allocator.forgetAgent(agentId)
   state.outbox.commit([{ key: agentKey(agentId) }])
   state.outbox.emit({ type: 'agent.lost', agentId, why })
-  tellFailure(state, agentId)
+  if (agent.record.state !== 'unreachable') tellFailure(state, agentId)
   for (const task of state.tasks.on(agentId)) {
     lose(state, task, `Agent ${info.hostname} was removed: ${why}`, reason)
   }
 }
 
+/** An operator says that it will never come back: no agent has its id any more, and its tasks are over. */
+export function markGone(state: ClusterState, agent: Agent): void {
+  const { agentId, info } = agent.record
+  const { connection } = agent
+  const why = 'an operator marked it gone'
+  const gone = {
+    state: 'TASK_GONE_BY_OPERATOR',
+    reason: 'REASON_AGENT_REMOVED_BY_OPERATOR',
+  } as const
+  for (const task of state.tasks.on(agentId)) {
+    decide(state, task, { ...gone, message: `Agent ${info.hostname} was removed: ${why}` })
+  }
+  removeAgent(state, agent, why, 'REASON_AGENT_REMOVED_BY_OPERATOR')
+  if (connection === undefined) return
+  state.outbox.toAgent(connection, { type: 'shutdown', why })
+  state.outbox.closeAgent(connection)
+}
+
 /** Every framework hears that an agent is gone, whether or not it had tasks there. */
 function tellFailure(state: ClusterState, agentId: string): void {
+  tellAgentRemoved(state, agentId)
   const failure = { agent_id: { value: agentId } }
   for (const { streamId } of state.frameworks.values()) {
     if (streamId !== undefined) state.outbox.toFramework(streamId, { type: 'FAILURE', failure })

@@ -1,5 +1,12 @@
 import type { Core } from '@conclave/kernel'
-import type { Grant, MasterCall, MasterInfo, SchedulerCall, TaskInfo } from '@conclave/model'
+import type {
+  Grant,
+  JsonObject,
+  MasterCall,
+  MasterInfo,
+  SchedulerCall,
+  TaskInfo,
+} from '@conclave/model'
 import { expireOffers } from './accept.ts'
 import { agentStatus, disconnectAgent, expireAgents, registerAgent } from './agents.ts'
 import { answerCall, callRefusal } from './calls.ts'
@@ -8,7 +15,10 @@ import { toldOfExecutor } from './executors.ts'
 import { disconnectFramework, expireFrameworks, heartbeats, subscribe } from './frameworks.ts'
 import { graceOf, requestKill } from './kills.ts'
 import { defaultClusterLimits, type ClusterLimits } from './limits.ts'
-import { operate, type OperatorAnswer } from './operator-view.ts'
+import { legacyObject, type LegacyAsk } from './legacy/legacy.ts'
+import { operate, type OperatorAnswer } from './operator/operate.ts'
+import type { Viewer } from './operator/viewer.ts'
+import { watch, watcherHeartbeats } from './operator/watchers.ts'
 import type { AgentRecord, FrameworkRecord, StoredRecord, TaskRecord } from './records.ts'
 import { resealTasks } from './reseal.ts'
 import { ClusterState } from './state.ts'
@@ -81,6 +91,9 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
       case 'framework-disconnected':
         disconnectFramework(state, input.streamId)
         break
+      case 'operator-disconnected':
+        state.watchers.delete(input.streamId)
+        break
       case 'resealed':
         resealTasks(state, input.envelopes)
         break
@@ -113,10 +126,20 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
   }
 
   /** Whether `uid` may ask at all is decided before. */
-  operator(_uid: string, call: MasterCall): OperatorAnswer {
-    const answer = operate(this.#state, call)
+  operator(viewer: Viewer, call: MasterCall): OperatorAnswer {
+    const answer = operate(this.#state, viewer, call)
     this.#state.allocate()
     return answer
+  }
+
+  /** A read endpoint from before the operator API, as JSON. */
+  legacy(ask: LegacyAsk): JsonObject {
+    return legacyObject(this.#state, ask)
+  }
+
+  /** SUBSCRIBE of the operator API: how the state is, and what changes, until the stream is gone. */
+  watch(viewer: Viewer, streamId: string): void {
+    watch(this.#state, viewer, streamId)
   }
 
   /** Ends a task on an operator's wish. False when no such task runs. */
@@ -183,5 +206,6 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
     if (state.allocator.expire(state.ticks)) state.mayAllocate = true
     retryStatuses(state)
     heartbeats(state)
+    watcherHeartbeats(state)
   }
 }

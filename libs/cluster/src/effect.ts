@@ -1,4 +1,4 @@
-import type { EventDraft, FromAgent, SchedulerEvent, ToAgent } from '@conclave/model'
+import type { EventDraft, FromAgent, MasterEvent, SchedulerEvent, ToAgent } from '@conclave/model'
 
 /*
  * What the cluster core is told and what it decides. The core is the leader's: it is built from the
@@ -21,6 +21,8 @@ export type ClusterEffect =
   | { readonly do: 'close-agent'; readonly connection: number }
   | { readonly do: 'send-framework'; readonly streamId: string; readonly event: SchedulerEvent }
   | { readonly do: 'close-framework'; readonly streamId: string }
+  | { readonly do: 'send-operator'; readonly streamId: string; readonly event: MasterEvent }
+  | { readonly do: 'close-operator'; readonly streamId: string }
   | { readonly do: 'emit'; readonly event: EventDraft }
 
 /** What arrives without an answer that anybody waits for. */
@@ -39,6 +41,8 @@ export type ClusterInput =
     }
   | { readonly kind: 'agent-disconnected'; readonly connection: number }
   | { readonly kind: 'framework-disconnected'; readonly streamId: string }
+  /** Somebody who followed the state is gone. */
+  | { readonly kind: 'operator-disconnected'; readonly streamId: string }
   /** The same inline values in other envelopes, by their ids: the cluster's keys have changed. */
   | { readonly kind: 'resealed'; readonly envelopes: ReadonlyMap<string, string> }
 

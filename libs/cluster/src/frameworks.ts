@@ -11,6 +11,7 @@ import {
   updateProblem,
 } from './validation/framework.ts'
 import { graceOf, requestKill } from './kills.ts'
+import { tellFramework } from './operator/watchers.ts'
 import { frameworkKey, putFramework, putGrant, putTask, type FrameworkRecord } from './records.ts'
 import type { ClusterState, Framework } from './state.ts'
 import { decide, deliver, revokedNow } from './statuses.ts'
@@ -137,6 +138,7 @@ function greet(
     name: info.name.slice(0, 255),
     isNew,
   })
+  tellFramework(state, framework, isNew ? 'ADDED' : 'UPDATED')
   state.mayAllocate = true
 }
 
@@ -164,6 +166,7 @@ export function disconnectFramework(state: ClusterState, streamId: string): void
   framework.awayTicksMax = Math.ceil(framework.record.info.failover_timeout ?? 0)
   if (framework.awayTicksMax === 0) return removeFramework(state, framework, 'it disconnected')
   state.outbox.commit([putFramework(framework.record)])
+  tellFramework(state, framework, 'UPDATED')
 }
 
 function away(state: ClusterState, framework: Framework): void {
@@ -198,6 +201,7 @@ export function removeFramework(state: ClusterState, framework: Framework, why: 
   framework.record = { ...framework.record, state: 'completed', completedAtMs: state.nowMs }
   state.outbox.commit([putFramework(framework.record)])
   state.outbox.emit({ type: 'framework.removed', frameworkId, why })
+  tellFramework(state, framework, 'REMOVED')
   for (const task of state.tasks.of(frameworkId)) orphan(state, task)
   evict(state)
 }
@@ -258,6 +262,7 @@ export function updateFramework(
     rescind: true,
   })
   state.outbox.commit([putFramework(framework.record)])
+  tellFramework(state, framework, 'UPDATED')
   return { status: 200, body: '' }
 }
 

@@ -11,7 +11,15 @@ export type {
   PlainAnswer,
   RecordChange,
 } from './effect.ts'
-export type { OperatorAnswer } from './operator-view.ts'
+export {
+  legacyEndpoints,
+  type LegacyAsk,
+  type LegacyEndpoint,
+  type LegacyQuery,
+} from './legacy/legacy.ts'
+export type { Show } from './legacy/show.ts'
+export type { OperatorAnswer } from './operator/operate.ts'
+export type { Viewer } from './operator/viewer.ts'
 export { executorProblem } from './validation/executor.ts'
 export { taskProblem } from './validation/task.ts'
 export { defaultClusterLimits, type ClusterLimits } from './limits.ts'

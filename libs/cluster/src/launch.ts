@@ -9,6 +9,7 @@ import {
   type TaskReason,
 } from '@conclave/model'
 import type { RecordChange } from './effect.ts'
+import { tellTaskAdded } from './operator/watchers.ts'
 import { executorText, runningExecutor } from './running-executors.ts'
 import { grantKey, putGrant, putTask, type TaskRecord } from './records.ts'
 import { bagOf, bagText, contains, minus, type Bag } from './resources.ts'
@@ -294,6 +295,7 @@ function launch(
       state.outbox.emit({ type: 'grant.issued', frameworkId, taskId, agentId, path, version })
     }
     state.outbox.emit({ type: 'task.launched', frameworkId, taskId, agentId })
+    tellTaskAdded(state, record)
     sendLaunch(state, record)
   }
 }

@@ -2,6 +2,9 @@
 export interface ClusterLimits {
   /** Silence on a scheduler's stream never lasts longer than this. */
   readonly heartbeatTicks: number
+  /** The same for those who follow the state. Source: mesos.md §6. */
+  readonly watcherHeartbeatTicks: number
+  readonly watchersMax: number
   /** What agents are told to expect. */
   readonly agentHeartbeatSeconds: number
   /** How long an agent may stay away before its tasks are given up. */
@@ -33,6 +36,8 @@ export interface ClusterLimits {
 export const defaultClusterLimits: ClusterLimits = {
   // Mesos' own 15 s are longer than the 10 s after which npm mesos-framework hangs up (mesos.md §23).
   heartbeatTicks: 5,
+  watcherHeartbeatTicks: 15,
+  watchersMax: 1000,
   agentHeartbeatSeconds: 5,
   agentTimeoutTicks: 75,
   failoverTicksMin: 60,

@@ -1,4 +1,4 @@
-import type { EventDraft, SchedulerEvent, ToAgent } from '@conclave/model'
+import type { EventDraft, MasterEvent, SchedulerEvent, ToAgent } from '@conclave/model'
 import type { ClusterEffect, RecordChange } from './effect.ts'
 
 /** What was decided and not carried out yet, in order. */
@@ -24,6 +24,14 @@ export class Outbox {
 
   closeFramework(streamId: string): void {
     this.#effects.push({ do: 'close-framework', streamId })
+  }
+
+  toOperator(streamId: string, event: MasterEvent): void {
+    this.#effects.push({ do: 'send-operator', streamId, event })
+  }
+
+  closeOperator(streamId: string): void {
+    this.#effects.push({ do: 'close-operator', streamId })
   }
 
   emit(event: EventDraft): void {

@@ -20,6 +20,7 @@ import {
 } from './records.ts'
 import { bagOf, emptyBag, minus, plus, type Bag } from './resources.ts'
 import { TaskTable } from './tasks.ts'
+import type { Viewer } from './operator/viewer.ts'
 
 /** An agent as the leader holds it. Without a connection it is away since a tick. */
 export interface Agent {
@@ -56,6 +57,8 @@ export class ClusterState {
   /** Who is behind a connection, and behind a stream. */
   readonly agentBehind = new Map<number, string>()
   readonly frameworkBehind = new Map<string, string>()
+  /** Who follows the state, by their streams, the oldest first. */
+  readonly watchers = new Map<string, { readonly viewer: Viewer; heartbeatAtTick: number }>()
   /** Seconds since the term began. */
   ticks = 0
   /** Set by whatever may have freed resources, or made somebody want them. */

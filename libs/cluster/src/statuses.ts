@@ -12,6 +12,7 @@ import {
 } from '@conclave/model'
 import type { RecordChange } from './effect.ts'
 import { graceOf, requestKill } from './kills.ts'
+import { tellTaskUpdated } from './operator/watchers.ts'
 import { putGrant, putTask, type TaskRecord } from './records.ts'
 import type { ClusterState, Framework } from './state.ts'
 import { isCompleted, isHolding, type Task } from './tasks.ts'
@@ -96,6 +97,7 @@ export function enqueue(
     reason: status.reason,
     message: status.message?.slice(0, eventTextMax),
   })
+  tellTaskUpdated(state, record, status)
   for (const { path } of revoked) {
     state.outbox.emit({ type: 'grant.revoked', frameworkId, taskId, agentId, path })
   }

@@ -60,10 +60,23 @@ export {
   schemaOf,
   toJson,
   type JsonObject,
+  type Writing,
   type Message,
 } from './mesos/message.ts'
 export { Filters, Offer, Operation } from './mesos/offer.ts'
 export { OperationState, OperationStatus } from './mesos/operation-status.ts'
+export {
+  AgentState,
+  FrameworkState,
+  MasterEvent,
+  MasterResponse,
+  type GetAgents,
+  type GetExecutors,
+  type GetFrameworks,
+  type GetRoles,
+  type GetState,
+  type GetTasks,
+} from './mesos/operator-response.ts'
 export { masterCallProblem, MasterCall, parseMasterCall } from './mesos/operator.ts'
 export {
   Address as MesosAddress,
@@ -75,6 +88,7 @@ export {
   type FrameworkCapability,
 } from './mesos/participants.ts'
 export { addScalars, Attribute, Items, Ranges, Resource, Scalar } from './mesos/resource.ts'
+export { redactedText, redactShown } from './mesos/redact.ts'
 export { roleProblem } from './mesos/role.ts'
 export {
   callProblem,
@@ -89,6 +103,7 @@ export {
 export {
   changeSealed,
   dropSecretValues,
+  openSecrets,
   sealSecrets,
   SealedValue,
   Secret,
@@ -99,6 +114,7 @@ export {
 export { nullBytesProblem, secretProblem, variableProblem } from './mesos/secret-problem.ts'
 export {
   CheckInfo,
+  DiscoveryInfo,
   DurationInfo,
   ExecutorInfo,
   HealthCheck,

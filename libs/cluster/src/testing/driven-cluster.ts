@@ -1,19 +1,22 @@
 import { invariant } from '@conclave/kernel'
 import {
   isTerminal,
+  MasterEvent,
   MasterInfo,
+  MasterResponse,
   Offer,
   parse,
   parseCall,
   parseMasterCall,
   SchedulerEvent,
+  toJson,
   type EventDraft,
   type FromAgent,
   type SchedulerCall,
   type TaskStatus,
   type ToAgent,
 } from '@conclave/model'
-import { ClusterCore, type OperatorAnswer } from '../index.ts'
+import { ClusterCore, type Viewer } from '../index.ts'
 import type { ClusterEffect, ClusterInput, ClusterLimits, PlainAnswer } from '../index.ts'
 
 type Of<T, K> = Extract<T, { type: K }>
@@ -25,6 +28,13 @@ export interface Stream {
   readonly events: SchedulerEvent[]
   /** Offers that it accepted or declined. */
   readonly answered: Set<string>
+  isOpen: boolean
+}
+
+/** The end of somebody who follows the state. */
+export interface Watcher {
+  readonly streamId: string
+  readonly events: MasterEvent[]
   isOpen: boolean
 }
 
@@ -46,6 +56,7 @@ export class DrivenCluster {
   readonly effects: ClusterEffect[] = []
   readonly links = new Map<number, Link>()
   readonly streams = new Map<string, Stream>()
+  readonly watchers = new Map<string, Watcher>()
   readonly versions = new Map<string, number>()
   readonly forbidden = new Set<string>()
   readonly #limits: Partial<ClusterLimits>
@@ -224,15 +235,28 @@ export class DrivenCluster {
     })
   }
 
-  operator(call: object): OperatorAnswer {
-    const answer = this.core.operator('operator', parseMasterCall(call))
+  operator(
+    call: object,
+    viewer: Viewer = { uid: 'operator', isOperator: true },
+  ): PlainAnswer | { readonly status: 200; readonly json: unknown } {
+    const answer = this.core.operator(viewer, parseMasterCall(call))
     this.drain()
-    return answer
+    if (!('response' in answer)) return answer
+    return { status: answer.status, json: toJson(MasterResponse, answer.response) }
+  }
+
+  /** Follows the state. */
+  watch(viewer: Viewer = { uid: 'operator', isOperator: true }): Watcher {
+    const watcher = { streamId: `watcher-${this.watchers.size}`, events: [], isOpen: true }
+    this.watchers.set(watcher.streamId, watcher)
+    this.core.watch(viewer, watcher.streamId)
+    this.drain()
+    return watcher
   }
 
   /** The payload of an operator read. */
-  read(type: string): unknown {
-    const answer = this.operator({ type })
+  read(type: string, viewer?: Viewer): unknown {
+    const answer = this.operator({ type }, viewer)
     invariant('json' in answer, `${type} is answered with JSON`)
     return (answer.json as Record<string, unknown>)[type.toLowerCase()]
   }
@@ -279,6 +303,14 @@ export class DrivenCluster {
       case 'close-framework': {
         const stream = this.streams.get(effect.streamId)
         if (stream !== undefined) stream.isOpen = false
+        return
+      }
+      case 'send-operator':
+        this.watchers.get(effect.streamId)?.events.push(effect.event)
+        return
+      case 'close-operator': {
+        const watcher = this.watchers.get(effect.streamId)
+        if (watcher !== undefined) watcher.isOpen = false
         return
       }
       case 'emit':

@@ -47,6 +47,8 @@ export interface Field<T, L extends Label = Label> extends Valued<T> {
   readonly reach: Reach
   /** Required of whoever sends it from outside; ours has something else in its place. */
   readonly isDemanded?: boolean
+  /** A repeated field that JSON has even when it is empty. */
+  readonly isListed?: boolean
   /** Written when the field is unset: the proto's explicit default. */
   readonly fallback?: string | number | boolean
 }
@@ -108,6 +110,12 @@ export const repeated = <T>(kind: Kind<T>): Field<T, 'repeated'> => ({
   label: 'repeated',
   kind,
   reach: 'open',
+})
+
+/** A repeated field of an answer that Mesos writes by hand: an empty array, rather than none. */
+export const listed = <T>(kind: Kind<T>): Field<T, 'repeated'> => ({
+  ...repeated(kind),
+  isListed: true,
 })
 
 export const hidden = <T>(kind: Kind<T>): Field<T, 'optional'> => ({
@@ -332,35 +340,50 @@ function missingIn(
 
 export type JsonObject = { readonly [name: string]: unknown }
 
-/**
- * The public JSON form: set fields, and unset ones that have a default in the proto. A secret keeps
- * its type and reference and loses its value, whatever endpoint this is written for.
- */
-export function toJson<T>(kind: Message<T>, value: T): JsonObject {
-  return writeMessage(kind, value as Json)
+/** How much of a message is written. */
+export interface Writing {
+  /** Values of secrets, too: as Mesos does it, for whoever teaches what that leads to. */
+  readonly withHidden: boolean
 }
 
-function writeMessage(kind: AnyMessage, value: Json): JsonObject {
+const openly: Writing = { withHidden: false }
+
+/** Whether a field of this reach is written. What is ours alone never is. */
+const isWritten = (reach: Reach, { withHidden }: Writing): boolean =>
+  reach === 'open' || (reach === 'hidden' && withHidden)
+
+/**
+ * The public JSON form: set fields, and unset ones that have a default in the proto. A secret keeps
+ * its type and reference and loses its value, unless `writing` says otherwise.
+ */
+export function toJson<T>(kind: Message<T>, value: T, writing: Writing = openly): JsonObject {
+  return writeMessage(kind, value as Json, writing)
+}
+
+function writeMessage(kind: AnyMessage, value: Json, writing: Writing): JsonObject {
   const json: Record<string, unknown> = {}
   for (const [name, field] of Object.entries(kind.fields())) {
-    if (field.reach !== 'open') continue
+    if (!isWritten(field.reach, writing)) continue
     const item = value[name]
     if (item === undefined) {
       if (field.fallback !== undefined) json[name] = field.fallback
     } else if (!Array.isArray(item)) {
-      json[name] = write(field.kind, item)
-    } else if (item.length > 0) {
-      json[name] = item.map((one: unknown) => write(field.kind, one))
+      json[name] = write(field.kind, item, writing)
+    } else if (item.length > 0 || field.isListed === true) {
+      json[name] = item.map((one: unknown) => write(field.kind, one, writing))
     }
   }
   return json
 }
 
-function write(kind: AnyKind, value: unknown): unknown {
-  if (kind.is === 'message') return writeMessage(kind, value as Json)
+function write(kind: AnyKind, value: unknown, writing: Writing): unknown {
+  if (kind.is === 'message') return writeMessage(kind, value as Json, writing)
+  if (kind.is === 'plaintext') {
+    return Buffer.from((value as RedactedBytes).reveal()).toString('base64')
+  }
   if (kind.is !== 'map') return value
   return Object.fromEntries(
-    Object.entries(value as Json).map(([key, item]) => [key, write(kind.of, item)]),
+    Object.entries(value as Json).map(([key, item]) => [key, write(kind.of, item, writing)]),
   )
 }
 

@@ -93,6 +93,19 @@ export function changeSealed<T>(
   })
 }
 
+/** `value` with its sealed values in plain text, as far as `open` has them. The caller wipes them. */
+export function openSecrets<T>(
+  kind: Message<T>,
+  value: T,
+  open: (sealed: SealedValue) => RedactedBytes | undefined,
+): T {
+  return mapParts(kind, value, Secret, (secret) => {
+    const sealed = secret.value?.sealed
+    const data = sealed && open(sealed)
+    return data === undefined ? secret : { ...secret, value: { data } }
+  })
+}
+
 /** `value` without the envelopes of its inline secrets: for what has ended, and will not ask again. */
 export function dropSecretValues<T>(kind: Message<T>, value: T): T {
   return mapParts(kind, value, Secret, (secret) => {

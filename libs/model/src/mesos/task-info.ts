@@ -66,7 +66,7 @@ export type CheckInfo = Infer<typeof CheckInfo>
 
 const visibilities = enumeration('FRAMEWORK', 'CLUSTER', 'EXTERNAL')
 
-const DiscoveryInfo = message('DiscoveryInfo', {
+export const DiscoveryInfo = message('DiscoveryInfo', {
   visibility: required(visibilities),
   name: optional(text),
   environment: optional(text),

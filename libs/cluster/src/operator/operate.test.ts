@@ -1,7 +1,7 @@
 import { parseOurs, SchedulerCall, toJson, TaskInfo } from '@conclave/model'
 import { describe, expect, test } from 'vitest'
-import { readTask } from './records.ts'
-import { command, DrivenCluster, openOffers, scalar, updatesOf } from './testing/driven-cluster.ts'
+import { readTask } from '../records.ts'
+import { command, DrivenCluster, openOffers, scalar, updatesOf } from '../testing/driven-cluster.ts'
 
 const envelope = 'c2VhbGVkLWNhbmFyeS05MWMz'
 const sealed = { type: 'VALUE', value: { sealed: { id: 'i-1', envelope } } }
@@ -52,7 +52,12 @@ const reads = [
   'GET_HEALTH',
   'GET_VERSION',
   'GET_FLAGS',
+  'GET_METRICS',
   'GET_LOGGING_LEVEL',
+  'GET_WEIGHTS',
+  'GET_QUOTA',
+  'GET_MAINTENANCE_STATUS',
+  'GET_MAINTENANCE_SCHEDULE',
   'GET_STATE',
   'GET_TASKS',
   'GET_AGENTS',
@@ -62,6 +67,9 @@ const reads = [
   'GET_ROLES',
   'GET_MASTER',
 ]
+
+const callOf = (type: string): object =>
+  type === 'GET_METRICS' ? { type, get_metrics: {} } : { type }
 
 const inMesosForm = (name: string, value: number): object => ({
   name,
@@ -73,9 +81,9 @@ const inMesosForm = (name: string, value: number): object => ({
 describe('operator reads (mesos.md §6)', () => {
   test.each(reads)('CL8: %s is named in its answer, and shows no value and no envelope', (type) => {
     const { cluster, end } = withSealedTask()
-    const before = cluster.operator({ type })
+    const before = cluster.operator(callOf(type))
     end()
-    const after = cluster.operator({ type })
+    const after = cluster.operator(callOf(type))
 
     for (const answer of [before, after]) {
       expect(answer).toMatchObject({ status: 200, json: { type } })
@@ -178,7 +186,73 @@ describe('operator reads (mesos.md §6)', () => {
     })
   })
 
-  test.each(['SUBSCRIBE', 'GET_METRICS', 'NO_SUCH'])('%s is not for this room', (type) => {
+  test('MARK_AGENT_GONE ends its tasks, and its id', () => {
+    const cluster = new DrivenCluster()
+    const { link, agentId } = cluster.agent()
+    const framework = cluster.framework('scheduler', {
+      capabilities: [{ type: 'PARTITION_AWARE' }],
+    })
+    cluster.launch(framework, command('t'))
+    const gone = (value: string): unknown =>
+      cluster.operator({ type: 'MARK_AGENT_GONE', mark_agent_gone: { agent_id: { value } } })
+
+    expect(gone('M-S9')).toEqual({ status: 404, body: "Agent 'M-S9' not found" })
+    expect(gone(agentId)).toEqual({ status: 200, body: '' })
+
+    expect(updatesOf(framework).at(-1)).toMatchObject({
+      state: 'TASK_GONE_BY_OPERATOR',
+      source: 'SOURCE_MASTER',
+      reason: 'REASON_AGENT_REMOVED_BY_OPERATOR',
+    })
+    expect(link.messages.at(-1)).toMatchObject({ type: 'shutdown' })
+    expect(link.isOpen).toBe(false)
+    expect(cluster.read('GET_AGENTS')).toEqual({ agents: [], recovered_agents: [] })
+    const again = cluster.link('agent-1')
+    expect(cluster.register(again, { agentId })).toBeUndefined()
+  })
+
+  test('who is no operator sees what is theirs', () => {
+    const { cluster } = withSealedTask()
+    cluster.framework('other', { role: 'web' })
+    const owner = { uid: 'scheduler', isOperator: false }
+    const stranger = { uid: 'nobody', isOperator: false }
+
+    expect(cluster.read('GET_STATE', owner)).toMatchObject({
+      get_tasks: { tasks: [{ name: 't' }] },
+      get_frameworks: { frameworks: [{ framework_info: { name: 'scheduler' } }] },
+      get_agents: { agents: [] },
+    })
+    expect(cluster.read('GET_ROLES', owner)).toMatchObject({ roles: [{ name: '*' }] })
+    expect(cluster.read('GET_STATE', stranger)).toEqual({
+      get_tasks: { tasks: [], unreachable_tasks: [], completed_tasks: [] },
+      get_executors: { executors: [] },
+      get_frameworks: { frameworks: [], completed_frameworks: [] },
+      get_agents: { agents: [], recovered_agents: [] },
+    })
+  })
+
+  test('GET_METRICS counts what there is', () => {
+    const { cluster } = withSealedTask()
+    const { json } = cluster.operator(callOf('GET_METRICS')) as {
+      json: { get_metrics: { metrics: { name: string; value: number }[] } }
+    }
+    const metrics = new Map(json.get_metrics.metrics.map(({ name, value }) => [name, value]))
+
+    expect(metrics.get('master/tasks_staging')).toBe(1)
+    expect(metrics.get('master/slaves_active')).toBe(1)
+    expect(metrics.get('master/frameworks_active')).toBe(1)
+    expect(metrics.get('master/cpus_total')).toBe(4)
+    expect(metrics.get('master/cpus_used')).toBe(0.5)
+  })
+
+  test.each([
+    'SUBSCRIBE',
+    'NO_SUCH',
+    'RESERVE_RESOURCES',
+    'UPDATE_WEIGHTS',
+    'DRAIN_AGENT',
+    'SET_LOGGING_LEVEL',
+  ])('%s is not for this room', (type) => {
     expect(new DrivenCluster().operator({ type })).toEqual({
       status: 501,
       body: '501 Not Implemented.',

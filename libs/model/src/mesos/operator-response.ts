@@ -1,0 +1,228 @@
+import { Id } from './id.ts'
+import {
+  boolean,
+  double,
+  enumeration,
+  listed,
+  message,
+  optional,
+  repeated,
+  required,
+  text,
+  uint,
+  type Infer,
+} from './message.ts'
+import { Offer } from './offer.ts'
+import { AgentInfo, FrameworkInfo, MasterInfo } from './participants.ts'
+import { Resource } from './resource.ts'
+import { ExecutorInfo, Task } from './task-info.ts'
+import { TaskState, TaskStatus } from './task-status.ts'
+
+/*
+ * What the operator API answers and tells. Source: mesos.md §6. Arrays that Mesos writes by hand are
+ * there even when they are empty.
+ */
+
+const Time = message('TimeInfo', { nanoseconds: required(uint) })
+
+export const AgentState = message('Response.GetAgents.Agent', {
+  agent_info: required(AgentInfo),
+  active: required(boolean),
+  deactivated: optional(boolean),
+  version: required(text),
+  pid: optional(text),
+  registered_time: optional(Time),
+  reregistered_time: optional(Time),
+  total_resources: listed(Resource),
+  allocated_resources: listed(Resource),
+  offered_resources: listed(Resource),
+  capabilities: listed(message('AgentInfo.Capability', { type: optional(text) })),
+})
+export type AgentState = Infer<typeof AgentState>
+
+export const FrameworkState = message('Response.GetFrameworks.Framework', {
+  framework_info: required(FrameworkInfo),
+  active: required(boolean),
+  connected: required(boolean),
+  recovered: required(boolean),
+  registered_time: optional(Time),
+  reregistered_time: optional(Time),
+  unregistered_time: optional(Time),
+  offers: listed(Offer),
+  allocated_resources: listed(Resource),
+  offered_resources: listed(Resource),
+})
+export type FrameworkState = Infer<typeof FrameworkState>
+
+const GetTasks = message('Response.GetTasks', {
+  tasks: listed(Task),
+  unreachable_tasks: listed(Task),
+  completed_tasks: listed(Task),
+})
+export type GetTasks = Infer<typeof GetTasks>
+
+const GetAgents = message('Response.GetAgents', {
+  agents: listed(AgentState),
+  recovered_agents: listed(AgentInfo),
+})
+export type GetAgents = Infer<typeof GetAgents>
+
+const GetFrameworks = message('Response.GetFrameworks', {
+  frameworks: listed(FrameworkState),
+  completed_frameworks: listed(FrameworkState),
+})
+export type GetFrameworks = Infer<typeof GetFrameworks>
+
+const GetExecutors = message('Response.GetExecutors', {
+  executors: listed(
+    message('Response.GetExecutors.Executor', {
+      executor_info: required(ExecutorInfo),
+      agent_id: required(Id),
+    }),
+  ),
+})
+export type GetExecutors = Infer<typeof GetExecutors>
+
+const GetState = message('Response.GetState', {
+  get_tasks: optional(GetTasks),
+  get_executors: optional(GetExecutors),
+  get_frameworks: optional(GetFrameworks),
+  get_agents: optional(GetAgents),
+})
+export type GetState = Infer<typeof GetState>
+
+const GetRoles = message('Response.GetRoles', {
+  roles: listed(
+    message('Role', {
+      name: required(text),
+      weight: required(double),
+      frameworks: listed(Id),
+      resources: listed(Resource),
+    }),
+  ),
+})
+export type GetRoles = Infer<typeof GetRoles>
+
+const none = message('Nothing', {})
+
+export const MasterResponse = message('master.Response', {
+  type: optional(
+    enumeration(
+      'UNKNOWN',
+      'GET_HEALTH',
+      'GET_FLAGS',
+      'GET_VERSION',
+      'GET_METRICS',
+      'GET_LOGGING_LEVEL',
+      'GET_STATE',
+      'GET_AGENTS',
+      'GET_FRAMEWORKS',
+      'GET_EXECUTORS',
+      'GET_OPERATIONS',
+      'GET_TASKS',
+      'GET_ROLES',
+      'GET_WEIGHTS',
+      'GET_MASTER',
+      'GET_MAINTENANCE_STATUS',
+      'GET_MAINTENANCE_SCHEDULE',
+      'GET_QUOTA',
+    ),
+  ),
+  get_health: optional(message('Response.GetHealth', { healthy: required(boolean) })),
+  get_flags: optional(
+    message('Response.GetFlags', {
+      flags: listed(message('Flag', { name: required(text), value: optional(text) })),
+    }),
+  ),
+  get_version: optional(
+    message('Response.GetVersion', {
+      version_info: required(message('VersionInfo', { version: required(text) })),
+    }),
+  ),
+  get_metrics: optional(
+    message('Response.GetMetrics', {
+      metrics: listed(message('Metric', { name: required(text), value: optional(double) })),
+    }),
+  ),
+  get_logging_level: optional(message('Response.GetLoggingLevel', { level: required(uint) })),
+  get_state: optional(GetState),
+  get_agents: optional(GetAgents),
+  get_frameworks: optional(GetFrameworks),
+  get_executors: optional(GetExecutors),
+  get_operations: optional(message('Response.GetOperations', { operations: listed(none) })),
+  get_tasks: optional(GetTasks),
+  get_roles: optional(GetRoles),
+  get_weights: optional(message('Response.GetWeights', { weight_infos: listed(none) })),
+  get_master: optional(
+    message('Response.GetMaster', {
+      master_info: optional(MasterInfo),
+      start_time: optional(double),
+      elected_time: optional(double),
+    }),
+  ),
+  get_maintenance_status: optional(
+    message('Response.GetMaintenanceStatus', {
+      status: required(
+        message('maintenance.ClusterStatus', {
+          draining_machines: repeated(none),
+          down_machines: repeated(none),
+        }),
+      ),
+    }),
+  ),
+  get_maintenance_schedule: optional(
+    message('Response.GetMaintenanceSchedule', {
+      schedule: required(message('maintenance.Schedule', { windows: repeated(none) })),
+    }),
+  ),
+  get_quota: optional(
+    message('Response.GetQuota', {
+      status: required(message('quota.QuotaStatus', { infos: repeated(none) })),
+    }),
+  ),
+})
+export type MasterResponse = Infer<typeof MasterResponse>
+
+/** What somebody who follows the state is told. */
+export const MasterEvent = message('master.Event', {
+  type: optional(
+    enumeration(
+      'UNKNOWN',
+      'SUBSCRIBED',
+      'TASK_ADDED',
+      'TASK_UPDATED',
+      'AGENT_ADDED',
+      'AGENT_REMOVED',
+      'FRAMEWORK_ADDED',
+      'FRAMEWORK_UPDATED',
+      'FRAMEWORK_REMOVED',
+      'HEARTBEAT',
+    ),
+  ),
+  subscribed: optional(
+    message('Event.Subscribed', {
+      get_state: optional(GetState),
+      heartbeat_interval_seconds: optional(double),
+    }),
+  ),
+  task_added: optional(message('Event.TaskAdded', { task: required(Task) })),
+  task_updated: optional(
+    message('Event.TaskUpdated', {
+      framework_id: required(Id),
+      status: required(TaskStatus),
+      state: required(TaskState),
+    }),
+  ),
+  agent_added: optional(message('Event.AgentAdded', { agent: required(AgentState) })),
+  agent_removed: optional(message('Event.AgentRemoved', { agent_id: required(Id) })),
+  framework_added: optional(
+    message('Event.FrameworkAdded', { framework: required(FrameworkState) }),
+  ),
+  framework_updated: optional(
+    message('Event.FrameworkUpdated', { framework: required(FrameworkState) }),
+  ),
+  framework_removed: optional(
+    message('Event.FrameworkRemoved', { framework_info: required(FrameworkInfo) }),
+  ),
+})
+export type MasterEvent = Infer<typeof MasterEvent>
