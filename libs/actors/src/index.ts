@@ -68,6 +68,7 @@ export { stateBoxContext, type StateApi, type StateLine } from './master/state/s
 export { StateKeyInvalid } from './master/state/state-service.ts'
 export { MasterActor, type MasterActorOptions } from './master/master-actor.ts'
 export type * from './master/master-api.ts'
+export type * from './master/operator-api.ts'
 export {
   AutolockOff,
   AutolockUnchanged,

@@ -19,17 +19,6 @@ export function contentTypeRefusal(headers: IncomingHttpHeaders): PlainAnswer | 
   return plain(415, "Expecting 'Content-Type' of application/json or application/x-protobuf")
 }
 
-/** A missing `Accept` is JSON, and so is any range that covers it. */
-export function acceptRefusal({ accept }: IncomingHttpHeaders): PlainAnswer | undefined {
-  if (accept === undefined) return undefined
-  const isCovered = accept
-    .split(',')
-    .map((range) => range.split(';')[0]?.trim())
-    .some((range) => range === '*/*' || range === 'application/*' || range === 'application/json')
-  if (isCovered) return undefined
-  return plain(406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'")
-}
-
 /** The call in a body, which is wiped. @returns the refusal when it cannot be read */
 export function readCall<Call>(
   body: unknown,

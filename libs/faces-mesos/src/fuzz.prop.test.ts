@@ -45,6 +45,7 @@ describe('any call at all', () => {
     const front = new Front()
     // A subscription would stay open, as it should.
     front.master.frameworks.refusal = { status: 400, body: 'not today' }
+    front.master.operators.refusal = { status: 400, body: 'not today' }
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(schedulerUrl, operatorUrl), body, async (url, sent) => {
         const { status } = await front.ask(url, sent)

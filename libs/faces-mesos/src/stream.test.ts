@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { asciiJson } from '@conclave/model'
 import { HttpClient, recordsOf } from '@conclave/runtime'
 import { utf8Text } from '@conclave/kernel'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -54,22 +53,20 @@ describe('a subscription', () => {
     const stream = await subscribed(front)
     const [connection] = front.master.frameworks.connections
 
-    connection?.send(asciiJson({ type: 'ERROR', error: { message: 'Framework failed over' } }))
+    connection?.send({ type: 'ERROR', error: { message: 'Framework failed over' } })
     connection?.close()
     const texts: string[] = []
     for await (const record of recordsOf(stream.body)) texts.push(utf8Text(record))
 
     expect(texts.at(-1)).toContain('Framework failed over')
     // Whatever comes later is for nobody.
-    expect(() => connection?.send('{}')).not.toThrow()
+    expect(() => connection?.send({ type: 'HEARTBEAT' })).not.toThrow()
   })
 
   test('MF6: that is refused by its first event ends at once', async () => {
     const front = newFront()
     front.master.frameworks.subscribe = (_caller, _call, connection) => {
-      connection.send(
-        asciiJson({ type: 'ERROR', error: { message: 'Framework has been removed' } }),
-      )
+      connection.send({ type: 'ERROR', error: { message: 'Framework has been removed' } })
       connection.close()
       return undefined
     }
@@ -121,9 +118,7 @@ describe('a subscription', () => {
     const text = await textUntil(socket, '0\r\n\r\n', () => {
       const [connection] = front.master.frameworks.connections
       for (let count = 0; count < 20; count++) {
-        connection?.send(
-          asciiJson({ type: 'RESCIND', rescind: { offer_id: { value: `é${count}` } } }),
-        )
+        connection?.send({ type: 'RESCIND', rescind: { offer_id: { value: `é${count}` } } })
       }
       connection?.close()
     })

@@ -1,18 +1,16 @@
 import type { ClusterCore } from '@conclave/cluster'
 import {
-  encodeEvent,
   mapParts,
   sealSecrets,
   SchedulerCall,
   TaskInfo,
   wipeSecrets,
-  type MasterCall,
   type SchedulerEvent,
 } from '@conclave/model'
 import type { Access } from './access.ts'
 import { RunNotYours, RunTaken, SecretTooLarge } from './errors.ts'
 import type { Caller, FrameworkApi, FrameworkConnection, PlainAnswer } from './master-api.ts'
-import { frameworksResource, operatorResource, tasksResource } from './resources.ts'
+import { frameworksResource, tasksResource } from './resources.ts'
 import type { RunService } from './run-service.ts'
 import type { Term } from './term.ts'
 import { WorkloadTaskNotDue } from './workloads/errors.ts'
@@ -89,26 +87,10 @@ export class FrameworkService implements FrameworkApi {
     }
   }
 
-  operator(
-    caller: Caller,
-    call: MasterCall,
-  ): PlainAnswer | { readonly status: 200; readonly json: unknown } {
-    const term = this.#options.term()
-    const { core } = term ?? {}
-    if (term === undefined || core === undefined) return notReady
-    const isForAll = call.type === 'GET_HEALTH' || call.type === 'GET_VERSION'
-    if (!isForAll && !this.#options.access.may(caller, operatorResource, 'full')) return forbidden
-    try {
-      return core.operator(caller.principal.uid, call)
-    } finally {
-      term.flush()
-    }
-  }
-
   // ── the leader's part ─────────────────────────────────────────────────────────────────────────
 
   send(streamId: string, event: SchedulerEvent): void {
-    this.#streams.get(streamId)?.connection.send(encodeEvent(event))
+    this.#streams.get(streamId)?.connection.send(event)
   }
 
   close(streamId: string): void {

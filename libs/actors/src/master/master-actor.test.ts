@@ -504,11 +504,12 @@ describe('who calls at an agent', () => {
 })
 
 describe('a framework', () => {
-  test('MA5: needs a permission to subscribe, and another to launch', () => {
+  test('MA5: needs a permission to subscribe, and another to launch', async () => {
     const { actor } = cluster.leader
     expect(new MemoryFramework(actor, nobody).subscribe()).toMatchObject({ status: 403 })
-    const operator = actor.frameworks.operator(nobody, { type: 'GET_STATE' })
+    const operator = await actor.operators.call(nobody, { type: 'GET_STATE' })
     expect(operator).toMatchObject({ status: 403 })
+    expect(actor.operators.legacy(nobody, 'state', {})).toMatchObject({ status: 403 })
   })
 
   test('hears from a master that does not lead that it is not ready', () => {
@@ -598,7 +599,7 @@ describe('S2: a value', () => {
     })
     await cluster.until(() => framework.statesOf('task-1').includes('TASK_RUNNING'))
 
-    const state = leader.actor.frameworks.operator(root, { type: 'GET_STATE' })
+    const state = await cluster.settle(leader.actor.operators.call(root, { type: 'GET_STATE' }))
     const shown = [
       await cluster.settle(secrets.list(root, '')),
       await cluster.settle(secrets.listMetadata(root, '')),

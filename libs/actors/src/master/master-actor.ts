@@ -28,6 +28,9 @@ import { ClusterKeys } from './cluster-keys.ts'
 import { DocumentService } from './documents/document-service.ts'
 import { found } from './founding.ts'
 import { FrameworkService } from './framework-service.ts'
+import { inlinePath } from './inline-path.ts'
+import { OperatorService } from './operator-service.ts'
+import { ShownMessages } from './shown-messages.ts'
 import { IdentityService } from './identity-service.ts'
 import type { Address, AgentView, Caller, EventApi, MasterApi, MasterStatus } from './master-api.ts'
 import { foundingKey, keyringKey } from './master-records.ts'
@@ -100,6 +103,7 @@ export class MasterActor implements MasterApi {
   readonly nodes: NodeService
   readonly tasks: TaskService
   readonly frameworks: FrameworkService
+  readonly operators: OperatorService
   readonly events: EventApi
   readonly authority: AuthorityApi
   readonly state: StateService
@@ -231,6 +235,12 @@ export class MasterActor implements MasterApi {
       runs: this.runs,
       workloads: this.#workloadDesk,
     })
+    const messages = new ShownMessages({
+      faithfulLeaks: settings.faithfulLeaks ?? false,
+      open: ({ id, envelope }) =>
+        this.secrets.open(inlinePath(id), 1, new Uint8Array(Buffer.from(envelope, 'base64'))),
+    })
+    this.operators = new OperatorService({ access, term, messages })
     this.#agentCallers = new AgentCallers({
       identity: this.identity,
       access,
@@ -342,6 +352,7 @@ export class MasterActor implements MasterApi {
     this.#access.endExpired()
     this.#sessions.endForbidden()
     this.frameworks.endForbidden()
+    this.operators.endForbidden()
     this.members.tick()
   }
 
@@ -352,6 +363,7 @@ export class MasterActor implements MasterApi {
     this.#rightsRevision = changedRevision
     this.#sessions.endForbidden()
     this.frameworks.endForbidden()
+    this.operators.endForbidden()
     this.runs.rightsChanged()
   }
 
@@ -567,6 +579,7 @@ export class MasterActor implements MasterApi {
   #letGo(): void {
     this.#held = []
     this.frameworks.closeAll()
+    this.operators.closeAll()
     this.#sessions.endAll('this master no longer leads')
     for (const channel of this.#channels.all()) this.#sendAway(channel)
   }
@@ -605,6 +618,10 @@ export class MasterActor implements MasterApi {
         return this.frameworks.send(effect.streamId, effect.event)
       case 'close-framework':
         return this.frameworks.close(effect.streamId)
+      case 'send-operator':
+        return this.operators.send(effect.streamId, effect.event)
+      case 'close-operator':
+        return this.operators.close(effect.streamId)
       case 'emit':
         if (effect.event.type === 'task.refused') {
           this.runs.refused(effect.event)
@@ -692,10 +709,12 @@ export class MasterActor implements MasterApi {
       port: 5050,
     }
     const address = { hostname: host, port }
+    const pid = `master@${host}:${port}`
     return {
       id: masterId,
       ip: ipv4(host),
       port,
+      pid,
       hostname: host,
       version: '1.11.0',
       address,

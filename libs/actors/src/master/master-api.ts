@@ -3,14 +3,15 @@ import type { PlainAnswer } from '@conclave/cluster'
 import type {
   Action,
   ConclaveEvent,
-  MasterCall,
   Principal,
   SchedulerCall,
+  SchedulerEvent,
   SecretKind,
   SecretMetadata,
 } from '@conclave/model'
 import type { RedactedBytes } from '@conclave/kernel'
 import type { AuthorityApi } from './authority/authority-api.ts'
+import type { OperatorApi } from './operator-api.ts'
 import type { LockApi } from './keys/lock-api.ts'
 import type { DocumentApi } from './documents/document-api.ts'
 import type { NodeApi, WorkloadApi } from './workloads/workload-api.ts'
@@ -246,10 +247,10 @@ export interface AgentView {
   readonly resources: Readonly<Record<string, { readonly total: number; readonly used: number }>>
 }
 
-/** One scheduler's open SUBSCRIBE stream. Records are compact ASCII JSON, one event each. */
+/** One scheduler's open SUBSCRIBE stream. */
 export interface FrameworkConnection {
   readonly streamId: string
-  send(record: string): void
+  send(event: SchedulerEvent): void
   close(): void
 }
 
@@ -269,11 +270,6 @@ export interface FrameworkApi {
   disconnected(connection: FrameworkConnection): void
   /** Any call but SUBSCRIBE. Source: mesos.md §5.2. */
   call(caller: Caller, call: SchedulerCall, streamId: string | undefined): PlainAnswer
-  /** Operator reads of the leader's state as public JSON, e.g. `GET_TASKS`. Source: mesos.md §6. */
-  operator(
-    caller: Caller,
-    call: MasterCall,
-  ): PlainAnswer | { readonly status: 200; readonly json: unknown }
 }
 
 /** A member of the group, as its leader sees it. */
@@ -326,6 +322,7 @@ export interface MasterApi {
   readonly nodes: NodeApi
   readonly tasks: TaskApi
   readonly frameworks: FrameworkApi
+  readonly operators: OperatorApi
   readonly events: EventApi
   readonly authority: AuthorityApi
   readonly lock: LockApi

@@ -25,6 +25,11 @@ export interface MasterSettings {
   /** Taken into the store by the first leader that has it, and never looked at again. */
   readonly firstAuthority?: FirstAuthority | undefined
   readonly ticksPerSecond: number
+  /**
+   * The operator API and `/state` show values of inline secrets and of variables, as Mesos' do: for
+   * lessons on what that leads to (reference mesos.md §21).
+   */
+  readonly faithfulLeaks?: boolean
   /** Of one secret's value. */
   readonly secretSizeBytesMax?: number
   /** How many revisions of the store can be read again; older ones are forgotten. */

@@ -1,7 +1,6 @@
 import { derivedObjectId } from '@conclave/crypto'
 import { Redacted, utf8, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
 import {
-  asciiJson,
   coveringResources,
   parseSecretPath,
   secretResource,
@@ -9,7 +8,6 @@ import {
   superuserResource,
   type ConclaveEvent,
   type EventDraft,
-  type MasterCall,
   type Principal,
   type ResourceId,
   type SchedulerCall,
@@ -58,6 +56,7 @@ import { operatorResource } from '../master/resources.ts'
 import { Signal } from '../signal.ts'
 import { FakeDocuments } from './fake-documents.ts'
 import { FakeLock } from './fake-lock.ts'
+import { FakeOperators } from './fake-operators.ts'
 import { FakeMembers } from './fake-members.ts'
 import { FakeState } from './fake-state.ts'
 import { FakeWorkloads } from './fake-workloads.ts'
@@ -76,6 +75,7 @@ export class FakeMaster implements MasterApi {
   readonly runs: FakeRuns
   readonly tasks: FakeTasks
   readonly frameworks: FakeFrameworks
+  readonly operators: FakeOperators
   readonly events: FakeEvents
   readonly authority: FakeAuthority
   readonly lock: FakeLock
@@ -111,6 +111,7 @@ export class FakeMaster implements MasterApi {
     this.runs = new FakeRuns(clock, door)
     this.tasks = new FakeTasks(door)
     this.frameworks = new FakeFrameworks(door)
+    this.operators = new FakeOperators(door)
     this.authority = new FakeAuthority(this.identity, door)
     const operatorsDoor = ({ principal }: Caller): void => {
       door()
@@ -680,8 +681,8 @@ class FakeFrameworks implements FrameworkApi {
     if (this.refusal !== undefined) return this.refusal
     this.connections.push(connection)
     const subscribed = { framework_id: { value: 'framework-1' }, heartbeat_interval_seconds: 5 }
-    connection.send(asciiJson({ type: 'SUBSCRIBED', subscribed }))
-    connection.send(asciiJson({ type: 'HEARTBEAT' }))
+    connection.send({ type: 'SUBSCRIBED', subscribed })
+    connection.send({ type: 'HEARTBEAT' })
     return undefined
   }
 
@@ -694,15 +695,6 @@ class FakeFrameworks implements FrameworkApi {
     this.#enter()
     this.calls.push({ uid: principal.uid, call, ...(streamId === undefined ? {} : { streamId }) })
     return this.answer
-  }
-
-  operator(
-    _caller: Caller,
-    { type }: MasterCall,
-  ): PlainAnswer | { readonly status: 200; readonly json: unknown } {
-    this.#enter()
-    if (type !== 'GET_HEALTH') return { status: 501, body: '501 Not Implemented.' }
-    return { status: 200, json: { type, get_health: { healthy: true } } }
   }
 }
 

@@ -1,4 +1,4 @@
-import { parseCall, type SchedulerCall } from '@conclave/model'
+import { parseCall, SchedulerEvent, toJson, type SchedulerCall } from '@conclave/model'
 import type { MasterActor } from '../master/master-actor.ts'
 import type { Caller, FrameworkConnection, PlainAnswer } from '../master/master-api.ts'
 
@@ -81,8 +81,8 @@ export class MemoryFramework implements FrameworkConnection {
     })
   }
 
-  send(record: string): void {
-    this.heard.push(JSON.parse(record) as Heard)
+  send(event: SchedulerEvent): void {
+    this.heard.push(toJson(SchedulerEvent, event) as Heard)
   }
 
   close(): void {

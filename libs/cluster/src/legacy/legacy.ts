@@ -42,28 +42,21 @@ export interface LegacyAsk {
   readonly show: Show
 }
 
-export function legacyObject(state: ClusterState, ask: LegacyAsk): JsonObject {
-  switch (ask.endpoint) {
-    case 'state':
-      return stateObject(state, ask)
-    case 'state-summary':
-      return summaryObject(state, ask)
-    case 'tasks':
-      return { tasks: tasksPage(state, ask) }
-    case 'frameworks':
-      return frameworksObject(state, ask)
-    case 'slaves':
-      return slavesObject(state, ask)
-    case 'roles':
-      return rolesObject(state, ask)
-    case 'flags':
-      return { flags: flagsOf(state) }
-    case 'version':
-      return build
-    case 'metrics/snapshot':
-      return metricsOf(state)
+const views: Readonly<Record<LegacyEndpoint, (state: ClusterState, ask: LegacyAsk) => JsonObject>> =
+  {
+    state: stateObject,
+    'state-summary': summaryObject,
+    tasks: (state, ask) => ({ tasks: tasksPage(state, ask) }),
+    frameworks: frameworksObject,
+    slaves: slavesObject,
+    roles: rolesObject,
+    flags: (state) => ({ flags: flagsOf(state) }),
+    version: () => build,
+    'metrics/snapshot': metricsOf,
   }
-}
+
+export const legacyObject = (state: ClusterState, ask: LegacyAsk): JsonObject =>
+  views[ask.endpoint](state, ask)
 
 const build = { version: mesosVersion, build_date: '', build_time: 0, build_user: '' } as const
 
@@ -200,8 +193,12 @@ function count(text: string | undefined, otherwise: number): number {
   return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : otherwise
 }
 
-const rolesObject = (state: ClusterState, { viewer }: LegacyAsk): JsonObject => ({
-  roles: rolesIn(state, viewer).map(({ name, frameworkIds, held }) => ({
+function rolesObject(state: ClusterState, { viewer }: LegacyAsk): JsonObject {
+  return { roles: roleObjects(state, viewer) }
+}
+
+const roleObjects = (state: ClusterState, viewer: Viewer): readonly JsonObject[] =>
+  rolesIn(state, viewer).map(({ name, frameworkIds, held }) => ({
     name,
     weight: 1,
     frameworks: frameworkIds,
@@ -209,8 +206,7 @@ const rolesObject = (state: ClusterState, { viewer }: LegacyAsk): JsonObject => 
     allocated: resourcesObject(held),
     offered: resourcesObject(offeredIn(state, name, frameworkIds)),
     reserved: resourcesObject(emptyBag),
-  })),
-})
+  }))
 
 const offeredIn = (state: ClusterState, role: string, frameworkIds: readonly string[]) =>
   frameworkIds

@@ -1,0 +1,155 @@
+import type { LegacyEndpoint, LegacyQuery, PlainAnswer, Viewer } from '@conclave/cluster'
+import { MasterEvent, MasterResponse, type JsonObject, type MasterCall } from '@conclave/model'
+import type { Access } from './access.ts'
+import type { Caller } from './master-api.ts'
+import type { OperatorApi, OperatorConnection, ShownMessage } from './operator-api.ts'
+import { frameworksResource, operatorResource } from './resources.ts'
+import type { ShownMessages } from './shown-messages.ts'
+import type { Term } from './term.ts'
+
+export interface OperatorServiceOptions {
+  readonly access: Access
+  readonly term: () => Term | undefined
+  readonly messages: ShownMessages
+}
+
+type CallType = NonNullable<MasterCall['type']>
+
+const notReady: PlainAnswer = { status: 503, body: 'Master has not finished recovery' }
+const forbidden: PlainAnswer = { status: 403, body: '403 Forbidden.' }
+
+const forAll: ReadonlySet<CallType> = new Set(['GET_HEALTH', 'GET_VERSION', 'GET_MASTER'])
+
+/** What shows a part of the state to those who have a part in it. */
+const filtered: ReadonlySet<CallType> = new Set([
+  'GET_STATE',
+  'GET_TASKS',
+  'GET_AGENTS',
+  'GET_FRAMEWORKS',
+  'GET_EXECUTORS',
+  'GET_OPERATIONS',
+  'GET_ROLES',
+  'GET_WEIGHTS',
+  'GET_QUOTA',
+  'GET_MAINTENANCE_STATUS',
+  'GET_MAINTENANCE_SCHEDULE',
+])
+
+const changing: ReadonlySet<CallType> = new Set(['TEARDOWN', 'MARK_AGENT_GONE'])
+
+/** Of the read endpoints of before, those that are about the master and not about anybody's tasks. */
+const ofMaster: ReadonlySet<LegacyEndpoint> = new Set(['flags', 'metrics/snapshot'])
+
+/** Operators at the leader, and whoever looks at what is theirs. */
+export class OperatorService implements OperatorApi {
+  readonly #options: OperatorServiceOptions
+  readonly #watchers = new Map<
+    string,
+    { readonly connection: OperatorConnection; readonly caller: Caller; readonly viewer: Viewer }
+  >()
+
+  constructor(options: OperatorServiceOptions) {
+    this.#options = options
+  }
+
+  async call(
+    caller: Caller,
+    call: MasterCall,
+  ): Promise<PlainAnswer | { readonly status: 200; readonly shown: ShownMessage<MasterResponse> }> {
+    if (this.#options.term()?.core === undefined) return notReady
+    const viewer = this.#viewerOf(caller)
+    const type = call.type ?? 'UNKNOWN'
+    if (changing.has(type)) await this.#audit(caller, call, viewer)
+    const mayCall =
+      forAll.has(type) ||
+      viewer?.isOperator === true ||
+      (filtered.has(type) && viewer !== undefined)
+    if (!mayCall) return forbidden
+    // The audit took a while: who leads now?
+    const term = this.#options.term()
+    const { core } = term ?? {}
+    if (term === undefined || core === undefined) return notReady
+    try {
+      const own = { uid: caller.principal.uid, isOperator: false }
+      const answer = core.operator(viewer ?? own, call)
+      if (!('response' in answer)) return answer
+      return { status: 200, shown: this.#options.messages.shown(MasterResponse, answer.response) }
+    } finally {
+      term.flush()
+    }
+  }
+
+  watch(caller: Caller, connection: OperatorConnection): PlainAnswer | undefined {
+    const term = this.#options.term()
+    const { core } = term ?? {}
+    if (term === undefined || core === undefined) return notReady
+    const viewer = this.#viewerOf(caller)
+    if (viewer === undefined) return forbidden
+    this.#watchers.set(connection.streamId, { connection, caller, viewer })
+    core.watch(viewer, connection.streamId)
+    term.flush()
+    return undefined
+  }
+
+  unwatched({ streamId }: OperatorConnection): void {
+    if (!this.#watchers.delete(streamId)) return
+    this.#options.term()?.step({ kind: 'operator-disconnected', streamId })
+  }
+
+  legacy(
+    caller: Caller,
+    endpoint: LegacyEndpoint,
+    query: LegacyQuery,
+  ): PlainAnswer | { readonly status: 200; readonly json: JsonObject } {
+    const core = this.#options.term()?.core
+    if (core === undefined) return notReady
+    const viewer = this.#viewerOf(caller)
+    if (viewer === undefined || (ofMaster.has(endpoint) && !viewer.isOperator)) return forbidden
+    const { show } = this.#options.messages
+    return { status: 200, json: core.legacy({ endpoint, query, viewer, show }) }
+  }
+
+  // ── the leader's part ─────────────────────────────────────────────────────────────────────────
+
+  send(streamId: string, event: MasterEvent): void {
+    const connection = this.#watchers.get(streamId)?.connection
+    if (connection === undefined) return
+    connection.send(this.#options.messages.shown(MasterEvent, event))
+  }
+
+  close(streamId: string): void {
+    const watcher = this.#watchers.get(streamId)
+    this.#watchers.delete(streamId)
+    watcher?.connection.close()
+  }
+
+  /** Rights have changed: who would see another part of the state now has to ask again. */
+  endForbidden(): void {
+    for (const { connection, caller, viewer } of this.#watchers.values()) {
+      if (this.#viewerOf(caller)?.isOperator === viewer.isOperator) continue
+      connection.close()
+      this.unwatched(connection)
+    }
+  }
+
+  closeAll(): void {
+    for (const streamId of this.#watchers.keys()) this.close(streamId)
+  }
+
+  /** Undefined for who may see nothing at all. */
+  #viewerOf(caller: Caller): Viewer | undefined {
+    const { access } = this.#options
+    const { uid } = caller.principal
+    if (access.may(caller, operatorResource, 'full')) return { uid, isOperator: true }
+    if (access.may(caller, frameworksResource, 'create')) return { uid, isOperator: false }
+    return undefined
+  }
+
+  async #audit(caller: Caller, call: MasterCall, viewer: Viewer | undefined): Promise<void> {
+    const what = call.teardown?.framework_id.value ?? call.mark_agent_gone?.agent_id.value ?? ''
+    const path = `mesos/${call.type?.toLowerCase()}/${what.slice(0, 255)}`
+    const { access } = this.#options
+    if (viewer?.isOperator === true) await access.audit(caller, 'administer', path, 'allowed')
+    else await access.denied(caller, 'administer', operatorResource, 'full', path)
+  }
+}
