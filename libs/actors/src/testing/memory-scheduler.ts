@@ -1,31 +1,7 @@
-import { parseCall } from '@conclave/model'
+import { parseCall, type SchedulerEvent } from '@conclave/model'
 import { FrameworkActor, type FrameworkInput } from '../framework/framework-actor.ts'
 import type { MasterActor } from '../master/master-actor.ts'
 import type { Caller, FrameworkConnection } from '../master/master-api.ts'
-
-interface Heard {
-  readonly type: string
-  readonly subscribed?: { readonly framework_id: { readonly value: string } }
-  readonly offers?: { readonly offers: readonly OfferHeard[] }
-  readonly update?: { readonly status: StatusHeard }
-}
-
-interface OfferHeard {
-  readonly id: { readonly value: string }
-  readonly agent_id: { readonly value: string }
-  readonly resources: readonly {
-    readonly name: string
-    readonly scalar?: { readonly value: number }
-  }[]
-}
-
-interface StatusHeard {
-  readonly task_id: { readonly value: string }
-  readonly agent_id?: { readonly value: string }
-  readonly state: string
-  readonly reason?: string
-  readonly uuid?: string
-}
 
 let streams = 0
 
@@ -59,8 +35,7 @@ export class MemoryScheduler implements FrameworkConnection {
     return this.#ownId
   }
 
-  send(record: string): void {
-    const heard = JSON.parse(record) as Heard
+  send(heard: SchedulerEvent): void {
     if (heard.subscribed !== undefined) {
       this.#ownId = heard.subscribed.framework_id.value
       this.#step({ kind: 'subscribed', frameworkId: this.#ownId })
