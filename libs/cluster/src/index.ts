@@ -26,6 +26,7 @@ export { defaultClusterLimits, type ClusterLimits } from './limits.ts'
 export {
   AgentRecord,
   agentsIn,
+  agentsPrefix,
   allGrantsIn,
   clusterPrefix,
   FrameworkRecord,

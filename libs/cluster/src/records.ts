@@ -28,6 +28,7 @@ import type { RecordChange } from './effect.ts'
  */
 
 export const clusterPrefix = 'cluster/'
+export const agentsPrefix = 'cluster/agents/'
 /** Below which every task lies, by framework. */
 export const tasksPrefix = 'cluster/tasks/'
 
@@ -174,7 +175,7 @@ const listOf =
 
 /** All agents that were not removed. Sorted by key, not by age. */
 export const agentsIn = (reader: RecordReader): readonly AgentRecord[] =>
-  listOf(readAgent)(reader, 'cluster/agents/')
+  listOf(readAgent)(reader, agentsPrefix)
 
 export const frameworksIn = (reader: RecordReader): readonly FrameworkRecord[] =>
   listOf(readFramework)(reader, 'cluster/frameworks/')

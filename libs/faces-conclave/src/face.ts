@@ -13,6 +13,7 @@ import { memberRoutes } from './member-routes.ts'
 import { clusterRoutes } from './routes.ts'
 import { stateRoutes } from './state-routes.ts'
 import { sessionRoutes } from './session-routes.ts'
+import { workloadRoutes } from './workload-routes.ts'
 
 export interface ConclaveFaceOptions {
   readonly master: MasterApi
@@ -68,6 +69,7 @@ export const conclaveFace =
       await guarded.register(memberRoutes(master, caller))
       await guarded.register(sessionRoutes(master, caller))
       await guarded.register(stateRoutes(master, caller))
+      await guarded.register(workloadRoutes(master, caller))
     })
   }
 

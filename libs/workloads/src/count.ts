@@ -1,6 +1,7 @@
 import { isRetired, type Board } from './board.ts'
 import { satisfies } from './constraint.ts'
 import type { Node } from './node.ts'
+import type { WorkloadSpec } from './spec.ts'
 import { isLive, type WorkloadTask } from './task.ts'
 
 /** As many slots as are wanted: new ones begin, and those that are too many are retired. */
@@ -58,7 +59,7 @@ function countNodes(board: Board): void {
     const tasks = slots.get(node.name) ?? []
     const last = tasks.at(-1)
     const hasOne = tasks.some(isLive) || (last !== undefined && isKept(last))
-    if (!hasOne && mayHaveNew(board, node)) board.add(node.name)
+    if (!hasOne && mayHaveNew(node, board.scene.workload.spec)) board.add(node.name)
   }
 }
 
@@ -66,10 +67,9 @@ function countNodes(board: Board): void {
 const isKept = ({ desired, endedAtMs }: WorkloadTask): boolean =>
   desired === 'running' || desired === 'ready' || endedAtMs === undefined
 
-const mayHaveNew = (board: Board, node: Node): boolean =>
-  node.availability === 'active' &&
-  node.isConnected &&
-  satisfies(node, board.scene.workload.spec.placement.constraints)
+/** Room aside: what a node has, and what is said of it, allows a new task of this spec there. */
+export const mayHaveNew = (node: Node, { placement }: WorkloadSpec): boolean =>
+  node.availability === 'active' && node.isConnected && satisfies(node, placement.constraints)
 
 function retire(board: Board, tasks: readonly WorkloadTask[]): void {
   for (const task of tasks) board.end(task, 'remove')

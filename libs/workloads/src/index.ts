@@ -1,4 +1,5 @@
 export { constraintProblem, satisfies, spreadProblem, valueAt } from './constraint.ts'
+export { mayHaveNew } from './count.ts'
 export { idOf, idRandomBytes } from './id.ts'
 export { Availability, NodeSettings, type Node } from './node.ts'
 export { reconcile } from './reconcile.ts'

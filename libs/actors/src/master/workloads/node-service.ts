@@ -1,11 +1,11 @@
-import { agentsIn, tasksIn, type AgentRecord, type RecordReader } from '@conclave/cluster'
+import { agentsPrefix, AgentRecord, TaskRecord, tasksPrefix } from '@conclave/cluster'
 import type { Clock } from '@conclave/kernel'
 import { addScalars, isTerminal, type EventDraft } from '@conclave/model'
 import { nodeKey, NodeSettings, type Labels, type Node } from '@conclave/workloads'
 import type { Access } from '../access.ts'
 import { SpecInvalid } from '../errors.ts'
 import type { Caller } from '../master-api.ts'
-import { encodeRecord } from '../record.ts'
+import { encodeRecord, Records } from '../record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from '../replicated.ts'
 import { operatorResource } from '../resources.ts'
 import { NodeNotFound, WorkloadConflict } from './errors.ts'
@@ -14,7 +14,6 @@ import type { WorkloadRecords } from './workload-records.ts'
 
 export interface NodeServiceOptions {
   readonly replicated: Replicated
-  readonly reader: RecordReader
   readonly records: WorkloadRecords
   readonly access: Access
   readonly clock: Clock
@@ -26,9 +25,14 @@ type Scalars = Readonly<Record<string, number>>
 /** Agents as places for tasks, with what people say of each. */
 export class NodeService implements NodeApi {
   readonly #options: NodeServiceOptions
+  readonly #agents: Records<AgentRecord>
+  readonly #tasks: Records<TaskRecord>
 
   constructor(options: NodeServiceOptions) {
     this.#options = options
+    const { view } = options.replicated
+    this.#agents = new Records(view, AgentRecord)
+    this.#tasks = new Records(view, TaskRecord, 65_536)
   }
 
   async list(caller: Caller): Promise<readonly NodeView[]> {
@@ -85,9 +89,8 @@ export class NodeService implements NodeApi {
 
   /** As the reconciler needs them. */
   nodes(): readonly Node[] {
-    const { reader } = this.#options
     const used = this.#used()
-    return agentsIn(reader).map((agent) => {
+    return this.#agents.list(agentsPrefix).map(({ record: agent }) => {
       const { tasks, scalars } = used.get(agent.agentId) ?? { tasks: 0, scalars: {} }
       const total = totalOf(agent)
       return {
@@ -105,10 +108,11 @@ export class NodeService implements NodeApi {
   }
 
   #views(): readonly NodeView[] {
-    const { reader, records } = this.#options
+    const { records } = this.#options
     const used = this.#used()
-    return agentsIn(reader)
-      .map((agent): NodeView => {
+    return this.#agents
+      .list(agentsPrefix)
+      .map(({ record: agent }): NodeView => {
         const { tasks, scalars } = used.get(agent.agentId) ?? { tasks: 0, scalars: {} }
         return {
           ...this.#settingsOf(agent),
@@ -144,7 +148,8 @@ export class NodeService implements NodeApi {
 
   #used(): ReadonlyMap<string, { tasks: number; scalars: Record<string, number> }> {
     const used = new Map<string, { tasks: number; scalars: Record<string, number> }>()
-    for (const { agentId, state, info } of tasksIn(this.#options.reader)) {
+    for (const { record } of this.#tasks.list(tasksPrefix)) {
+      const { agentId, state, info } = record
       if (isTerminal(state)) continue
       const on = used.get(agentId) ?? { tasks: 0, scalars: {} }
       used.set(agentId, on)

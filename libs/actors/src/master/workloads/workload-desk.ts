@@ -2,6 +2,7 @@ import type { RecordReader } from '@conclave/cluster'
 import type { Clock, Random } from '@conclave/kernel'
 import type { EventDraft, TaskSpec } from '@conclave/model'
 import type { WatchBatch } from '@conclave/store'
+import type { Node } from '@conclave/workloads'
 import type { Access } from '../access.ts'
 import { RunNotYours } from '../errors.ts'
 import type { Caller } from '../master-api.ts'
@@ -36,8 +37,9 @@ export class WorkloadDesk {
     this.#options = options
     this.#records = new WorkloadRecords(options.replicated.view)
     const records = this.#records
-    this.service = new WorkloadService({ ...options, records })
     this.nodes = new NodeService({ ...options, records })
+    const nodes = (): readonly Node[] => this.nodes.nodes()
+    this.service = new WorkloadService({ ...options, records, nodes })
     this.keeper = new WorkloadKeeper({ ...options, records, nodes: this.nodes })
   }
 

@@ -1,4 +1,4 @@
-import { tasksPrefix, TaskRecord, type RecordReader } from '@conclave/cluster'
+import { agentsPrefix, TaskRecord, tasksPrefix, type RecordReader } from '@conclave/cluster'
 import type { Clock, Random } from '@conclave/kernel'
 import { isTerminal, TaskSpec, toJson, type EventDraft } from '@conclave/model'
 import type { Op, WatchBatch } from '@conclave/store'
@@ -91,7 +91,7 @@ export class WorkloadKeeper {
         this.#due.add(key.slice(taskPrefix.length).split('/')[0] ?? '')
       } else if (key.startsWith(tasksPrefix)) this.#toldOfClusterTask(key)
       else if (key.startsWith(specPrefix)) this.#due.add(key.slice(specPrefix.length))
-      else if (key.startsWith('cluster/agents/') || key.startsWith(nodePrefix)) this.#lookAtAll()
+      else if (key.startsWith(agentsPrefix) || key.startsWith(nodePrefix)) this.#lookAtAll()
     }
   }
 

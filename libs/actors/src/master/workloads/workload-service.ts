@@ -9,6 +9,7 @@ import {
   specKey,
   statusKey,
   templateKey,
+  type Node,
   type Workload,
   type WorkloadSpec,
   type WorkloadStatus,
@@ -35,6 +36,7 @@ import { WorkloadViews } from './workload-views.ts'
 export interface WorkloadServiceOptions {
   readonly replicated: Replicated
   readonly records: WorkloadRecords
+  readonly nodes: () => readonly Node[]
   readonly access: Access
   readonly clock: Clock
   readonly random: Random
@@ -59,7 +61,7 @@ export class WorkloadService implements WorkloadApi {
     this.#replicated = options.replicated
     this.#records = options.records
     this.#access = options.access
-    this.#views = new WorkloadViews(options.records)
+    this.#views = new WorkloadViews(options.records, options.nodes)
     this.#changes = new WorkloadChanges({
       records: options.records,
       views: this.#views,

@@ -1,4 +1,12 @@
-import { isFinal, isLive, type Workload, type WorkloadTask } from '@conclave/workloads'
+import {
+  isFinal,
+  isLive,
+  mayHaveNew,
+  type Node,
+  type Workload,
+  type WorkloadSpec,
+  type WorkloadTask,
+} from '@conclave/workloads'
 import type { Stored } from '../record.ts'
 import type { WorkloadTaskView, WorkloadView } from './workload-api.ts'
 import type { WorkloadRecords } from './workload-records.ts'
@@ -6,9 +14,11 @@ import type { WorkloadRecords } from './workload-records.ts'
 /** Records as those see them who asked. */
 export class WorkloadViews {
   readonly #records: WorkloadRecords
+  readonly #nodes: () => readonly Node[]
 
-  constructor(records: WorkloadRecords) {
+  constructor(records: WorkloadRecords, nodes: () => readonly Node[]) {
     this.#records = records
+    this.#nodes = nodes
   }
 
   workload({ record, modRevision }: Stored<Workload>): WorkloadView {
@@ -55,14 +65,22 @@ export class WorkloadViews {
     }
   }
 
+  /** Nodes that have one, or may have one. */
+  #slots(spec: WorkloadSpec, tasks: readonly WorkloadTask[]): number {
+    const mayHave = this.#nodes().filter((node) => mayHaveNew(node, spec))
+    return new Set([
+      ...tasks.filter(isLive).map(({ slot }) => slot),
+      ...mayHave.map(({ name }) => name),
+    ]).size
+  }
+
   #counts({ id, spec, templateVersion }: Workload): WorkloadView['counts'] {
     const tasks = this.#records.tasksOf(id).map(({ record }) => record)
     const running = tasks.filter(
       ({ desired, state }) => desired === 'running' && state === 'running',
     )
-    const slots = new Set(tasks.filter(isLive).map(({ slot }) => slot))
     return {
-      desired: spec.mode.kind === 'replicated' ? spec.mode.replicas : slots.size,
+      desired: spec.mode.kind === 'replicated' ? spec.mode.replicas : this.#slots(spec, tasks),
       running: running.length,
       updated: running.filter((task) => task.templateVersion === templateVersion).length,
     }
