@@ -1,9 +1,11 @@
 import tab from '@bomb.sh/tab/commander'
 import { Command } from 'commander'
 import { Client } from './client.ts'
+import { appCommands } from './commands/app.ts'
 import { authorityCommands } from './commands/authority.ts'
 import { clusterCommands } from './commands/cluster.ts'
 import { masterCommands } from './commands/master.ts'
+import { nodeCommands } from './commands/node.ts'
 import { runCommand } from './commands/run.ts'
 import { secretCommands } from './commands/secret.ts'
 import { storeCommands } from './commands/store.ts'
@@ -27,10 +29,12 @@ export function conclave(): Command {
 
   upCommand(program)
   runCommand(program, client)
+  appCommands(program, client)
   secretCommands(program, client)
   taskCommands(program, client)
   storeCommands(program, client)
   clusterCommands(program, client)
+  nodeCommands(program, client)
   masterCommands(program, client)
   authorityCommands(program, client)
   for (const command of allBelow(program)) command.exitOverride()
@@ -50,6 +54,7 @@ Examples:
   conclave up                                  start a cluster and stay
   printf s3cr3t | conclave secret put dev/db   store a secret
   conclave run examples/tasks/env-secret.json  run a task that is given one
+  conclave app create examples/workloads/web.json  keep three of one running
   conclave events                              watch it travel
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 unavailable, 6 conflict;
