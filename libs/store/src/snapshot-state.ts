@@ -351,7 +351,7 @@ function readVersion(reader: ByteReader): LoadedVersion {
   demand(version > 0 && version <= modRevision - createRevision + 1, 'more versions than revisions')
   const lease = kind === isPut ? 0 : reader.uint()
   demand(kind === isPut || lease > 0, 'a key under the lease 0')
-  return { modRevision, createRevision, version, lease, value: reader.bytes() }
+  return { modRevision, createRevision, version, lease, value: reader.bytesView() }
 }
 
 function writeOutcome(writer: ByteWriter, outcome: Outcome): void {

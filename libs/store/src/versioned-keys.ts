@@ -23,7 +23,7 @@ export interface LoadedVersion {
   readonly createRevision: number
   readonly version: number
   readonly lease: number
-  /** Copied. */
+  /** A view, copied by whoever keeps it. */
   readonly value: Uint8Array | undefined
 }
 
@@ -77,7 +77,7 @@ export class VersionedKeys {
 
   /** Takes in the next key of a snapshot: after the last one in key order, with versions that follow 2. */
   load(key: string, loaded: readonly LoadedVersion[]): void {
-    const versions = loaded.map(({ value, ...numbers }) => this.#version(numbers, value))
+    const versions = loaded.map((version) => this.#version(version, version.value))
     const history = { key, versions }
     this.#histories.set(key, history)
     this.#order.append(history)
