@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '@conclave/acceptance'
+import { masterFlags } from '@conclave/assembly'
 import { EtcdClient } from '../peers/etcd-client.ts'
 import { EtcdCluster, etcdVersion } from '../peers/etcd-cluster.ts'
 import { keepGoing, type Load } from '../load.ts'
@@ -29,7 +30,10 @@ interface Driven {
 }
 
 async function ourProcesses(wish: StoreWish): Promise<Driven> {
-  const cluster = await StoreCluster.start({ fsyncDelayMs: wish.fsyncDelayMs })
+  const cluster = await StoreCluster.start({
+    fsyncDelayMs: wish.fsyncDelayMs,
+    execArgv: masterFlags,
+  })
   const client = (await cluster.leader()).client()
   await fill((n) => client.put(keyOf(n), value))
   return {

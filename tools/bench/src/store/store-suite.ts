@@ -1,6 +1,7 @@
 import type { Result } from '../result.ts'
 import { apiRows } from './api-rows.ts'
 import { failoverRows } from './failover-rows.ts'
+import { growthRows } from './growth-rows.ts'
 import { largeStateRows } from './large-state-rows.ts'
 import { portRows } from './port-rows.ts'
 import type { StoreRow, StoreWish } from './store-row.ts'
@@ -11,6 +12,7 @@ export const storeRows: Readonly<Record<string, StoreRow>> = {
   ...apiRows,
   ...failoverRows,
   ...largeStateRows,
+  ...growthRows,
 }
 
 export interface StoreSuiteOptions {
