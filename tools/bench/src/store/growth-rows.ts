@@ -45,10 +45,10 @@ async function etcd(): Promise<Group> {
   }
 }
 
-async function fill({ put }: Group, from: number, to: number): Promise<void> {
+async function fill(group: Group, from: number, to: number): Promise<void> {
   let next = from
   const writer = async (): Promise<void> => {
-    while (next < to) await put(keyOf(next++))
+    while (next < to) await group.put(keyOf(next++))
   }
   await Promise.all(Array.from({ length: writers }, writer))
 }
