@@ -26,6 +26,11 @@ export const settings = {
     'true to let faces listen beyond this machine without TLS (where a proxy adds it), or false',
     false,
   ),
+  faithfulLeaks: setting(
+    z.boolean(),
+    "true to show what Mesos shows in its state (inline secrets, variables, executors' data), for lessons; or false",
+    false,
+  ),
   snapshotEntries: setting(
     z.int().min(1).max(10_000_000),
     'how many entries of the log lead to a snapshot, from 1 on',

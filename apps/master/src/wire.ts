@@ -11,6 +11,7 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
     engine: engineOf(config),
     tickMs: config.tickMs,
     plainHttp: config.plainHttp,
+    faithfulLeaks: config.faithfulLeaks,
     replicaLimits: { snapshotEntries: config.snapshotEntries },
     secretSizeBytesMax: config.secretSizeBytesMax,
     log,

@@ -355,6 +355,7 @@ const nextLeader = (cluster: DrivenCluster): ClusterCore =>
       nowMs: () => cluster.nowMs,
       uuid: () => 'unused',
       secretVersion: () => null,
+      show: () => ({}),
       mayRead: () => true,
     },
   })

@@ -1,3 +1,4 @@
+import type { Show } from './legacy/show.ts'
 import type { EventDraft, FromAgent, MasterEvent, SchedulerEvent, ToAgent } from '@conclave/model'
 
 /*
@@ -58,6 +59,8 @@ export interface ClusterSurroundings {
   readonly uuid: () => string
   /** The current version of a secret, or null while there is none: what a grant is issued for. */
   readonly secretVersion: (path: string) => number | null
+  /** How a message may be shown in a text, such as why something was refused. */
+  readonly show: Show
   /** Whether this principal may read that secret: a task gets nothing that its framework may not. */
   readonly mayRead: (uid: string, path: string, taskId: string) => boolean
 }

@@ -7,6 +7,7 @@ import {
   type Grant,
   type Operation,
   type TaskReason,
+  type ToAgent,
 } from '@conclave/model'
 import type { RecordChange } from './effect.ts'
 import { tellTaskAdded } from './operator/watchers.ts'
@@ -93,7 +94,7 @@ export function launchOne(
       'task and its executor is',
     ) ??
     aloneProblem(task) ??
-    (task.executor === undefined ? undefined : noCustomExecutors)
+    (task.executor === undefined || state.limits.customExecutors ? undefined : noCustomExecutors)
   if (problem !== undefined) return refused([task], 'REASON_TASK_INVALID', problem)
   const forbidden = secretsProblem(state, framework, task)
   if (forbidden !== undefined) return refused([task], 'REASON_TASK_UNAUTHORIZED', forbidden)
@@ -143,7 +144,7 @@ function compatibleProblem(
   const running = runningExecutor(state, { frameworkId, agentId, executor })
   if (running === undefined || isSameExecutor(running, executor)) return undefined
   const line = '------------------------------------------------------------'
-  const [old, asked] = [running, executor].map(executorText)
+  const [old, asked] = [running, executor].map((one) => executorText(state, one))
   return (
     'ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.\n' +
     `${line}\nExisting ExecutorInfo:\n${old}\n${line}\nExecutorInfo:\n${asked}\n${line}\n`
@@ -296,8 +297,12 @@ function launch(
     }
     state.outbox.emit({ type: 'task.launched', frameworkId, taskId, agentId })
     tellTaskAdded(state, record)
-    sendLaunch(state, record)
   }
+  sendLaunch(
+    state,
+    framework,
+    launched.map(({ record }) => record),
+  )
 }
 
 function recordOf(
@@ -323,10 +328,27 @@ function recordOf(
   }
 }
 
-function sendLaunch(state: ClusterState, record: TaskRecord): void {
-  const connection = state.agents.get(record.agentId)?.connection
+/** One task, or all of a group in one message with their executor. */
+function sendLaunch(
+  state: ClusterState,
+  { record: { info: framework } }: Framework,
+  records: readonly TaskRecord[],
+): void {
+  const [first] = records
+  if (first === undefined) return
+  const connection = state.agents.get(first.agentId)?.connection
   invariant(connection !== undefined, 'an offer that stands is of an agent that is there')
-  const { frameworkId, containerId, info } = record
-  const { executor: _executor, ...task } = info
-  state.outbox.toAgent(connection, { type: 'launch', frameworkId, containerId, task })
+  const { frameworkId, containerId, info: task, group } = first
+  const { executor } = task
+  const message: ToAgent =
+    group === undefined || executor === undefined
+      ? { type: 'launch', frameworkId, containerId, task, framework }
+      : {
+          type: 'launch-group',
+          frameworkId,
+          framework,
+          executor,
+          tasks: records.map((one) => ({ containerId: one.containerId, task: one.info })),
+        }
+  state.outbox.toAgent(connection, message)
 }

@@ -1,4 +1,4 @@
-import { ExecutorInfo, toJson } from '@conclave/model'
+import { ExecutorInfo } from '@conclave/model'
 import type { ClusterState } from './state.ts'
 
 export interface ExecutorPlace {
@@ -14,11 +14,6 @@ export const runningExecutor = (
 ): ExecutorInfo | undefined =>
   state.tasks.executorAt(agentId, frameworkId, executor.executor_id.value)?.info
 
-/** An executor as a message may show it: without the values of its secrets and of its variables. */
-export function executorText(executor: ExecutorInfo): string {
-  const variables = executor.command?.environment?.variables ?? []
-  const environment = { variables: variables.map(({ value: _value, ...shown }) => shown) }
-  const { data: _data, ...rest } = executor
-  const command = rest.command === undefined ? {} : { command: { ...rest.command, environment } }
-  return JSON.stringify(toJson(ExecutorInfo, { ...rest, ...command }))
-}
+/** An executor as a message may show it. Upstream prints it whole, secrets included. */
+export const executorText = (state: ClusterState, executor: ExecutorInfo): string =>
+  JSON.stringify(state.surroundings.show(ExecutorInfo, executor))

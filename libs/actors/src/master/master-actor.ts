@@ -123,6 +123,7 @@ export class MasterActor implements MasterApi {
   readonly #resolver: ResolveService
   readonly #agentCallers: AgentCallers
   readonly #sessions: TaskSessions
+  readonly #messages: ShownMessages
   readonly #channels = new AgentChannels()
   #held: Held[] = []
   #term: Term | undefined
@@ -235,12 +236,12 @@ export class MasterActor implements MasterApi {
       runs: this.runs,
       workloads: this.#workloadDesk,
     })
-    const messages = new ShownMessages({
+    this.#messages = new ShownMessages({
       faithfulLeaks: settings.faithfulLeaks ?? false,
       open: ({ id, envelope }) =>
         this.secrets.open(inlinePath(id), 1, new Uint8Array(Buffer.from(envelope, 'base64'))),
     })
-    this.operators = new OperatorService({ access, term, messages })
+    this.operators = new OperatorService({ access, term, messages: this.#messages })
     this.#agentCallers = new AgentCallers({
       identity: this.identity,
       access,
@@ -516,6 +517,7 @@ export class MasterActor implements MasterApi {
           nowMs: () => clock.nowMs(),
           uuid: () => uuid(random),
           secretVersion: (path) => this.secrets.currentVersionOf(path),
+          show: this.#messages.show,
           mayRead: (uid, path, taskId) => this.#mayBeGiven(uid, path as SecretPath, taskId),
         },
       },

@@ -32,7 +32,10 @@ export interface MemoryClusterOptions {
   readonly identities: FirstIdentities
   readonly replicaLimits?: Partial<ReplicaLimits>
   readonly settings?: Partial<
-    Pick<MasterSettings, 'secretSizeBytesMax' | 'revisionsKept' | 'historyBytesMax'>
+    Pick<
+      MasterSettings,
+      'secretSizeBytesMax' | 'revisionsKept' | 'historyBytesMax' | 'faithfulLeaks'
+    >
   >
 }
 

@@ -48,6 +48,8 @@ export interface MasterOptions {
   /** Of one secret's value. */
   readonly secretSizeBytesMax?: number
   readonly revisionsKept?: number
+  /** Operators' endpoints leak as Mesos' do, for lessons (reference mesos.md §21). Default false. */
+  readonly faithfulLeaks?: boolean
   /** How much of the disk one segment of the journal reserves. */
   readonly segmentSizeBytes?: number
   /** What stands for this machine's disk, such as one that fails. */

@@ -390,7 +390,7 @@ function settingsOf(
   { options, own, clusterId, keeper, firstIdentities, firstAuthority }: MasterParts,
   tickMs: number,
 ): MasterActorOptions['settings'] {
-  const { masters, secretSizeBytesMax, revisionsKept } = options
+  const { masters, secretSizeBytesMax, revisionsKept, faithfulLeaks } = options
   return {
     clusterId,
     masterId: own.masterId,
@@ -403,6 +403,7 @@ function settingsOf(
     ticksPerSecond: Math.max(1, Math.round(1000 / tickMs)),
     ...(secretSizeBytesMax !== undefined && { secretSizeBytesMax }),
     ...(revisionsKept !== undefined && { revisionsKept }),
+    ...(faithfulLeaks !== undefined && { faithfulLeaks }),
   }
 }
 

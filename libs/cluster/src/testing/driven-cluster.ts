@@ -8,6 +8,7 @@ import {
   parse,
   parseCall,
   parseMasterCall,
+  redactShown,
   SchedulerEvent,
   toJson,
   type EventDraft,
@@ -328,6 +329,7 @@ export class DrivenCluster {
         nowMs: () => this.nowMs,
         uuid: () => `00000000-0000-4000-8000-${this.nowMs}${uuids++}`,
         secretVersion: (path) => this.versions.get(path) ?? null,
+        show: (kind, value) => toJson(kind, redactShown(kind, value)),
         mayRead: (_uid, path) => !this.forbidden.has(path),
       },
       limits: this.#limits,
@@ -390,8 +392,14 @@ export function openOffers({ events, answered }: Stream): readonly Offer[] {
     .filter(({ id }) => !answered.has(id.value) && !rescinded.has(id.value))
 }
 
+/** Every launch that an agent was told, those of groups among them. */
 export const launchesOf = ({ messages }: Link): readonly Of<ToAgent, 'launch'>[] =>
-  messages.filter((message) => message.type === 'launch')
+  messages.flatMap((message): Of<ToAgent, 'launch'>[] => {
+    if (message.type === 'launch') return [message]
+    if (message.type !== 'launch-group') return []
+    const { frameworkId, framework, tasks } = message
+    return tasks.map((one) => ({ type: 'launch', frameworkId, framework, ...one }))
+  })
 
 export const terminalsOf = (stream: Stream): readonly TaskStatus[] =>
   updatesOf(stream).filter(({ state }) => isTerminal(state))
