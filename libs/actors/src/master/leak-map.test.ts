@@ -111,6 +111,8 @@ afterEach(() => {
   for (const undo of cleanUp.splice(0)) undo()
 })
 
+const bytes = (text: string) => ({ kind: 'text' as const, bytes: new Redacted(utf8(text)) })
+
 /** Every surface of a master that runs one command task and one group of a custom executor. */
 async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, string>> {
   const random = new SeededRandom(7)
@@ -125,7 +127,6 @@ async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, str
   await cluster.elected()
   const { actor } = cluster.leader
   const root = callerOf('root')
-  const bytes = (text: string) => ({ kind: 'text' as const, bytes: redacted(text) })
   await cluster.settle(
     actor.secrets.create(root, 'dev/db', bytes(`{"password":"${values.resolved}"}`)),
   )
@@ -193,8 +194,6 @@ async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, str
   found.set('update', JSON.stringify(framework.heard))
   return found
 }
-
-const redacted = (text: string) => new Redacted(utf8(text))
 
 const ofTasks = ['GET_STATE', 'GET_TASKS', '/state', '/tasks', '/frameworks', 'TASK_ADDED']
 const ofExecutors = ['GET_STATE', 'GET_EXECUTORS', '/state', '/frameworks']
