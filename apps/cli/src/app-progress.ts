@@ -32,6 +32,7 @@ export async function settle(
       if (line !== said) say(line)
       said = line
       const end = endOf(view, wasRollback)
+      if (end === false) sayWhy(tasks.tasks, first.updatedAtMs, say)
       if (end !== undefined) return { view, isAsWanted: end }
     }
     await sleep(everyMs)
@@ -71,6 +72,18 @@ export function endOf(view: WorkloadView, wasRollback: boolean): boolean | undef
   if (state !== 'completed') return undefined
   const isUp = counts.running === counts.desired && counts.updated === counts.desired
   return isUp ? true : undefined
+}
+
+/** It was given up: what the latest task that failed meanwhile said, whatever runs in its place by now. */
+function sayWhy(
+  tasks: readonly WorkloadTaskView[],
+  sinceMs: number,
+  say: (line: string) => void,
+): void {
+  const failed = tasks
+    .filter(({ state, createdAtMs }) => worthSaying.has(state) && createdAtMs >= sinceMs)
+    .toSorted((a, b) => b.stateAtMs - a.stateAtMs)[0]
+  if (failed !== undefined) say(`${failed.taskId} ${failed.state}: ${failed.message ?? ''}`)
 }
 
 function lineOf(view: WorkloadView, tasks: readonly WorkloadTaskView[]): string {

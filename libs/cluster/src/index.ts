@@ -33,6 +33,7 @@ export {
   frameworksIn,
   grantsIn,
   putAgent,
+  putTask,
   taskIn,
   TaskRecord,
   tasksIn,

@@ -4,52 +4,61 @@ import type { Scene } from './scene.ts'
 /** The tasks of one workload while it is decided about them, and what was changed. */
 export class Board {
   readonly scene: Scene
-  readonly #tasks: Map<string, WorkloadTask>
+  readonly #tasks = new Map<string, WorkloadTask>()
+  /** Never changed in place: whoever goes through a slot sees it as it was when they began. */
+  readonly #slots = new Map<string, readonly WorkloadTask[]>()
   readonly #changed = new Set<string>()
   #wakeAtMs: number | undefined
 
   constructor(scene: Scene) {
     this.scene = scene
-    this.#tasks = new Map(scene.tasks.map((task) => [task.id, task]))
+    for (const task of scene.tasks) this.#keep(task)
   }
 
   all(): readonly WorkloadTask[] {
     return [...this.#tasks.values()]
   }
 
-  /** By slot; tasks of each from the oldest to the newest. */
+  /** By slot, as they are now; tasks of each from the oldest to the newest. */
   slots(): ReadonlyMap<string, readonly WorkloadTask[]> {
-    const slots = new Map<string, WorkloadTask[]>()
-    for (const task of this.#tasks.values()) {
-      const tasks = slots.get(task.slot)
-      if (tasks === undefined) slots.set(task.slot, [task])
-      else tasks.push(task)
-    }
-    for (const tasks of slots.values()) tasks.sort(byAge)
-    return slots
+    return new Map(this.#slots)
+  }
+
+  /** Tasks of one slot, from the oldest to the newest. */
+  of(slot: string): readonly WorkloadTask[] {
+    return this.#slots.get(slot) ?? []
   }
 
   put(task: WorkloadTask): void {
-    this.#tasks.set(task.id, task)
+    this.#keep(task)
     this.#changed.add(task.id)
   }
 
   forget(task: WorkloadTask): void {
     this.#tasks.delete(task.id)
+    const others = this.of(task.slot).filter(({ id }) => id !== task.id)
+    if (others.length === 0) this.#slots.delete(task.slot)
+    else this.#slots.set(task.slot, others)
     this.#changed.add(task.id)
+  }
+
+  #keep(task: WorkloadTask): void {
+    this.#tasks.set(task.id, task)
+    const others = this.of(task.slot).filter(({ id }) => id !== task.id)
+    this.#slots.set(task.slot, [...others, task].sort(byAge))
   }
 
   /** A new task in a slot, of the current template. */
   add(slot: string, more: Partial<WorkloadTask> = {}): WorkloadTask {
     const { workload, nowMs, newId } = this.scene
     const id = newId()
-    const attempts = this.all().filter((task) => task.slot === slot)
+    const attempt = (this.of(slot).at(-1)?.attempt ?? 0) + 1
     const task: WorkloadTask = {
       id,
       taskId: taskIdOf(workload.spec.name, slot, id),
       workloadId: workload.id,
       slot,
-      attempt: Math.max(0, ...attempts.map(({ attempt }) => attempt)) + 1,
+      attempt,
       templateVersion: workload.templateVersion,
       desired: 'running',
       state: 'pending',

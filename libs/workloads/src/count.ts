@@ -14,8 +14,9 @@ export function count(board: Board): void {
 function countReplicas(board: Board, replicas: number): void {
   const slots = board.slots()
   const used = [...slots].filter(([, tasks]) => !isRetired(tasks))
-  for (const [, tasks] of toRetire(board, used).slice(0, Math.max(0, used.length - replicas))) {
-    retire(board, tasks)
+  if (used.length > replicas) {
+    const tooMany = toRetire(board, used).slice(0, used.length - replicas)
+    for (const [, tasks] of tooMany) retire(board, tasks)
   }
   let missing = replicas - used.length
   // Slots that are about to go are not begun anew: their numbers are free once they are gone.

@@ -42,8 +42,7 @@ function move(board: Board, task: WorkloadTask): void {
   const { failuresInRow, restartsAtMs, templateVersion, settledAtMs } = task
   const isSame = templateVersion === board.scene.workload.templateVersion
   const settled = isSame && settledAtMs !== undefined ? { settledAtMs } : {}
-  const slot = board.slots().get(task.slot) ?? []
-  const { clean } = livesIn(slot, board.scene.workload.templateVersion)
+  const { clean } = livesIn(board.of(task.slot), board.scene.workload.templateVersion)
   // While a new one starts before the old one ends, the new one is there already.
   if (clean.some((other) => other !== task)) return
   board.add(task.slot, { desired: 'ready', failuresInRow, restartsAtMs, ...settled })

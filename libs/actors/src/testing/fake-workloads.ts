@@ -1,6 +1,20 @@
-import { putAgent, type AgentRecord } from '@conclave/cluster'
+import {
+  putAgent,
+  putTask,
+  taskIn,
+  type AgentRecord,
+  type RecordReader,
+  type TaskRecord,
+} from '@conclave/cluster'
 import type { Clock, Random } from '@conclave/kernel'
-import { AgentInfo, parse, type EventDraft } from '@conclave/model'
+import {
+  AgentInfo,
+  isTerminal,
+  parse,
+  TaskInfo,
+  type EventDraft,
+  type TaskStatus,
+} from '@conclave/model'
 import { encodeCommand, StoreMachine, type Op } from '@conclave/store'
 import { taskIdOf, taskKey, WorkloadTask } from '@conclave/workloads'
 import { Access } from '../master/access.ts'
@@ -17,20 +31,32 @@ const countingRandom = (): Random => {
   return {
     bytes: (length) => {
       count++
-      return Uint8Array.from({ length }, (_, index) => (index === 2 ? count : index * 7))
+      const counted = new Map([
+        [1, count >> 16],
+        [2, count >> 8],
+        [3, count],
+      ])
+      return Uint8Array.from({ length }, (_, index) => counted.get(index) ?? index * 7)
     },
     below: () => 0,
   }
 }
 
+const fakeFramework = 'framework-1'
+
 /**
  * Workloads and nodes over a store in memory, by the code that masters run. There are no agents behind them: a
- * test says which nodes there are, and what became of which task.
+ * test says which nodes there are, and has {@link FakeWorkloads.settle} do what a scheduler and its agents would,
+ * or says itself what became of which task.
  */
 export class FakeWorkloads {
   readonly workloads: WorkloadApi
   readonly nodes: NodeApi
   readonly #store = new StoreMachine()
+  readonly #reader: RecordReader = {
+    get: (key) => this.#store.get(key),
+    list: (prefix) => this.#store.list(prefix).kvs,
+  }
   readonly #desk: WorkloadDesk
   readonly #clock: Clock
   #tasks = 0
@@ -49,7 +75,7 @@ export class FakeWorkloads {
     })
     this.#desk = new WorkloadDesk({
       replicated,
-      reader: { get: (key) => store.get(key), list: (prefix) => store.list(prefix).kvs },
+      reader: this.#reader,
       access: new Access({ identity, audit: new MemoryAudit(), clock, emit }),
       clock,
       random: countingRandom(),
@@ -110,6 +136,77 @@ export class FakeWorkloads {
     })
     this.#put({ do: 'put', key: taskKey(workloadId, id), value: encodeRecord(record) })
     return record
+  }
+
+  /**
+   * What a scheduler and its agents would do, on the nodes that were added, until nothing is left to do at this
+   * time: whatever waits runs, and whatever shall end has ended.
+   *
+   * @param outcome what becomes of a launch, if it is not to run
+   */
+  async settle(
+    outcome: (task: WorkloadTask) => string | undefined = () => undefined,
+  ): Promise<void> {
+    const { keeper } = this.#desk
+    for (let round = 0; round < 100; round++) {
+      const before = this.#store.revision
+      await keeper.lead((task) => this.#report(task, 'TASK_KILLED'))
+      const { launch, kill } = keeper.pending()
+      for (const { taskId } of launch) this.#launch(taskId, outcome)
+      for (const { taskId } of kill) {
+        const task = taskIn(this.#reader, fakeFramework, taskId)
+        if (task !== undefined && !isTerminal(task.state)) this.#report(task, 'TASK_KILLED')
+      }
+      this.#desk.tick()
+      if (this.#store.revision === before) return
+    }
+    throw new Error('the workloads never come to rest')
+  }
+
+  /** A task ends, as its agent would say. */
+  end(taskId: string, state = 'TASK_FAILED', message?: string): void {
+    const task = taskIn(this.#reader, fakeFramework, taskId)
+    if (task === undefined) throw new Error(`no task ${taskId}`)
+    this.#report(task, state, message)
+  }
+
+  #launch(taskId: string, outcome: (task: WorkloadTask) => string | undefined): void {
+    const due = this.#desk.keeper.launchable(taskId)
+    if (due?.task.agentId === undefined) return
+    const ids = { task_id: { value: taskId }, agent_id: { value: due.task.agentId } }
+    const info = parse(TaskInfo, { ...due.spec.template, ...ids })
+    const nowMs = this.#clock.nowMs()
+    const task: TaskRecord = {
+      frameworkId: fakeFramework,
+      taskId,
+      agentId: due.task.agentId,
+      containerId: `container-${due.task.id}`,
+      role: '*',
+      info,
+      state: 'TASK_STAGING',
+      statuses: [],
+      pending: [],
+      submittedAtMs: nowMs,
+      updatedAtMs: nowMs,
+    }
+    const failed = outcome(due.task)
+    this.#report(task, failed ?? 'TASK_RUNNING')
+  }
+
+  #report(task: TaskRecord, said: string, message?: string): void {
+    const state = said as TaskRecord['state']
+    const nowMs = this.#clock.nowMs()
+    const status: TaskStatus = { task_id: { value: task.taskId }, state, timestamp: nowMs / 1000 }
+    const next: TaskRecord = {
+      ...task,
+      state,
+      ...(message === undefined ? {} : { message }),
+      statuses: [...task.statuses, status],
+      updatedAtMs: nowMs,
+      ...(isTerminal(state) ? { endedAtMs: nowMs } : {}),
+    }
+    const { key, value } = putTask(next)
+    if (value !== undefined) this.#put({ do: 'put', key, value })
   }
 
   /** Whoever watches is told what has changed. */

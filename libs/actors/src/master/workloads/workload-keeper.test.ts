@@ -2,6 +2,7 @@ import { Redacted, utf8 } from '@conclave/kernel'
 import { canary, expectNoLeak, ManualClock, SeededRandom } from '@conclave/testkit'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryCluster } from '../../testing/memory-cluster.ts'
+import { MemoryFramework } from '../../testing/memory-framework.ts'
 import { MemoryMachine } from '../../testing/memory-machine.ts'
 import { MemoryScheduler } from '../../testing/memory-scheduler.ts'
 import { callerOf, firstPeople } from '../../testing/people.ts'
@@ -184,6 +185,71 @@ describe('a workload that runs', () => {
     await cluster.settle(nodes.update(root, 'agent-1', { availability: 'drain' }))
     await until(() => machines.map(runningIn).join() === '0,3', 'the move')
     expect(machines.map(runningIn)).toEqual([0, 3])
+  })
+
+  test('WK11: is launched by nobody who may not, not under another agent, and not with another command', async () => {
+    const { id } = await start()
+    scheduler?.kill()
+    scheduler = undefined
+    await cluster.settle(api().scale(root, id, 4))
+    let waiting: WorkloadTaskView | undefined
+    const look = async (): Promise<void> => {
+      const all = await cluster.leader.actor.workloads.tasks(root)
+      waiting = all.find(({ state }) => state === 'assigned')
+    }
+    await until(() => {
+      void look()
+      return waiting !== undefined
+    }, 'a task that waits')
+
+    const other = waiting?.nodeName === 'agent-1' ? 'agent-2' : 'agent-1'
+    const agentOf = (name = ''): string =>
+      machines.find((machine) => machine.name === name)?.agentId ?? ''
+    const spoof = async (uid: string, on: string): Promise<number> => {
+      const framework = new MemoryFramework(cluster.leader.actor, callerOf(uid))
+      framework.subscribe()
+      await until(() => framework.offers.some((one) => one.agent_id.value === on), 'an offer')
+      const offer = framework.offers.findLast((one) => one.agent_id.value === on)
+      const { resources, command } = (
+        spec({}, 'cat secret') as { template: Record<string, unknown> }
+      ).template
+      const task = {
+        name: 'mine',
+        task_id: { value: waiting?.taskId },
+        agent_id: offer?.agent_id,
+        resources,
+        command,
+      }
+      const accept = {
+        offer_ids: [offer?.id],
+        operations: [{ type: 'LAUNCH', launch: { task_infos: [task] } }],
+      }
+      const { status } = framework.call({ type: 'ACCEPT', accept })
+      cluster.leader.actor.frameworks.disconnected(framework)
+      return status
+    }
+
+    expect(await spoof('root', agentOf(other))).toBe(409)
+    expect(await spoof('root', agentOf(waiting?.nodeName))).toBe(202)
+    await until(() => containers().includes(waiting?.taskId ?? ''), 'the launch')
+    const launched = machines.flatMap(({ tasks }) => [...tasks.values()])
+    const [mine] = launched.filter(({ task }) => task.task_id.value === waiting?.taskId)
+    expect(mine?.task.command?.value).toBe('sleep 1000')
+  })
+
+  test('WK15: ends what runs for it and is on no record', async () => {
+    await start({ mode: { kind: 'replicated', replicas: 1 } })
+    const [taskId = ''] = containers()
+    const { store, replica } = cluster.leader
+    const { kvs } = store.list('workloads/', { keysOnly: true })
+    const success = kvs.map(({ key }) => ({ do: 'delete', key }) as const)
+    await cluster.settle(replica.propose({ compare: [], success }))
+    // Whoever leads next looks at everything.
+    cluster.leader.crash()
+    for (const machine of machines) machine.disconnect()
+    scheduler?.close()
+    await until(() => !containers().includes(taskId), 'its end')
+    expect(containers()).toEqual([])
   })
 
   test('WK15: leaves nothing once it is removed', async () => {

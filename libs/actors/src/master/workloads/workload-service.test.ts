@@ -229,6 +229,53 @@ describe('a workload', () => {
   })
 })
 
+describe('the workloads of a fake master', () => {
+  test('WK11: come to rest as they are wanted, by the code of a real one', async () => {
+    const { workloads, scene, nodes } = new FakeMaster()
+    scene.addNode('agent-1')
+    scene.addNode('agent-2')
+    const { id } = await workloads.create(
+      admin,
+      spec({ mode: { kind: 'replicated', replicas: 4 }, restart: { delayMs: 0 } }, 'dev/db'),
+    )
+    await scene.settle()
+    expect((await workloads.get(admin, id)).counts).toEqual({ desired: 4, running: 4, updated: 4 })
+
+    const [task] = await workloads.tasks(admin, id)
+    scene.end(task?.taskId ?? '', 'TASK_FAILED', 'Command exited with status 1')
+    await scene.settle()
+    const [next, last] = await workloads.tasks(admin, id)
+    expect(next).toMatchObject({ slot: '1', state: 'running', attempt: 2 })
+    expect(last).toMatchObject({ state: 'failed', message: 'Command exited with status 1' })
+
+    await nodes.update(admin, 'agent-1', { availability: 'drain' })
+    await scene.settle()
+    const running = (await workloads.tasks(admin, id)).filter(({ state }) => state === 'running')
+    expect(running.map(({ nodeName }) => nodeName)).toEqual(Array(4).fill('agent-2'))
+
+    await workloads.remove(admin, id)
+    await scene.settle()
+    expect(await workloads.tasks(admin)).toEqual([])
+  })
+
+  test('WK11: are as many as are wanted, more than one transaction holds', async () => {
+    const { workloads, scene } = new FakeMaster()
+    for (let number = 0; number < 60; number++) scene.addNode(`agent-${number}`)
+    const mode = { kind: 'replicated', replicas: 700 }
+    const { id } = await workloads.create(admin, spec({ mode }))
+    await scene.settle()
+    expect((await workloads.get(admin, id)).counts.running).toBe(700)
+
+    await workloads.update(admin, id, spec({ mode, update: { parallelism: 0 } }, 'dev/db'))
+    await scene.settle()
+    expect((await workloads.get(admin, id)).counts).toEqual({
+      desired: 700,
+      running: 700,
+      updated: 700,
+    })
+  })
+})
+
 describe('a node', () => {
   test('WK10: is an agent with what an operator says of it', async () => {
     const { nodes, scene } = new FakeMaster()

@@ -43,10 +43,7 @@ export class WorkloadViews {
       .tasksOf(workload.id)
       .map((task) => this.task(workload, task))
       .toSorted(
-        (a, b) =>
-          a.slot.localeCompare(b.slot, 'en', { numeric: true }) ||
-          b.createdAtMs - a.createdAtMs ||
-          (a.id < b.id ? -1 : 1),
+        (a, b) => a.slot.localeCompare(b.slot, 'en', { numeric: true }) || b.attempt - a.attempt,
       )
   }
 
