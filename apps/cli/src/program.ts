@@ -6,6 +6,7 @@ import { authorityCommands } from './commands/authority.ts'
 import { clusterCommands } from './commands/cluster.ts'
 import { masterCommands } from './commands/master.ts'
 import { nodeCommands } from './commands/node.ts'
+import { registryCommand } from './commands/registry.ts'
 import { runCommand } from './commands/run.ts'
 import { secretCommands } from './commands/secret.ts'
 import { storeCommands } from './commands/store.ts'
@@ -37,6 +38,7 @@ export function conclave(): Command {
   nodeCommands(program, client)
   masterCommands(program, client)
   authorityCommands(program, client)
+  registryCommand(program)
   for (const command of allBelow(program)) command.exitOverride()
   tab(program)
   return program

@@ -1,7 +1,8 @@
 import { invariant, wipe, type RedactedBytes } from '@conclave/kernel'
 import type { CommandInfo, ContainerInfo, Secret } from '@conclave/model'
 import { planEnvironment, secretVariables, type SecretVariable } from './environment-secret.ts'
-import { usualSecretLimits, type SecretLimits } from './limits.ts'
+import { imageOf, type PlannedImage } from './image.ts'
+import { checkSize, usualSecretLimits, type SecretLimits } from './limits.ts'
 import type { Owner, Plan } from './plan.ts'
 import { planSecretVolumes, secretVolumes, type SecretVolume } from './volume-secret.ts'
 
@@ -9,6 +10,8 @@ import { planSecretVolumes, secretVolumes, type SecretVolume } from './volume-se
 export type Placement =
   | { readonly where: 'tmpfs'; readonly at: string; readonly mode: string }
   | { readonly where: 'env'; readonly at: string }
+  /** Nowhere in the container: the agent uses it to get an image. */
+  | { readonly where: 'image'; readonly at: string }
 
 /** One secret that has to be resolved before the container can be planned. */
 export interface PlannedSecret {
@@ -20,11 +23,15 @@ export interface PlannedSecret {
 
 /** A container whose spec has been checked: what it needs is known, and no one has been asked yet. */
 export interface CheckedContainer {
-  /** In the order in which Mesos' isolators prepare: volumes, then the environment. */
+  /** In the order in which Mesos needs them: the image, volumes, then the environment. */
   readonly secrets: readonly PlannedSecret[]
   readonly command: CommandInfo
   readonly variables: readonly SecretVariable[]
   readonly volumes: readonly SecretVolume[]
+  /** To be provisioned, on a machine that gets images. */
+  readonly image: PlannedImage | undefined
+  /** Whether its spec names an image: then its root is its own, and paths may be made in it. */
+  readonly hasRoot: boolean
 }
 
 /**
@@ -35,10 +42,14 @@ export interface CheckedContainer {
 export function checkContainer(
   command: CommandInfo,
   container: ContainerInfo | undefined,
+  { hasImages }: ContainerAbilities = { hasImages: false },
 ): CheckedContainer {
+  const image = hasImages ? imageOf(container) : undefined
   const volumes = secretVolumes(container)
   const variables = secretVariables(command)
+  const config = image?.config
   const secrets = [
+    ...(config === undefined ? [] : [ofImage(image?.name ?? '', config)]),
     ...volumes.map(({ secret, containerPath, at, isReadOnly }): PlannedSecret => ({
       secret,
       purpose: `volume ${containerPath}`,
@@ -50,8 +61,21 @@ export function checkContainer(
       placement: { where: 'env', at: name },
     })),
   ]
-  return { secrets, command, variables, volumes }
+  const hasRoot = container?.mesos?.image !== undefined
+  return { secrets, command, variables, volumes, image, hasRoot }
 }
+
+/** What a machine can do beyond running containers. */
+export interface ContainerAbilities {
+  /** Whether it gets images; where it does not, a container has what the runtime brings. */
+  readonly hasImages: boolean
+}
+
+const ofImage = (name: string, secret: Secret): PlannedSecret => ({
+  secret,
+  purpose: `image ${name}`,
+  placement: { where: 'image', at: name },
+})
 
 export interface ContainerSurroundings {
   /** Whom the files belong to: who the container runs as. */
@@ -73,15 +97,30 @@ export function planContainer(
   { owner, environment, limits }: ContainerSurroundings,
   values: readonly RedactedBytes[],
 ): Plan {
-  const { command, variables, volumes, secrets } = checked
+  const { command, variables, volumes, secrets, image, hasRoot } = checked
   invariant(values.length === secrets.length, 'every secret of a container has its value')
   const allLimits = { ...usualSecretLimits, ...limits }
   try {
-    const ofVolumes = values.slice(0, volumes.length)
-    const ofVariables = values.slice(volumes.length)
+    const first = image?.config === undefined ? 0 : 1
+    const ofVolumes = values.slice(first, first + volumes.length)
+    const ofVariables = values.slice(first + volumes.length)
+    const setEnvironment = planEnvironment(command, environment, variables, ofVariables, allLimits)
+    if (image === undefined) {
+      const setVolumes = planSecretVolumes(volumes, ofVolumes, owner, allLimits, hasRoot)
+      return [...setVolumes, ...setEnvironment]
+    }
+    const { name, isCached } = image
+    const dockerConfig = first === 0 ? undefined : values[0]
+    if (dockerConfig !== undefined) checkSize(name, dockerConfig, allLimits)
+    // An image's variables stand between what the agent gives and what the task says.
+    const given = [...environment].map(
+      ([key, value]) => ({ do: 'set-env', name: key, value }) as const,
+    )
     return [
-      ...planSecretVolumes(volumes, ofVolumes, owner, allLimits),
-      ...planEnvironment(command, environment, variables, ofVariables, allLimits),
+      ...given,
+      { do: 'provision-image', image: { name, isCached, dockerConfig } },
+      ...planSecretVolumes(volumes, ofVolumes, owner, allLimits, hasRoot),
+      ...setEnvironment.filter(({ name: key, value }) => environment.get(key) !== value),
     ]
   } catch (refusal) {
     for (const value of values) wipe(value)

@@ -52,7 +52,7 @@ export function planEnvironment(
   variables: readonly SecretVariable[],
   values: readonly RedactedBytes[],
   limits: SecretLimits,
-): readonly Step[] {
+): readonly Extract<Step, { do: 'set-env' }>[] {
   const environment = new Map<string, string | RedactedBytes>(given)
   for (const [index, { name }] of variables.entries()) {
     const value = values[index]

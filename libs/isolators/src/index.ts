@@ -2,10 +2,21 @@ export {
   checkContainer,
   planContainer,
   type CheckedContainer,
+  type ContainerAbilities,
   type ContainerSurroundings,
   type Placement,
   type PlannedSecret,
 } from './container.ts'
+export {
+  imageOf,
+  programOf,
+  type ImageConfig,
+  type ImageEntry,
+  type ImageRoot,
+  type ImageSource,
+  type ImageWanted,
+  type PlannedImage,
+} from './image.ts'
 export { HostFailed, type Host } from './host.ts'
 export { usualSecretLimits, wholePages, type SecretLimits } from './limits.ts'
 export { CleanupFailed, perform, PlacementFailed, undo } from './perform.ts'

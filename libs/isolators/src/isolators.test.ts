@@ -161,8 +161,26 @@ describe('volume/secret', () => {
       { do: 'write-file', name: '0', mode: 0o400, owner },
       { do: 'write-file', name: '1', mode: 0o400, owner },
       { do: 'bind-file', name: '0', at: '/mnt/mesos/sandbox/creds/db', isReadOnly: true },
-      { do: 'bind-file', name: '1', at: '/run/secrets/k', isReadOnly: true },
+      { do: 'bind-file', name: '1', at: '/run/secrets/k', isReadOnly: true, mustExist: true },
     ])
+  })
+
+  test('IS5: an absolute path has to be there, unless an image brings a root to make it in', async () => {
+    const absolute = volume('/run/secrets/k')
+    const without = planOf(commandOf(), containerOf(absolute), [secretOf('x')])
+    await expect(perform(without, new MemoryHost())).rejects.toThrow(
+      "Absolute container path '/run/secrets/k' does not exist",
+    )
+
+    const image = { type: 'DOCKER', docker: { name: 'app' } }
+    const container = parseOurs(ContainerInfo, {
+      type: 'MESOS',
+      volumes: [absolute],
+      mesos: { image },
+    })
+    const host = new MemoryHost()
+    await perform(planOf(commandOf(), container, [secretOf('x')]), host)
+    expect(host.seen('/run/secrets/k')?.bytes).toEqual(utf8('x'))
   })
 
   test('IS5: a writable file is its owner’s to write, with room to grow', () => {

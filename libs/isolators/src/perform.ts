@@ -8,9 +8,13 @@ export class PlacementFailed extends ConclaveError {
 
   constructor(step: Step, cause: unknown) {
     const why = cause instanceof ConclaveError ? cause.message : 'the host failed'
-    super(`${step.do} failed: ${why}`, { cause })
+    super(isSaidAlone(step) ? why : `${step.do} failed: ${why}`, { cause })
   }
 }
+
+/** Where Mesos says the reason alone. */
+const isSaidAlone = (step: Step): boolean =>
+  step.do === 'provision-image' || (step.do === 'bind-file' && step.mustExist === true)
 
 /** Something of a container could not be undone, so something of its secrets may be left. */
 export class CleanupFailed extends ConclaveError {
@@ -61,12 +65,14 @@ async function carryOutOrUndo(step: Step, done: Plan, host: Host): Promise<void>
 
 async function carryOut(step: Step, host: Host): Promise<void> {
   switch (step.do) {
+    case 'provision-image':
+      return host.provisionImage(step.image)
     case 'mount-tmpfs':
       return host.mountTmpfs(step.sizeBytes, step.inodes)
     case 'write-file':
       return host.writeFile(step.name, step.bytes, step.mode, step.owner)
     case 'bind-file':
-      return host.bindFile(step.name, step.at, step.isReadOnly)
+      return host.bindFile(step.name, step.at, step.isReadOnly, step.mustExist)
     case 'set-env':
       return host.setEnv(step.name, step.value)
   }

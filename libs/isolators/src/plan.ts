@@ -1,3 +1,4 @@
+import { type ImageWanted } from './image.ts'
 import { Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
 
 export interface Owner {
@@ -7,6 +8,8 @@ export interface Owner {
 
 /** One thing to be done for one container before it starts. */
 export type Step =
+  /** Lays an image down as the container's root; its variables replace those that were set before. */
+  | { readonly do: 'provision-image'; readonly image: ImageWanted }
   /** The container's own tmpfs, out of its sight until files are bound from it. */
   | { readonly do: 'mount-tmpfs'; readonly sizeBytes: number; readonly inodes: number }
   /** A new file `name`, a single component, directly in the tmpfs. */
@@ -23,6 +26,8 @@ export type Step =
       readonly name: string
       readonly at: string
       readonly isReadOnly: boolean
+      /** Fails where there is no file to bind over: without an image, nobody may make one there. */
+      readonly mustExist?: boolean
     }
   | { readonly do: 'set-env'; readonly name: string; readonly value: string | RedactedBytes }
 
@@ -53,6 +58,9 @@ export function planCleanup(plan: Plan): readonly UndoStep[] {
 export function wipePlan(plan: Plan): void {
   for (const step of plan) {
     if (step.do === 'write-file') wipe(step.bytes)
+    if (step.do === 'provision-image' && step.image.dockerConfig !== undefined) {
+      wipe(step.image.dockerConfig)
+    }
     if (step.do === 'set-env' && step.value instanceof Redacted) wipe(step.value)
   }
 }

@@ -127,6 +127,7 @@ const inodes = 1024
  * spec says takes part in where bytes are written.
  *
  * @param values one for each of `volumes`, in order; they belong to the plan from now on
+ * @param hasImage whether the container has a root of its own, in which paths may be made
  * @throws PlanRefused SECRET_TOO_LARGE
  */
 export function planSecretVolumes(
@@ -134,6 +135,7 @@ export function planSecretVolumes(
   values: readonly RedactedBytes[],
   owner: Owner,
   limits: SecretLimits,
+  hasImage: boolean,
 ): readonly Step[] {
   if (volumes.length === 0) return []
   let sizeBytes = 0
@@ -146,7 +148,14 @@ export function planSecretVolumes(
     const mode = isReadOnly ? 0o400 : 0o600
     return [
       { do: 'write-file', name, bytes, mode, owner },
-      { do: 'bind-file', name, at, isReadOnly },
+      {
+        do: 'bind-file',
+        name,
+        at,
+        isReadOnly,
+        // Without an image there is nobody's root to make files in: Mesos binds over what is there.
+        ...(!hasImage && containerPath.startsWith('/') && { mustExist: true }),
+      },
     ]
   })
   if (sizeBytes > limits.containerSizeBytesMax) {

@@ -33,6 +33,8 @@ export const floors: Readonly<Record<Layer, Floor>> = {
       'peer-redis',
       'engine-etcd',
       'resolver-modules',
+      'registry',
+      'image-puller',
       'transfer',
       'assembly',
       'candidate',

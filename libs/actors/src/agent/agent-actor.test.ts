@@ -26,6 +26,7 @@ class Stage {
     agentId?: string,
     limits: Partial<AgentLimits> = {},
     references: AgentActorOptions['references'] = 'store',
+    hasImages = false,
   ) {
     this.actor = new AgentActor({
       agentId,
@@ -36,6 +37,7 @@ class Stage {
       random: this.random,
       limits: { tickMs: 100, ...limits },
       references,
+      hasImages,
     })
   }
 
@@ -223,6 +225,7 @@ describe('launching', () => {
       containerId: 'c1',
       hostname: 'c1',
       argv: ['sh', '-c', 'sleep 1'],
+      command: { value: 'sleep 1', arguments: [], uris: [] },
       user: { name: 'task', uid: 1000, gid: 1000 },
     })
     expect(stage.done('start')).toEqual([{ do: 'start', containerId: 'c1' }])
@@ -398,6 +401,43 @@ describe('launching', () => {
     expect(stage.statuses[0]?.message).toBe(
       "Failed to launch container: Environment variable 'DB_PASSWORD' specifies a secret containing null bytes, which is not allowed in the environment",
     )
+  })
+
+  test('AG23: an image whose config nobody releases fails the launch, in the words of Mesos', () => {
+    const config = reference('registry/dockercfg')
+    const image = { type: 'DOCKER', docker: { name: 'registry.local/app', config } }
+    const stage = new Stage('M-S0', {}, 'default', true).registered()
+    stage.launch({ container: { type: 'MESOS', mesos: { image } } })
+
+    expect(stage.statuses.at(-1)?.message).toBe(
+      'Failed to launch container: Default secret resolver cannot resolve references',
+    )
+  })
+
+  test('AG23: an image may say what is run, and its config is not told to be placed', () => {
+    const config = reference('registry/dockercfg')
+    const image = { type: 'DOCKER', docker: { name: 'registry.local/app', config } }
+    const stage = new Stage('M-S0', {}, 'store', true).registered()
+    stage.launch({ command: { shell: false }, container: { type: 'MESOS', mesos: { image } } })
+    stage.release().running()
+
+    expect(stage.done('prepare')[0]?.spec.argv).toEqual([])
+    expect(stage.plan.map((step) => step.do)).toContain('provision-image')
+    expect(stage.events.map(({ type }) => type)).not.toContain('secret.placed')
+    expect(stage.events.map(({ type }) => type)).toContain('secret.resolved')
+  })
+
+  test('AG23: killed while its image is pulled, that is given up, and the task was killed', () => {
+    const image = { type: 'DOCKER', docker: { name: 'registry.local/app' } }
+    const stage = new Stage('M-S0', {}, 'store', true).registered()
+    stage.launch({ container: { type: 'MESOS', mesos: { image } } }).kill()
+
+    expect(stage.done('abandon-prepare')).toEqual([{ do: 'abandon-prepare', containerId: 'c1' }])
+    stage.tell({ kind: 'prepared', containerId: 'c1', failure: 'it was given up' })
+    expect(stage.statuses.at(-1)).toMatchObject({
+      state: 'TASK_KILLED',
+      reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
+    })
   })
 
   test('AG22: without a resolver module a reference is refused in the words of Mesos', () => {

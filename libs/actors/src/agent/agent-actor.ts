@@ -77,6 +77,8 @@ export interface AgentActorOptions {
    * a module that the machine loaded (`outside`).
    */
   readonly references?: 'store' | 'default' | 'outside'
+  /** Whether the machine gets images. Where it does not, `container.mesos.image` is ignored. */
+  readonly hasImages?: boolean
 }
 
 interface CheckedTask {
@@ -340,9 +342,11 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   #check(info: TaskInfo): CheckedTask | PlanRefused {
     try {
       const command = commandOf(info)
-      argumentsOf(command)
+      const { hasImages = false } = this.#options
+      const container = checkContainer(command, info.container, { hasImages })
+      argumentsOf(command, container.image)
       const healthPlan = healthPlanOf(info, (ms) => this.#ticksIn(ms))
-      return { container: checkContainer(command, info.container), healthPlan }
+      return { container, healthPlan }
     } catch (refusal) {
       if (refusal instanceof PlanRefused) return refusal
       throw refusal
@@ -370,7 +374,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const refusal = refusalIn(resolved)
     if (refusal !== undefined) {
       wipeResolved(resolved)
-      return this.#failLaunch(task, collectFailure(refusal.why))
+      const { placement } = checked.secrets[resolved.indexOf(refusal)] ?? {}
+      // Images are provisioned by somebody else than isolators, who has no such prefix.
+      const message = (placement?.where === 'image' ? launchFailure : collectFailure)(refusal.why)
+      return this.#failLaunch(task, message)
     }
     const values = resolved.filter((one) => one.outcome === 'value')
     for (const { path, version, bytes } of values) {
@@ -396,8 +403,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       task.stage = 'preparing'
       const { containerId } = task
       const hostname = task.info.container?.hostname ?? containerId.slice(0, 12)
-      const argv = argumentsOf(checked.command)
-      this.#do({ do: 'prepare', spec: { containerId, hostname, argv, user }, plan })
+      const { command } = checked
+      const argv = argumentsOf(command, checked.image)
+      const spec = { containerId, hostname, argv, command, user }
+      this.#do({ do: 'prepare', spec, plan })
     } catch (refused) {
       if (!(refused instanceof PlanRefused)) throw refused
       this.#failLaunch(task, launchFailure(refused.message))
@@ -410,6 +419,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (failure !== undefined) {
       // Undone by whoever failed: nothing was placed, and nothing has to be destroyed.
       task.placed = []
+      if (task.isKilled) return this.#finish(task, endOfKilledLaunch)
       return this.#failLaunch(task, launchFailure(failure))
     }
     for (const { path, where, at, mode } of task.placed) {
@@ -467,6 +477,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (task.stage === 'resolving') {
       task.abandon()
       return this.#finish(task, endOfKilledLaunch)
+    }
+    if (task.stage === 'preparing') {
+      this.#do({ do: 'abandon-prepare', containerId: task.containerId })
     }
     if (task.stage !== 'running' && task.stage !== 'starting') return
     if (tellKilling) this.#update(task, { state: 'TASK_KILLING', source: 'SOURCE_EXECUTOR' })
@@ -557,6 +570,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         this.#tasks.delete(taskKey(task))
         return
       case 'preparing':
+        return this.#do({ do: 'abandon-prepare', containerId: task.containerId })
       case 'ending':
         return
     }

@@ -42,6 +42,8 @@ export type AgentEffect =
   | { readonly do: 'abandon-outside'; readonly questionId: string }
   /** Makes a container and carries out its plan, whose bytes are wiped whatever happens: `prepared`. */
   | { readonly do: 'prepare'; readonly spec: ContainerSpec; readonly plan: Plan }
+  /** Nobody waits for that container any more: what takes long, such as an image, is given up. */
+  | { readonly do: 'abandon-prepare'; readonly containerId: string }
   | { readonly do: 'start'; readonly containerId: string }
   | { readonly do: 'signal'; readonly containerId: string; readonly signal: string }
   /** Ends what runs, leaves nothing but the output: `destroyed`. */

@@ -1,4 +1,9 @@
-import { ContainerSpecRefused, sandboxDirectory } from '@conclave/isolators'
+import {
+  ContainerSpecRefused,
+  programOf,
+  sandboxDirectory,
+  type PlannedImage,
+} from '@conclave/isolators'
 import type { CommandInfo, TaskInfo } from '@conclave/model'
 import type { ContainerUser } from './container-runtime.ts'
 
@@ -16,16 +21,17 @@ export function commandOf(task: TaskInfo): CommandInfo {
 }
 
 /**
- * The argument vector of a command: a line for the shell, or a program whose `arguments` begin with
- * the name it is called by.
+ * The argument vector of a command, as far as it says: a line for the shell, or a program whose
+ * `arguments` begin with the name it is called by. An image may still say the rest.
  *
- * @throws PlanRefused when there is no program
+ * @throws PlanRefused when there is no program, and no image that could have one
  */
-export function argumentsOf({ shell, value, arguments: rest }: CommandInfo): readonly string[] {
-  if (value === undefined || value === '') {
-    throw new ContainerSpecRefused('command.value is empty: there is no program to run')
-  }
-  return shell === false ? [value, ...rest.slice(1)] : ['sh', '-c', value]
+export function argumentsOf(
+  command: CommandInfo,
+  image: PlannedImage | undefined,
+): readonly string[] {
+  const isImages = image !== undefined && command.shell === false && (command.value ?? '') === ''
+  return isImages ? [] : programOf(command, undefined)
 }
 
 /** The one ordinary user of a container, whatever a task calls it. */

@@ -1,3 +1,4 @@
+import type { CommandInfo } from '@conclave/model'
 import type { Host, Owner } from '@conclave/isolators'
 import { ConclaveError } from '@conclave/kernel'
 
@@ -27,6 +28,8 @@ export interface ContainerSpec {
   readonly hostname: string
   /** The program and its arguments. */
   readonly argv: readonly string[]
+  /** What `argv` was made from, for an image that has its own say in it. */
+  readonly command?: CommandInfo
   readonly user: ContainerUser
 }
 

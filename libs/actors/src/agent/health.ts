@@ -33,7 +33,7 @@ export function healthPlanOf(
     ticksIn((value ?? usual) * 1000)
   const variables = command.environment?.variables ?? []
   return {
-    argv: argumentsOf(command),
+    argv: argumentsOf(command, undefined),
     env: Object.fromEntries(variables.map(({ name, value }) => [name, value ?? ''])),
     delayTicks: seconds(check.delay_seconds, usual.delaySeconds),
     intervalTicks: Math.max(1, seconds(check.interval_seconds, usual.intervalSeconds)),

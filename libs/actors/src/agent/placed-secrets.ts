@@ -15,6 +15,7 @@ export function placedIn(
   )
   return secrets.flatMap(({ placement }, index) => {
     const value = values[index]
-    return value !== undefined && kept.has(value.bytes) ? [{ path: value.path, ...placement }] : []
+    if (value === undefined || placement.where === 'image') return []
+    return kept.has(value.bytes) ? [{ path: value.path, ...placement }] : []
   })
 }

@@ -50,6 +50,8 @@ const waitMs = 20
 export class AgentDriver {
   readonly #options: AgentDriverOptions
   readonly #containers = new Map<string, Container>()
+  /** Containers whose plan is being carried out. */
+  readonly #preparing = new Map<string, Container>()
   readonly #sessions = new Map<string, Session>()
   /** The health check that is under way, by container. */
   readonly #checks = new Map<string, Exec>()
@@ -99,6 +101,8 @@ export class AgentDriver {
         return this.#options.outside?.abandon(effect.questionId)
       case 'prepare':
         return this.#prepare(effect)
+      case 'abandon-prepare':
+        return void this.#preparing.get(effect.containerId)?.destroy()
       case 'start':
         return this.#start(effect.containerId)
       case 'signal':
@@ -149,12 +153,15 @@ export class AgentDriver {
         wipePlan(plan)
         throw refusal
       })
+      this.#preparing.set(containerId, container)
       try {
         await perform(plan, container.host)
       } catch (failure) {
         await container.destroy()
         container.forgetOutput()
         throw failure
+      } finally {
+        this.#preparing.delete(containerId)
       }
       this.#containers.set(containerId, container)
     }

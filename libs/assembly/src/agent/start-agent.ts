@@ -16,6 +16,7 @@ import { AgentDirectory } from './agent-directory.ts'
 import { idIn, IdentityKeeper } from '../join/identity-keeper.ts'
 import { remoteAuthority } from '../join/remote-authority.ts'
 import { AgentDriver } from './agent-driver.ts'
+import { openImages, type ImagesChoice } from './images.ts'
 import { openResolver, referencesOf, type SecretResolverChoice } from './secret-resolver.ts'
 
 export interface StartAgentOptions {
@@ -41,6 +42,8 @@ export interface StartAgentOptions {
   readonly limits?: Partial<AgentLimits>
   /** Who answers references. Default: the masters. */
   readonly resolver?: SecretResolverChoice
+  /** Where images come from. Default: nowhere, and a container has what the runtime brings. */
+  readonly images?: ImagesChoice
 }
 
 export interface RunningAgent {
@@ -70,7 +73,7 @@ const stopWithinMs = 5000
  * Starts an agent in this process. It resolves when the agent is at work; masters may be away, it
  * registers when one answers.
  *
- * @throws AgentDirectoryUnusable, ModulesInvalid, ResolverNotInitialized
+ * @throws AgentDirectoryUnusable, ImagePullFailed, ModulesInvalid, ResolverNotInitialized
  */
 export async function startAgent(options: StartAgentOptions): Promise<RunningAgent> {
   const log = options.log ?? silentLog
@@ -78,9 +81,10 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const random = options.random ?? new SystemRandom()
   const directory = await AgentDirectory.open(options.directory)
   const agentId = await directory.agentId()
+  const images = await openImages(options.images, log)
   const runtime =
     options.runtime === undefined || options.runtime === 'memory'
-      ? new MemoryRuntime({ clock, random, log })
+      ? new MemoryRuntime({ clock, random, log, ...(images && { images }) })
       : options.runtime
   const outside = await openResolver(options.resolver, log)
   await runtime.recover()
@@ -136,6 +140,7 @@ class Agent implements RunningAgent {
       random,
       limits: { ...options.limits, tickMs },
       references: referencesOf(options.resolver),
+      hasImages: options.images?.provider === 'docker',
     })
     this.#driver = new AgentDriver({
       actor: this.#actor,

@@ -1,6 +1,11 @@
 import type { Clock } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
-import { startAgent, type RunningAgent, type SecretResolverChoice } from '../agent/index.ts'
+import {
+  startAgent,
+  type ImagesChoice,
+  type RunningAgent,
+  type SecretResolverChoice,
+} from '../agent/index.ts'
 import type { MasterAddress } from './addresses.ts'
 import { loadMember } from './member-files.ts'
 
@@ -16,6 +21,8 @@ export interface MemberAgentOptions {
   readonly resources?: Readonly<Record<string, number>>
   /** Who answers references. Default: the masters. */
   readonly resolver?: SecretResolverChoice
+  /** Where images come from. Default: nowhere. */
+  readonly images?: ImagesChoice
   readonly log?: Log
   readonly clock?: Clock
 }
@@ -28,7 +35,7 @@ export interface MemberAgentOptions {
 export async function startMemberAgent(
   options: MemberAgentOptions,
 ): Promise<{ readonly name: string; readonly agent: RunningAgent }> {
-  const { directory, masters, resources = usualResources, resolver, log, clock } = options
+  const { directory, masters, resources = usualResources, resolver, images, log, clock } = options
   const { id, clusterId, identity } = await loadMember(directory, 'conclave-agent')
   const agent = await startAgent({
     clusterId,
@@ -39,6 +46,7 @@ export async function startMemberAgent(
     hostname: options.hostname ?? id,
     resources,
     ...(resolver && { resolver }),
+    ...(images && { images }),
     ...(log && { log }),
     ...(clock && { clock }),
   })

@@ -25,6 +25,21 @@ export const agentSettings = {
     'who answers references: store (the masters), default (nobody) or the name of a module',
     'store',
   ),
+  imageProviders: setting(
+    z.enum(['docker', 'none']),
+    'docker to pull the images that tasks name; none to ignore them',
+    'none',
+  ),
+  dockerRegistry: setting(
+    z.url({ protocol: /^https?$/ }),
+    'the registry of images whose name has none',
+    'https://registry-1.docker.io',
+  ),
+  dockerConfig: secretSetting(
+    z.string(),
+    'credentials for registries that every task may use: docker config JSON, or an absolute path; empty for none',
+    '',
+  ),
 } as const
 
 /** Settings as an agent takes them. */
@@ -33,9 +48,13 @@ export const agentOptionsOf = ({
   resources,
   modules,
   secretResolver,
+  imageProviders,
+  dockerRegistry,
+  dockerConfig,
 }: Config<typeof agentSettings>): Omit<MemberAgentOptions, 'directory' | 'masters'> => ({
   ...(hostname !== '' && { hostname }),
   resources,
+  images: { provider: imageProviders, registry: dockerRegistry, dockerConfig },
   resolver: { name: secretResolver, modules: utf8Text(modules.reveal()) },
 })
 

@@ -51,8 +51,8 @@ const unset = (part: unknown, field: string, type: string): string | undefined =
   part === undefined ? `${field} is not set for ${type} volume` : undefined
 
 /**
- * Upstream leaves paths and the secrets of volumes to the agent. Here a file must stay below the
- * container's sandbox, and no two mounts may want one place.
+ * Upstream leaves paths and the secrets of volumes to the agent. Here a path may not lead up, and no
+ * two mounts may want one place.
  */
 function strictVolumesProblem(volumes: readonly Volume[]): string | undefined {
   const files = new Map<string, boolean>()
@@ -88,9 +88,6 @@ const isWithin = (a: string, b: string): boolean => a.startsWith(`${b}/`)
 
 function strictPathProblem(path: string): string | undefined {
   if (path === '') return "'container_path' of a SECRET volume must not be empty"
-  if (path.startsWith('/')) {
-    return `'container_path' '${path}' of a SECRET volume must be relative to the sandbox`
-  }
   if (/\p{Cc}/u.test(path)) {
     return "'container_path' of a SECRET volume must not have control characters"
   }

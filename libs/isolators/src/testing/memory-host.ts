@@ -1,5 +1,6 @@
 import { Redacted, utf8, wipe, type RedactedBytes } from '@conclave/kernel'
 import { HostFailed, type Host } from '../host.ts'
+import type { ImageWanted } from '../image.ts'
 import { wholePages } from '../limits.ts'
 import type { Owner } from '../plan.ts'
 
@@ -24,6 +25,8 @@ export class MemoryHost implements Host {
   failsAtCall = 0
   #calls = 0
   #tmpfs: { readonly sizeBytes: number; readonly files: Map<string, TmpfsFile> } | undefined
+  /** Names of the images that were laid down. */
+  readonly images: string[] = []
   readonly #bound = new Map<string, { readonly name: string; readonly isReadOnly: boolean }>()
   readonly #environment = new Map<string, Uint8Array>()
 
@@ -44,6 +47,12 @@ export class MemoryHost implements Host {
     return this.#tmpfs === undefined && this.#bound.size === 0 && this.#environment.size === 0
   }
 
+  async provisionImage({ name, dockerConfig }: ImageWanted): Promise<void> {
+    this.#count()
+    if (dockerConfig !== undefined) this.#copy(dockerConfig).fill(0)
+    this.images.push(name)
+  }
+
   async mountTmpfs(sizeBytes: number): Promise<void> {
     this.#count()
     if (this.#tmpfs !== undefined) throw new HostFailed('the container has a tmpfs already')
@@ -62,8 +71,9 @@ export class MemoryHost implements Host {
     tmpfs.files.set(name, { bytes: this.#copy(bytes), mode, owner })
   }
 
-  async bindFile(name: string, at: string, isReadOnly: boolean): Promise<void> {
+  async bindFile(name: string, at: string, isReadOnly: boolean, mustExist = false): Promise<void> {
     this.#count()
+    if (mustExist) throw new HostFailed(`Absolute container path '${at}' does not exist`)
     if (this.#tmpfs?.files.has(name) !== true) throw new HostFailed(`no file ${name} to bind`)
     if (at === '/') throw new HostFailed('there is a directory at /')
     this.#bound.set(at, { name, isReadOnly })

@@ -6,7 +6,16 @@ import {
   type Exec,
   type OutputChunk,
 } from '@conclave/actors'
-import { HostFailed, sandboxDirectory, type Host, type Owner } from '@conclave/isolators'
+import {
+  HostFailed,
+  programOf,
+  sandboxDirectory,
+  type Host,
+  type ImageConfig,
+  type ImageSource,
+  type ImageWanted,
+  type Owner,
+} from '@conclave/isolators'
 import {
   invariant,
   Redacted,
@@ -28,6 +37,7 @@ import {
 } from '@conclave/shell'
 import type { Executor } from './executor.ts'
 import { accountsWith, layDown, rootUser } from './image.ts'
+import { layImage } from './lay-image.ts'
 import { MemoryFileSystem } from './memory-file-system.ts'
 import { OutputLog } from './output-log.ts'
 import { SecretTmpfs } from './tmpfs.ts'
@@ -53,6 +63,8 @@ export interface MemoryContainerOptions {
   readonly random: Random
   readonly executor: Executor
   readonly limits: ContainerLimits
+  /** Where images come from. Without any, no container has one. */
+  readonly images?: ImageSource
   readonly onDestroyed: () => void
 }
 
@@ -68,6 +80,8 @@ export class MemoryContainer implements Container, Host {
   readonly #log: OutputLog
   readonly #execs = new Set<MemoryExec>()
   #tmpfs: SecretTmpfs | undefined
+  #image: ImageConfig | undefined
+  readonly #closing = new AbortController()
   #machine: Machine | undefined
   #onExit: ((exit: ContainerExit) => void) | undefined
   #isDestroyed = false
@@ -101,6 +115,16 @@ export class MemoryContainer implements Container, Host {
 
   // ── the plan ──────────────────────────────────────────────────────────────────────────────────
 
+  async provisionImage(wanted: ImageWanted): Promise<void> {
+    const { images } = this.#options
+    if (images === undefined) throw new HostFailed('this machine gets no images')
+    const image = await images.provision(wanted, this.#closing.signal)
+    if (this.#isDestroyed) throw new HostFailed('the container has ended')
+    layImage(this.fs, image)
+    this.#image = image.config
+    for (const [name, value] of image.config.environment) await this.setEnv(name, value)
+  }
+
   async mountTmpfs(sizeBytes: number, inodes: number): Promise<void> {
     if (this.#tmpfs !== undefined) throw new HostFailed('the container has a tmpfs already')
     this.#tmpfs = new SecretTmpfs(tmpfsDevice, sizeBytes, inodes)
@@ -111,7 +135,10 @@ export class MemoryContainer implements Container, Host {
     this.#tmpfs.write(name, bytes.reveal(), mode, owner, this.#options.clock.nowMs())
   }
 
-  async bindFile(name: string, at: string, isReadOnly: boolean): Promise<void> {
+  async bindFile(name: string, at: string, isReadOnly: boolean, mustExist = false): Promise<void> {
+    if (mustExist && !this.fs.hasFile(at)) {
+      throw new HostFailed(`Absolute container path '${at}' does not exist`)
+    }
     const inode = this.#tmpfs?.file(name)
     if (inode === undefined) throw new HostFailed(`there is no file ${name} in the tmpfs`)
     const owner = at.startsWith(`${sandboxDirectory}/`) ? this.#user : rootUser
@@ -159,7 +186,7 @@ export class MemoryContainer implements Container, Host {
     this.#machine = machine
     this.#onExit = onExit
     const { pid } = machine.start({
-      argv: spec.argv,
+      argv: this.#program(),
       env: this.#environmentWith({}),
       ...this.#surroundings(),
       stdout: (bytes) => this.#log.append('stdout', bytes),
@@ -217,6 +244,7 @@ export class MemoryContainer implements Container, Host {
   destroyNow(): void {
     if (this.#isDestroyed) return
     this.#isDestroyed = true
+    this.#closing.abort()
     this.#kill()
     this.#tmpfs?.wipe()
     this.#tmpfs = undefined
@@ -265,8 +293,17 @@ export class MemoryContainer implements Container, Host {
     return new Map([...this.#environment, ...Object.entries(added)])
   }
 
+  /** What is run: the command's program, or the image's where the command names none. */
+  #program(): readonly string[] {
+    const { argv, command } = this.#options.spec
+    return command === undefined || this.#image === undefined
+      ? argv
+      : programOf(command, this.#image)
+  }
+
   #surroundings(): { cwd: string; uid: number; gid: number } {
-    return { cwd: sandboxDirectory, uid: this.#user.uid, gid: this.#user.gid }
+    const cwd = this.#image?.workingDirectory ?? sandboxDirectory
+    return { cwd, uid: this.#user.uid, gid: this.#user.gid }
   }
 
   #forgetVariable(name: string): void {

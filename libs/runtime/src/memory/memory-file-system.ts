@@ -1,3 +1,4 @@
+import type { ImageEntry } from '@conclave/isolators'
 import type { Clock } from '@conclave/kernel'
 import {
   FileSystemError,
@@ -63,6 +64,39 @@ export class MemoryFileSystem implements FileSystem {
     const inode = this.#storage.create('file', mode, root, this.#clock.nowMs())
     inode.share(bytes)
     parent.setChild(name, inode)
+  }
+
+  /**
+   * Lays one name of an image down, in place of whatever is there. Paths are those of the image's own
+   * tree: no link is followed.
+   *
+   * @throws FileSystemError
+   */
+  lay(entry: ImageEntry): void {
+    const names = namesOf(entry.path)
+    const last = names.pop()
+    if (last === undefined) throw new FileSystemError('EISDIR', entry.path)
+    let parent = this.#root
+    for (const name of names) {
+      const found = parent.child(name)
+      if (found?.kind !== 'directory') throw new FileSystemError('ENOTDIR', entry.path)
+      parent = found
+    }
+    const before = parent.child(last)
+    if (entry.kind === 'directory' && before?.kind === 'directory') {
+      before.mode = entry.mode
+      return
+    }
+    if (before !== undefined) this.#dropWhole(parent, last, before)
+    const mode = entry.kind === 'symlink' ? 0o777 : entry.mode
+    const inode = this.#add(parent, last, entry.kind, mode, entry.owner)
+    if (entry.kind === 'file') inode.share(entry.bytes)
+    if (entry.kind === 'symlink') inode.target = entry.target
+  }
+
+  /** Whether there is a file at a path, whoever asks. */
+  hasFile(path: string): boolean {
+    return this.#lookup(path, root, true)?.kind === 'file'
   }
 
   /**
@@ -284,6 +318,14 @@ export class MemoryFileSystem implements FileSystem {
     this.#checkRemoval(parent, inode, who, path)
     this.#drop(parent, name, inode)
     this.#touch(parent)
+  }
+
+  #dropWhole(parent: Inode, name: string, inode: Inode): void {
+    for (const inner of inode.names) {
+      const child = inode.child(inner)
+      if (child !== undefined) this.#dropWhole(inode, inner, child)
+    }
+    this.#drop(parent, name, inode)
   }
 
   #drop(parent: Inode, name: string, inode: Inode): void {

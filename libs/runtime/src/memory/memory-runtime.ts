@@ -4,6 +4,7 @@ import {
   type ContainerRuntime,
   type ContainerSpec,
 } from '@conclave/actors'
+import type { ImageSource } from '@conclave/isolators'
 import type { Clock, Random } from '@conclave/kernel'
 import { SystemClock } from '../clock.ts'
 import { silentLog, type Log } from '../log.ts'
@@ -16,6 +17,8 @@ export interface MemoryRuntimeOptions {
   readonly random?: Random
   readonly log?: Log
   readonly limits?: Partial<ContainerLimits>
+  /** Where images come from. Without any, no container has one. */
+  readonly images?: ImageSource
 }
 
 /**
@@ -27,6 +30,7 @@ export class MemoryRuntime implements ContainerRuntime {
   readonly #clock: Clock
   readonly #random: Random
   readonly #limits: ContainerLimits
+  readonly #images: ImageSource | undefined
   readonly #executor: Executor
   readonly #containers = new Map<string, MemoryContainer>()
 
@@ -34,6 +38,7 @@ export class MemoryRuntime implements ContainerRuntime {
     const log = options.log ?? silentLog
     this.#clock = options.clock ?? new SystemClock()
     this.#random = options.random ?? new SystemRandom()
+    this.#images = options.images
     this.#limits = { ...usualContainerLimits, ...options.limits }
     this.#executor = new Executor({
       clock: this.#clock,
@@ -59,7 +64,8 @@ export class MemoryRuntime implements ContainerRuntime {
     if (this.#containers.has(containerId)) {
       throw new ContainerRefused(`there is a container ${containerId}`)
     }
-    if (argv.length === 0 || argv[0] === '')
+    // Only an image may still say what is run.
+    if (this.#images === undefined && (argv.length === 0 || argv[0] === ''))
       throw new ContainerRefused('there is no program to run')
     const container = new MemoryContainer({
       spec,
@@ -67,6 +73,7 @@ export class MemoryRuntime implements ContainerRuntime {
       random: this.#random,
       executor: this.#executor,
       limits: this.#limits,
+      ...(this.#images && { images: this.#images }),
       onDestroyed: () => this.#containers.delete(containerId),
     })
     this.#containers.set(containerId, container)
