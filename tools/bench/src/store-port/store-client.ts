@@ -51,7 +51,7 @@ export class StoreClient {
       if (this.#socket.destroyed) return reject(new StoreRefused('the connection ended'))
       const id = this.#nextId++
       this.#asked.set(id, { resolve, reject })
-      this.#writer.write(encodeRequest({ ...wanted, id }))
+      this.#writer.write(...encodeRequest({ ...wanted, id }))
     })
   }
 

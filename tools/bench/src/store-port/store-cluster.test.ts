@@ -3,15 +3,17 @@ import { StoreCluster, type StoreProcess } from './store-cluster.ts'
 import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest } from './store-frames.ts'
 
 const value = new Uint8Array(256).fill(1)
+const frameOf = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts))
 
 test('requests and answers come back as they were', () => {
   const requests = [
     { kind: 'put', id: 300, key: 'a/ä', value },
     { kind: 'get', id: 0, key: 'a' },
   ] as const
-  for (const request of requests) expect(decodeRequest(encodeRequest(request))).toEqual(request)
+  for (const request of requests)
+    expect(decodeRequest(frameOf(encodeRequest(request)))).toEqual(request)
   const answer = { id: 2 ** 40, isDone: false, value }
-  expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer)
+  expect(decodeAnswer(frameOf(encodeAnswer(answer)))).toEqual(answer)
 })
 
 describe('three store members as processes', () => {

@@ -21,33 +21,37 @@ export interface StoreAnswer {
 const kinds = { put: 1, get: 2 } as const
 const noBytes = new Uint8Array(0)
 
-export function encodeRequest(request: StoreRequest): Uint8Array {
-  const writer = new ByteWriter(32 + request.key.length)
+/** The parts of a frame: a value goes into it from where it lies. */
+export function encodeRequest(request: StoreRequest): readonly Uint8Array[] {
+  const head = new ByteWriter(32 + request.key.length)
     .uint(request.id)
     .u8(kinds[request.kind])
     .text(request.key)
-  if (request.kind === 'put') writer.bytes(request.value)
-  return writer.end()
+  if (request.kind === 'get') return [head.end()]
+  return [head.uint(request.value.length).end(), request.value]
 }
 
-/** @throws BytesMalformed */
+/** A value in it is a view of `bytes`. @throws BytesMalformed */
 export function decodeRequest(bytes: Uint8Array): StoreRequest {
   const reader = new ByteReader(bytes)
   const id = reader.uint()
   const kind = reader.u8()
   const key = reader.text()
   if (kind === kinds.get) return { kind: 'get', id, key }
-  if (kind === kinds.put) return { kind: 'put', id, key, value: reader.bytes() }
+  if (kind === kinds.put) return { kind: 'put', id, key, value: reader.bytesView() }
   throw new BytesMalformed(`a request of kind ${kind}`)
 }
 
-export const encodeAnswer = ({ id, isDone, value }: StoreAnswer): Uint8Array =>
-  new ByteWriter(16 + value.length).uint(id).flag(!isDone).bytes(value).end()
+/** The parts of a frame. */
+export const encodeAnswer = ({ id, isDone, value }: StoreAnswer): readonly Uint8Array[] => [
+  new ByteWriter(24).uint(id).flag(!isDone).uint(value.length).end(),
+  value,
+]
 
-/** @throws BytesMalformed */
+/** The value in it is a view of `bytes`. @throws BytesMalformed */
 export function decodeAnswer(bytes: Uint8Array): StoreAnswer {
   const reader = new ByteReader(bytes)
-  return { id: reader.uint(), isDone: !reader.flag(), value: reader.bytes() }
+  return { id: reader.uint(), isDone: !reader.flag(), value: reader.bytesView() }
 }
 
 export { noBytes }

@@ -167,8 +167,8 @@ export class StoreMember {
     const { id, kind, key } = request
     const answered = kind === 'get' ? this.get(key) : this.put(key, request.value)
     answered.then(
-      (value) => writer.write(encodeAnswer({ id, isDone: true, value: value ?? noBytes })),
-      () => writer.write(encodeAnswer({ id, isDone: false, value: noBytes })),
+      (value) => writer.write(...encodeAnswer({ id, isDone: true, value: value ?? noBytes })),
+      () => writer.write(...encodeAnswer({ id, isDone: false, value: noBytes })),
     )
   }
 
