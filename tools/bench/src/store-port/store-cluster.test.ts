@@ -47,5 +47,6 @@ describe('three store members as processes', () => {
     const again = leader.client()
     expect(await again.get('after')).toEqual(value)
     again.close()
-  })
+    // Processes are killed and started, on a machine that may have others to run.
+  }, 60_000)
 })
