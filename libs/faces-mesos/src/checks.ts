@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Member, PlainAnswer } from '@conclave/actors'
-import { CallMalformed } from '@conclave/model'
+import { CallMalformed, fromProtobuf, parse, type Message } from '@conclave/model'
+import type { FastifyRequest } from 'fastify'
 import { plain } from './answers.ts'
+import { json, protobuf } from './media-type.ts'
 
 /*
  * What every endpoint checks of a request beside the call itself. The words are Mesos' (mesos.md §4);
@@ -12,33 +14,46 @@ import { plain } from './answers.ts'
 export function contentTypeRefusal(headers: IncomingHttpHeaders): PlainAnswer | undefined {
   const type = headers['content-type']
   if (type === undefined) return plain(400, "Expecting 'Content-Type' to be present")
-  if (type === 'application/json') return undefined
-  if (type === 'application/x-protobuf') {
-    return plain(415, 'This master speaks JSON only; expecting a Content-Type of application/json')
-  }
+  if (type === json.name || type === protobuf.name) return undefined
   return plain(415, "Expecting 'Content-Type' of application/json or application/x-protobuf")
+}
+
+/** How a call is read: from JSON, or from protobuf by the name that it has there. */
+export interface CallReading<Call> {
+  readonly kind: Message<Call>
+  readonly type: string
 }
 
 /** The call in a body, which is wiped. @returns the refusal when it cannot be read */
 export function readCall<Call>(
-  body: unknown,
-  parse: (json: unknown) => Call,
+  { body, headers }: Pick<FastifyRequest, 'body' | 'headers'>,
+  { kind, type }: CallReading<Call>,
 ): { readonly call: Call } | { readonly refusal: PlainAnswer } {
   const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
-  let json: unknown
+  const isJson = headers['content-type'] === json.name
   try {
-    json = JSON.parse(bytes.toString('utf8'))
-  } catch {
-    // The parser's own words would quote the body, and a body may hold a secret.
-    return { refusal: plain(400, 'Failed to parse body into JSON: syntax error') }
+    if (!isJson) return { call: fromProtobuf(kind, type, bytes) }
+    return { call: parse(kind, parsed(bytes)) }
+  } catch (error) {
+    if (error instanceof NotJson) {
+      return { refusal: plain(400, 'Failed to parse body into JSON: syntax error') }
+    }
+    if (!(error instanceof CallMalformed)) throw error
+    const why = isJson ? 'Failed to convert JSON into' : 'Failed to parse body into'
+    return { refusal: plain(400, `${why} Call protobuf: ${error.message}`) }
   } finally {
     bytes.fill(0)
   }
+}
+
+class NotJson extends Error {}
+
+/** The parser's own words would quote the body, and a body may hold a secret. */
+function parsed(bytes: Buffer): unknown {
   try {
-    return { call: parse(json) }
-  } catch (error) {
-    if (!(error instanceof CallMalformed)) throw error
-    return { refusal: plain(400, `Failed to convert JSON into Call protobuf: ${error.message}`) }
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw new NotJson()
   }
 }
 

@@ -93,7 +93,7 @@ describe('the order of checks', () => {
     ['no type', {}, { string: 'x' }, 400, invalid("Expecting 'type' to be present")],
     [
       'an unusable Accept',
-      { accept: 'application/x-protobuf' },
+      { accept: 'text/plain' },
       subscribe(),
       406,
       "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",

@@ -1,10 +1,9 @@
 import type { Caller, MasterApi, PlainAnswer } from '@conclave/actors'
 import {
   callProblem,
+  MasterCall,
   masterCallProblem,
   MasterResponse,
-  parseCall,
-  parseMasterCall,
   SchedulerCall,
   wipeSecrets,
 } from '@conclave/model'
@@ -105,7 +104,7 @@ function answerScheduler(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const read = readCall(request.body, parseCall)
+  const read = readCall(request, { kind: SchedulerCall, type: 'scheduler.Call' })
   if ('refusal' in read) return send(reply, read.refusal)
   let isTaken = false
   try {
@@ -151,7 +150,7 @@ async function answerOperator(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const read = readCall(request.body, parseMasterCall)
+  const read = readCall(request, { kind: MasterCall, type: 'master.Call' })
   if ('refusal' in read) return send(reply, read.refusal)
   const { call } = read
   const problem = masterCallProblem(call)
@@ -174,7 +173,7 @@ async function answerOperator(
   return reply
     .code(200)
     .header('content-type', media.name)
-    .send(Buffer.from(media.write(MasterResponse, message, writing)))
+    .send(Buffer.from(media.write(MasterResponse, 'master.Response', message, writing)))
 }
 
 function headerOf({ headers }: FastifyRequest, name: string): string | undefined {

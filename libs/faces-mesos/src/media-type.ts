@@ -1,18 +1,24 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { PlainAnswer } from '@conclave/actors'
 import { utf8 } from '@conclave/kernel'
-import { asciiJson, toJson, type Message, type Writing } from '@conclave/model'
+import { asciiJson, toJson, toProtobuf, type Message, type Writing } from '@conclave/model'
 import { plain } from './answers.ts'
 
 /** A form in which messages come and go. Source: mesos.md §4. */
 export interface MediaType {
   readonly name: 'application/json' | 'application/x-protobuf'
-  write<T>(kind: Message<T>, message: T, writing?: Writing): Uint8Array
+  /** `type` is the message's name in protobuf, such as `master.Response`. */
+  write<T>(kind: Message<T>, type: string, message: T, writing?: Writing): Uint8Array
 }
 
 export const json: MediaType = {
   name: 'application/json',
-  write: (kind, message, writing) => utf8(asciiJson(toJson(kind, message, writing))),
+  write: (kind, _type, message, writing) => utf8(asciiJson(toJson(kind, message, writing))),
+}
+
+export const protobuf: MediaType = {
+  name: 'application/x-protobuf',
+  write: toProtobuf,
 }
 
 /** What a request wants to be answered in, JSON first; or the refusal when that is nothing we have. */
@@ -22,6 +28,7 @@ export function acceptedMedia({ accept }: IncomingHttpHeaders): MediaType | Plai
   const isAccepted = (name: string): boolean =>
     ranges.some((range) => range === '*/*' || range === 'application/*' || range === name)
   if (isAccepted(json.name)) return json
+  if (isAccepted(protobuf.name)) return protobuf
   return plain(406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'")
 }
 

@@ -27,7 +27,7 @@ export class SchedulerStream implements FrameworkConnection {
   }
 
   send(event: SchedulerEvent): void {
-    this.#records.write(this.#media.write(SchedulerEvent, event))
+    this.#records.write(this.#media.write(SchedulerEvent, 'scheduler.Event', event))
   }
 
   close(): void {
@@ -56,7 +56,7 @@ export class OperatorStream implements OperatorConnection {
   }
 
   send({ message, writing }: ShownMessage<MasterEvent>): void {
-    this.#records.write(this.#media.write(MasterEvent, message, writing))
+    this.#records.write(this.#media.write(MasterEvent, 'master.Event', message, writing))
   }
 
   close(): void {

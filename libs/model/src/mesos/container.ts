@@ -1,7 +1,6 @@
 import { Labels } from './labels.ts'
 import {
   boolean,
-  double,
   enumeration,
   map,
   message,
@@ -146,9 +145,29 @@ export const ContainerInfo = message('ContainerInfo', {
     message('RLimitInfo', {
       rlimits: repeated(
         message('RLimitInfo.RLimit', {
-          type: optional(text),
-          hard: optional(double),
-          soft: optional(double),
+          type: optional(
+            enumeration(
+              'UNKNOWN',
+              'RLMT_AS',
+              'RLMT_CORE',
+              'RLMT_CPU',
+              'RLMT_DATA',
+              'RLMT_FSIZE',
+              'RLMT_LOCKS',
+              'RLMT_MEMLOCK',
+              'RLMT_MSGQUEUE',
+              'RLMT_NICE',
+              'RLMT_NOFILE',
+              'RLMT_NPROC',
+              'RLMT_RSS',
+              'RLMT_RTPRIO',
+              'RLMT_RTTIME',
+              'RLMT_SIGPENDING',
+              'RLMT_STACK',
+            ),
+          ),
+          hard: optional(uint),
+          soft: optional(uint),
         }),
       ),
     }),

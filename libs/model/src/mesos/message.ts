@@ -26,13 +26,13 @@ type Label = 'required' | 'optional' | 'repeated'
  */
 type Reach = 'open' | 'hidden' | 'internal'
 
-type AnyKind =
+export type AnyKind =
   | { readonly is: 'text' | 'double' | 'int' | 'uint' | 'boolean' | 'bytes' | 'plaintext' }
   | { readonly is: 'enumeration'; readonly names: readonly string[] }
   | { readonly is: 'map'; readonly of: AnyKind }
   | AnyMessage
 
-interface AnyMessage {
+export interface AnyMessage {
   readonly is: 'message'
   readonly name: string
   fields(): Fields
@@ -151,7 +151,7 @@ const isObject = (json: unknown): json is Json =>
   typeof json === 'object' && json !== null && !Array.isArray(json)
 
 /** As deep as protobuf goes. */
-const depthMax = 100
+export const depthMax = 100
 
 interface Reading {
   readonly isOurs: boolean
@@ -175,11 +175,15 @@ export function parseOurs<T>(kind: Message<T>, json: unknown): T {
 function readRoot<T>(kind: Message<T>, json: unknown, isOurs: boolean): T {
   if (!isObject(json)) throw new CallMalformed('Expecting a JSON object')
   const value = readMessage(kind, json, { isOurs, depth: 0 })
-  const missing = missingFields(kind, value, '', isOurs)
-  if (missing.length > 0) {
-    throw new CallMalformed(`Missing required fields: ${missing.join(', ')}`)
-  }
+  demandFields(kind, value, isOurs)
   return value as T
+}
+
+/** @throws CallMalformed when a required field of `value` is unset, however deep */
+export function demandFields(kind: AnyMessage, value: JsonObject, isOurs = false): void {
+  const missing = missingFields(kind, value, '', isOurs)
+  if (missing.length === 0) return
+  throw new CallMalformed(`Missing required fields: ${missing.join(', ')}`)
 }
 
 function readMessage(kind: AnyMessage, json: Json, reading: Reading): Json {
@@ -346,10 +350,10 @@ export interface Writing {
   readonly withHidden: boolean
 }
 
-const openly: Writing = { withHidden: false }
+export const openly: Writing = { withHidden: false }
 
 /** Whether a field of this reach is written. What is ours alone never is. */
-const isWritten = (reach: Reach, { withHidden }: Writing): boolean =>
+export const isWritten = (reach: Reach, { withHidden }: Writing): boolean =>
   reach === 'open' || (reach === 'hidden' && withHidden)
 
 /**

@@ -30,7 +30,7 @@ export const OperationStatus = message('OperationStatus', {
   state: required(OperationState),
   message: optional(text),
   converted_resources: repeated(Resource),
-  uuid: optional(bytes),
+  uuid: optional(message('UUID', { value: required(bytes) })),
   agent_id: optional(Id),
   resource_provider_id: optional(Id),
 })

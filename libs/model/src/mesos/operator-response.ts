@@ -36,7 +36,23 @@ export const AgentState = message('Response.GetAgents.Agent', {
   total_resources: listed(Resource),
   allocated_resources: listed(Resource),
   offered_resources: listed(Resource),
-  capabilities: listed(message('AgentInfo.Capability', { type: optional(text) })),
+  capabilities: listed(
+    message('AgentInfo.Capability', {
+      type: optional(
+        enumeration(
+          'UNKNOWN',
+          'MULTI_ROLE',
+          'HIERARCHICAL_ROLE',
+          'RESERVATION_REFINEMENT',
+          'RESOURCE_PROVIDER',
+          'RESIZE_VOLUME',
+          'AGENT_OPERATION_FEEDBACK',
+          'AGENT_DRAINING',
+          'TASK_RESOURCE_LIMITS',
+        ),
+      ),
+    }),
+  ),
 })
 export type AgentState = Infer<typeof AgentState>
 
