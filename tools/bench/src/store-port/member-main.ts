@@ -14,6 +14,8 @@ export type MemberNews =
       readonly appliedIndex: number
       readonly revision: number
       readonly residentBytes: number
+      /** To its disk since it started, in whole pages. */
+      readonly writtenBytes: number
       /** The longest that its event loop was held up since it was told to forget. */
       readonly pauseMaxMs: number
     }
@@ -47,6 +49,7 @@ process.on('message', (question: MemberQuestion) => {
     appliedIndex: replica.appliedIndex,
     revision: store.revision,
     residentBytes: process.memoryUsage().rss,
+    writtenBytes: member.disk.writtenBytes,
     pauseMaxMs: loop.max / 1e6,
   })
 })

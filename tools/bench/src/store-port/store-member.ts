@@ -25,8 +25,8 @@ import {
   type PeerAddress,
 } from '@conclave/runtime'
 import { StoreMachine } from '@conclave/store'
-import { DelayedDisk } from './delayed-disk.ts'
 import { decodeRequest, encodeAnswer, noBytes, type StoreRequest } from './store-frames.ts'
+import { WatchedDisk } from './watched-disk.ts'
 
 /** Where a member keeps its files and what it is; plain data, so that it can be handed to a process. */
 export interface StorePlan {
@@ -55,6 +55,7 @@ export class StoreMember {
   readonly store: StoreMachine
   readonly replica: Replica
   readonly recoveredEntries: number
+  readonly disk: WatchedDisk
   readonly #journal: Journal
   readonly #driver: ReplicaDriver
   readonly #link: TcpPeerLink
@@ -64,10 +65,11 @@ export class StoreMember {
   #isCompacting = false
 
   private constructor(plan: StorePlan, opened: Awaited<ReturnType<typeof open>>) {
-    const { journal, recovered, store, identity, random } = opened
+    const { journal, recovered, store, identity, random, disk } = opened
     const peers = new Map(plan.peers)
     const name = peers.get(plan.nodeId)?.id ?? ''
     this.store = store
+    this.disk = disk
     this.#journal = journal
     const send = (to: NodeId, message: PeerMessage): void => {
       const isChunk = message.type === 'SnapshotChunk'
@@ -190,6 +192,7 @@ export class StoreMember {
 
 async function open({ directory, clusterId, nodeId, fsyncDelayMs }: StorePlan) {
   const random = new SystemRandom()
+  const disk = new WatchedDisk(fsyncDelayMs)
   const identity = await loadTlsIdentity(directory)
   const key = new Uint8Array(await readFile(join(directory, 'journal.key')))
   const opened = await openJournal({
@@ -198,12 +201,12 @@ async function open({ directory, clusterId, nodeId, fsyncDelayMs }: StorePlan) {
     clusterId,
     nodeId,
     random,
-    ...(fsyncDelayMs > 0 && { disk: new DelayedDisk(fsyncDelayMs) }),
+    disk,
   })
   wipe(key)
   const store = new StoreMachine()
   await restoreStore(store, opened.journal)
-  return { ...opened, store, identity, random }
+  return { ...opened, store, identity, random, disk }
 }
 
 /** Nothing measured after this would be worth anything. */

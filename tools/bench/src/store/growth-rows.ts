@@ -15,6 +15,8 @@ const keyOf = (n: number): string => `bench/${String(n).padStart(7, '0')}`
 
 interface Group {
   readonly pids: readonly number[]
+  /** What all members have written to their disks so far. */
+  writtenBytes(): Promise<number>
   put(key: string): Promise<void>
   stop(): Promise<void>
 }
@@ -24,6 +26,10 @@ async function ours(memberCount: number): Promise<Group> {
   const client = (await cluster.leader()).client()
   return {
     pids: cluster.pids,
+    writtenBytes: async () => {
+      const states = await Promise.all(cluster.members.map((member) => member.state()))
+      return states.reduce((total, { writtenBytes: own }) => total + own, 0)
+    },
     put: (key) => client.put(key, value),
     stop: async () => {
       client.close()
@@ -37,6 +43,7 @@ async function etcd(): Promise<Group> {
   const client = new EtcdClient('127.0.0.1', (await cluster.leader()).clientPort)
   return {
     pids: cluster.pids,
+    writtenBytes: () => Promise.resolve(sum(cluster.pids, writtenBytes)),
     put: (key) => client.put(Buffer.from(key), value),
     stop: async () => {
       client.close()
@@ -58,9 +65,9 @@ const sum = (pids: readonly number[], of: (pid: number) => number | undefined): 
 
 /** What one put costs a member on its disk, with everything that it writes for it sooner or later. */
 async function diskBytes(group: Group, inFlight: number, seconds: number): Promise<number> {
-  const before = sum(group.pids, writtenBytes)
+  const before = await group.writtenBytes()
   const { answered } = await keepGoing(inFlight, seconds, (n) => group.put(keyOf(n % 10_000)))
-  return (sum(group.pids, writtenBytes) - before) / answered / group.pids.length
+  return ((await group.writtenBytes()) - before) / answered / group.pids.length
 }
 
 async function disk({ isBrief, seconds, say }: StoreWish): Promise<readonly Result[]> {
