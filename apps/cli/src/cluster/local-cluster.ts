@@ -62,6 +62,11 @@ export class LocalCluster {
     return [...this.#plans.values()]
   }
 
+  /** Whether a master runs: without one there is nobody to wait for. */
+  get hasMaster(): boolean {
+    return [...this.#running.keys()].some((id) => this.#plan(id).kind === 'master')
+  }
+
   directoryOf(member: string): string {
     return this.#plan(member).directory
   }

@@ -12,6 +12,12 @@ export async function untilReady(cluster: LocalCluster, client: Client): Promise
   const until = performance.now() + patienceMs
   let last: unknown
   while (performance.now() < until) {
+    if (!cluster.hasMaster) {
+      throw new CommandFailed(
+        'unavailable',
+        `every master has ended; their logs are in ${cluster.directory}/logs`,
+      )
+    }
     try {
       if ((await hasLeader(client)) && (await agentsOf(client)) >= wanted) return
     } catch (error) {

@@ -19,6 +19,7 @@ import { foundingSnapshot } from '@conclave/raft'
 import { StoreMachine } from '@conclave/store'
 import { isRemoved, MasterRemoved } from './membership.ts'
 import { FaceExposed, isLoopback } from './face-listener.ts'
+import { checkAdmission } from './home/admission.ts'
 import { checkEngine, hasJournal } from './home/engine-file.ts'
 import { connectEtcd, type EtcdEngine } from './home/etcd-engine.ts'
 import { EtcdHome } from './home/etcd-home.ts'
@@ -111,21 +112,20 @@ async function openEtcdHome(found: Found, engine: EtcdEngine): Promise<OpenedHom
   const { options, own, clusterId, log, random, firstIdentities } = found
   const { directory, masters } = options
   const client = await connectEtcd(engine)
-  const parts = {
-    client,
-    engine,
-    directory,
-    clusterId,
-    own,
-    masters,
-    isFounder: firstIdentities !== undefined,
-    hasJournal: await hasJournal(directory),
-    random,
-    log,
-  }
-  return {
-    makeHome: (told) => new EtcdHome(parts, told),
-    close: async () => client.close(),
+  const close = async (): Promise<void> => client.close()
+  try {
+    const newcomer = {
+      clusterId,
+      prefix: parseEtcdUrl(engine.url).prefix,
+      isFounder: firstIdentities !== undefined,
+      hasJournal: await hasJournal(directory),
+    }
+    await checkAdmission(newcomer, client, random)
+    const parts = { client, newcomer, directory, own, masters, random, log }
+    return { makeHome: (told) => new EtcdHome(parts, told), close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 

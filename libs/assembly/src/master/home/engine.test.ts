@@ -1,0 +1,131 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { foundingKey, FoundingRecord } from '@conclave/actors'
+import { Redacted, utf8 } from '@conclave/kernel'
+import { encodeRecord } from '@conclave/model'
+import type { KeyValue } from '@conclave/store'
+import { canary, EtcdCluster, missingServer, scanDirectory } from '@conclave/testkit'
+import { progressKey } from '@conclave/transfer'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { devCaller, TestCluster } from '../../testing/test-cluster.ts'
+import { whyToWait, type Newcomer } from './admission.ts'
+import { checkEngine, EngineMismatch, hasJournal, noteEngine } from './engine-file.ts'
+import { connectEtcd, EngineUnusable, isEngineUrl } from './etcd-engine.ts'
+
+const clusterId = '5c6a1c1e-0000-4000-8000-00000000000a'
+const whyNoEtcd = missingServer('etcd')
+
+function stateWith(values: Readonly<Record<string, Uint8Array>>) {
+  return {
+    get: (key: string): KeyValue | undefined => {
+      const value = values[key]
+      return value && { key, value, createRevision: 1, modRevision: 1, version: 1 }
+    },
+  }
+}
+
+const foundedBy = (id: string): Uint8Array =>
+  encodeRecord(FoundingRecord.parse({ clusterId: id, atMs: 1, masterId: 'master-1' }))
+
+const founder: Newcomer = { clusterId, prefix: '/conclave', isFounder: true, hasJournal: false }
+
+describe('AS14: a master in front of an etcd', () => {
+  test('goes on with the state of its own cluster, and begins one where there is none', () => {
+    expect(whyToWait(founder, stateWith({}))).toBeUndefined()
+    const own = stateWith({ [foundingKey]: foundedBy(clusterId) })
+    expect(whyToWait(founder, own)).toBeUndefined()
+    expect(whyToWait({ ...founder, hasJournal: true, isFounder: false }, own)).toBeUndefined()
+  })
+
+  test('takes no other cluster for its own, and founds none while it has a state of its own', () => {
+    const other = stateWith({ [foundingKey]: foundedBy('5c6a1c1e-0000-4000-8000-00000000000b') })
+    expect(() => whyToWait(founder, other)).toThrow(EngineMismatch)
+    const withJournal = { ...founder, hasJournal: true }
+    expect(() => whyToWait(withJournal, stateWith({}))).toThrow('store migrate')
+  })
+
+  test('waits for a copy to be finished, and for the cluster that it joins', () => {
+    const half = stateWith({ [progressKey]: utf8('{}'), [foundingKey]: foundedBy(clusterId) })
+    expect(whyToWait(founder, half)).toContain('store migrate')
+    expect(whyToWait({ ...founder, isFounder: false }, stateWith({}))).toContain('joins')
+  })
+})
+
+describe('AS14: where its state is', () => {
+  let directory: string
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'conclave-engine-'))
+  })
+  afterEach(() => rm(directory, { recursive: true, force: true }))
+
+  test('stands in its directory, so that it starts in front of nothing else', async () => {
+    await checkEngine(directory, undefined)
+    await checkEngine(directory, '/a')
+
+    await noteEngine(directory, '/a')
+
+    await checkEngine(directory, '/a')
+    await expect(checkEngine(directory, undefined)).rejects.toThrow('--engine etcd://…/a')
+    await expect(checkEngine(directory, '/b')).rejects.toThrow('not below /b')
+    await writeFile(join(directory, 'engine.json'), 'damaged')
+    await expect(checkEngine(directory, '/a')).rejects.toThrow(EngineMismatch)
+  })
+
+  test('was its journal, if there is anything in one', async () => {
+    expect(await hasJournal(directory)).toBe(false)
+    await mkdir(join(directory, 'journal'))
+    expect(await hasJournal(directory)).toBe(false)
+    await writeFile(join(directory, 'journal', '1.log'), 'x')
+    expect(await hasJournal(directory)).toBe(true)
+  })
+
+  test.each([
+    [{ certFile: '/c', caFile: '/a' }, 'needs its key'],
+    [{ certFile: '/c', keyFile: '/k' }, 'authority'],
+    [{ user: 'conclave' }, 'password'],
+    [{ caFile: '/no/such/file' }, '/no/such/file cannot be read'],
+  ])('is not reached by half of what it takes: %j', async (files, words) => {
+    const connecting = connectEtcd({ url: 'etcd://localhost/conclave', ...files })
+    await expect(connecting).rejects.toThrow(EngineUnusable)
+    await expect(connectEtcd({ url: 'etcd://localhost/conclave', ...files })).rejects.toThrow(words)
+  })
+
+  test('has an address that holds no password', () => {
+    expect(isEngineUrl('etcd://10.0.0.1:2379,10.0.0.2/conclave/prod')).toBe(true)
+    for (const text of ['etcd://user:pw@host', 'http://host', 'etcd://', '']) {
+      expect(isEngineUrl(text)).toBe(false)
+    }
+  })
+})
+
+describe.skipIf(whyNoEtcd !== undefined)(
+  `AS14: masters in front of etcd ${whyNoEtcd ?? ''}`,
+  () => {
+    test('keep secrets there and nothing of them here, and begin where they ended', async () => {
+      const etcd = await EtcdCluster.start({ size: 1 })
+      onTestFinished(() => etcd.stop())
+      const engine = { url: etcd.url('conclave/assembly') }
+      const cluster = await TestCluster.start({ masters: 2 }, { engine })
+      onTestFinished(() => cluster.remove())
+      const value = canary('value')
+      const [one, two] = cluster.masters
+      const bytes = new Redacted(Uint8Array.from(value.bytes))
+      await one?.api.secrets.create(devCaller, 'dev/db', { kind: 'text', bytes })
+
+      const seen = await two?.api.secrets.read(devCaller, 'dev/db')
+      expect(seen?.metadata.version).toBe(1)
+      await Promise.all(cluster.masters.map((master) => master.destroy()))
+      const { masterId } = cluster.addresses[0] ?? { masterId: '' }
+      const again = await cluster.startMaster(masterId, { engine })
+      await again.ready()
+      const read = await again.api.secrets.read(devCaller, 'dev/db')
+      expect(Buffer.from(read.bytes.reveal()).equals(Buffer.from(value.bytes))).toBe(true)
+
+      for (const directory of [etcd.directory, cluster.directory]) {
+        expect((await scanDirectory(directory, [value])).hits).toEqual([])
+      }
+      expect(cluster.lines.some((line) => line.includes(value.text))).toBe(false)
+    }, 60_000)
+  },
+)
