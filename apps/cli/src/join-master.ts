@@ -12,7 +12,9 @@ import {
 } from '@conclave/assembly'
 import type { RedactedBytes } from '@conclave/kernel'
 import { createLogger, SystemRandom } from '@conclave/runtime'
+import { engineIn } from './cluster/engine.ts'
 import { writePrivateJson } from './context.ts'
+import type { EngineOptions } from './engine-options.ts'
 import { CommandFailed } from './failure.ts'
 
 export interface JoinAsMaster {
@@ -23,6 +25,8 @@ export interface JoinAsMaster {
   readonly host: string
   readonly isLearner: boolean
   readonly plainHttp: boolean
+  /** The same as the masters that are there have. */
+  readonly engine: EngineOptions
 }
 
 /**
@@ -31,6 +35,7 @@ export interface JoinAsMaster {
  */
 export async function joinAsMaster(options: JoinAsMaster): Promise<number> {
   const { directory, address, token, host } = options
+  const engine = engineIn(options.engine)
   const log = createLogger({ level: 'info', to: 'stderr', base: { app: 'master' } })
   if (token !== undefined && address !== undefined) {
     await enrol({ address, token, directory, role: 'master', hosts: [host], log })
@@ -50,6 +55,7 @@ export async function joinAsMaster(options: JoinAsMaster): Promise<number> {
     directory,
     masters: [...others, own],
     plainHttp: options.plainHttp,
+    engine,
     joinAs: options.isLearner ? 'learner' : 'voter',
     log,
   })

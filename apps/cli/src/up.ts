@@ -8,16 +8,16 @@ import type { LocalCluster } from './cluster/local-cluster.ts'
 import { untilReady } from './cluster/readiness.ts'
 import { engineIn } from './cluster/engine.ts'
 import { startLocalCluster } from './cluster/start-local-cluster.ts'
+import type { EngineOptions } from './engine-options.ts'
 import { contextFile, removeContext, writeContext, writePrivateJson } from './context.ts'
 import { agentSettings } from './agent-settings.ts'
 import { CommandFailed } from './failure.ts'
 import { bold, dim, print, printJson } from './output.ts'
 import { readyDocument, type ReadyDocument } from './ready-document.ts'
-import type { EtcdOptions } from './store/etcd-place.ts'
 import { ClaimBroken, Story } from './tour/story.ts'
 import { snapshotEntriesOfTour, tour } from './tour/tour.ts'
 
-export interface UpOptions extends EtcdOptions {
+export interface UpOptions extends EngineOptions {
   readonly tour?: boolean
   readonly once?: boolean
   readonly processes?: boolean
@@ -26,8 +26,6 @@ export interface UpOptions extends EtcdOptions {
   readonly json?: boolean
   /** `tcp`, or the address of a Redis. */
   readonly peerWire: string
-  /** `embedded`, or the address of an etcd. */
-  readonly engine?: string
   readonly masters: number
   readonly agents: number
   /** Such as `secretResolver=vault`. */
@@ -37,7 +35,7 @@ export interface UpOptions extends EtcdOptions {
 /** Starts the cluster, shows what was asked for, and stops it. @returns the exit code */
 export async function up(options: UpOptions): Promise<number> {
   const ended = endOfThisCommand()
-  const engine = engineIn(options.engine, options)
+  const engine = engineIn(options)
   if (engine !== undefined) checkFitsEtcd(options)
   const { directory, isKept } = whereTo(options.data)
   // Whoever waits for it must not take that of an earlier cluster for this one's.

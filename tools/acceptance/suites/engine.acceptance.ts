@@ -16,10 +16,12 @@ import {
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import {
   Conclave,
+  conclaveProgram,
   Home,
   isAlive,
   Load,
   missingFrom,
+  Program,
   reference,
   taskSpec,
   until,
@@ -31,6 +33,11 @@ import {
 const why = missingServer('etcd')
 const [value, later, control] = [canary('value'), canary('later'), canary('control')]
 const path = 'dev/db/password'
+
+interface Shown {
+  readonly masterId: string
+  readonly listeners: Readonly<Record<string, { readonly host: string; readonly port: number }>>
+}
 
 const secretUrl = (at: string): string => `/secrets/v1/secret/default/${at}`
 
@@ -59,6 +66,12 @@ async function runTask(cluster: Conclave, name: string, text: string): Promise<v
   writeFileSync(file, JSON.stringify(spec))
   const { code, stderr } = await cluster.cli(['run', file])
   expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('FINISHED') })
+}
+
+/** Who is a master, and where each listens, as the leader says. */
+async function membersOf(cluster: Conclave): Promise<readonly Shown[]> {
+  const { body } = await cluster.ask(await cluster.leader(), 'conclave', '/conclave/v1/masters')
+  return (JSON.parse(Buffer.from(body).toString()) as { members: readonly Shown[] }).members
 }
 
 /** All that etcd holds, as one who may read everything in it sees it. */
@@ -242,6 +255,37 @@ describe.skipIf(why !== undefined)(`masters in front of an etcd cluster ${why ??
     expect(code).not.toBe(0)
     expect(stderr).toContain('their store in etcd')
     expect(await done(cluster, ['master', 'ls'])).toContain('master-3')
+  })
+
+  test('become one more by a token, which then leads when the others are gone', async () => {
+    const home = cluster.home
+    const token = home.file('token')
+    const made = await done(cluster, ['cluster', 'join-token', 'master', '--quiet'])
+    writeFileSync(token, made, { mode: 0o600 })
+    const [first] = await membersOf(cluster)
+    const { host, port } = first?.listeners['join'] ?? { host: '', port: 0 }
+    const joining = ['--address', `${host}:${port}`, '--token-file', token]
+    const engine = ['--engine', etcd.url('conclave/prod')]
+    const data = ['--data', home.file('fourth')]
+    const fourth = new Program(
+      process.execPath,
+      [conclaveProgram, 'master', 'join', ...data, ...joining, ...engine],
+      { env: home.environment },
+    )
+    onTestFinished(() => void fourth.child.kill('SIGKILL'))
+
+    await until('it is one of them', async () =>
+      (await membersOf(cluster)).some(({ masterId }) => masterId === 'master-4'),
+    )
+    // So that the command line has heard of it.
+    await done(cluster, ['master', 'ls'])
+    await cluster.kill(...masterIds(cluster))
+    const got = await until('it answers for all', async () => {
+      const outcome = await cluster.cli(['secret', 'get', path])
+      return outcome.code === 0 && outcome
+    })
+    expect(got.stdout).toBe(value.text)
+    await Promise.all(masterIds(cluster).map((id) => cluster.restart(id)))
   })
 
   test('are locked by autolock as ever: nothing on their disks opens what is in etcd', async () => {

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { isEngineUrl, type EtcdEngine } from '@conclave/assembly'
 import { CommandFailed } from '../failure.ts'
-import type { EtcdOptions } from '../store/etcd-place.ts'
+import type { EngineOptions } from '../engine-options.ts'
 
 /** What was asked for with `--engine` and the options of etcd beside it; undefined for the masters' own log. */
-export function engineIn(text: string | undefined, options: EtcdOptions): EtcdEngine | undefined {
-  const { etcdCa, etcdCert, etcdKey, etcdUser, etcdPasswordFile } = options
+export function engineIn(options: EngineOptions): EtcdEngine | undefined {
+  const { engine: text, etcdCa, etcdCert, etcdKey, etcdUser, etcdPasswordFile } = options
   const given = Object.values({ etcdCa, etcdCert, etcdKey, etcdUser, etcdPasswordFile })
   if (text === undefined || text === 'embedded') {
     if (given.every((one) => one === undefined)) return undefined

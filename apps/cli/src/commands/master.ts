@@ -4,6 +4,7 @@ import { Redacted, type RedactedBytes } from '@conclave/kernel'
 import { InvalidArgumentError, type Command } from 'commander'
 import type { Client } from '../client.ts'
 import { groupOf } from '../command-group.ts'
+import { withEngine, type EngineOptions } from '../engine-options.ts'
 import { CommandFailed } from '../failure.ts'
 import { readInput } from '../input.ts'
 import { print, printJson, table } from '../output.ts'
@@ -22,8 +23,7 @@ export function masterCommands(program: Command, client: () => Client): void {
       print(table(head, masters.map(row)))
     })
 
-  group
-    .command('join')
+  withEngine(group.command('join'))
     .description('run a master here: it joins with a token, or goes on where it was')
     .requiredOption('--data <dir>', 'where it keeps everything; the next start needs no token')
     .option('--address <host:port>', "a master's join port", addressIn)
@@ -47,6 +47,7 @@ export function masterCommands(program: Command, client: () => Client): void {
         host: options.host,
         isLearner: options.learner === true,
         plainHttp: options.plainHttp === true,
+        engine: options,
       })
       process.stdout.write('', () => process.exit(code))
     })
@@ -182,7 +183,7 @@ const row = ({ masterId, role, term, appliedIndex, revision, isReachable, lag }:
 const yesOrNo = (is: boolean | undefined): string | undefined =>
   is === undefined ? undefined : is ? 'yes' : 'no'
 
-interface JoinOptions {
+interface JoinOptions extends EngineOptions {
   readonly data: string
   readonly address?: { readonly host: string; readonly port: number }
   readonly tokenFile?: string

@@ -4,6 +4,7 @@ import { InvalidArgumentError, type Command } from 'commander'
 import type { Client } from '../client.ts'
 import { groupOf } from '../command-group.ts'
 import { rememberPassword } from '../context.ts'
+import { withEtcd } from '../engine-options.ts'
 import { CommandFailed } from '../failure.ts'
 import { print, printJson } from '../output.ts'
 import type { EtcdOptions } from '../store/etcd-place.ts'
@@ -69,8 +70,7 @@ export function storeCommands(program: Command, client: () => Client): void {
       say(options, await importFile(file, options, { ...planOf(options), keep: rememberPassword }))
     })
 
-  store
-    .command('migrate')
+  withEtcd(store.command('migrate'))
     .description('copy the state from one engine to another')
     .requiredOption('--from <url>', 'conclave: (the running cluster), etcd://…, or file:<export>')
     .requiredOption(
@@ -87,11 +87,6 @@ export function storeCommands(program: Command, client: () => Client): void {
     .option('--recipient <key>', 'seal a new export to this public key instead of a passphrase')
     .option('--key-file <file>', 'the private key that an export was sealed to')
     .option('--passphrase-file <file>', "an export's passphrase (- or piped: standard input)")
-    .option('--etcd-ca <file>', 'speak TLS to etcd, whose certificates this authority signs (PEM)')
-    .option('--etcd-cert <file>', 'show etcd this certificate (PEM)')
-    .option('--etcd-key <file>', 'and its key (PEM)')
-    .option('--etcd-user <name>', 'log in to etcd')
-    .option('--etcd-password-file <file>', 'with the password in this file')
     .option('--json', 'print what was copied as JSON')
     .addHelpText('after', migrateHelp)
     .action(async (options: MigrateOptions & Shown & NewCluster) => {

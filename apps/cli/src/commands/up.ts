@@ -1,12 +1,12 @@
 import { enableCompileCache } from 'node:module'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { compileCache } from '../compile-cache.ts'
+import { withEngine } from '../engine-options.ts'
 import type { UpOptions } from '../up.ts'
 
 /** `conclave up`: a whole cluster here and now, for as long as this command runs. */
 export function upCommand(program: Command): void {
-  program
-    .command('up')
+  withEngine(program.command('up'))
     .description('start a cluster on this machine and stay until Ctrl-C')
     .option('--tour', 'show how two secrets travel, and check every claim on the way')
     .option('--once', 'take the tour, then end: exit code 0 if every claim held')
@@ -22,17 +22,6 @@ export function upCommand(program: Command): void {
         .env('CONCLAVE_PEER_WIRE')
         .default('tcp'),
     )
-    .addOption(
-      new Option(
-        '--engine <engine>',
-        'who keeps the state: embedded (the masters), or etcd://host:port,host:port/prefix',
-      ).env('CONCLAVE_ENGINE'),
-    )
-    .option('--etcd-ca <file>', 'speak TLS to etcd, whose certificates this authority signs (PEM)')
-    .option('--etcd-cert <file>', 'show etcd this certificate (PEM)')
-    .option('--etcd-key <file>', 'and its key (PEM)')
-    .option('--etcd-user <name>', 'log in to etcd')
-    .option('--etcd-password-file <file>', 'with the password in this file')
     .option(
       '--agent-setting <name=value...>',
       'of every agent, as conclave-agent --help names them, such as secret_resolver=default',
