@@ -36,7 +36,21 @@ const reads = {
     '/acs/api/v1/auth/providers',
     '/no/such/route',
   ],
-  mesos: ['/health', '/redirect', '/state', '/master/state', '/tasks', '/no/such/route'],
+  mesos: [
+    '/health',
+    '/redirect',
+    '/state',
+    '/master/state',
+    '/state-summary',
+    '/tasks',
+    '/frameworks',
+    '/slaves',
+    '/roles',
+    '/flags',
+    '/version',
+    '/metrics/snapshot',
+    '/no/such/route',
+  ],
 } as const
 
 const operatorReads = [
@@ -50,6 +64,9 @@ const operatorReads = [
   'GET_OPERATIONS',
   'GET_TASKS',
   'GET_ROLES',
+  'GET_WEIGHTS',
+  'GET_QUOTA',
+  'GET_LOGGING_LEVEL',
   'GET_MASTER',
 ] as const
 
