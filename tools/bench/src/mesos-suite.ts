@@ -36,6 +36,8 @@ const task = (id: string, command: string, more: object = {}): object => ({
   ...more,
 })
 
+const secretOf = (path: string): object => ({ type: 'REFERENCE', reference: { name: path } })
+
 /** Half of the secrets are variables, half are files, and each is a secret of its own. */
 async function manySecrets(
   cluster: Conclave,
@@ -47,7 +49,6 @@ async function manySecrets(
     const url = `/secrets/v1/secret/default/${path}`
     await cluster.ask(leader, 'dcos', url, { method: 'PUT', body: { value: 'x'.repeat(32) } })
   }
-  const secretOf = (path: string): object => ({ type: 'REFERENCE', reference: { name: path } })
   const half = Math.floor(count / 2)
   const variables = paths
     .slice(0, half)
