@@ -139,12 +139,18 @@ function kill(
   if (!isElsewhere) requestKill(state, task, graceOf(state, task.record, policy))
 }
 
-/** Here an executor is the group of tasks that named it, or one command task. */
+/** The agent ends an executor, and its tasks with it; a command task is its own executor. */
 function shutdown(
   state: ClusterState,
   { record: { frameworkId } }: Framework,
   { executor_id: executor, agent_id: agentId }: NonNullable<SchedulerCall['shutdown']>,
 ): void {
+  const connection = state.agents.get(agentId.value)?.connection
+  const running = state.tasks.executorAt(agentId.value, frameworkId, executor.value)
+  if (running !== undefined && connection !== undefined) {
+    const executorId = executor.value
+    state.outbox.toAgent(connection, { type: 'shutdown-executor', frameworkId, executorId })
+  }
   for (const task of state.tasks.of(frameworkId)) {
     const { group, taskId } = task.record
     const isMeant =

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { command, DrivenCluster } from './testing/driven-cluster.ts'
+import { command, DrivenCluster, openOffers, scalar } from './testing/driven-cluster.ts'
 
 const setUp = () => {
   const cluster = new DrivenCluster()
@@ -56,4 +56,42 @@ describe('CL30: a framework and its executor', () => {
     const since = framework.events.slice(told).map(({ type }) => type)
     expect(since.filter((type) => type !== 'OFFERS')).toEqual([])
   })
+})
+
+test('CL30: SHUTDOWN reaches the agent that runs the executor, and kills its tasks', () => {
+  const cluster = new DrivenCluster()
+  const resources = [scalar('cpus', 0.1), scalar('mem', 32), scalar('disk', 1)]
+  const { link, agentId } = cluster.agent('agent-1', [
+    scalar('cpus', 1),
+    scalar('mem', 512),
+    scalar('disk', 10),
+  ])
+  const framework = cluster.framework()
+  const { frameworkId } = framework
+  const agent_id = { value: agentId }
+  cluster.call(framework, {
+    type: 'ACCEPT',
+    accept: {
+      offer_ids: openOffers(framework).map(({ id }) => id),
+      operations: [
+        {
+          type: 'LAUNCH_GROUP',
+          launch_group: {
+            executor: { type: 'DEFAULT', executor_id: { value: 'e' }, resources },
+            task_group: { tasks: [command('t', { agent_id, resources })] },
+          },
+        },
+      ],
+    },
+  })
+
+  cluster.call(framework, {
+    type: 'SHUTDOWN',
+    shutdown: { executor_id: { value: 'e' }, agent_id },
+  })
+
+  expect(link.messages.slice(-2)).toMatchObject([
+    { type: 'shutdown-executor', frameworkId, executorId: 'e' },
+    { type: 'kill', frameworkId, taskId: 't' },
+  ])
 })

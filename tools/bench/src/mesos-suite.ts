@@ -113,11 +113,10 @@ async function unacknowledged(
     framework.acknowledges = false
     const before = residentMiB(pid)
     const ids = Array.from({ length: count }, (_, index) => `silent-${index}`)
-    for (let at = 0; at < count; at += 500) {
-      await framework.launch(ids.slice(at, at + 500).map((id) => task(id, 'true')))
-    }
-    while (new Set(updates(framework).map(({ task_id }) => task_id.value)).size < count) {
-      await sleep(100)
+    for (let at = 0; at < count; at += 250) {
+      const some = ids.slice(at, at + 250)
+      await framework.launch(some.map((id) => task(id, 'true')))
+      await firstHeard(framework, at + some.length)
     }
     // Every task has ended by now, or ends soon: the master holds all that was said of them.
     await sleep(2000)
@@ -190,8 +189,17 @@ const heartbeats = ({ events }: Framework): number =>
 const updates = ({ events }: Framework) =>
   events.flatMap(({ update }) => (update === undefined ? [] : [update.status]))
 
+/** Until something was said of so many tasks. A stream that ended would never say it. */
+async function firstHeard(framework: Framework, count: number): Promise<void> {
+  while (new Set(updates(framework).map(({ task_id }) => task_id.value)).size < count) {
+    if (!framework.isOpen) throw new Error('the stream ended: another master leads')
+    await sleep(50)
+  }
+}
+
 async function finished(framework: Framework, ids: readonly string[]): Promise<void> {
   for (;;) {
+    if (!framework.isOpen) throw new Error('the stream ended: another master leads')
     const ended = new Set<string>()
     for (const { task_id, state, message } of updates(framework)) {
       if (state === 'TASK_FINISHED') ended.add(task_id.value)
