@@ -159,16 +159,28 @@ describe('a workload with a secret', () => {
 describe('what it runs on', () => {
   test('may lose its scheduler and its leader in the middle of an update', async () => {
     const slots = (await running()).map(({ slot }) => slot)
-    await app('update', 'web', '--force', '--detach')
-    await until('the update has begun', async () => (await inspect()).update?.state === 'updating')
-    await cluster.kill('scheduler-1')
+    const { id, spec } = await inspect()
     const leader = await cluster.leader()
-    await cluster.kill(leader.masterId)
+    const path = `/conclave/v1/workloads/${id}`
+    // Slow enough to be in the middle of it for a while, on a slow machine, too.
+    const update = { ...spec.update, delayMs: 3000 }
+    const changed = await cluster.ask(leader, 'conclave', path, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from(JSON.stringify({ ...spec, update, forceUpdate: 1 })),
+    })
+    expect(changed.status).toBe(200)
+    await until('the update has begun', async () => {
+      const { body } = await cluster.ask(leader, 'conclave', path)
+      const view = JSON.parse(Buffer.from(body).toString()) as WorkloadView
+      return view.update?.state === 'updating'
+    })
+    await cluster.kill('scheduler-1', leader.masterId)
     await cluster.restart('scheduler-1')
 
     await until('the update is completed', async () => {
-      const { update } = await inspect()
-      return update?.state === 'completed'
+      const { update: status } = await inspect()
+      return status?.state === 'completed'
     })
     await cluster.restart(leader.masterId)
     const now = await running()
