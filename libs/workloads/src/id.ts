@@ -1,3 +1,7 @@
+const form = /^[0-9a-z]{25}$/
+
+export const isId = (text: string): boolean => form.test(text)
+
 /** So many random bytes make an id. */
 export const idRandomBytes = 17
 

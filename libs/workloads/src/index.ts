@@ -1,6 +1,6 @@
 export { constraintProblem, satisfies, spreadProblem, valueAt } from './constraint.ts'
 export { mayHaveNew } from './count.ts'
-export { idOf, idRandomBytes } from './id.ts'
+export { idOf, idRandomBytes, isId } from './id.ts'
 export { Availability, NodeSettings, type Node } from './node.ts'
 export { reconcile } from './reconcile.ts'
 export {

@@ -328,7 +328,7 @@ export class MasterActor implements MasterApi {
     if (isLeading && this.#term?.isOver !== false) this.#beginTerm()
     if (replica.leader !== none) void this.#records.publish()
     if (this.#ticks % settings.ticksPerSecond === 0) this.#eachSecond()
-    if (!isLeading) return
+    if (!isLeading) return this.#workloadDesk.keeper.rest()
     if (this.#term?.core !== undefined) this.#keyDesk.lead(this.#term)
     const kill = (task: { frameworkId: string; taskId: string }): void => {
       this.#term?.core?.kill(task.frameworkId, task.taskId)

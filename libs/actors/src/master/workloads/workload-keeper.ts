@@ -6,6 +6,7 @@ import {
   idInTaskId,
   idOf,
   idRandomBytes,
+  isId,
   isFinal,
   nodePrefix,
   reconcile,
@@ -97,13 +98,19 @@ export class WorkloadKeeper {
 
   /** A new leader, or another state: everything may differ from what is wanted. */
   toldOfEverything(): void {
-    this.#refusals.clear()
+    this.rest()
     this.#ending.clear()
-    this.#wakes.clear()
-    this.#strays.clear()
-    this.#launchers.clear()
     this.#lookAtAll()
     for (const { key } of this.#options.reader.list(tasksPrefix)) this.#toldOfClusterTask(key)
+  }
+
+  /** Another master leads: it has all of this from the records. */
+  rest(): void {
+    this.#due.clear()
+    this.#wakes.clear()
+    this.#refusals.clear()
+    this.#strays.clear()
+    this.#launchers.clear()
   }
 
   /** A launch was refused, and so would be the next one. */
@@ -122,6 +129,7 @@ export class WorkloadKeeper {
 
   #toldOfClusterTask(key: string): void {
     const [frameworkId = '', taskId = ''] = key.slice(tasksPrefix.length).split('/')
+    if (!isId(idInTaskId(taskId))) return
     const task = this.#records.task(idInTaskId(taskId))?.record
     if (task?.taskId !== taskId || isFinal(task.state)) {
       this.#strays.add(key)
