@@ -1,6 +1,8 @@
-import type { ClusterCore } from '@conclave/cluster'
+import type { ClusterCore, Show } from '@conclave/cluster'
 import {
+  ContainerInfo,
   mapParts,
+  partsIn,
   sealSecrets,
   SchedulerCall,
   TaskInfo,
@@ -20,6 +22,9 @@ export interface FrameworkServiceOptions {
   readonly access: Access
   readonly term: () => Term | undefined
   readonly seal: Parameters<typeof sealSecrets>[2]
+  /** How a message may be written into the log. */
+  readonly show: Show
+  readonly onProblem: (what: string) => void
   readonly runs: Pick<RunService, 'templateOf'>
   readonly workloads: Pick<WorkloadDesk, 'templateOf'>
 }
@@ -72,6 +77,7 @@ export class FrameworkService implements FrameworkApi {
       access.may(caller, frameworksResource, 'create') &&
       (call.type !== 'ACCEPT' || access.may(caller, tasksResource, 'create'))
     if (!mayCall) return refused(call, forbidden)
+    if (call.type === 'ACCEPT') this.#warnOfUnions(call)
     try {
       const sealed = sealSecrets(SchedulerCall, this.#withTemplates(core, caller, call), seal)
       return core.call(caller.principal.uid, sealed, streamId)
@@ -111,6 +117,18 @@ export class FrameworkService implements FrameworkApi {
   /** The term is over: schedulers look for the next leader when their streams end. */
   closeAll(): void {
     for (const streamId of this.#streams.keys()) this.close(streamId)
+  }
+
+  /** As Mesos, which logs such a container whole, whatever stands in it (mesos.md §21). */
+  #warnOfUnions(call: SchedulerCall): void {
+    for (const container of partsIn(SchedulerCall, call, ContainerInfo)) {
+      const { type, docker, mesos } = container
+      if ((type === 'MESOS' ? docker : mesos) === undefined) continue
+      const shown = JSON.stringify(this.#options.show(ContainerInfo, container))
+      this.#options.onProblem(
+        `Invalid protobuf union detected in the given ContainerInfo (${shown})`,
+      )
+    }
   }
 
   /**

@@ -33,6 +33,7 @@ const values = {
   taskData: 'data-for-a-task-99',
   label: 'label-90',
   resolved: 'resolved-89',
+  union: 'value-in-a-contradiction-87',
 } as const
 const inline = (value: string): object => ({ type: 'VALUE', value: { data: base64(value) } })
 const reference = { type: 'REFERENCE', reference: { name: 'dev/db', key: 'password' } }
@@ -76,6 +77,13 @@ const task = (id: string): object => ({
   labels: { labels: [{ key: 'k', value: values.label }] },
   data: base64(values.taskData),
 })
+
+/** Both of a MESOS and of a DOCKER container: Mesos takes it, and logs a warning. */
+const contradiction = {
+  type: 'MESOS',
+  docker: { image: 'i' },
+  volumes: [volume('v', inline(values.union))],
+}
 
 const executor = {
   type: 'CUSTOM',
@@ -156,7 +164,15 @@ async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, str
       accept: {
         offer_ids: [offer?.id],
         operations: [
-          { type: 'LAUNCH', launch: { task_infos: [{ ...task('t'), agent_id }] } },
+          {
+            type: 'LAUNCH',
+            launch: {
+              task_infos: [
+                { ...task('t'), agent_id },
+                { ...task('u'), agent_id, container: contradiction },
+              ],
+            },
+          },
           {
             type: 'LAUNCH_GROUP',
             launch_group: { executor, task_group: { tasks: [{ ...task('g'), agent_id }] } },
@@ -192,6 +208,7 @@ async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, str
   }
   found.set('TASK_ADDED', watcher.texts.filter((text) => text.includes('TASK_ADDED')).join('\n'))
   found.set('update', JSON.stringify(framework.heard))
+  found.set('log', cluster.leader.warnings.join('\n'))
   return found
 }
 
@@ -205,6 +222,7 @@ const rows: readonly (readonly [string, string, readonly string[]])[] = [
   ['a volume secret VALUE of a task', base64(values.volume), ofTasks],
   ['an image secret VALUE of a task', base64(values.image), ofTasks],
   ['a secret VALUE in a health check', base64(values.checkVariable), ofTasks],
+  ['a volume secret VALUE of a contradiction', base64(values.union), [...ofTasks, 'log']],
   ['a secret VALUE in the environment of a task', base64(values.taskVariable), []],
   [
     'a secret VALUE in the environment of an executor',

@@ -229,17 +229,19 @@ export class MasterActor implements MasterApi {
       channel: (connection) => this.#channels.get(connection),
       submitterOf: (taskId) => this.#submitterOf(taskId),
     })
-    this.frameworks = new FrameworkService({
-      access,
-      term,
-      seal,
-      runs: this.runs,
-      workloads: this.#workloadDesk,
-    })
     this.#messages = new ShownMessages({
       faithfulLeaks: settings.faithfulLeaks ?? false,
       open: ({ id, envelope }) =>
         this.secrets.open(inlinePath(id), 1, new Uint8Array(Buffer.from(envelope, 'base64'))),
+    })
+    this.frameworks = new FrameworkService({
+      access,
+      term,
+      seal,
+      show: this.#messages.show,
+      onProblem: (what) => options.onProblem?.(what, undefined),
+      runs: this.runs,
+      workloads: this.#workloadDesk,
     })
     this.operators = new OperatorService({ access, term, messages: this.#messages })
     this.#agentCallers = new AgentCallers({

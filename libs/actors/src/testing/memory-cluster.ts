@@ -203,6 +203,8 @@ export class MemoryMaster {
   /** Every record and event that this master, in all its lives, has written: for leak searches. */
   readonly journal: Uint8Array[] = []
   readonly problems: unknown[] = []
+  /** What it would have logged. */
+  readonly warnings: string[] = []
   readonly #certificates: MemoryCertificates
   readonly keeper: MemoryKeyKeeper
   /** It was told that it is no member any more. */
@@ -413,7 +415,10 @@ export class MemoryMaster {
       keeper: this.keeper,
       peers: { ask: (...asked) => this.#cluster.ask(this, ...asked) },
       onRemoved: () => (this.wasRemoved = true),
-      onProblem: (_what, error) => this.problems.push(error),
+      onProblem: (what, error) => {
+        this.warnings.push(what)
+        if (error !== undefined) this.problems.push(error)
+      },
     })
     actor.setListeners(listenersOf(this.nodeId))
     return { store, events, replica, actor }
