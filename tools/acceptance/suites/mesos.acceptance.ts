@@ -302,7 +302,7 @@ describe('a framework over raw HTTP', () => {
 const clientProgram = `
 const { Scheduler, Mesos } = require('mesos-framework')
 const M = Mesos.getMesos()
-const ids = Array.from({ length: 10 }, (_, n) => 'job' + n)
+const ids = Array.from({ length: 50 }, (_, n) => 'job' + n)
 const command = new M.CommandInfo(null, new M.Environment([]), true,
   'test "$DB_PASS" = "in a member" && test "$(cat creds/db)" = "in a member"', null, null)
 const secret = { type: 'REFERENCE', reference: { name: '/mesos/json', key: 'password' } }
@@ -333,7 +333,7 @@ scheduler.on('ready', () => scheduler.subscribe())
 `
 
 describe('npm mesos-framework 0.5.3, unmodified', () => {
-  test('launches ten tasks with secrets and sees all of them finish', async (context) => {
+  test('launches fifty tasks with secrets and sees all of them finish', async (context) => {
     const client = await installClient(cluster.home, 'mesos-framework', '0.5.3')
     if ('why' in client) {
       if (mustHavePeers) throw new Error(client.why)
@@ -355,7 +355,7 @@ describe('npm mesos-framework 0.5.3, unmodified', () => {
       expect({ code, said, ended: JSON.parse(ended) as unknown }).toEqual({
         code: 0,
         said,
-        ended: Array.from({ length: 10 }, () => expect.stringMatching(/^TASK_FINISHED/)),
+        ended: Array.from({ length: 50 }, () => expect.stringMatching(/^TASK_FINISHED/)),
       })
     } finally {
       gateway.closeAllConnections()
