@@ -1,4 +1,10 @@
 export { AeadKey, aes256Gcm, keySizeBytes, nonceSizeBytes, tagSizeBytes } from './aead-key.ts'
+export {
+  base64Alphabet,
+  base64UrlAlphabet,
+  fromBase64Bytes,
+  toBase64Bytes,
+} from './base64-bytes.ts'
 export { box, boxContext, BoxKeyPair, createBoxKeyPair, openBox, type BoxPurpose } from './box.ts'
 export { CryptographicFailure } from './cryptographic-failure.ts'
 export {
