@@ -58,6 +58,7 @@ export {
 export { Fifo } from './fifo.ts'
 export { MicroBatch, processTimers, Ticker, type Timers } from './drive.ts'
 export { guardProcess } from './guard-process.ts'
+export { ShareCollector, ShareRefused, splitUnlockKey, type SharePlan } from './unlock-shares.ts'
 export { syncDirectory, writeWhole } from './whole-file.ts'
 export { BodyTooLarge, Callers, letIn, takeBodiesAsBytes } from './front-door.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
