@@ -32,6 +32,9 @@ export function print(text: string): void {
   process.stdout.write(text)
 }
 
+/** To whoever sits at the terminal, beside what a file or a pipe may be given. */
+export const advise = (text: string): void => void process.stderr.write(`conclave: ${text}\n`)
+
 export const printJson = (value: unknown): void => print(`${JSON.stringify(value, null, 2)}\n`)
 
 /** How long ago, in the largest fitting unit: `42s`, `3m`, `5h`, `2d`. */

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import type { MasterStatus, MemberView } from '@conclave/actors'
+import type { MemberView } from '@conclave/actors'
 import { Redacted, type RedactedBytes } from '@conclave/kernel'
 import { InvalidArgumentError, type Command } from 'commander'
 import type { Client } from '../client.ts'
@@ -7,7 +7,8 @@ import { groupOf } from '../command-group.ts'
 import { withEngine, type EngineOptions } from '../engine-options.ts'
 import { CommandFailed } from '../failure.ts'
 import { readInput } from '../input.ts'
-import { print, printJson, table } from '../output.ts'
+import { everyMaster, membersOf, type MasterListed } from '../master-list.ts'
+import { advise, print, printJson, table } from '../output.ts'
 
 /** `conclave master …`: who the masters are, and how one becomes, stays or ceases to be one. */
 export function masterCommands(program: Command, client: () => Client): void {
@@ -17,10 +18,19 @@ export function masterCommands(program: Command, client: () => Client): void {
     .command('ls')
     .description('list masters, their roles, whether they answer and how far they lag behind')
     .option('--json', 'print it as JSON')
+    .addHelpText('after', '\nExamples:\n  conclave master ls\n  conclave master ls --json')
     .action(async (options: { json?: boolean }) => {
       const masters = await everyMaster(client())
       if (options.json === true) return printJson(masters)
       print(table(head, masters.map(row)))
+      const isAny = (wanted: MasterListed['role']): boolean =>
+        masters.some(({ role }) => role === wanted)
+      if (isAny('locked')) {
+        advise('a locked master waits for the unlock key: conclave cluster unlock')
+      }
+      if (!isAny('leader')) {
+        advise('nobody leads: more than half of the masters have to run and be unlocked')
+      }
     })
 
   withEngine(group.command('join'))
@@ -135,47 +145,17 @@ async function changed(client: Client, method: string, path: string, isDone: Don
   }
 }
 
-async function membersOf(client: Client): Promise<readonly MemberView[]> {
-  const path = '/conclave/v1/masters/members'
-  return (await client.json<{ members: readonly MemberView[] }>('conclave', 'GET', path)).members
-}
-
-/** What a master says of itself, and what its leader says of it. */
-type Shown = Partial<Omit<MasterStatus, 'role'>> & {
-  readonly masterId: string
-  readonly role: MasterStatus['role'] | 'learner' | 'unreachable'
-  readonly isReachable?: boolean
-  readonly lag?: number | undefined
-}
-
-/** Those on record, when somebody leads and says so, and those of the context in any case. */
-async function everyMaster(client: Client): Promise<readonly Shown[]> {
-  const members = await membersOf(client).catch(() => [])
-  const isKnown = ({ masterId }: MemberView): boolean =>
-    client.context.masters.some((master) => master.masterId === masterId)
-  if (!members.every(isKnown)) client.learn(members)
-  const known = members.length > 0 ? members : client.context.masters
-  return Promise.all(known.map(({ masterId }) => shown(client, masterId, members)))
-}
-
-async function shown(
-  client: Client,
-  masterId: string,
-  members: readonly MemberView[],
-): Promise<Shown> {
-  const member = members.find((one) => one.masterId === masterId)
-  const seen = member && { isReachable: member.isReachable, lag: member.lag }
-  const status = await client
-    .only(masterId)
-    .status()
-    .catch(() => undefined)
-  if (status === undefined) return { masterId, role: 'unreachable', ...seen }
-  return { ...status, ...seen, ...(member?.role === 'learner' && { role: 'learner' as const }) }
-}
-
 const head = ['MASTER', 'ROLE', 'TERM', 'APPLIED', 'REVISION', 'REACHABLE', 'LAG'] as const
 
-const row = ({ masterId, role, term, appliedIndex, revision, isReachable, lag }: Shown): string[] =>
+const row = ({
+  masterId,
+  role,
+  term,
+  appliedIndex,
+  revision,
+  isReachable,
+  lag,
+}: MasterListed): string[] =>
   [masterId, role, term, appliedIndex, revision, yesOrNo(isReachable), lag].map(
     (cell) => `${cell ?? ''}`,
   )
