@@ -7,6 +7,7 @@ import { clusterCommands } from './commands/cluster.ts'
 import { masterCommands } from './commands/master.ts'
 import { nodeCommands } from './commands/node.ts'
 import { registryCommand } from './commands/registry.ts'
+import { lockCommands } from './commands/lock.ts'
 import { runCommand } from './commands/run.ts'
 import { secretCommands } from './commands/secret.ts'
 import { storeCommands } from './commands/store.ts'
@@ -39,6 +40,7 @@ export function conclave(): Command {
   masterCommands(program, client)
   authorityCommands(program, client)
   registryCommand(program)
+  lockCommands(program, client)
   for (const command of allBelow(program)) command.exitOverride()
   tab(program)
   return program

@@ -29,7 +29,8 @@ function at(masterId: string, port: number): Context['masters'][number] {
   return { masterId, conclave: url, dcos: url, mesos: url }
 }
 
-function send(response: ServerResponse, answer: Answer | undefined): void {
+function send(response: ServerResponse, found: Answer | (() => Answer) | undefined): void {
+  const answer = typeof found === 'function' ? found() : found
   const {
     status = 200,
     headers = {},
@@ -53,7 +54,7 @@ const login = 'POST /acs/api/v1/auth/login'
 /** A master with all faces on one port that answers as a test says, and the command line to ask it. */
 export class ScriptedCluster {
   readonly asked: Asked[] = []
-  readonly #routes = new Map<string, Answer>()
+  readonly #routes = new Map<string, Answer | (() => Answer)>()
   readonly #server: Server
   /** Another master, which answers whatever it is asked with the route `follower`. */
   readonly #follower: Server
@@ -87,7 +88,8 @@ export class ScriptedCluster {
     return cluster
   }
 
-  on(route: string, answer: Answer): void {
+  /** The answer to a route, or how it is found each time. */
+  on(route: string, answer: Answer | (() => Answer)): void {
     this.#routes.set(route, answer)
   }
 
