@@ -121,7 +121,7 @@ test('every claim of the tour holds', async () => {
   const story = new Story('silent')
   let left: { secrets: { path: string }[] }
   try {
-    await untilReady(cluster, client)
+    await untilReady(cluster, client, new AbortController().signal)
     await tour(cluster, story)
     left = await client.json('conclave', 'GET', '/conclave/v1/secrets?folder=')
   } finally {

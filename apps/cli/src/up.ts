@@ -1,6 +1,7 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { LockStatus } from '@conclave/actors'
 import { isPeerWire } from '@conclave/assembly'
 import { Redacted, utf8, type RedactedBytes } from '@conclave/kernel'
 import { Client } from './client.ts'
@@ -9,8 +10,15 @@ import { untilReady } from './cluster/readiness.ts'
 import { engineIn } from './cluster/engine.ts'
 import { startLocalCluster } from './cluster/start-local-cluster.ts'
 import type { EngineOptions } from './engine-options.ts'
-import { contextFile, removeContext, writeContext, writePrivateJson } from './context.ts'
 import { agentSettings } from './agent-settings.ts'
+import {
+  contextFile,
+  removeContext,
+  writeContext,
+  writePrivateJson,
+  type Context,
+} from './context.ts'
+import { watchForLock } from './lock-state.ts'
 import { CommandFailed } from './failure.ts'
 import { bold, dim, print, printJson } from './output.ts'
 import { readyDocument, type ReadyDocument } from './ready-document.ts'
@@ -42,6 +50,8 @@ export async function up(options: UpOptions): Promise<number> {
   const readyFile = options.readyFile === undefined ? undefined : resolve(options.readyFile)
   if (readyFile !== undefined) rmSync(readyFile, { force: true })
   if (options.json !== true) print(dim('starting …\n'))
+  const wanted = whenEnded(ended)
+  const ready = new AbortController()
   const { cluster, addresses } = await startLocalCluster({
     directory,
     isKept,
@@ -55,22 +65,30 @@ export async function up(options: UpOptions): Promise<number> {
     ...((options.tour === true || options.once === true) && {
       snapshotEntries: snapshotEntriesOfTour,
     }),
-    signal: whenEnded(ended),
+    signal: wanted,
+    onPrepared: (context) => {
+      void watchForLock(context, ready.signal, () => tellOfLock(context))
+      wanted.addEventListener('abort', () => removeContext(context.clusterId))
+    },
     onLost: (id, why) => {
       process.stderr.write(
         `conclave: ${id} ended by itself (${why}); see ${directory}/logs/${id}.log\n`,
       )
     },
+  }).catch((error: unknown) => {
+    ready.abort()
+    throw error
   })
   const client = new Client(cluster.context)
   let code = 1
   try {
-    await untilReady(cluster, client)
+    await untilReady(cluster, client, wanted).finally(() => ready.abort())
     writeContext(cluster.context)
     const document = readyDocument(cluster, addresses, options.peerWire === 'tcp')
+    const lock = await client.json<LockStatus>('conclave', 'GET', '/conclave/v1/lock')
     if (readyFile !== undefined) writePrivateJson(readyFile, document)
     // Since this process began, loading included.
-    announce(document, options, performance.now())
+    announce(document, options, performance.now(), lock.isOn)
     code = await whatFollows(cluster, options, ended)
   } finally {
     client.close()
@@ -108,6 +126,14 @@ function peerWire(text: string): RedactedBytes {
   )
 }
 
+/** Whoever unlocks it must find it first: the context is written before the cluster is ready. */
+function tellOfLock(context: Context): void {
+  writeContext(context)
+  process.stderr.write(
+    'conclave: the cluster is locked, and waits for its unlock key: conclave cluster unlock\n',
+  )
+}
+
 async function whatFollows(
   cluster: LocalCluster,
   options: UpOptions,
@@ -138,7 +164,12 @@ async function takeTour(cluster: LocalCluster, isJson: boolean): Promise<number>
   return broken === undefined ? 0 : 1
 }
 
-function announce(document: ReadyDocument, { json }: UpOptions, tookMs: number): void {
+function announce(
+  document: ReadyDocument,
+  { json }: UpOptions,
+  tookMs: number,
+  isLockable: boolean,
+): void {
   if (json === true) return printJson(document)
   const { masters, agents, credentials, directory, mode } = document
   print(
@@ -150,11 +181,10 @@ function announce(document: ReadyDocument, { json }: UpOptions, tookMs: number):
     print(`   ${masterId}  ${faces.join('  ')}\n`)
   }
   print(`   log in as ${bold(credentials.uid)} with password ${bold(credentials.password)}\n`)
-  print(
-    dim(
-      `   data ${directory}\n   autolock is off: the key that wraps all others rests there, 0600\n`,
-    ),
-  )
+  const lock = isLockable
+    ? 'autolock is on: a master that restarts waits for conclave cluster unlock'
+    : 'autolock is off: the key that wraps all others rests there, 0600'
+  print(dim(`   data ${directory}\n   ${lock}\n`))
 }
 
 const nextCommands = (uid: string): string => `

@@ -1,17 +1,38 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { HttpClient } from '@conclave/runtime'
 import type { Client } from '../client.ts'
 import { CommandFailed } from '../failure.ts'
+import { isAnyLocked } from '../lock-state.ts'
 import type { LocalCluster } from './local-cluster.ts'
 
 const patienceMs = 30_000
 const pauseMs = 25
 
 /** Resolves once a leader is ready and every agent is with it: whatever is asked then will be done. */
-export async function untilReady(cluster: LocalCluster, client: Client): Promise<void> {
+export async function untilReady(
+  cluster: LocalCluster,
+  client: Client,
+  signal: AbortSignal,
+): Promise<void> {
+  const http = new HttpClient({ timeoutMs: 2000 })
+  try {
+    await untilReadyBy(cluster, client, http, signal)
+  } finally {
+    http.close()
+  }
+}
+
+async function untilReadyBy(
+  cluster: LocalCluster,
+  client: Client,
+  http: HttpClient,
+  signal: AbortSignal,
+): Promise<void> {
   const wanted = cluster.members.filter(({ kind }) => kind === 'agent').length
-  const until = performance.now() + patienceMs
+  let until = performance.now() + patienceMs
   let last: unknown
   while (performance.now() < until) {
+    signal.throwIfAborted()
     if (!cluster.hasMaster) {
       throw new CommandFailed(
         'unavailable',
@@ -23,6 +44,8 @@ export async function untilReady(cluster: LocalCluster, client: Client): Promise
     } catch (error) {
       last = error
     }
+    // Somebody will unlock it, however long that takes.
+    if (await isAnyLocked(http, client.context)) until = performance.now() + patienceMs
     await sleep(pauseMs)
   }
   throw new CommandFailed(

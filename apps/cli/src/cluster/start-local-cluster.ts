@@ -32,6 +32,8 @@ export interface LocalClusterPlan {
   readonly isKept: boolean
   /** Called when a member ends and nobody had asked for it. */
   readonly onLost: (id: string, why: string) => void
+  /** Called before the first member starts: where the cluster will be found. */
+  readonly onPrepared?: (context: Context) => void
   /** How many entries lead a master to a snapshot; its own default unless given. */
   readonly snapshotEntries?: number
   /** Whether it is still wanted. */
@@ -67,6 +69,7 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
     password: password === undefined ? remembered(directory, manifest.clusterId) : textOf(password),
   }
   if (password !== undefined) wipe(password)
+  plan.onPrepared?.(context)
   mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o700 })
   const { snapshotEntries, peerWire, engine, agentSettings } = plan
   const options = {
