@@ -1,5 +1,5 @@
 import { utf8, utf8Text } from '@conclave/kernel'
-import fc from 'fast-check'
+import { assert, property, string, uint8Array } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   base64Alphabet,
@@ -8,12 +8,12 @@ import {
   toBase64Bytes,
 } from './base64-bytes.ts'
 
-const bytes = fc.uint8Array({ maxLength: 80 })
+const bytes = uint8Array({ maxLength: 80 })
 
 describe('base64 in bytes', () => {
   test('is what everybody else writes, without padding', () => {
-    fc.assert(
-      fc.property(bytes, (given) => {
+    assert(
+      property(bytes, (given) => {
         const node = Buffer.from(given)
         expect(utf8Text(toBase64Bytes(given, base64UrlAlphabet))).toBe(node.toString('base64url'))
         expect(utf8Text(toBase64Bytes(given, base64Alphabet))).toBe(
@@ -24,8 +24,8 @@ describe('base64 in bytes', () => {
   })
 
   test('is read back as it was', () => {
-    fc.assert(
-      fc.property(bytes, (given) => {
+    assert(
+      property(bytes, (given) => {
         const digits = toBase64Bytes(given, base64Alphabet)
         expect(fromBase64Bytes(digits, base64Alphabet)).toEqual(given)
       }),
@@ -33,13 +33,12 @@ describe('base64 in bytes', () => {
   })
 
   test('whatever is read has that one text', () => {
-    const text = fc.string({ unit: 'grapheme-ascii', maxLength: 12 })
-    fc.assert(
-      fc.property(text, (given) => {
+    const text = string({ unit: 'grapheme-ascii', maxLength: 12 })
+    assert(
+      property(text, (given) => {
         const read = fromBase64Bytes(utf8(given), base64UrlAlphabet)
-        if (read !== undefined) {
-          expect(utf8Text(toBase64Bytes(read, base64UrlAlphabet))).toBe(given)
-        }
+        const again = read && utf8Text(toBase64Bytes(read, base64UrlAlphabet))
+        expect([undefined, given]).toContain(again)
       }),
     )
   })
