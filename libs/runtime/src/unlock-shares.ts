@@ -149,8 +149,9 @@ function bodyOf(text: Uint8Array): Uint8Array {
   )
 }
 
+const isInk = (byte: number): boolean => byte > 0x20
+
 function withoutBlanks(text: Uint8Array): Uint8Array {
-  const isInk = (byte: number): boolean => byte > 0x20
   return text.subarray(Math.max(0, text.findIndex(isInk)), text.findLastIndex(isInk) + 1)
 }
 

@@ -13,7 +13,7 @@ import { Conclave, until, type Outcome } from '../src/index.ts'
 
 let cluster: Conclave
 const unlockKeys: string[] = []
-const arguments_: string[] = []
+const commandLines: string[] = []
 /** What rested on disks before the lock, and must not be found there after it. */
 const rested: Uint8Array[] = []
 const value = canary('locked away')
@@ -68,11 +68,11 @@ const filesBelow = (directory: string): readonly string[] =>
     .map((entry) => join(entry.parentPath, entry.name))
 
 async function rolesOf(...members: readonly string[]): Promise<readonly (string | undefined)[]> {
-  const shown = JSON.parse(await done(cluster.cli(['master', 'ls', '--json']))) as {
+  const listed = JSON.parse(await done(cluster.cli(['master', 'ls', '--json']))) as {
     masterId: string
     role: string
   }[]
-  return members.map((member) => shown.find(({ masterId }) => masterId === member)?.role)
+  return members.map((member) => listed.find(({ masterId }) => masterId === member)?.role)
 }
 
 /** Starts masters that wait for a key; they are up once they were unlocked. */
@@ -82,7 +82,7 @@ async function restartLocked(...members: readonly string[]): Promise<readonly Pr
   await until('they say that they are locked', async () =>
     (await rolesOf(...members)).every((role) => role === 'locked'),
   )
-  for (const pid of cluster.pids) arguments_.push(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+  for (const pid of cluster.pids) commandLines.push(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
   return starts
 }
 
@@ -214,7 +214,7 @@ describe('a cluster that is locked', () => {
       return keys.some((key) => holdsKey(bytes, key)) || bytes.includes(value.text)
     })
     expect(holding).toEqual([])
-    for (const text of unlockKeys) expect(arguments_.join('\n')).not.toContain(text)
+    for (const text of unlockKeys) expect(commandLines.join('\n')).not.toContain(text)
   })
 
   test('starts by itself again once it is not', async () => {
