@@ -119,9 +119,12 @@ function valueAad(envelope: Uint8Array, place: EnvelopePlace): Uint8Array {
   return aad('conclave/envelope/v1/value', envelope.subarray(0, 6), place)
 }
 
+/** Holds what was written until the next call: a cipher takes it at once, and it is no secret. */
+const aadWriter = new ByteWriter()
+
 function aad(purpose: string, header: Uint8Array, place: EnvelopePlace): Uint8Array {
-  const writer = new ByteWriter().text(purpose).bytes(header)
-  return writer.text(place.clusterId).text(place.path).uint(place.version).end()
+  const writer = aadWriter.clear().text(purpose).bytes(header)
+  return writer.text(place.clusterId).text(place.path).uint(place.version).view()
 }
 
 const view = (bytes: Uint8Array): DataView =>

@@ -146,3 +146,11 @@ test('KE3: a text is its UTF-8 bytes behind their number, short and plain or not
     }),
   )
 })
+test('a writer is used again in the same memory', () => {
+  const writer = new ByteWriter(4).text('first')
+  const first = writer.view()
+  expect(utf8Text(first)).toBe('\u0005first')
+
+  expect(utf8Text(writer.clear().text('next').view())).toBe('\u0004next')
+  expect(utf8Text(first)).toBe('\u0004nextt')
+})
