@@ -22,11 +22,12 @@ export const secretsRoutes =
     app.get(`${base}*`, async (request, reply) => {
       const id = secretId(request)
       if (typeof id !== 'string') return refuse(reply, id)
-      if (isOfTwoMinds(request)) return refuse(reply, twice)
-      if (wantsList(request)) {
+      const query = queryOf(request)
+      if (isOfTwoMinds(query)) return refuse(reply, twice)
+      if (query.get('list') === 'true') {
         return list(reply, await secrets.list(caller(request), parseSecretFolder(id)))
       }
-      const version = versionIn(queryOf(request).get('version'))
+      const version = versionIn(query.get('version'))
       if (version === 'malformed') return refuse(reply, noVersion)
       const path = parseSecretPath(id)
       const { metadata, bytes } = await secrets.read(caller(request), path, version)
@@ -133,13 +134,14 @@ const notAsJson = refusal(
  * URL, since a router that decodes and a rule that decodes again would not speak of the same secret
  * (threats.md AZ-01). What cannot be decoded stays as it is: its `%` is refused by the path's rules.
  */
-function secretId(request: FastifyRequest): string | Refusal {
-  const path = (request.raw.url ?? '').split('?', 1)[0] ?? ''
+function secretId({ raw }: FastifyRequest): string | Refusal {
+  const path = pathIn(raw.url ?? '')
   // The router has decoded what it compared, so it finds this route behind `/s%65crets`, too.
   if (!path.startsWith(base)) return disguised
-  const [storeName = '', ...segments] = path.slice(base.length).split('/')
-  if (storeName !== store.name) return noSuchStore
-  const id = segments.join('/')
+  const slash = path.indexOf('/', base.length)
+  const end = slash < 0 ? path.length : slash
+  if (path.slice(base.length, end) !== store.name) return noSuchStore
+  const id = path.slice(end + 1)
   try {
     return decodeURIComponent(id)
   } catch {
@@ -147,14 +149,20 @@ function secretId(request: FastifyRequest): string | Refusal {
   }
 }
 
-const queryOf = (request: FastifyRequest): URLSearchParams =>
-  new URLSearchParams((request.raw.url ?? '').split('?')[1] ?? '')
+function pathIn(url: string): string {
+  const mark = url.indexOf('?')
+  return mark < 0 ? url : url.slice(0, mark)
+}
+
+const noQuery = new URLSearchParams()
+
+function queryOf({ raw: { url = '' } }: FastifyRequest): URLSearchParams {
+  return url.includes('?') ? new URLSearchParams(url.split('?')[1]) : noQuery
+}
 
 /** Whoever reads the other one would understand something else (threats.md AU-14). */
-const isOfTwoMinds = (request: FastifyRequest): boolean =>
-  ['list', 'version'].some((name) => queryOf(request).getAll(name).length > 1)
-
-const wantsList = (request: FastifyRequest): boolean => queryOf(request).get('list') === 'true'
+const isOfTwoMinds = (query: URLSearchParams): boolean =>
+  query.size > 1 && ['list', 'version'].some((name) => query.getAll(name).length > 1)
 
 /**
  * Ours, since DC/OS has no versions: `?version=3` reads an earlier one that is still kept, and
@@ -175,7 +183,7 @@ function list(reply: FastifyReply, ids: readonly string[] | undefined): FastifyR
 function readInput({ body: sent, headers }: FastifyRequest): SecretInput | undefined {
   const body = Buffer.isBuffer(sent) ? sent : Buffer.alloc(0)
   if (mediaType(headers['content-type']) === 'application/octet-stream') {
-    return { kind: 'binary', bytes: new Redacted(Uint8Array.from(body)) }
+    return { kind: 'binary', bytes: new Redacted(new Uint8Array(body)) }
   }
   const field = readJsonField(body, 'value')
   return field.kind === 'string' ? { kind: 'text', bytes: new Redacted(field.bytes) } : undefined
@@ -214,7 +222,8 @@ function jsonValue(bytes: Redacted<Uint8Array>): Buffer {
 
 /** As it is stored, unless the client accepts the other kind and not this one. */
 function acceptedKind(accept: string | undefined, stored: SecretKind): SecretKind {
-  const types = (accept ?? '').split(',').map(mediaType)
+  if (accept === undefined) return stored
+  const types = accept.split(',').map(mediaType)
   const isText = types.includes('application/json')
   const isBinary = types.includes('application/octet-stream')
   if (isText === isBinary) return stored

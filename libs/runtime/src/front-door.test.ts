@@ -5,10 +5,13 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'vitest'
 import { BodyTooLarge, Callers, gatherBody, takeBodiesAsBytes } from './front-door.ts'
 
-async function* arriving(pieces: readonly Buffer[], failure?: Error): AsyncGenerator<Buffer> {
-  yield* pieces
-  if (failure !== undefined) throw failure
-}
+const arriving = (pieces: readonly Buffer[], failure?: Error): Readable =>
+  Readable.from(
+    (async function* () {
+      yield* pieces
+      if (failure !== undefined) throw failure
+    })(),
+  )
 
 const isWiped = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
 
@@ -131,6 +134,27 @@ describe('a body', () => {
 
     expect((await gatherBody(arriving(pieces), sizeBytesMax)).toString()).toBe('{"value":"x"}')
     expect(pieces.every(isWiped)).toBe(true)
+  })
+
+  test('RT15: in one piece is handed on as it is, and nobody wipes it meanwhile', async () => {
+    const piece = Buffer.from('one piece')
+    const payload = arriving([piece])
+    const closed = new Promise((resolve) => payload.once('close', resolve))
+
+    const body = await gatherBody(payload, sizeBytesMax)
+    await closed
+
+    expect(body.toString()).toBe('one piece')
+    expect(body.buffer).toBe(piece.buffer)
+  })
+
+  test('RT15: of a client that went away is no body', async () => {
+    const payload = new Readable({ read: () => undefined })
+    const gathered = gatherBody(payload, sizeBytesMax)
+    payload.push('half')
+    setImmediate(() => payload.destroy())
+
+    await expect(gathered).rejects.toThrow('broke off')
   })
 
   test('RT15: that breaks off, or is too large, is wiped as well', async () => {

@@ -23,8 +23,20 @@ const strangerBytesMax = 64 * 1024
 /** How long a stranger who has been answered may take to end the body that nobody reads. */
 const strangerPatienceMs = 5000
 
-/** Requests from somebody we know. */
-const admitted = new WeakSet<FastifyRequest>()
+/*
+ * What is known of a request is kept at the request itself: a weak map of all requests would be gone
+ * through at each collection.
+ */
+const isKnown = Symbol('is known')
+const callerOf = Symbol('caller')
+
+interface Admitted {
+  /** It comes from somebody we know. */
+  [isKnown]?: true
+  [callerOf]?: Caller
+}
+
+const isAdmitted = (request: FastifyRequest & Admitted): boolean => request[isKnown] === true
 
 /**
  * Bodies stay bytes, whatever the client calls them: a value must never become a string. The pieces
@@ -38,16 +50,17 @@ export function takeBodiesAsBytes(
 ): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
-    const allowed = admitted.has(request) ? sizeBytesMax : Math.min(strangerBytesMax, sizeBytesMax)
+    const allowed = isAdmitted(request) ? sizeBytesMax : Math.min(strangerBytesMax, sizeBytesMax)
     if (Number(request.headers['content-length'] ?? 0) > allowed) {
       await letPass(payload, patienceMs)
       throw new BodyTooLarge(allowed)
     }
     return gatherBody(payload, allowed)
   })
-  app.addHook('onResponse', async (request) => {
+  app.addHook('onResponse', (request, _reply, done) => {
     if (Buffer.isBuffer(request.body)) request.body.fill(0)
-    if (!admitted.has(request)) endInTime(request.raw, patienceMs)
+    if (!isAdmitted(request)) endInTime(request.raw, patienceMs)
+    done()
   })
 }
 
@@ -74,28 +87,45 @@ function endInTime(request: IncomingMessage, patienceMs: number): void {
 }
 
 /** The whole of a body. Its pieces are wiped, whether it arrives whole or not. @throws BodyTooLarge */
-export async function gatherBody(
-  payload: AsyncIterable<Buffer>,
-  sizeBytesMax: number,
-): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  let sizeBytes = 0
-  try {
-    for await (const piece of payload) {
-      pieces.push(piece)
-      sizeBytes += piece.length
-      if (sizeBytes > sizeBytesMax) throw new BodyTooLarge(sizeBytesMax)
+export function gatherBody(payload: Readable, sizeBytesMax: number): Promise<Buffer> {
+  // With events: to iterate over a stream costs more than the rest of a small request.
+  return new Promise((resolve, reject) => {
+    let pieces: Buffer[] = []
+    let sizeBytes = 0
+    const fail = (error: Error): void => {
+      for (const piece of pieces) piece.fill(0)
+      pieces = []
+      reject(error)
     }
-    return Buffer.concat(pieces)
-  } finally {
-    for (const piece of pieces) piece.fill(0)
-  }
+    payload.on('data', (piece: Buffer) => {
+      sizeBytes += piece.length
+      pieces.push(piece)
+      // What else comes is let pass, so that the answer can still be sent.
+      if (sizeBytes > sizeBytesMax) fail(new BodyTooLarge(sizeBytesMax))
+    })
+    payload.once('end', () => {
+      const whole = pieces
+      // What comes behind the end must not wipe what was handed on.
+      pieces = []
+      resolve(joined(whole))
+    })
+    payload.once('error', fail)
+    payload.once('close', () => fail(new Error('the body broke off')))
+  })
+}
+
+/** A single piece is the body; of more, one copy is made and they are wiped. */
+function joined(pieces: readonly Buffer[]): Buffer {
+  const [first] = pieces
+  if (first !== undefined && pieces.length === 1) return first
+  const body = Buffer.concat(pieces)
+  for (const piece of pieces) piece.fill(0)
+  return body
 }
 
 /** Who called with each request that is under way. Asked before any body is read, so a stranger's costs nothing. */
 export class Callers {
   readonly #identity: IdentityApi
-  readonly #known = new WeakMap<FastifyRequest, Caller>()
 
   constructor(identity: IdentityApi) {
     this.#identity = identity
@@ -105,20 +135,20 @@ export class Callers {
    * Whether the request comes from somebody we know; if it does, {@link of} says from whom.
    * @throws LoginThrottled
    */
-  async admit(request: FastifyRequest): Promise<'known' | 'stranger' | 'ambiguous'> {
+  async admit(request: FastifyRequest & Admitted): Promise<'known' | 'stranger' | 'ambiguous'> {
     // Node keeps the first Authorization header and drops the others (threats.md AU-14).
     if (countOf(request, 'authorization') > 1) return 'ambiguous'
     const { authorization } = request.headers
     const who = await principalOf(this.#identity, authorization, request.ip)
     if (who === undefined) return 'stranger'
-    admitted.add(request)
     const { expiresAtMs, ...principal } = who
-    this.#known.set(request, { principal, requestId: request.id, expiresAtMs })
+    request[isKnown] = true
+    request[callerOf] = { principal, requestId: request.id, expiresAtMs }
     return 'known'
   }
 
-  of(request: FastifyRequest): Caller {
-    const caller = this.#known.get(request)
+  of(request: FastifyRequest & Admitted): Caller {
+    const caller = request[callerOf]
     if (caller === undefined) throw new Error('a guarded route ran without its guard')
     return caller
   }
@@ -128,8 +158,8 @@ export class Callers {
  * For a face that knows its callers by the door they came through, as one behind a socket that only its
  * owner may open: their bodies are read like those of anybody we know.
  */
-export function letIn(request: FastifyRequest): void {
-  admitted.add(request)
+export function letIn(request: FastifyRequest & Admitted): void {
+  request[isKnown] = true
 }
 
 /** How often a header was sent. Names and values alternate. */

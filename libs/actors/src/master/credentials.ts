@@ -24,7 +24,7 @@ export async function principalOf(
   const colon = credentials.indexOf(':')
   if (colon < 1) return undefined
   const uid = credentials.subarray(0, colon).toString('utf8')
-  const password = new Redacted(Uint8Array.from(credentials.subarray(colon + 1)))
+  const password = new Redacted(new Uint8Array(credentials.subarray(colon + 1)))
   credentials.fill(0)
   return identity.authenticatePassword(uid, password, source)
 }

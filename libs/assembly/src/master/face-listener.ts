@@ -91,8 +91,9 @@ export class FaceListener {
     })
     app.server.headersTimeout = 15_000
     app.server.maxConnections = o.connectionsMax ?? connectionsMaxUsually
-    app.addHook('onResponse', async (request, reply) => {
+    app.addHook('onResponse', (request, reply, done) => {
       o.onAnswered(o.face, request.method, reply.statusCode, reply.elapsedTime / 1000)
+      done()
     })
     await app.register(o.plugin)
     try {
