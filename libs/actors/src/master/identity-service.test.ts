@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryCluster, MemoryTokenKeys } from '../testing/memory-cluster.ts'
 import { firstPeople, rootPassword } from '../testing/people.ts'
 import { principalOf } from './credentials.ts'
-import { aclKey, userKey, type AclRecord } from './identity-records.ts'
+import { aclKey, identityChangedKey, userKey, type AclRecord } from './identity-records.ts'
 import { tokenLifetimeSeconds, type IdentityService } from './identity-service.ts'
 import { keyringKey, tokenKeyKey, tokenKeyPlace } from './master-records.ts'
 import { encodeRecord } from './record.ts'
@@ -157,7 +157,13 @@ const commit = async (key: string, value: Uint8Array | undefined): Promise<void>
   const op =
     value === undefined ? { do: 'delete' as const, key } : { do: 'put' as const, key, value }
   const { revision } = await cluster.settle(
-    cluster.leader.replica.propose({ compare: [], success: [op] }),
+    cluster.leader.replica.propose({
+      compare: [],
+      success: [
+        op,
+        { do: 'put', key: identityChangedKey, value: encodeRecord({ atMs: 0, because: key }) },
+      ],
+    }),
   )
   await cluster.until(() => cluster.masters.every(({ store }) => store.revision >= revision))
 }

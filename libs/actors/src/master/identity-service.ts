@@ -34,6 +34,7 @@ import { attemptOf, LoginThrottle, type Attempt } from './login-throttle.ts'
 import type { Authenticated, IdentityApi } from './master-api.ts'
 import { PasswordMemory } from './password-memory.ts'
 import { Records } from './record.ts'
+import { RightsMemory } from './rights-memory.ts'
 import { TokenMemory } from './token-memory.ts'
 import { Turnstile } from './turnstile.ts'
 
@@ -70,6 +71,7 @@ export class IdentityService implements IdentityApi {
   readonly #acls: Records<AclRecord>
   readonly #memory: PasswordMemory
   readonly #tokens: TokenMemory
+  readonly #rights = new RightsMemory<boolean>(() => this.changedRevision)
   /** Stretching occupies a thread of the pool that the disk is written with, too. */
   readonly #guesses = new Turnstile(loginsWaitingMax)
   readonly #throttle: LoginThrottle
@@ -136,8 +138,15 @@ export class IdentityService implements IdentityApi {
     }
   }
 
-  allowed(principal: Principal, resource: string, action: Action): boolean {
-    const user = this.#users.get(userKey(principal.uid))?.record
+  allowed({ uid }: Principal, resource: string, action: Action): boolean {
+    // No name has a space in it.
+    return this.#rights.get(`${uid} ${action} ${resource}`, () =>
+      this.#isAllowed(uid, resource, action),
+    )
+  }
+
+  #isAllowed(uid: string, resource: string, action: Action): boolean {
+    const user = this.#users.get(userKey(uid))?.record
     const rid = ResourceId.safeParse(resource)
     if (user === undefined || !rid.success) return false
     if (this.#actionsOn(superuserResource, user).length > 0) return true
@@ -148,6 +157,10 @@ export class IdentityService implements IdentityApi {
   }
 
   isSuperuser(uid: string): boolean {
+    return this.#rights.get(uid, () => this.#isSuperuser(uid))
+  }
+
+  #isSuperuser(uid: string): boolean {
     const user = this.#users.get(userKey(uid))?.record
     return user !== undefined && this.#actionsOn(superuserResource, user).length > 0
   }
