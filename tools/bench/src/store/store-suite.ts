@@ -1,4 +1,5 @@
 import type { Result } from '../result.ts'
+import { apiGrowthRows } from './api-growth-rows.ts'
 import { apiRows } from './api-rows.ts'
 import { failoverRows } from './failover-rows.ts'
 import { growthRows } from './growth-rows.ts'
@@ -10,6 +11,7 @@ import type { StoreRow, StoreWish } from './store-row.ts'
 export const storeRows: Readonly<Record<string, StoreRow>> = {
   ...portRows,
   ...apiRows,
+  ...apiGrowthRows,
   ...failoverRows,
   ...largeStateRows,
   ...growthRows,

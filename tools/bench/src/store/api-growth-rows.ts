@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { Conclave, until } from '@conclave/acceptance'
+import type { Master } from '@conclave/acceptance'
+import type { Result } from '../result.ts'
+import { alternate, noteOf, type Contender } from '../rounds.ts'
+import { connections, fill, ours, reading, writing, type Asked } from './api-load.ts'
+import type { StoreRow, StoreWish } from './store-row.ts'
+
+/*
+ * How the cost of a secret over the public API grows. Processor time of all masters for one request is
+ * what to look at: it is the same on a busy machine, nearly.
+ */
+
+async function cost(name: string, wish: StoreWish, by: Contender): Promise<readonly Result[]> {
+  const rounds = await alternate([by], wish)
+  const [measured] = rounds.measured
+  const note = noteOf(rounds)
+  const { perSecond = 0, processorUs } = measured ?? {}
+  const line = (what: string, value: number, unit: string): Result => ({
+    name: `${name}${what}`,
+    value,
+    unit,
+    ...(note !== undefined && { note }),
+  })
+  return [
+    line('', perSecond, '/s'),
+    ...(processorUs === undefined ? [] : [line(': processor time', processorUs, 'us')]),
+  ]
+}
+
+async function both(name: string, wish: StoreWish, asked: Asked): Promise<readonly Result[]> {
+  return [
+    ...(await cost(`${name}: writes`, wish, writing(asked))),
+    ...(await cost(`${name}: reads`, wish, reading(asked))),
+  ]
+}
+
+/** Memory that a process has in use, in MiB. Linux only. */
+function residentMiB(pid: number): number | undefined {
+  if (process.platform !== 'linux') return undefined
+  const kib = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return kib === undefined ? undefined : Number(kib) / 1024
+}
+
+function memory(name: string, of: readonly Master[], leader: Master): readonly Result[] {
+  return of.flatMap(({ pid }) => {
+    const value = residentMiB(pid)
+    const who = pid === leader.pid ? 'the leader' : 'a follower'
+    return value === undefined ? [] : [{ name: `${name}: memory of ${who}`, value, unit: 'MiB' }]
+  })
+}
+
+/** The same requests with ever more secrets there. */
+async function secrets(wish: StoreWish): Promise<readonly Result[]> {
+  const steps = wish.isBrief ? [1_000, 2_000] : [1_000, 10_000, 100_000]
+  const cluster = await Conclave.start(['--agents', '1'])
+  try {
+    const leader = await cluster.leader()
+    const asked = await ours(cluster, [leader])
+    let written = 0
+    const counted = { ...asked, write: () => (written++, asked.write(0)) }
+    const results: Result[] = []
+    for (const step of steps) {
+      await fill(counted, Math.max(0, step - written))
+      const name = `${step} secrets`
+      results.push(...memory(name, cluster.ready.masters, leader))
+      results.push(...(await both(name, wish, counted)))
+    }
+    return results
+  } finally {
+    await cluster.stop()
+  }
+}
+
+/** Somebody who follows all events of a master, and looks at none. */
+function follow(master: Master, token: string): Socket {
+  const { hostname, port, host } = new URL(master.listeners['conclave'] ?? '')
+  const socket = connect({ host: hostname, port: Number(port) })
+  socket.on('error', () => undefined)
+  socket.write(`GET /events HTTP/1.1\r\nhost: ${host}\r\nauthorization: token=${token}\r\n\r\n`)
+  return socket.resume()
+}
+
+/** Writes while others follow what goes on. */
+async function watchers(wish: StoreWish): Promise<readonly Result[]> {
+  const steps = wish.isBrief ? [0, 2] : [0, 10, 100]
+  const cluster = await Conclave.start(['--agents', '1'])
+  const sockets: Socket[] = []
+  try {
+    const leader = await cluster.leader()
+    const token = await cluster.token()
+    const asked = await ours(cluster, [leader])
+    await fill(asked)
+    const results: Result[] = []
+    for (const step of steps) {
+      while (sockets.length < step) sockets.push(follow(leader, token))
+      await until('every follower of events is told', () =>
+        sockets.every(({ bytesRead }) => bytesRead > 0),
+      )
+      const name = `${step} who follow all events: writes`
+      results.push(...(await cost(name, wish, writing(asked))))
+    }
+    return results
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await cluster.stop()
+  }
+}
+
+/** Groups of one, three and five; each from nothing to its first write. */
+async function masters(wish: StoreWish): Promise<readonly Result[]> {
+  const results: Result[] = []
+  for (const count of wish.isBrief ? [1, 3] : [1, 3, 5]) {
+    const startedAt = performance.now()
+    const cluster = await Conclave.start(['--agents', '1', '--masters', `${count}`])
+    try {
+      const asked = await ours(cluster, [await cluster.leader()])
+      await fill(asked, 1)
+      const value = performance.now() - startedAt
+      const name = count === 1 ? 'one master' : `${count} masters`
+      results.push({ name: `${name}: from nothing to the first write`, value, unit: 'ms' })
+      await fill(asked)
+      results.push(...(await both(name, wish, asked)))
+    } finally {
+      await cluster.stop()
+    }
+  }
+  return results
+}
+
+const over = `over the public API, ${connections} connections`
+
+export const apiGrowthRows: Readonly<Record<string, StoreRow>> = {
+  'api-secrets': {
+    what: `1,000, 10,000 and 100,000 secrets ${over}: rate, cost and memory`,
+    measure: secrets,
+  },
+  'api-watchers': {
+    what: `writes ${over}, while 0, 10 and 100 follow all events`,
+    measure: watchers,
+  },
+  'api-masters': {
+    what: `one, 3 and 5 masters: cold start, rate and cost ${over}`,
+    measure: masters,
+  },
+}
