@@ -11,7 +11,7 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
     log,
   })
   return {
-    ready: Promise.resolve({ agent: name }),
+    ready: Promise.resolve({ agent: name, mesos: agent.listensAt }),
     failed: new Promise(() => undefined),
     stop: () => agent.stop(),
   }

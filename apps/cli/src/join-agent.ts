@@ -48,7 +48,9 @@ export async function joinAsAgent(options: JoinAsAgent): Promise<number> {
     ...(hostname !== undefined && { hostname }),
   })
   const ended = thisProcess.ended(false)
-  thisProcess.out(`${JSON.stringify({ ready: true, pid: process.pid, agent: name })}\n`)
+  thisProcess.out(
+    `${JSON.stringify({ ready: true, pid: process.pid, agent: name, mesos: agent.listensAt })}\n`,
+  )
   await ended
   await agent.stop()
   return 0

@@ -23,6 +23,8 @@ interface MemberShown {
   readonly id: string
   readonly pid: number | undefined
   readonly directory: string
+  /** An agent's own, as URLs. */
+  readonly listeners: Readonly<Record<string, string>>
 }
 
 /** @param arePeersCalled whether masters listen for each other, as they do over TCP and not over Redis */
@@ -35,7 +37,12 @@ export function readyDocument(
   const shown = (kind: string): MemberShown[] =>
     cluster.members
       .filter((member) => member.kind === kind)
-      .map(({ id, directory }) => ({ id, pid: cluster.pidOf(id), directory }))
+      .map(({ id, directory }) => ({
+        id,
+        pid: cluster.pidOf(id),
+        directory,
+        listeners: cluster.listenersOf(id),
+      }))
   return {
     clusterId,
     directory: cluster.directory,

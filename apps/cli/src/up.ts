@@ -180,6 +180,10 @@ function announce(
     const faces = ['conclave', 'dcos', 'mesos'].map((face) => `${face} ${listeners[face] ?? ''}`)
     print(`   ${masterId}  ${faces.join('  ')}\n`)
   }
+  for (const { id, listeners } of agents) {
+    const { mesos } = listeners
+    if (mesos !== undefined) print(`   ${id}  mesos ${mesos}\n`)
+  }
   print(`   log in as ${bold(credentials.uid)} with password ${bold(credentials.password)}\n`)
   const lock = isLockable
     ? 'autolock is on: a master that restarts waits for conclave cluster unlock'

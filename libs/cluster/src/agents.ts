@@ -302,9 +302,14 @@ export function agentStatus(
 function isOf({ record }: Task, agentId: string, status: TaskStatus): boolean {
   const containerId = status.container_status?.container_id?.value
   return (
-    record.agentId === agentId && (containerId === undefined || containerId === record.containerId)
+    record.agentId === agentId &&
+    (containerId === undefined || containerId === record.containerId || !hasContainer(record))
   )
 }
+
+/** A task of an executor of the framework's own is in that one's container. */
+const hasContainer = ({ info: { executor } }: Task['record']): boolean =>
+  executor === undefined || executor.type === 'DEFAULT'
 
 function isTellable(state: ClusterState, { record }: Task, status: TaskStatus): boolean {
   if (status.state !== 'TASK_KILLING') return agentStates.has(status.state)
@@ -317,14 +322,14 @@ const statusSizeBytesMax = 8192
 
 /** The status as it goes on: in the master's words where the agent has no say, and of bounded size. */
 function ours(state: ClusterState, { record }: Task, status: TaskStatus): TaskStatus {
-  const { taskId, agentId, containerId, group } = record
+  const { taskId, agentId, containerId, group, info } = record
   const { unreachable_time: _never, message, ...told } = status
   const whole: TaskStatus = {
     ...told,
     ...(message === undefined ? {} : { message: message.slice(0, messageLengthMax) }),
     task_id: { value: taskId },
     agent_id: { value: agentId },
-    executor_id: { value: group?.executorId ?? taskId },
+    executor_id: { value: info.executor?.executor_id.value ?? group?.executorId ?? taskId },
     state: stateFor(state.frameworkOf(record)?.record.info, status.state),
     source: status.source === 'SOURCE_EXECUTOR' ? 'SOURCE_EXECUTOR' : 'SOURCE_AGENT',
     timestamp: status.timestamp ?? state.nowMs / 1000,

@@ -152,9 +152,10 @@ function shutdown(
     state.outbox.toAgent(connection, { type: 'shutdown-executor', frameworkId, executorId })
   }
   for (const task of state.tasks.of(frameworkId)) {
-    const { group, taskId } = task.record
+    const { info, taskId } = task.record
     const isMeant =
-      task.record.agentId === agentId.value && (group?.executorId ?? taskId) === executor.value
+      task.record.agentId === agentId.value &&
+      (info.executor?.executor_id.value ?? taskId) === executor.value
     if (isMeant && isHolding(task.record)) requestKill(state, task, graceOf(state, task.record))
   }
 }

@@ -95,3 +95,73 @@ test('CL30: SHUTDOWN reaches the agent that runs the executor, and kills its tas
     { type: 'kill', frameworkId, taskId: 't' },
   ])
 })
+
+const resources = (cpus: number, mem = 32, disk = 1) => [
+  scalar('cpus', cpus),
+  scalar('mem', mem),
+  scalar('disk', disk),
+]
+
+describe('CL31: a launch', () => {
+  test("for an executor of the framework's own tells the agent whose it is", () => {
+    const cluster = new DrivenCluster()
+    const { link } = cluster.agent('agent-1', resources(4, 1024, 1024))
+    const framework = cluster.framework()
+    const executor = {
+      executor_id: { value: 'e' },
+      command: { value: 'my-executor' },
+      resources: resources(0.1),
+    }
+
+    cluster.launch(
+      framework,
+      command('t-1', { command: undefined, executor }),
+      command('t-2', { command: undefined, executor }),
+    )
+
+    const launches = link.messages.filter(({ type }) => type === 'launch')
+    expect(launches).toMatchObject([
+      { framework: { name: 'scheduler' }, task: { executor: { executor_id: { value: 'e' } } } },
+      { task: { name: 't-2' } },
+    ])
+    // Both are in the executor's container, which is the first one's.
+    const id = (launches[0] as { containerId: string }).containerId
+    const status = { container_status: { container_id: { value: id }, network_infos: [] } }
+    const { frameworkId } = framework
+    cluster.report(link, { frameworkId, taskId: 't-2' }, 'TASK_RUNNING', status)
+    expect(framework.events.at(-1)?.update?.status).toMatchObject({
+      task_id: { value: 't-2' },
+      state: 'TASK_RUNNING',
+      executor_id: { value: 'e' },
+    })
+  })
+
+  test('of a group reaches the agent whole, with its executor', () => {
+    const cluster = new DrivenCluster()
+    const { link, agentId } = cluster.agent('agent-1', resources(4, 1024, 1024))
+    const framework = cluster.framework()
+    const { offers } = framework.events.find(({ type }) => type === 'OFFERS')?.offers ?? {}
+    const tasks = ['a', 'b'].map((id) => ({
+      ...command(id, { resources: resources(0.1) }),
+      agent_id: { value: agentId },
+    }))
+    const executor = { type: 'DEFAULT', executor_id: { value: 'e' }, resources: resources(0.1) }
+
+    cluster.call(framework, {
+      type: 'ACCEPT',
+      accept: {
+        offer_ids: offers?.map(({ id }) => id),
+        operations: [{ type: 'LAUNCH_GROUP', launch_group: { executor, task_group: { tasks } } }],
+      },
+    })
+
+    const groups = link.messages.filter(({ type }) => type === 'launch-group')
+    expect(groups).toMatchObject([
+      {
+        executor: { type: 'DEFAULT', executor_id: { value: 'e' } },
+        tasks: [{ task: { name: 'a' } }, { task: { name: 'b' } }],
+      },
+    ])
+    expect(link.messages.some(({ type }) => type === 'launch')).toBe(false)
+  })
+})

@@ -68,10 +68,6 @@ const refuseAs =
 
 const hasNoId = (type: string): string => `The \`id\` field cannot be set on ${type} operations`
 
-const noCustomExecutors =
-  "'TaskInfo.executor' is not supported in LAUNCH: custom executors do not run here; " +
-  "set 'TaskInfo.command', or use LAUNCH_GROUP with a DEFAULT executor"
-
 /** LAUNCH of one task: each is taken or refused by itself. */
 export function launchOne(
   state: ClusterState,
@@ -93,8 +89,7 @@ export function launchOne(
       bagOf([...task.resources, ...newResources(state, frameworkId, pool, task.executor)]),
       'task and its executor is',
     ) ??
-    aloneProblem(task) ??
-    (task.executor === undefined || state.limits.customExecutors ? undefined : noCustomExecutors)
+    aloneProblem(task)
   if (problem !== undefined) return refused([task], 'REASON_TASK_INVALID', problem)
   const forbidden = secretsProblem(state, framework, task)
   if (forbidden !== undefined) return refused([task], 'REASON_TASK_UNAUTHORIZED', forbidden)

@@ -23,8 +23,6 @@ export interface ClusterLimits {
   readonly unreachableAgentsMax: number
   /** Statuses of one task that wait for acknowledgement. */
   readonly pendingStatusesMax: number
-  /** Whether agents run executors of frameworks' own. */
-  readonly customExecutors: boolean
   /** Places in one task that a secret may be wanted at. */
   readonly secretsPerTaskMax: number
   readonly tasksPerGroupMax: number
@@ -51,7 +49,6 @@ export const defaultClusterLimits: ClusterLimits = {
   completedFrameworksMax: 50,
   unreachableAgentsMax: 100,
   pendingStatusesMax: 16,
-  customExecutors: false,
   secretsPerTaskMax: 256,
   tasksPerGroupMax: 64,
   secretsPerGroupMax: 384,

@@ -48,6 +48,21 @@ export {
   Volume,
   VolumeSource,
 } from './mesos/container.ts'
+export {
+  AgentCall,
+  agentCallProblem,
+  parseAgentCall,
+  ProcessIo,
+  type AgentCallType,
+} from './mesos/agent-call.ts'
+export {
+  encodeExecutorEvent,
+  ExecutorCall,
+  executorCallProblem,
+  ExecutorEvent,
+  parseExecutorCall,
+} from './mesos/executor.ts'
+export { volumeProblem } from './mesos/volume-problem.ts'
 export { ContainerId, containerIdProblem, Id, idProblem } from './mesos/id.ts'
 export { Labels } from './mesos/labels.ts'
 export {

@@ -89,3 +89,4 @@ export {
   type ContainerLimits,
   type MemoryRuntimeOptions,
 } from './memory/index.ts'
+export { ProcessRuntime, type ProcessRuntimeOptions } from './process/process-runtime.ts'

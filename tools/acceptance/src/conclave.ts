@@ -33,6 +33,8 @@ interface MemberShown {
   readonly id: string
   readonly pid: number
   readonly directory: string
+  /** Of an agent: `mesos`. */
+  readonly listeners: Readonly<Record<string, string>>
 }
 
 /** What `conclave up --ready-file` writes. */

@@ -28,6 +28,8 @@ export interface SchedulerEvent {
   readonly rescind?: { readonly offer_id: { readonly value: string } }
   readonly update?: { readonly status: TaskStatus }
   readonly error?: { readonly message: string }
+  /** From an executor; base64. */
+  readonly message?: { readonly data: string }
 }
 
 export interface FrameworkInfo {

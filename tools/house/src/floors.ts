@@ -39,6 +39,7 @@ export const floors: Readonly<Record<Layer, Floor>> = {
       'assembly',
       'candidate',
       'faces-mesos',
+      'faces-mesos-agent',
       'faces-dcos',
       'faces-conclave',
       'faces-docker',

@@ -75,6 +75,10 @@ export class LocalCluster {
     return this.#running.get(member)?.pid
   }
 
+  listenersOf(member: string): Readonly<Record<string, string>> {
+    return this.#running.get(member)?.listeners ?? {}
+  }
+
   /** Ends a member as `kill -9` does: nothing is flushed, closed or said. */
   async kill(member: string): Promise<void> {
     const running = this.#running.get(member)

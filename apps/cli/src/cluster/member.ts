@@ -2,6 +2,8 @@
 export interface Member {
   /** Of its own process, if it has one. */
   readonly pid?: number
+  /** Where it answers, by the name of the face, as URLs. Masters' are on record elsewhere. */
+  readonly listeners?: Readonly<Record<string, string>>
   /** Resolves with the reason when it ended and nobody had asked for it. */
   readonly lost: Promise<string>
   /** Ends it in good order. */
@@ -9,6 +11,15 @@ export interface Member {
   /** Ends it as `kill -9` does: nothing is flushed, closed or said. */
   kill(): Promise<void>
 }
+
+/** Several agents of one machine cannot all have the port that one has by itself. */
+export const anyPort = { port: 0 } as const
+
+/** Of an agent: where it listens, if it does. */
+export const agentListeners = (
+  at: { readonly host: string; readonly port: number } | undefined,
+): Readonly<Record<string, string>> =>
+  at === undefined ? {} : { mesos: `http://${at.host}:${at.port}` }
 
 /** For members that go on for as long as this process does. */
 export const neverLost: Promise<string> = new Promise(() => undefined)

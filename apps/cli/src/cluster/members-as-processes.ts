@@ -12,7 +12,7 @@ import {
 import { utf8Text, type RedactedBytes } from '@conclave/kernel'
 import { writePrivateJson } from '../context.ts'
 import { engineSettingsOf } from './engine.ts'
-import type { Kind, MemberPlan } from './member.ts'
+import { anyPort, type Kind, type MemberPlan } from './member.ts'
 import { startProcess } from './process-member.ts'
 
 export interface ProcessesOptions {
@@ -40,7 +40,10 @@ export function membersAsProcesses(options: ProcessesOptions): readonly MemberPl
       plan(options, 'master', masterId, masterDirectory(directory, masterId), ofMasters),
     ),
     ...manifest.agents.map((id) =>
-      plan(options, 'agent', id, agentDirectory(directory, id), options.agentSettings ?? {}),
+      plan(options, 'agent', id, agentDirectory(directory, id), {
+        ...anyPort,
+        ...options.agentSettings,
+      }),
     ),
     ...manifest.schedulers.map(({ schedulerId, uid }) =>
       plan(options, 'scheduler', schedulerId, schedulerDirectory(directory, schedulerId), {

@@ -17,7 +17,7 @@ import {
 } from '@conclave/assembly'
 import type { RedactedBytes } from '@conclave/kernel'
 import { createLogger, type Log } from '@conclave/runtime'
-import { neverLost, type MemberPlan } from './member.ts'
+import { agentListeners, anyPort, neverLost, type MemberPlan } from './member.ts'
 
 export interface InProcessOptions {
   readonly directory: string
@@ -75,14 +75,21 @@ function agentPlan(options: InProcessOptions, id: string): MemberPlan {
     directory,
     start: async () => {
       const log = logOf(options, id)
-      const settings = agentOptionsOf(await readAgentSettings(options.agentSettings))
+      const settings = agentOptionsOf(
+        await readAgentSettings({ ...anyPort, ...options.agentSettings }),
+      )
       const { agent } = await startMemberAgent({
         directory,
         masters: options.addresses,
         ...settings,
         log,
       })
-      return { lost: neverLost, stop: () => agent.stop(), kill: async () => agent.destroy() }
+      return {
+        listeners: agentListeners(agent.listensAt),
+        lost: neverLost,
+        stop: () => agent.stop(),
+        kill: async () => agent.destroy(),
+      }
     },
   }
 }

@@ -5,7 +5,7 @@ import { masterFlags } from '@conclave/assembly'
 import { linesOf } from '@conclave/runtime'
 import { compileCache } from '../compile-cache.ts'
 import { CommandFailed } from '../failure.ts'
-import type { Kind, Member } from './member.ts'
+import { agentListeners, type Kind, type Member } from './member.ts'
 
 /** How long a stopped member may take before it is killed. */
 const graceMs = 10_000
@@ -51,6 +51,7 @@ class ProcessMember implements Member {
   readonly #child: ChildProcess
   readonly #ended: Promise<void>
   #isWanted = true
+  #listeners: Readonly<Record<string, string>> = {}
 
   constructor(
     child: ChildProcess,
@@ -76,10 +77,15 @@ class ProcessMember implements Member {
     )
     child.stdin?.on('error', () => undefined)
     if (child.stdout === null) return
-    void whenReady(child.stdout, () => {
+    void whenReady(child.stdout, (line) => {
       isReady = true
+      this.#listeners = agentListeners(listenerIn(line))
       ready.resolve()
     })
+  }
+
+  get listeners(): Readonly<Record<string, string>> {
+    return this.#listeners
   }
 
   async stop(): Promise<void> {
@@ -98,10 +104,19 @@ class ProcessMember implements Member {
 }
 
 /** Reads to the end, so that nobody is cut off in the middle of a line. */
-async function whenReady(stream: AsyncIterable<Uint8Array>, onReady: () => void): Promise<void> {
+async function whenReady(
+  stream: AsyncIterable<Uint8Array>,
+  onReady: (line: string) => void,
+): Promise<void> {
   for await (const line of linesOf(stream)) {
-    if (line.startsWith('{"ready":true')) onReady()
+    if (line.startsWith('{"ready":true')) onReady(line)
   }
+}
+
+/** Where an agent says that it listens. */
+function listenerIn(line: string): { host: string; port: number } | undefined {
+  const { mesos } = JSON.parse(line) as { readonly mesos?: { host: string; port: number } }
+  return mesos
 }
 
 /** In the app's own words, or with the end of its log when it had none. */

@@ -5,8 +5,9 @@ import {
   type CheckedContainer,
   type SecretLimits,
 } from '@conclave/isolators'
-import type { Clock, Core, Random } from '@conclave/kernel'
-import type { AgentInfo, EventDraft, FromAgent, TaskInfo, ToAgent } from '@conclave/model'
+import { signExecutorToken } from '@conclave/crypto'
+import { Redacted, type Clock, type Core, type Random, type RedactedBytes } from '@conclave/kernel'
+import type { AgentInfo, EventDraft, FromAgent, TaskStatus, ToAgent } from '@conclave/model'
 import {
   ComposedResolver,
   OutsideResolver,
@@ -19,10 +20,24 @@ import {
 } from '@conclave/resolver'
 import type { AgentEffect, AgentInput } from './agent-effect.ts'
 import { AgentSessions } from './agent-sessions.ts'
-import type { AgentTask, TaskEnd } from './agent-task.ts'
-import { argumentsOf, commandOf, environmentOf, userOf } from './command.ts'
+import type { AgentTask, RunRequest, TaskEnd } from './agent-task.ts'
+import {
+  argumentsOf,
+  commandOf,
+  environmentOf,
+  executorIdOf,
+  executorVariables,
+  userOf,
+} from './command.ts'
+import type { AgentApi } from './api/agent-api.ts'
+import { AgentService } from './api/agent-service.ts'
+import { Callers } from './api/callers.ts'
+import { LocalSessions } from './api/local-sessions.ts'
+import { isWithin } from './container-name.ts'
 import type { ContainerExit } from './container-runtime.ts'
 import { EventReport } from './event-report.ts'
+import { Executors, usualExecutorLimits, type ExecutorLimits } from './executors/executors.ts'
+import { NestedContainers } from './executors/nested-containers.ts'
 import { Health, healthPlanOf, type HealthPlan } from './health.ts'
 import { placedIn } from './placed-secrets.ts'
 import { StatusUpdates, taskKey, type TaskName } from './status-updates.ts'
@@ -30,12 +45,14 @@ import {
   endOf,
   endOfFailedLaunch,
   endOfKilledLaunch,
+  endOfRefusedContainer,
   statusOf,
+  type StatusSubject,
   type TaskNews,
 } from './task-status.ts'
 import { collectFailure, launchFailure, shortened } from './wording.ts'
 
-export interface AgentLimits {
+export interface AgentLimits extends ExecutorLimits {
   readonly tickMs: number
   /** How long masters have to release a container's secrets. */
   readonly resolveTimeoutMs: number
@@ -59,6 +76,7 @@ export const usualAgentLimits: AgentLimits = {
   killGraceMs: 3000,
   endedOutputsMax: 64,
   secrets: {},
+  ...usualExecutorLimits,
 }
 
 export interface AgentActorOptions {
@@ -79,7 +97,19 @@ export interface AgentActorOptions {
   readonly references?: 'store' | 'default' | 'outside'
   /** Whether the machine gets images. Where it does not, `container.mesos.image` is ignored. */
   readonly hasImages?: boolean
+  /** Signs what executors show at the agent's listener. Without it they are given nothing to show. */
+  readonly executorTokenKey?: RedactedBytes
+  /** Keeps inline values of tasks, so that the listener can leak them as Mesos does: for teaching. */
+  readonly faithfulLeaks?: boolean
+  /** A call of the listener has left effects that should not wait for the next input. */
+  readonly onWork?: () => void
 }
+
+/** Values that a teacher may look at. */
+const leakedMax = 256
+
+/** How long masters may think about who calls. */
+const callerTimeoutMs = 5000
 
 interface CheckedTask {
   readonly container: CheckedContainer
@@ -101,12 +131,21 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   readonly #limits: AgentLimits
   readonly #store: StoreResolver
   readonly #outside: OutsideResolver
+  readonly #values = new ValueResolver()
   readonly #resolver: Resolver
   readonly #updates: StatusUpdates
   readonly #report: EventReport
   readonly #sessions: AgentSessions
+  readonly #executors: Executors
+  readonly #callers: Callers
+  readonly #local: LocalSessions
+  readonly #leaked = new Map<string, RedactedBytes>()
+  readonly #nested: NestedContainers
+  /** For whoever listens for HTTP on this agent's behalf. */
+  readonly api: AgentApi
   readonly #tasks = new Map<string, AgentTask>()
   readonly #byContainer = new Map<string, AgentTask>()
+  #info: AgentInfo
   #effects: AgentEffect[] = []
   #agentId: string | undefined
   #isConnected = false
@@ -121,6 +160,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     this.#options = options
     this.#limits = { ...usualAgentLimits, ...options.limits }
     this.#agentId = options.agentId
+    this.#info = options.info
     const { random, clock } = options
     this.#store = new StoreResolver({
       random,
@@ -130,7 +170,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       ask: (question) => this.#do({ do: 'resolve-outside', question }),
       abandon: (questionId) => this.#do({ do: 'abandon-outside', questionId }),
     })
-    const value = new ValueResolver()
+    const value = this.#values
     const byName = { store: this.#store, default: value, outside: this.#outside }
     const references = byName[options.references ?? 'store']
     this.#resolver = new ComposedResolver({ value, store: this.#store, references })
@@ -141,8 +181,60 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       retryMaxTicks: this.#ticksIn(this.#limits.statusRetryMaxMs),
     })
     this.#report = new EventReport(clock)
+    this.#executors = new Executors({
+      limits: this.#limits,
+      random,
+      ticks: () => this.#ticks,
+      ticksIn: (ms) => this.#ticksIn(ms),
+      agentId: () => this.#agentId ?? '',
+      agentInfo: () => ({ ...this.#info, id: { value: this.#agentId ?? '' } }),
+      run: (request) => this.#begin(request),
+      proceed: (task) => this.#proceed(task),
+      giveUp: (task, end) => this.#finish(task, end),
+      askToEnd: (task, graceMs) => this.#askToEnd(task, graceMs, false),
+      endNow: (task) => this.#endNow(task),
+      graceMsOf: (task) => this.#graceMsOf(task),
+      tellOf: ({ executorId, containerId }, { frameworkId, taskId }, end) =>
+        this.#update({ frameworkId, taskId, executorId, containerId }, end),
+      forward: (task, status) => this.#forward(task, status),
+      send: (message) => this.#sendIfRegistered(message),
+      emit: (event) => this.#report.add(event),
+    })
+    this.#callers = new Callers({
+      random,
+      ask: (question) => this.#sendIfRegistered(question),
+      isRegistered: () => this.#isRegistered,
+      timeoutTicks: this.#ticksIn(callerTimeoutMs),
+    })
+    this.#local = new LocalSessions({ random, do: (effect) => this.#do(effect) })
+    this.#nested = new NestedContainers({
+      limits: this.#limits,
+      get: (name) => this.#byContainer.get(name),
+      run: (request) => this.#begin(request),
+      end: (task) => this.#endNow(task),
+      signal: (containerId, signal) => this.#do({ do: 'signal', containerId, signal }),
+      executors: this.#executors,
+      sessions: this.#local,
+      agentId: () => this.#agentId ?? '',
+    })
+    this.api = new AgentService({
+      options,
+      agentId: () => this.#agentId,
+      info: () => this.#info,
+      isRegistered: () => this.#isRegistered,
+      callers: this.#callers,
+      executors: this.#executors,
+      nested: this.#nested,
+      sessions: this.#local,
+      containers: () => [...this.#byContainer.values()],
+      tasks: () => [...this.#tasks.values()],
+      hasEnded: (containerId) => this.#sessions.hasEnded(containerId),
+      leaked: this.#leaked,
+      emit: (event) => this.#report.add(event),
+    })
     this.#sessions = new AgentSessions({
-      taskOf: (name) => this.#tasks.get(taskKey(name)),
+      taskOf: (name) =>
+        this.#tasks.get(taskKey(name)) ?? this.#executors.taskOf(name)?.executor.run,
       endedOutputsMax: this.#limits.endedOutputsMax,
       do: (effect) => this.#do(effect),
     })
@@ -151,6 +243,11 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   /** Containers that are being made, run, or are being ended. */
   get containerCount(): number {
     return this.#byContainer.size
+  }
+
+  /** Where this agent's own listener is. Said before it registers: offers name it. */
+  listensOn(port: number): void {
+    this.#info = { ...this.#info, port }
   }
 
   step(input: AgentInput): void {
@@ -184,10 +281,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         this.#destroyed(input.containerId, input.failure)
         break
       case 'session-output':
-        this.#sessions.output(input)
+        if (!this.#local.output(input)) this.#sessions.output(input)
         break
       case 'session-ended':
-        this.#sessions.ended(input)
+        if (!this.#local.ended(input)) this.#sessions.ended(input)
         break
       case 'checked':
         this.#checked(input.containerId, input.isSuccess)
@@ -210,12 +307,14 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 
   #register(): void {
     this.#registerAtTick = Infinity
-    const { info, runtime } = this.#options
+    const { runtime } = this.#options
+    const info = this.#info
     // What ended is listed until its last status is acknowledged: it is not lost, only not yet told.
-    const tasks = [...this.#tasks.values()].map(({ frameworkId, taskId, containerId }) => ({
+    const known = [...this.#tasks.values(), ...this.#executors.tasks()]
+    const tasks = known.map(({ frameworkId, taskId, recordId }) => ({
       frameworkId,
       taskId,
-      containerId,
+      containerId: recordId,
     }))
     const agentId = this.#agentId === undefined ? {} : { agentId: this.#agentId }
     this.#send({ type: 'register', ...agentId, info, runtime, tasks })
@@ -226,6 +325,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     this.#isRegistered = false
     this.#updates.disconnected()
     this.#sessions.closeAll()
+    this.#callers.disconnected()
   }
 
   #told(message: ToAgent): void {
@@ -243,19 +343,17 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       case 'launch':
         return this.#launch(message)
       case 'launch-group':
-        for (const one of message.tasks) {
-          this.#launch({ type: 'launch', frameworkId: message.frameworkId, ...one })
-        }
-        return
+        return this.#launchGroup(message)
       case 'executor-message':
+        return this.#executors.tellExecutor(message)
       case 'shutdown-executor':
+        return this.#executors.shutdown(message)
       case 'caller-known':
-        // For executors of a framework's own and callers of a listener: this agent has neither.
-        return
+        return this.#callers.answered(message)
       case 'kill':
         return this.#kill(message)
       case 'status-acknowledged':
-        return this.#updates.acknowledge(message, message.uuid)
+        return this.#acknowledged(message)
       case 'resolved':
         return this.#store.answered(message.requestId, message.resolutions)
       case 'open-logs':
@@ -288,12 +386,14 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     this.#isRegistered = false
     this.#updates.disconnected()
     this.#updates.clear()
+    this.#executors.endAllNow()
     for (const task of this.#tasks.values()) this.#endNow(task)
+    for (const task of this.#byContainer.values()) this.#endNow(task)
     this.#beginAnewIfEmpty()
   }
 
   #beginAnewIfEmpty(): void {
-    if (!this.#isOver || this.#tasks.size > 0) return
+    if (!this.#isOver || this.#tasks.size > 0 || this.#byContainer.size > 0) return
     this.#isOver = false
     this.#agentId = undefined
     this.#report.clear()
@@ -304,21 +404,41 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 
   // ── launching ─────────────────────────────────────────────────────────────────────────────────
 
-  #launch({ frameworkId, containerId, task: info }: Told<'launch'>): void {
+  #launch(message: Told<'launch'>): void {
+    const { frameworkId, containerId, task: info } = message
     const taskId = info.task_id.value
-    const key = taskKey({ frameworkId, taskId })
     // Told twice, it is launched once.
-    if (this.#tasks.has(key) || this.#byContainer.has(containerId) || this.#isOver) return
-    const checked = this.#check(info)
+    if (this.#isKnown({ frameworkId, taskId }) || this.#byContainer.has(containerId)) return
+    if (this.#isOver) return
+    if (info.executor !== undefined && info.command === undefined) {
+      return this.#executors.launch(message)
+    }
+    const executorId = executorIdOf(info)
+    const recordId = containerId
+    this.#begin({ role: 'task', frameworkId, taskId, executorId, containerId, recordId, info })
+  }
+
+  #launchGroup(message: Told<'launch-group'>): void {
+    const { frameworkId } = message
+    const tasks = message.tasks.filter(
+      ({ task }) => !this.#isKnown({ frameworkId, taskId: task.task_id.value }),
+    )
+    if (tasks.length > 0 && !this.#isOver) this.#executors.launchGroup({ ...message, tasks })
+  }
+
+  #isKnown(name: TaskName): boolean {
+    return this.#tasks.has(taskKey(name)) || this.#executors.taskOf(name) !== undefined
+  }
+
+  #begin(request: RunRequest): AgentTask {
+    const checked = this.#check(request)
+    const isRefused = checked instanceof PlanRefused
     const task: AgentTask = {
-      frameworkId,
-      taskId,
-      containerId,
-      info,
-      checked: checked instanceof PlanRefused ? undefined : checked.container,
-      healthPlan: checked instanceof PlanRefused ? undefined : checked.healthPlan,
+      ...request,
+      checked: isRefused ? undefined : checked.container,
+      healthPlan: isRefused ? undefined : checked.healthPlan,
       health: undefined,
-      stage: 'resolving',
+      stage: request.isWaiting === true ? 'waiting' : 'resolving',
       abandon: () => {},
       resolveAtTickMax: this.#ticks + this.#ticksIn(this.#limits.resolveTimeoutMs),
       placed: [],
@@ -329,21 +449,35 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       killAtTick: Infinity,
       exit: undefined,
       end: undefined,
+      isEmptying: false,
       waitingLogs: [],
     }
-    this.#tasks.set(key, task)
-    this.#byContainer.set(containerId, task)
-    if (checked instanceof PlanRefused)
-      return this.#failLaunch(task, launchFailure(checked.message))
-    if (this.#isStopping) return this.#failLaunch(task, launchFailure('the agent is stopping'))
-    this.#resolve(task, checked.container)
+    if (request.owner === undefined) this.#tasks.set(taskKey(request), task)
+    this.#byContainer.set(request.containerId, task)
+    if (task.stage === 'resolving') this.#resolveOr(task, isRefused ? checked : undefined)
+    return task
   }
 
-  #check(info: TaskInfo): CheckedTask | PlanRefused {
+  /** Its executor's container is there. */
+  #proceed(task: AgentTask): void {
+    if (task.stage !== 'waiting') return
+    task.stage = 'resolving'
+    task.resolveAtTickMax = this.#ticks + this.#ticksIn(this.#limits.resolveTimeoutMs)
+    const checked = this.#check(task)
+    this.#resolveOr(task, checked instanceof PlanRefused ? checked : undefined)
+  }
+
+  #resolveOr(task: AgentTask, refusal: PlanRefused | undefined): void {
+    if (refusal !== undefined) return this.#failLaunch(task, refusal.message)
+    if (this.#isStopping) return this.#failLaunch(task, 'the agent is stopping')
+    if (task.checked !== undefined) this.#resolve(task, task.checked)
+  }
+
+  #check({ info, command: own, container: ownContainer }: RunRequest): CheckedTask | PlanRefused {
     try {
-      const command = commandOf(info)
+      const command = own ?? commandOf(info)
       const { hasImages = false } = this.#options
-      const container = checkContainer(command, info.container, { hasImages })
+      const container = checkContainer(command, ownContainer ?? info.container, { hasImages })
       argumentsOf(command, container.image)
       const healthPlan = healthPlanOf(info, (ms) => this.#ticksIn(ms))
       return { container, healthPlan }
@@ -354,17 +488,14 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   }
 
   #resolve(task: AgentTask, checked: CheckedContainer): void {
-    const { frameworkId, taskId, containerId } = task
+    const { frameworkId, taskId, recordId: containerId } = task
     const wanted = checked.secrets.map(({ secret, purpose }) => ({ secret, purpose }))
     let isAnswered = false
-    const abandon = this.#resolver.resolve(
-      { frameworkId, taskId, containerId },
-      wanted,
-      (resolved) => {
-        isAnswered = true
-        this.#resolved(task, checked, resolved)
-      },
-    )
+    const resolver = task.isStandalone === true ? this.#values : this.#resolver
+    const abandon = resolver.resolve({ frameworkId, taskId, containerId }, wanted, (resolved) => {
+      isAnswered = true
+      this.#resolved(task, checked, resolved)
+    })
     if (!isAnswered) task.abandon = abandon
   }
 
@@ -376,10 +507,12 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       wipeResolved(resolved)
       const { placement } = checked.secrets[resolved.indexOf(refusal)] ?? {}
       // Images are provisioned by somebody else than isolators, who has no such prefix.
-      const message = (placement?.where === 'image' ? launchFailure : collectFailure)(refusal.why)
+      const isImage = placement?.where === 'image'
+      const message = isImage ? refusal.why : collectFailure(refusal.why)
       return this.#failLaunch(task, message)
     }
     const values = resolved.filter((one) => one.outcome === 'value')
+    if (this.#options.faithfulLeaks === true) this.#leak(checked, values)
     for (const { path, version, bytes } of values) {
       const sizeBytes = bytes.reveal().length
       this.#tell(task, { type: 'secret.resolved', path, version, sizeBytes })
@@ -390,11 +523,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         checked,
         {
           owner: { uid: user.uid, gid: user.gid },
-          environment: environmentOf(task.info, task.frameworkId, {
-            agentId: this.#agentId ?? '',
-            ipAddress: this.#options.ipAddress,
-            port: this.#options.info.port ?? 5051,
-          }),
+          environment: this.#environmentOf(task),
           limits: this.#limits.secrets,
         },
         values.map(({ bytes }) => bytes),
@@ -405,11 +534,23 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       const hostname = task.info.container?.hostname ?? containerId.slice(0, 12)
       const { command } = checked
       const argv = argumentsOf(command, checked.image)
-      const spec = { containerId, hostname, argv, command, user }
+      const kind = task.hasToken === true ? { isExecutor: true } : {}
+      const spec = { containerId, hostname, argv, command, user, ...kind }
       this.#do({ do: 'prepare', spec, plan })
     } catch (refused) {
       if (!(refused instanceof PlanRefused)) throw refused
-      this.#failLaunch(task, launchFailure(refused.message))
+      this.#failLaunch(task, refused.message)
+    }
+  }
+
+  #leak(checked: CheckedContainer, values: readonly { readonly bytes: RedactedBytes }[]): void {
+    for (const [index, { secret }] of checked.secrets.entries()) {
+      const { sealed } = secret.value ?? {}
+      const bytes = values[index]?.bytes.reveal()
+      if (sealed === undefined || bytes === undefined) continue
+      this.#leaked.set(sealed.id, new Redacted(bytes.slice()))
+      const [oldest] = this.#leaked.keys()
+      if (oldest !== undefined && this.#leaked.size > leakedMax) this.#leaked.delete(oldest)
     }
   }
 
@@ -420,7 +561,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       // Undone by whoever failed: nothing was placed, and nothing has to be destroyed.
       task.placed = []
       if (task.isKilled) return this.#finish(task, endOfKilledLaunch)
-      return this.#failLaunch(task, launchFailure(failure))
+      return this.#failLaunch(task, failure)
     }
     for (const { path, where, at, mode } of task.placed) {
       const shown = mode === undefined ? {} : { mode }
@@ -436,7 +577,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const task = this.#byContainer.get(containerId)
     if (task?.stage !== 'starting') return
     if (failure !== undefined) {
-      task.end = endOfFailedLaunch(launchFailure(failure))
+      task.end = endOfFailedRun(task, failure)
       return this.#destroy(task)
     }
     task.stage = 'running'
@@ -447,11 +588,49 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (task.healthPlan !== undefined) task.health = new Health(task.healthPlan, this.#ticks)
     if (longest !== undefined) task.overdueAtTick = this.#ticks + this.#ticksIn(longest / 1e6)
     this.#sessions.started(task)
+    task.owner?.started()
     if (task.isKilled) this.#terminate(task)
   }
 
-  #failLaunch(task: AgentTask, message: string): void {
-    this.#finish(task, endOfFailedLaunch(message))
+  #failLaunch(task: AgentTask, why: string): void {
+    // A default executor says that it starts before it asks for a container.
+    if (task.role === 'group-task') {
+      this.#update(task, { state: 'TASK_STARTING', source: 'SOURCE_EXECUTOR' })
+    }
+    this.#finish(task, endOfFailedRun(task, why))
+  }
+
+  #environmentOf({ info, frameworkId, executorId, containerId, hasToken }: AgentTask) {
+    const place = {
+      agentId: this.#agentId ?? '',
+      ipAddress: this.#options.ipAddress,
+      port: this.#info.port ?? 5051,
+    }
+    const usual = new Map([
+      ...environmentOf(info, frameworkId, place),
+      ['MESOS_EXECUTOR_ID', executorId],
+    ])
+    if (hasToken !== true) return usual
+    const { executorTokenKey: key } = this.#options
+    const claims = { fid: frameworkId, eid: executorId, cid: containerId }
+    const token = key && signExecutorToken(key, claims)
+    const shutdownGraceMs = this.#limits.executorShutdownMs
+    return new Map([...usual, ...executorVariables({ executorId, token, shutdownGraceMs })])
+  }
+
+  #acknowledged(message: Told<'status-acknowledged'>): void {
+    const status = this.#updates.acknowledge(message, message.uuid)
+    if (status !== undefined) this.#executors.acknowledged(message, status)
+  }
+
+  #forward(task: TaskName, status: TaskStatus): void {
+    const isRepeated = this.#updates.isWaiting(task, status.uuid)
+    if (this.#isOver || isRepeated || this.#updates.isFull(task)) return
+    this.#updates.add(task, {
+      ...status,
+      agent_id: { value: this.#agentId ?? '' },
+      timestamp: status.timestamp ?? this.#options.clock.nowMs() / 1000,
+    })
   }
 
   /** A kill came while a container was being made, and it was made all the same. */
@@ -464,7 +643,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 
   #kill({ frameworkId, taskId, graceMs, tellKilling }: Told<'kill'>): void {
     const task = this.#tasks.get(taskKey({ frameworkId, taskId }))
-    if (task === undefined) return
+    if (task === undefined) {
+      this.#executors.kill({ frameworkId, taskId }, graceMs)
+      return
+    }
     this.#askToEnd(task, graceMs, tellKilling)
   }
 
@@ -474,7 +656,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     task.killAtTick = Math.min(task.killAtTick, killAtTick)
     if (task.isKilled) return
     task.isKilled = true
-    if (task.stage === 'resolving') {
+    if (task.stage === 'waiting' || task.stage === 'resolving') {
       task.abandon()
       return this.#finish(task, endOfKilledLaunch)
     }
@@ -488,6 +670,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 
   #terminate(task: AgentTask): void {
     const signal = task.killAtTick <= this.#ticks ? 'KILL' : 'TERM'
+    // There is nothing stronger that could follow.
+    if (signal === 'KILL') task.killAtTick = Infinity
     this.#do({ do: 'signal', containerId: task.containerId, signal })
   }
 
@@ -498,9 +682,28 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (task.stage === 'running' || task.stage === 'starting') this.#destroy(task)
   }
 
+  /** What is nested in a container goes first: nothing outlives the place it is in. */
   #destroy(task: AgentTask): void {
     task.stage = 'ending'
-    this.#do({ do: 'destroy', containerId: task.containerId })
+    const nested = this.#nestedIn(task.containerId)
+    task.isEmptying = nested.length > 0
+    if (!task.isEmptying) return this.#do({ do: 'destroy', containerId: task.containerId })
+    for (const one of nested) this.#endNow(one)
+  }
+
+  #nestedIn(containerId: string): readonly AgentTask[] {
+    return [...this.#byContainer.values()].filter(
+      (one) => one.containerId !== containerId && isWithin(one.containerId, containerId),
+    )
+  }
+
+  /** A container that waited for those within it to end. */
+  #destroyEmptied(): void {
+    for (const task of this.#byContainer.values()) {
+      if (!task.isEmptying || this.#nestedIn(task.containerId).length > 0) continue
+      task.isEmptying = false
+      this.#do({ do: 'destroy', containerId: task.containerId })
+    }
   }
 
   #destroyed(containerId: string, failure: string | undefined): void {
@@ -531,13 +734,16 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       this.#tell(task, { type: 'container.ended', ...code, why: shortened(end.message) })
     }
     this.#sessions.neverStarted(task)
-    if (wasContainer) this.#sessions.keepOutput(task)
+    if (wasContainer && task.owner === undefined) this.#sessions.keepOutput(task)
     else if (wasMade) this.#do({ do: 'forget-output', containerId: task.containerId })
+    this.#destroyEmptied()
     if (this.#isOver) {
       this.#tasks.delete(taskKey(task))
       return this.#beginAnewIfEmpty()
     }
-    this.#update(task, end)
+    if (task.owner === undefined) this.#update(task, end)
+    else task.owner.ended(end, task.exit)
+    if (task.role === 'group-task') this.#executors.groupTaskEnded(task, end)
     this.#stoppedIfEmpty()
   }
 
@@ -548,7 +754,11 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 
   #stop(graceMs: number): void {
     this.#isStopping = true
+    for (const executor of this.#executors.all()) {
+      this.#executors.shutDown(executor, 'shutdown', graceMs)
+    }
     for (const task of this.#tasks.values()) this.#askToEnd(task, graceMs, false)
+    this.#nested.endAll()
     this.#stoppedIfEmpty()
   }
 
@@ -560,6 +770,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   #endNow(task: AgentTask): void {
     task.isKilled = true
     switch (task.stage) {
+      case 'waiting':
       case 'resolving':
         task.abandon()
         return this.#finish(task, endOfKilledLaunch)
@@ -581,6 +792,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const isDue = this.#isConnected && !this.#isStopping && this.#ticks >= this.#registerAtTick
     if (isDue) this.#register()
     this.#updates.tick()
+    this.#executors.tick()
+    this.#callers.tick()
     for (const task of this.#byContainer.values()) this.#tickTask(task)
   }
 
@@ -637,8 +850,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 
   // ── saying ────────────────────────────────────────────────────────────────────────────────────
 
-  #update(task: AgentTask, news: TaskNews): void {
-    if (this.#isOver) return
+  #update(task: StatusSubject & TaskName & Partial<RunRequest>, news: TaskNews): void {
+    if (this.#isOver || task.owner !== undefined) return
     const { clock, random, ipAddress } = this.#options
     const agentId = this.#agentId
     this.#updates.add(task, statusOf(task, news, { agentId, ipAddress, clock, random }))
@@ -666,6 +879,12 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     return Math.ceil(ms / this.#limits.tickMs)
   }
 }
+
+/** How a container that could not be made ends whoever it was for. */
+const endOfFailedRun = ({ role }: AgentTask, why: string): TaskEnd =>
+  role === 'group-task' || role === 'nested'
+    ? endOfRefusedContainer(why)
+    : endOfFailedLaunch(launchFailure(why))
 
 type ContainerField = 'frameworkId' | 'taskId' | 'containerId' | 'agentId'
 /** An event of one container, without the four names that all of them have. */

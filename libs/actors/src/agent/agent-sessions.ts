@@ -81,6 +81,11 @@ export class AgentSessions {
     }
   }
 
+  /** Whether the output of a container is kept although it has ended. */
+  hasEnded(containerId: string): boolean {
+    return this.#ended.values().some((one) => one.containerId === containerId)
+  }
+
   openExec({ sessionId, argv, env, frameworkId, taskId }: Told<'open-exec'>): void {
     const task = this.#options.taskOf({ frameworkId, taskId })
     this.#sessions.set(sessionId, { logsOf: undefined })

@@ -1,15 +1,56 @@
 import type { CheckedContainer } from '@conclave/isolators'
-import type { TaskInfo, TaskReason, TaskState } from '@conclave/model'
+import type { CommandInfo, ContainerInfo, TaskInfo, TaskReason, TaskState } from '@conclave/model'
 import type { Health, HealthPlan } from './health.ts'
 import type { ContainerExit } from './container-runtime.ts'
 import type { TaskName } from './status-updates.ts'
 
 /**
- * Where a task stands. `resolving`: its secrets were asked for. `preparing`: its container is made and
+ * Whose container it is. `task`: of a task that has one to itself. `group-task`: of a task of a group,
+ * nested in its executor's. `executor`: of an executor. `nested`: of somebody who asked for one.
+ */
+export type Role = 'task' | 'group-task' | 'executor' | 'nested'
+
+/** Who hears what becomes of a container that is no task's own. */
+export interface RunOwner {
+  started(): void
+  ended(end: TaskEnd, exit: ContainerExit | undefined): void
+}
+
+/** A container that shall be made, and for whom. */
+export interface RunRequest extends TaskName {
+  readonly role: Role
+  /** What the machine calls it: nested ones by their parent's name and their own, see `containerName`. */
+  readonly containerId: string
+  /** What the master's record calls it: grants name that. */
+  readonly recordId: string
+  readonly executorId: string
+  readonly info: TaskInfo
+  /** In place of `info`'s. */
+  readonly command?: CommandInfo | undefined
+  readonly container?: ContainerInfo | undefined
+  readonly groupId?: string
+  /** It waits for its executor's container. */
+  readonly isWaiting?: boolean
+  /** It is an executor, and has to prove it. */
+  readonly hasToken?: boolean
+  /** Nobody was granted anything for it: values that lie in its own spec are all it can have. */
+  readonly isStandalone?: boolean
+  readonly owner?: RunOwner
+}
+
+/**
+ * Where a task stands. `waiting`: for its executor's container. `resolving`: its secrets were asked for. `preparing`: its container is made and
  * its plan carried out. `starting`, `running`, `ending`: as they say. `ended`: its container is gone, its
  * last status may still be on the way.
  */
-export type Stage = 'resolving' | 'preparing' | 'starting' | 'running' | 'ending' | 'ended'
+export type Stage =
+  | 'waiting'
+  | 'resolving'
+  | 'preparing'
+  | 'starting'
+  | 'running'
+  | 'ending'
+  | 'ended'
 
 /** What was placed of one secret: all that may be told of it. */
 export interface PlacedSecret {
@@ -27,10 +68,11 @@ export interface TaskEnd {
   readonly reason?: TaskReason
 }
 
-/** One task of an agent, from its launch until its last status is acknowledged. */
-export interface AgentTask extends TaskName {
-  readonly containerId: string
-  readonly info: TaskInfo
+/**
+ * One container of an agent, from its launch until it is gone; one that is a task's, until the task's
+ * last status is acknowledged.
+ */
+export interface AgentTask extends RunRequest {
   readonly checked: CheckedContainer | undefined
   readonly healthPlan: HealthPlan | undefined
   /** There while it runs, when it has a health check. */
@@ -51,6 +93,8 @@ export interface AgentTask extends TaskName {
   killAtTick: number
   exit: ContainerExit | undefined
   end: TaskEnd | undefined
+  /** It is to be destroyed as soon as no container is nested in it any more. */
+  isEmptying: boolean
   /** Sessions that wait for it to start. */
   readonly waitingLogs: { readonly sessionId: string; readonly follow: boolean }[]
 }

@@ -48,6 +48,25 @@ export const executorIdOf = (task: TaskInfo): string =>
 
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
+/** What an executor alone is told: how to reach its agent, and what proves who it is. */
+export interface ExecutorPlace {
+  readonly executorId: string
+  readonly token: string | undefined
+  readonly shutdownGraceMs: number
+}
+
+/** What an executor finds in its environment, and no task. Source: reference/mesos.md §8, §18. */
+export const executorVariables = ({
+  executorId,
+  token,
+  shutdownGraceMs,
+}: ExecutorPlace): ReadonlyMap<string, string> =>
+  new Map([
+    ['MESOS_EXECUTOR_ID', executorId],
+    ['MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD', `${shutdownGraceMs / 1000}secs`],
+    ...(token === undefined ? [] : [['MESOS_EXECUTOR_AUTHENTICATION_TOKEN', token] as const]),
+  ])
+
 /** What every task finds in its environment. Source: reference/mesos.md §8; no tokens. */
 export function environmentOf(
   task: TaskInfo,

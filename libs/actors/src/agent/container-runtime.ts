@@ -31,6 +31,8 @@ export interface ContainerSpec {
   /** What `argv` was made from, for an image that has its own say in it. */
   readonly command?: CommandInfo
   readonly user: ContainerUser
+  /** A program of a framework's that will call at the agent's listener. */
+  readonly isExecutor?: boolean
 }
 
 /** The port: what an agent needs of a machine that runs containers. Source: reference/isolators.md §1. */

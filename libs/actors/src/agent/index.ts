@@ -4,6 +4,8 @@ export {
   type AgentActorOptions,
   type AgentLimits,
 } from './agent-actor.ts'
+export type * from './api/agent-api.ts'
+export { containerIdOf, containerName, rootOf } from './container-name.ts'
 export type { AgentEffect, AgentInput } from './agent-effect.ts'
 export {
   ContainerRefused,

@@ -21,6 +21,9 @@ interface Stream {
   retryTicks: number
 }
 
+/** Statuses of one task that wait for their turn. */
+const waitingMax = 1000
+
 /** JSON, because a task id may hold any separator. */
 export const taskKey = ({ frameworkId, taskId }: TaskName): string =>
   JSON.stringify([frameworkId, taskId])
@@ -50,16 +53,34 @@ export class StatusUpdates {
     if (stream.waiting.length === 1) this.#sendFirst(stream)
   }
 
-  /** A uuid that is not the outstanding one's is of an earlier life, and changes nothing. */
-  acknowledge(task: TaskName, uuid: string): void {
+  /**
+   * A uuid that is not the outstanding one's is of an earlier life, and changes nothing.
+   * @returns the status that was acknowledged
+   */
+  acknowledge(task: TaskName, uuid: string): TaskStatus | undefined {
     const key = taskKey(task)
     const stream = this.#streams.get(key)
     const first = stream?.waiting[0]
-    if (stream === undefined || first === undefined || first.uuid !== uuid) return
+    if (stream === undefined || first === undefined || first.uuid !== uuid) return undefined
     stream.waiting.shift()
-    if (stream.waiting.length > 0) return this.#sendFirst(stream)
+    if (stream.waiting.length > 0) {
+      this.#sendFirst(stream)
+      return first
+    }
     this.#streams.delete(key)
     if (isTerminal(first.state)) this.#options.onAllAcknowledged(task)
+    return first
+  }
+
+  /** Whether that status is on its way already. */
+  isWaiting(task: TaskName, uuid: string | undefined): boolean {
+    const stream = this.#streams.get(taskKey(task))
+    return stream?.waiting.some((status) => status.uuid === uuid) ?? false
+  }
+
+  /** An executor is no friend: it must not fill this process with statuses of a task. */
+  isFull(task: TaskName): boolean {
+    return (this.#streams.get(taskKey(task))?.waiting.length ?? 0) >= waitingMax
   }
 
   connected(): void {

@@ -1,7 +1,7 @@
 import { uuidBytes, type Clock, type Random } from '@conclave/kernel'
 import { exitCodeLabel, type TaskReason, type TaskState, type TaskStatus } from '@conclave/model'
 import type { AgentTask, TaskEnd } from './agent-task.ts'
-import { executorIdOf } from './command.ts'
+import { containerIdOf } from './container-name.ts'
 import type { ContainerExit } from './container-runtime.ts'
 import { exitMessage, killedBeforeStart } from './wording.ts'
 
@@ -20,9 +20,13 @@ export interface Teller {
   readonly random: Random
 }
 
+/** Whose status it is. */
+export type StatusSubject = Pick<AgentTask, 'taskId' | 'executorId' | 'containerId'> &
+  Partial<Pick<AgentTask, 'health' | 'exit'>>
+
 /** A status with a uuid of its own, as a Mesos agent completes it. Source: reference/mesos.md §5.4. */
 export function statusOf(
-  { taskId, info, containerId, health, exit }: AgentTask,
+  { taskId, executorId, containerId, health, exit }: StatusSubject,
   { state, source, message, reason }: TaskNews,
   { agentId, ipAddress, clock, random }: Teller,
 ): TaskStatus {
@@ -35,13 +39,13 @@ export function statusOf(
     ...(message === undefined ? {} : { message }),
     ...(reason === undefined ? {} : { reason }),
     ...(agentId === undefined ? {} : { agent_id: { value: agentId } }),
-    executor_id: { value: executorIdOf(info) },
+    executor_id: { value: executorId },
     timestamp: clock.nowMs() / 1000,
     uuid: Buffer.from(uuidBytes(random)).toString('base64'),
     ...(health?.isHealthy === undefined ? {} : { healthy: health.isHealthy }),
     ...(exitCode.length === 0 ? {} : { labels: { labels: exitCode } }),
     container_status: {
-      container_id: { value: containerId },
+      container_id: containerIdOf(containerId),
       network_infos: [{ ip_addresses: [address], groups: [], port_mappings: [] }],
     },
   }
@@ -52,6 +56,13 @@ export const endOfFailedLaunch = (message: string): TaskEnd => ({
   source: 'SOURCE_AGENT',
   message,
   reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+})
+
+/** In a group it is the executor that says why, in the words of the agent's answer (mesos.md §11). */
+export const endOfRefusedContainer = (message: string): TaskEnd => ({
+  state: 'TASK_FAILED',
+  source: 'SOURCE_EXECUTOR',
+  message,
 })
 
 export const endOfKilledLaunch: TaskEnd = {

@@ -31,7 +31,7 @@ export const exitMessage = ({ exitCode, signal }: ContainerExit): string =>
 export const launchFailure = (why: string): string => `Failed to launch container: ${why}`
 
 /** The prefix is of the future combinator that awaits all secrets of an isolator. */
-export const collectFailure = (why: string): string => launchFailure(`Collect failed: ${why}`)
+export const collectFailure = (why: string): string => `Collect failed: ${why}`
 
 export const killedBeforeStart = 'Killed before delivery to the executor'
 

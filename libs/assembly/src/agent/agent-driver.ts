@@ -23,9 +23,11 @@ export interface OutsideAnswerer {
 export interface AgentDriverOptions {
   readonly actor: AgentActor
   readonly runtime: ContainerRuntime
+  /** For programs of frameworks that call at the agent's listener. Default: {@link runtime}. */
+  readonly executorRuntime?: ContainerRuntime
   readonly send: (message: FromAgent) => void
-  /** Bytes that the master has not taken yet. */
-  readonly waitingBytes: () => number
+  /** Bytes that the master, or a client of the agent's own, has not taken yet. */
+  readonly waitingBytes: (sessionId: string) => number
   readonly keepAgentId: (agentId: string | undefined) => void
   readonly onStopped: () => void
   readonly log: Log
@@ -69,10 +71,30 @@ export class AgentDriver {
     if (this.#isRunning || this.#isCut) return
     this.#isRunning = true
     try {
-      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-        this.#options.actor.step(next)
-        for (const effect of this.#options.actor.takeEffects()) this.#carryOut(effect)
-      }
+      this.#tellAll()
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  #tellAll(): void {
+    for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+      this.#options.actor.step(next)
+      this.#carryOutAll()
+    }
+  }
+
+  #carryOutAll(): void {
+    for (const effect of this.#options.actor.takeEffects()) this.#carryOut(effect)
+  }
+
+  /** Does what a call to the core has left to do. */
+  flush(): void {
+    if (this.#isRunning || this.#isCut) return
+    this.#isRunning = true
+    try {
+      this.#carryOutAll()
+      this.#tellAll()
     } finally {
       this.#isRunning = false
     }
@@ -148,7 +170,8 @@ export class AgentDriver {
   #prepare({ spec, plan }: Effect<'prepare'>): void {
     const { containerId } = spec
     const made = async (): Promise<void> => {
-      const { runtime } = this.#options
+      const { executorRuntime = this.#options.runtime } = this.#options
+      const runtime = spec.isExecutor === true ? executorRuntime : this.#options.runtime
       const container = await runtime.create(spec).catch((refusal: unknown) => {
         wipePlan(plan)
         throw refusal
@@ -250,7 +273,10 @@ export class AgentDriver {
   async #pump(sessionId: string, output: AsyncIterable<OutputChunk>): Promise<void> {
     for await (const chunk of output) {
       this.tell({ kind: 'session-output', sessionId, chunk })
-      while (this.#options.waitingBytes() > waitingBytesMax && this.#sessions.has(sessionId)) {
+      while (
+        this.#options.waitingBytes(sessionId) > waitingBytesMax &&
+        this.#sessions.has(sessionId)
+      ) {
         await new Promise((resolve) => setTimeout(resolve, waitMs))
       }
     }

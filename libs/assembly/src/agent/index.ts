@@ -1,4 +1,5 @@
 export { AgentDirectoryUnusable } from './agent-directory.ts'
 export type { ImagesChoice } from './images.ts'
 export { usualResolver, type SecretResolverChoice } from './secret-resolver.ts'
+export type { AgentListenerOptions } from './agent-listener.ts'
 export { startAgent, type RunningAgent, type StartAgentOptions } from './start-agent.ts'

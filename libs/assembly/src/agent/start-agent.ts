@@ -1,5 +1,5 @@
 import { AgentActor, type Address, type AgentLimits, type ContainerRuntime } from '@conclave/actors'
-import type { Clock, Random } from '@conclave/kernel'
+import { wipe, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
 import { AgentInfo, parseOurs, ToAgent, type FromAgent } from '@conclave/model'
 import {
   AgentLinkClient,
@@ -12,7 +12,14 @@ import {
   type TlsIdentity,
 } from '@conclave/runtime'
 import type { ModuleResolver } from '@conclave/resolver-modules'
+import type { FaceListener } from '../master/face-listener.ts'
 import { AgentDirectory } from './agent-directory.ts'
+import {
+  executorRuntimeOf,
+  executorTokenKey,
+  listen,
+  type AgentListenerOptions,
+} from './agent-listener.ts'
 import { idIn, IdentityKeeper } from '../join/identity-keeper.ts'
 import { remoteAuthority } from '../join/remote-authority.ts'
 import { AgentDriver } from './agent-driver.ts'
@@ -44,12 +51,16 @@ export interface StartAgentOptions {
   readonly resolver?: SecretResolverChoice
   /** Where images come from. Default: nowhere, and a container has what the runtime brings. */
   readonly images?: ImagesChoice
+  /** Where it answers HTTP itself. Default: nowhere. */
+  readonly listener?: AgentListenerOptions
 }
 
 export interface RunningAgent {
   /** Undefined until a master has registered it for the first time. */
   readonly agentId: string | undefined
   readonly isRegistered: boolean
+  /** Where it answers HTTP itself, if it does. */
+  readonly listensAt: Address | undefined
   /** How many containers it runs. */
   readonly containers: number
   /** The certificate that it meets masters with. */
@@ -73,7 +84,8 @@ const stopWithinMs = 5000
  * Starts an agent in this process. It resolves when the agent is at work; masters may be away, it
  * registers when one answers.
  *
- * @throws AgentDirectoryUnusable, ImagePullFailed, ModulesInvalid, ResolverNotInitialized
+ * @throws AgentDirectoryUnusable, ImagePullFailed, ModulesInvalid, ResolverNotInitialized,
+ *   FaceListenFailed, FaceExposed
  */
 export async function startAgent(options: StartAgentOptions): Promise<RunningAgent> {
   const log = options.log ?? silentLog
@@ -88,8 +100,11 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
       : options.runtime
   const outside = await openResolver(options.resolver, log)
   await runtime.recover()
-  const agent = new Agent({ options, log, clock, random, directory, agentId, runtime, outside })
-  agent.start()
+  const executorRuntime = executorRuntimeOf(options.directory, options.listener)
+  await executorRuntime?.recover()
+  const kept = { options, log, clock, random, directory, agentId, runtime, outside }
+  const agent = new Agent({ ...kept, executorRuntime })
+  await agent.start()
   return agent
 }
 
@@ -102,6 +117,7 @@ interface AgentParts {
   readonly directory: AgentDirectory
   readonly agentId: string | undefined
   readonly runtime: ContainerRuntime
+  readonly executorRuntime: ContainerRuntime | undefined
   readonly outside: ModuleResolver | undefined
 }
 
@@ -111,6 +127,9 @@ class Agent implements RunningAgent {
   readonly #log: Log
   readonly #directory: AgentDirectory
   readonly #runtime: ContainerRuntime
+  readonly #executorRuntime: ContainerRuntime | undefined
+  readonly #listenerOptions: AgentListenerOptions | undefined
+  readonly #tokenKey: RedactedBytes
   readonly #actor: AgentActor
   readonly #driver: AgentDriver
   readonly #link: AgentLinkClient<FromAgent, ToAgent>
@@ -119,6 +138,7 @@ class Agent implements RunningAgent {
   readonly #keeper: IdentityKeeper | undefined
   readonly #outside: ModuleResolver | undefined
   readonly #allEnded = Promise.withResolvers<void>()
+  #listener: FaceListener | undefined
   #agentId: string | undefined
   #isRegistered = false
   #stopping: Promise<void> | undefined
@@ -129,6 +149,9 @@ class Agent implements RunningAgent {
     this.#log = log
     this.#directory = directory
     this.#runtime = runtime
+    this.#executorRuntime = parts.executorRuntime
+    this.#listenerOptions = options.listener
+    this.#tokenKey = executorTokenKey(random)
     this.#outside = outside
     this.#agentId = agentId
     this.#actor = new AgentActor({
@@ -141,12 +164,17 @@ class Agent implements RunningAgent {
       limits: { ...options.limits, tickMs },
       references: referencesOf(options.resolver),
       hasImages: options.images?.provider === 'docker',
+      executorTokenKey: this.#tokenKey,
+      faithfulLeaks: options.listener?.faithfulLeaks ?? false,
+      onWork: () => this.#driver.flush(),
     })
     this.#driver = new AgentDriver({
       actor: this.#actor,
       runtime,
+      ...(parts.executorRuntime && { executorRuntime: parts.executorRuntime }),
       send: (message) => this.#link.send(message),
-      waitingBytes: () => this.#link.waitingBytes,
+      waitingBytes: (sessionId) =>
+        this.#actor.api.waitingBytes(sessionId) ?? this.#link.waitingBytes,
       keepAgentId: (id) => this.#keepAgentId(id),
       onStopped: () => this.#allEnded.resolve(),
       log,
@@ -183,7 +211,19 @@ class Agent implements RunningAgent {
     return this.#actor.containerCount
   }
 
-  start(): void {
+  get listensAt(): Address | undefined {
+    const { host } = this.#listenerOptions ?? {}
+    const { port } = this.#listener ?? {}
+    return host === undefined || port === undefined ? undefined : { host, port }
+  }
+
+  /** @throws FaceListenFailed, FaceExposed */
+  async start(): Promise<void> {
+    if (this.#listenerOptions !== undefined) {
+      // Before it registers: masters are told where it listens.
+      this.#listener = await listen(this.#actor.api, this.#listenerOptions, this.#log)
+      this.#actor.listensOn(this.#listener.port)
+    }
     this.#link.start()
     this.#ticker.start()
   }
@@ -199,6 +239,7 @@ class Agent implements RunningAgent {
 
   destroy(): void {
     this.#link.destroy()
+    void this.#listener?.destroy()
     this.#cut()
   }
 
@@ -208,6 +249,7 @@ class Agent implements RunningAgent {
     await this.#allEnded.promise
     clearTimeout(patience)
     await this.#link.close()
+    await this.#listener?.close()
     this.#cut()
     await this.#keeper?.stop()
     await this.#outside?.close()
@@ -220,6 +262,8 @@ class Agent implements RunningAgent {
     void this.#keeper?.stop()
     this.#driver.cut()
     this.#runtime.destroyAll()
+    this.#executorRuntime?.destroyAll()
+    wipe(this.#tokenKey)
   }
 
   #keepAgentId(agentId: string | undefined): void {

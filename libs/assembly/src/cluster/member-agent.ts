@@ -3,6 +3,7 @@ import type { Log } from '@conclave/runtime'
 import {
   startAgent,
   type ImagesChoice,
+  type AgentListenerOptions,
   type RunningAgent,
   type SecretResolverChoice,
 } from '../agent/index.ts'
@@ -23,6 +24,8 @@ export interface MemberAgentOptions {
   readonly resolver?: SecretResolverChoice
   /** Where images come from. Default: nowhere. */
   readonly images?: ImagesChoice
+  /** Where it answers HTTP itself. Default: nowhere. */
+  readonly listener?: AgentListenerOptions
   readonly log?: Log
   readonly clock?: Clock
 }
@@ -35,7 +38,8 @@ export interface MemberAgentOptions {
 export async function startMemberAgent(
   options: MemberAgentOptions,
 ): Promise<{ readonly name: string; readonly agent: RunningAgent }> {
-  const { directory, masters, resources = usualResources, resolver, images, log, clock } = options
+  const { directory, masters, resources = usualResources, log, clock } = options
+  const { resolver, images, listener } = options
   const { id, clusterId, identity } = await loadMember(directory, 'conclave-agent')
   const agent = await startAgent({
     clusterId,
@@ -47,6 +51,7 @@ export async function startMemberAgent(
     resources,
     ...(resolver && { resolver }),
     ...(images && { images }),
+    ...(listener && { listener }),
     ...(log && { log }),
     ...(clock && { clock }),
   })

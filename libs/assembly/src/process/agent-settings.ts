@@ -40,6 +40,27 @@ export const agentSettings = {
     'credentials for registries that every task may use: docker config JSON, or an absolute path; empty for none',
     '',
   ),
+  host: setting(
+    z.string().min(1),
+    'where it answers HTTP itself: an address of this machine alone',
+    '127.0.0.1',
+  ),
+  port: setting(z.int().min(0).max(65_535), 'the port of that; 0 for any that is free', 5051),
+  executors: setting(
+    z.enum(['memory', 'process']),
+    "where frameworks' own executors run: memory (simulated), or process (plain programs of this machine, isolated from nothing)",
+    'memory',
+  ),
+  authenticateHttpExecutors: setting(
+    z.boolean(),
+    'whether executors have to show their tokens, true or false',
+    true,
+  ),
+  faithfulLeaks: setting(
+    z.boolean(),
+    'true to show inline values of secrets where Mesos does, for teaching',
+    false,
+  ),
 } as const
 
 /** Settings as an agent takes them. */
@@ -51,11 +72,17 @@ export const agentOptionsOf = ({
   imageProviders,
   dockerRegistry,
   dockerConfig,
+  host,
+  port,
+  executors,
+  authenticateHttpExecutors: authenticateExecutors,
+  faithfulLeaks,
 }: Config<typeof agentSettings>): Omit<MemberAgentOptions, 'directory' | 'masters'> => ({
   ...(hostname !== '' && { hostname }),
   resources,
   images: { provider: imageProviders, registry: dockerRegistry, dockerConfig },
   resolver: { name: secretResolver, modules: utf8Text(modules.reveal()) },
+  listener: { host, port, executors, authenticateExecutors, faithfulLeaks },
 })
 
 /**

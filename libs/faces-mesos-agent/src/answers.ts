@@ -1,0 +1,53 @@
+import type { PlainAnswer } from '@conclave/actors'
+import { ConclaveError } from '@conclave/kernel'
+import { asciiJson } from '@conclave/model'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** Mesos' words for a status when it has no others. Source: mesos.md §4. */
+const usual: Readonly<Record<number, string>> = {
+  400: '400 Bad Request.',
+  401: '401 Unauthorized.',
+  403: '403 Forbidden.',
+  404: '404 Not Found.',
+  413: '413 Request Entity Too Large.',
+  415: '415 Unsupported Media Type.',
+  429: '429 Too Many Requests.',
+  500: '500 Internal Server Error.',
+  501: '501 Not Implemented.',
+  503: '503 Service Unavailable.',
+}
+
+export const plain = (status: number, body = usual[status] ?? ''): PlainAnswer => ({ status, body })
+
+/** Answers with text, as Mesos does; an empty body has no type. */
+export function send(reply: FastifyReply, { status, body }: PlainAnswer): FastifyReply {
+  if (body !== '') void reply.header('content-type', 'text/plain; charset=utf-8')
+  // What is left of a body that nobody reads to its end would be taken for the next request.
+  if (status === 413) void reply.header('connection', 'close')
+  return reply.code(status).send(body === '' ? undefined : body)
+}
+
+/** As bytes: a text would be given a charset, which Mesos does not send. */
+export const sendJson = (reply: FastifyReply, json: unknown): FastifyReply =>
+  reply
+    .code(200)
+    .header('content-type', 'application/json')
+    .send(Buffer.from(asciiJson(json)))
+
+/** Answers what was thrown. A failure of ours is logged, and its answer says nothing of it. */
+export function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (error instanceof ConclaveError) {
+    if (error.code === 'body.too-large') return send(reply, plain(413))
+  } else {
+    const { statusCode } = error as { statusCode?: unknown }
+    if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
+      return send(reply, plain(statusCode, usual[statusCode] ?? usual[400]))
+    }
+  }
+  request.log.error({ err: error }, 'a request failed')
+  return send(reply, plain(500))
+}

@@ -1,0 +1,70 @@
+import type { AgentApi, PlainAnswer } from '@conclave/actors'
+import {
+  encodeExecutorEvent,
+  executorCallProblem,
+  parseExecutorCall,
+  type ExecutorCall,
+} from '@conclave/model'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from './admission.ts'
+import { plain, send } from './answers.ts'
+import { acceptRefusal, readCall } from './checks.ts'
+import type { AgentFaceOptions } from './face.ts'
+import { RecordStream } from './record-stream.ts'
+
+/** `POST /api/v1/executor`, once it is known who calls. The checks are in Mesos' order (mesos.md §8). */
+export function answerExecutor(
+  api: AgentApi,
+  caller: Caller,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  _options: AgentFaceOptions,
+): FastifyReply {
+  const prefix = 'Failed to convert JSON into Call protobuf: '
+  const read = readCall(request.body, parseExecutorCall, prefix)
+  if ('refusal' in read) return send(reply, read.refusal)
+  const problem = executorCallProblem(read.call)
+  if (problem !== undefined) {
+    return send(reply, plain(400, `Failed to validate Executor::Call: ${problem}`))
+  }
+  if (read.call.type === 'UNKNOWN') return send(reply, plain(501))
+  const refusal =
+    read.call.type === 'SUBSCRIBE'
+      ? subscribe(api, caller, read.call, request, reply)
+      : api.executorCall(principalOf(caller), read.call, undefined)
+  return refusal === undefined ? reply : send(reply, refusal)
+}
+
+/** Undefined once the answer is a stream that has begun. */
+function subscribe(
+  api: AgentApi,
+  caller: Caller,
+  call: ExecutorCall,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): PlainAnswer | undefined {
+  const unusable = acceptRefusal(request.headers)
+  if (unusable !== undefined) return unusable
+  const stream = new RecordStream(reply)
+  const connection = {
+    send: (event: Parameters<typeof encodeExecutorEvent>[0]) =>
+      stream.send(encodeExecutorEvent(event)),
+    close: () => stream.close(),
+  }
+  const refused = api.executorCall(principalOf(caller), call, connection)
+  if (refused !== undefined) return refused
+  stream.open({ 'content-type': 'application/json' }, () => api.executorGone(call, connection))
+  return undefined
+}
+
+const principalOf = (caller: Caller) => {
+  switch (caller.kind) {
+    case 'executor':
+      return caller.principal
+    case 'person':
+      return { uid: caller.uid }
+    case 'anyone':
+      break
+  }
+  return undefined
+}

@@ -1,0 +1,1 @@
+export { mesosAgentFace, mesosAgentServerOptions, type AgentFaceOptions } from './face.ts'

@@ -1,0 +1,186 @@
+import type { AgentApi, PlainAnswer } from '@conclave/actors'
+import { containerName, rootOf } from '@conclave/actors'
+import { wipe } from '@conclave/kernel'
+import {
+  AgentCall,
+  agentCallProblem,
+  parseAgentCall,
+  partsIn,
+  Secret,
+  type AgentCallType,
+  type ContainerId,
+} from '@conclave/model'
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from './admission.ts'
+import { plain, send, sendJson } from './answers.ts'
+import { attachInput } from './attach-input.ts'
+import { acceptRefusal, readCall, streamAnswer, streamingHeadersRefusal } from './checks.ts'
+import { attachOutput, kill, launch, launchSession, remove, wait } from './containers.ts'
+import type { AgentFaceOptions } from './face.ts'
+import { listFiles, readFile } from './files.ts'
+import { answerRead } from './reads.ts'
+
+/** What an executor may do with its own container and those below it. Source: mesos.md §18. */
+const forExecutors: ReadonlySet<AgentCallType> = new Set<AgentCallType>([
+  'LAUNCH_NESTED_CONTAINER',
+  'WAIT_NESTED_CONTAINER',
+  'KILL_NESTED_CONTAINER',
+  'REMOVE_NESTED_CONTAINER',
+  'LAUNCH_CONTAINER',
+  'WAIT_CONTAINER',
+  'KILL_CONTAINER',
+  'REMOVE_CONTAINER',
+  'LAUNCH_NESTED_CONTAINER_SESSION',
+  'ATTACH_CONTAINER_INPUT',
+  'ATTACH_CONTAINER_OUTPUT',
+])
+
+const forEverybody: ReadonlySet<AgentCallType> = new Set<AgentCallType>([
+  'GET_HEALTH',
+  'GET_VERSION',
+])
+
+const streamed: ReadonlySet<AgentCallType> = new Set<AgentCallType>([
+  'LAUNCH_NESTED_CONTAINER_SESSION',
+  'ATTACH_CONTAINER_OUTPUT',
+])
+
+/** `POST /api/v1`, once it is known who calls. The checks are in Mesos' order (mesos.md §4, §7). */
+export async function answerOperator(
+  api: AgentApi,
+  caller: Caller,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: AgentFaceOptions,
+): Promise<FastifyReply> {
+  const may = (type: AgentCallType, id: ContainerId | undefined): Promise<boolean> =>
+    mayCall(api, caller, request, type, id)
+  if (request.body instanceof Readable) {
+    return attachInput(api, request.body, reply, (id) => may('ATTACH_CONTAINER_INPUT', id))
+  }
+  const read = readCall(request.body, parseAgentCall, '')
+  if ('refusal' in read) return send(reply, read.refusal)
+  try {
+    return await answer(api, read.call, request, reply, options, may)
+  } finally {
+    for (const { value } of partsIn(AgentCall, read.call, Secret)) {
+      if (value?.data !== undefined) wipe(value.data)
+    }
+  }
+}
+
+async function answer(
+  api: AgentApi,
+  call: AgentCall,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: AgentFaceOptions,
+  may: (type: AgentCallType, id: ContainerId | undefined) => Promise<boolean>,
+): Promise<FastifyReply> {
+  const { headers } = request
+  const problem = agentCallProblem(call)
+  if (problem !== undefined) {
+    return send(reply, plain(400, `Failed to validate agent::Call: ${problem}`))
+  }
+  const type = call.type ?? 'UNKNOWN'
+  const refusal = streamingHeadersRefusal(headers, streamed.has(type))
+  if (refusal !== undefined) return send(reply, refusal)
+  if (type === 'UNKNOWN') return send(reply, plain(501))
+  const container = containerIn(call)
+  if (!(await may(type, container))) return send(reply, plain(403))
+  if (streamed.has(type)) {
+    const wanted = streamAnswer(headers)
+    if ('refusal' in wanted) return send(reply, wanted.refusal)
+    const refused =
+      type === 'ATTACH_CONTAINER_OUTPUT'
+        ? attachOutput(api, call, reply, wanted.headers)
+        : launchSession(api, call, reply, wanted.headers)
+    return refused === undefined ? reply : send(reply, refused)
+  }
+  const unusable = acceptRefusal(headers)
+  if (unusable !== undefined) return send(reply, unusable)
+  const answered = await perform(api, call, type, options)
+  return 'json' in answered ? sendJson(reply, answered.json) : send(reply, answered)
+}
+
+type Answered = PlainAnswer | { readonly json: unknown }
+
+async function perform(
+  api: AgentApi,
+  call: AgentCall,
+  type: AgentCallType,
+  options: AgentFaceOptions,
+): Promise<Answered> {
+  switch (type) {
+    case 'LAUNCH_NESTED_CONTAINER':
+      return launch(api, call.launch_nested_container)
+    case 'LAUNCH_CONTAINER':
+      return launch(api, call.launch_container)
+    case 'WAIT_NESTED_CONTAINER':
+      return wait(api, type, call.wait_nested_container)
+    case 'WAIT_CONTAINER':
+      return wait(api, type, call.wait_container)
+    case 'KILL_NESTED_CONTAINER':
+      return kill(api, call.kill_nested_container)
+    case 'KILL_CONTAINER':
+      return kill(api, call.kill_container)
+    case 'REMOVE_NESTED_CONTAINER':
+      return remove(api, call.remove_nested_container)
+    case 'REMOVE_CONTAINER':
+      return remove(api, call.remove_container)
+    case 'LIST_FILES':
+      return listFiles(api, call.list_files?.path ?? '')
+    case 'READ_FILE':
+      return readFile(api, call.read_file?.path ?? '', {
+        offset: call.read_file?.offset ?? 0,
+        length: call.read_file?.length,
+      })
+    case 'ATTACH_CONTAINER_INPUT':
+      return plain(400, "Expecting 'Content-Type' of application/recordio for streaming requests")
+    default:
+      return answerRead(api, type, options)
+  }
+}
+
+function containerIn(call: AgentCall): ContainerId | undefined {
+  const part =
+    call.launch_nested_container ??
+    call.wait_nested_container ??
+    call.kill_nested_container ??
+    call.remove_nested_container ??
+    call.launch_nested_container_session ??
+    call.attach_container_output ??
+    call.launch_container ??
+    call.wait_container ??
+    call.kill_container ??
+    call.remove_container
+  return part?.container_id
+}
+
+/** An operator, asked about again for whatever is more than a look: so it is on record. */
+async function mayCall(
+  api: AgentApi,
+  caller: Caller,
+  request: FastifyRequest,
+  type: AgentCallType,
+  id: ContainerId | undefined,
+): Promise<boolean> {
+  if (caller.kind === 'anyone') return false
+  if (caller.kind === 'executor') {
+    if (forEverybody.has(type)) return true
+    const name = id && containerName(id)
+    const isOwn = name !== undefined && api.isOwnContainer(caller.principal, name)
+    // Its own container is the agent's to end: an executor has those below it.
+    if (isOwn && forExecutors.has(type) && name !== rootOf(name)) return true
+    const shown = name === undefined ? {} : { containerId: name.slice(0, 1024) }
+    api.refused({ call: type, status: 403, why: 'not a container of this executor', ...shown })
+    return false
+  }
+  if (forEverybody.has(type)) return true
+  if (!caller.isOperator) return false
+  if (type.startsWith('GET_')) return true
+  const { authorization = '' } = request.headers
+  const again = await api.whoCalls(authorization, request.ip, type)
+  return again.outcome === 'known' && again.isOperator
+}
