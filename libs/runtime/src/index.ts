@@ -14,6 +14,7 @@ export {
   issueCertificate,
   renewalDueMs,
   signRequest,
+  subjectDerOf,
   validityOf,
   CertificateRefused,
   type Authority,

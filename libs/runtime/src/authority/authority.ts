@@ -288,3 +288,7 @@ function checkName(field: string, name: string): void {
     throw new CertificateRefused(`the ${field} has 1 to 64 letters, digits, dots, _ or -`)
   }
 }
+
+/** The subject of a certificate as DER, as other systems compare it. */
+export const subjectDerOf = (pem: string): Uint8Array =>
+  new Uint8Array(new X509Certificate(pem).subjectName.toArrayBuffer())
