@@ -44,7 +44,11 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'access.denied': ({ message }) => rpc('PermissionDenied', message),
   'audit.unavailable': ({ message }) => rpc('Unavailable', message),
   'body.too-large': ({ message }) => new Refusal(400, message),
-  'cluster.not-leader': () => rpc('Unknown', noLeader),
+  'cluster.not-leader': () =>
+    rpc(
+      'FailedPrecondition',
+      'this manager does not lead: ask the one that docker node ls calls Leader',
+    ),
   'cluster.unavailable': () => rpc('Unknown', noLeader),
   'cluster.outcome-unknown': () => rpc('Unknown', 'context deadline exceeded'),
   'document.changed': outOfSequence,

@@ -5,6 +5,8 @@ import { answerError, engineHeaders, refuse } from './answers.ts'
 import type { Engine } from './engine.ts'
 import { noSuchPage } from './errors.ts'
 import { secretsRoutes } from './secrets-routes.ts'
+import { nodesRoutes } from './nodes-routes.ts'
+import { swarmRoutes } from './swarm-routes.ts'
 import { systemRoutes } from './system-routes.ts'
 import { splitVersion, type Versioned, type VersionRefusal } from './versions.ts'
 
@@ -54,7 +56,9 @@ export const dockerFace =
       return undefined
     })
 
-    await app.register(systemRoutes())
+    await app.register(systemRoutes(engine))
+    await app.register(swarmRoutes(engine))
+    await app.register(nodesRoutes(engine))
     await app.register(secretsRoutes(engine))
   }
 

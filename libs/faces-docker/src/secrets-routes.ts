@@ -2,7 +2,7 @@ import type { Caller } from '@conclave/actors'
 import { equalSecrets } from '@conclave/crypto'
 import { wipe, type RedactedBytes } from '@conclave/kernel'
 import type { SecretMetadata } from '@conclave/model'
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { sendEmpty, sendJson } from './answers.ts'
 import { readBodyWithData } from './bodies.ts'
@@ -12,6 +12,7 @@ import { matchesAny, matchesLabels, parseFilters, type Filters } from './filters
 import { lookup } from './lookup.ts'
 import { checkAnnotationName } from './names.ts'
 import { isVisible, keptLabels, ownLabels, secretObject, shownLabels } from './secret-object.ts'
+import { queryOf } from './query.ts'
 import { demandSwarm } from './swarm-gate.ts'
 
 /** 500 KiB, and not one byte of it. Source: docker-swarm.md A6. */
@@ -83,6 +84,8 @@ export const secretsRoutes =
     app.delete<Named>('/secrets/:id', async (request, reply) => {
       const caller = callerOf(engine, request)
       const { path } = await find(engine, caller, request.params.id)
+      const users = await engine.master.workloads.usedBy(caller, path)
+      if (users.length > 0) throw inUse(path, users)
       await secrets.delete(caller, path)
       return sendEmpty(reply, 204)
     })
@@ -124,9 +127,6 @@ interface Named {
   readonly Params: { readonly id: string }
 }
 
-const queryOf = (request: FastifyRequest): URLSearchParams =>
-  new URLSearchParams((request.raw.url ?? '').split('?')[1] ?? '')
-
 /** The one secret that `asked` means. @throws Refusal */
 const find = ({ master }: Engine, caller: Caller, asked: string): Promise<SecretMetadata> => {
   const visible = async (
@@ -145,6 +145,12 @@ function checkSize(data: RedactedBytes | undefined): void {
   if (size > 0 && size <= dataBytesMax) return
   throw rpc('InvalidArgument', 'secret data must be larger than 0 and less than 512000 bytes')
 }
+
+const inUse = (name: string, services: readonly string[]): Refusal =>
+  rpc(
+    'InvalidArgument',
+    `secret '${name}' is in use by the following service${services.length > 1 ? 's' : ''}: ${services.join(', ')}`,
+  )
 
 const alreadyExists = (name: string): Refusal =>
   rpc('AlreadyExists', `secret ${name} already exists`)

@@ -7,6 +7,7 @@ import {
   type LightMyRequestResponse,
 } from 'fastify'
 import { dockerFace, dockerServerOptions } from '../face.ts'
+import { recordedRoot } from './recorded-root.ts'
 import { swarmKind, swarmName } from '../swarm-gate.ts'
 
 /** The face before a master in memory, with a log that leaves nothing out. */
@@ -20,6 +21,8 @@ export class Front {
 
   constructor() {
     const principal = { uid: 'admin' }
+    const { authority } = this.master
+    authority.view = { ...authority.view, rootPem: recordedRoot.TrustRoot }
     void this.app.register(dockerFace({ master: this.master, principal, hostname: 'laptop' }))
   }
 

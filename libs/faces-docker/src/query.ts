@@ -1,0 +1,8 @@
+import type { FastifyRequest } from 'fastify'
+
+export const queryOf = (request: FastifyRequest): URLSearchParams =>
+  new URLSearchParams((request.raw.url ?? '').split('?')[1] ?? '')
+
+/** Go's `strconv.ParseBool`, and a name alone, as clients send `?force=1`. */
+export const isSet = (request: FastifyRequest, name: string): boolean =>
+  ['', '1', 't', 'true', 'True', 'TRUE', 'T'].includes(queryOf(request).get(name) ?? 'false')

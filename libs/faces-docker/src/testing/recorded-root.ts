@@ -1,0 +1,8 @@
+/** The root of a recorded swarm, and what the Engine says of it. Source: docker-swarm.md objects.json. */
+export const recordedRoot = {
+  TrustRoot:
+    '-----BEGIN CERTIFICATE-----\nMIIBajCCARCgAwIBAgIUQxvHL9G2BaEV3lI9P4ZPEZBNDdAwCgYIKoZIzj0EAwIw\nEzERMA8GA1UEAxMIc3dhcm0tY2EwHhcNMjYxMTIyMDQyNTAwWhcNNDYxMTE3MDQy\nNTAwWjATMREwDwYDVQQDEwhzd2FybS1jYTBZMBMGByqGSM49AgEGCCqGSM49AwEH\nA0IABBUXh1txFRFnU1rfS+YfFwn9YtrUWVEmtwbz9L+DO6thDCDxeAGy8c+cNh3J\nBWzFgjUQlsbw1gFEsap9S/z/yryjQjBAMA4GA1UdDwEB/wQEAwIBBjAPBgNVHRMB\nAf8EBTADAQH/MB0GA1UdDgQWBBQanIrEFPJGwlz+ICGE2qB7wOAEPzAKBggqhkjO\nPQQDAgNIADBFAiEAxQw15m5zQrY80aavhgXfFkaMCFQQoNCfkc4Xj8X2G9MCIF/W\nJQyhRze491vOca6htFXk4raCUwBtBrkFcF/iZw9k\n-----END CERTIFICATE-----\n',
+  CertIssuerSubject: 'MBMxETAPBgNVBAMTCHN3YXJtLWNh',
+  CertIssuerPublicKey:
+    'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEFReHW3EVEWdTWt9L5h8XCf1i2tRZUSa3BvP0v4M7q2EMIPF4AbLxz5w2HckFbMWCNRCWxvDWAUSxqn1L/P/KvA==',
+}
