@@ -1,5 +1,5 @@
 import type { MasterAddress } from '@conclave/assembly'
-import { urlsOf } from '@conclave/assembly'
+import { dockerSocketIn, urlsOf } from '@conclave/assembly'
 import type { LocalCluster } from './cluster/local-cluster.ts'
 
 /** What `--ready-file` and `--json` tell: every listener, every member, and how to log in. */
@@ -51,12 +51,21 @@ export function readyDocument(
       masterId: address.masterId,
       pid: cluster.pidOf(address.masterId),
       directory: cluster.directoryOf(address.masterId),
-      listeners: listenersOf(address, arePeersCalled),
+      listeners: {
+        ...listenersOf(address, arePeersCalled),
+        ...dockerListener(cluster.directoryOf(address.masterId)),
+      },
     })),
     agents: shown('agent'),
     schedulers: shown('scheduler'),
     credentials: { uid, password },
   }
+}
+
+/** As `docker -H` takes it. */
+function dockerListener(directory: string): { readonly docker?: string } {
+  const socket = dockerSocketIn(directory, '')
+  return socket === undefined ? {} : { docker: `unix://${socket.path}` }
 }
 
 function listenersOf(address: MasterAddress, arePeersCalled: boolean): Record<string, string> {

@@ -177,7 +177,9 @@ function announce(
       `1 scheduler in ${mode}, ready in ${(tookMs / 1000).toFixed(1)} s\n`,
   )
   for (const { masterId, listeners } of masters) {
-    const faces = ['conclave', 'dcos', 'mesos'].map((face) => `${face} ${listeners[face] ?? ''}`)
+    const faces = ['conclave', 'dcos', 'mesos', 'docker'].map(
+      (face) => `${face} ${listeners[face] ?? ''}`,
+    )
     print(`   ${masterId}  ${faces.join('  ')}\n`)
   }
   for (const { id, listeners } of agents) {

@@ -26,6 +26,16 @@ export const settings = {
     'true to let faces listen beyond this machine without TLS (where a proxy adds it), or false',
     false,
   ),
+  dockerSocket: setting(
+    z.string().min(1).max(103),
+    'where the docker CLI finds this master, as a path of at most 103 bytes; none for nowhere',
+    'none',
+  ),
+  dockerUser: setting(
+    z.string().min(1).max(255),
+    'the user whose rights whoever may open the docker socket has',
+    'dev',
+  ),
   faithfulLeaks: setting(
     z.boolean(),
     "true to show what Mesos shows in its state (inline secrets, variables, executors' data), for lessons; or false",

@@ -9,6 +9,10 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
     masters: config.masters,
     peerWire: parsePeerWire(config.peerWire),
     engine: engineOf(config),
+    docker:
+      config.dockerSocket === 'none'
+        ? undefined
+        : { path: config.dockerSocket, uid: config.dockerUser },
     tickMs: config.tickMs,
     plainHttp: config.plainHttp,
     faithfulLeaks: config.faithfulLeaks,

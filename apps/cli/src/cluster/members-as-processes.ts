@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import {
   agentDirectory,
+  dockerSocketIn,
   logFile,
   masterDirectory,
   runDirectory,
@@ -36,9 +37,12 @@ export function membersAsProcesses(options: ProcessesOptions): readonly MemberPl
     ...(snapshotEntries !== undefined && { snapshotEntries }),
   }
   return [
-    ...manifest.masters.map(({ masterId }) =>
-      plan(options, 'master', masterId, masterDirectory(directory, masterId), ofMasters),
-    ),
+    ...manifest.masters.map(({ masterId }) => {
+      const own = masterDirectory(directory, masterId)
+      const docker = dockerSocketIn(own, manifest.superuser)
+      const more = docker && { dockerSocket: docker.path, dockerUser: docker.uid }
+      return plan(options, 'master', masterId, own, { ...ofMasters, ...more })
+    }),
     ...manifest.agents.map((id) =>
       plan(options, 'agent', id, agentDirectory(directory, id), {
         ...anyPort,

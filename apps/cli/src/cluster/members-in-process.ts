@@ -1,6 +1,7 @@
 import {
   agentDirectory,
   agentOptionsOf,
+  dockerSocketIn,
   loadAccountKey,
   logFile,
   masterDirectory,
@@ -56,6 +57,7 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
         log,
         replicaLimits,
         engine,
+        docker: dockerSocketIn(directory, options.manifest.superuser),
         peerWire: parsePeerWire(options.peerWire),
       })
       return {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { chmod, lstat, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { ConclaveError } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
@@ -40,9 +41,11 @@ export interface FaceListenerOptions {
   readonly face: string
   readonly plugin: FastifyPluginAsync
   /** What the face wants of the server that carries it: its own words for what no route is asked. */
-  readonly server: Pick<FastifyServerOptions, 'frameworkErrors' | 'serverFactory'>
+  readonly server: Pick<FastifyServerOptions, 'frameworkErrors' | 'serverFactory' | 'rewriteUrl'>
   readonly host: string
   readonly port: number
+  /** A socket of this machine's file system instead of a port: whoever may open it may call. */
+  readonly path?: string
   /** How long a whole request may take to arrive, 0 for ever: what goes into a container may take its time. */
   readonly requestSeconds: number
   readonly connectionsMax?: number
@@ -64,6 +67,23 @@ class FailuresOnly extends LogController {
   override incomingRequest(): void {}
   override requestCompleted(): void {}
   override routeNotFound(): void {}
+}
+
+async function listen(app: FastifyInstance, o: FaceListenerOptions): Promise<void> {
+  if (o.path === undefined) {
+    await app.listen({ host: o.host, port: o.port })
+    return
+  }
+  await clearSocket(o.path)
+  await app.listen({ path: o.path })
+  // The directory around it lets nobody else in; this holds if somebody opens that one.
+  await chmod(o.path, 0o600)
+}
+
+/** A socket that was left by a master that was killed would be in the way of the next. */
+async function clearSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found?.isSocket() === true) await rm(path, { force: true })
 }
 
 /** One face, listening. */
@@ -97,12 +117,13 @@ export class FaceListener {
     })
     await app.register(o.plugin)
     try {
-      await app.listen({ host: o.host, port: o.port })
+      await listen(app, o)
     } catch (cause) {
       await app.close()
-      throw new FaceListenFailed(o.face, o.host, o.port, cause)
+      throw new FaceListenFailed(o.face, o.path ?? o.host, o.port, cause)
     }
-    return new FaceListener(app, (app.server.address() as AddressInfo).port)
+    const address = app.server.address() as AddressInfo | string
+    return new FaceListener(app, typeof address === 'string' ? 0 : address.port)
   }
 
   /** Takes no more requests, and lets those under way end; streams are ended. */

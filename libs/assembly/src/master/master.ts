@@ -27,6 +27,7 @@ import {
 import { loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { forgetFirstAuthority } from '../cluster/first-authority.ts'
 import { JoinListener } from '../join/join-listener.ts'
+import { dockerListener } from './docker-socket.ts'
 import { FaceListener } from './face-listener.ts'
 import type { MakeHome, StateHome } from './home/state-home.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
@@ -223,6 +224,7 @@ export class Master implements RunningMaster {
     const mesos = await this.#listen('mesos', ports.mesos)
     const dcos = await this.#listen('dcos', ports.dcos)
     const conclave = await this.#listen('conclave', ports.conclave)
+    await this.#listenForDocker()
     this.#join = await JoinListener.start({
       clusterId: this.#parts.clusterId,
       identity: this.#identity.keeper.identity,
@@ -350,6 +352,19 @@ export class Master implements RunningMaster {
     })
     this.#faces.push(listener)
     return listener.port
+  }
+
+  async #listenForDocker(): Promise<void> {
+    const { docker } = this.#parts.options
+    if (docker === undefined) return
+    const listener = await FaceListener.start({
+      ...dockerListener(this.#actor, docker),
+      host: this.#place.host,
+      port: 0,
+      log: this.#log,
+      onAnswered: this.#metrics.answered,
+    })
+    this.#faces.push(listener)
   }
 
   #attach(connection: AgentConnection<ToAgent, FromAgent>): void {
