@@ -8,4 +8,5 @@ export {
 export { ImagePullFailed, ImageRefused } from './errors.ts'
 export { ImagePuller, usualRegistry, type ImagePullerOptions } from './image-puller.ts'
 export { parseImageReference, type ImageReference } from './image-reference.ts'
-export { usualImageLimits, type ImageLimits } from './layer.ts'
+export { ImageTree, type LayerEntry } from './image-tree.ts'
+export { archiveEntries, ImageBudget, usualImageLimits, type ImageLimits } from './layer.ts'

@@ -66,7 +66,7 @@ export class ImageBudget {
  * @throws ImageRefused
  */
 export async function layLayer(
-  body: AsyncIterable<Uint8Array>,
+  from: AsyncIterable<Uint8Array>,
   { digest, size, mediaType }: Descriptor,
   diffId: string,
   tree: ImageTree,
@@ -74,38 +74,74 @@ export async function layLayer(
 ): Promise<void> {
   const packed = new Measure()
   const unpacked = new Measure()
-  const entries: LayerEntry[] = []
-  const archive = extract()
-  const bytes = unpackedBytes(
-    measured(body, packed, (length) => {
-      budget.packed(length)
-      if (packed.sizeBytes > size)
-        throw new ImageRefused(`the layer ${digest} is longer than ${size} bytes`)
-    }),
-    mediaType,
-  )
-  const fed = feed(
-    measured(bytes, unpacked, (length) => budget.unpacked(length)),
-    archive,
-  )
-  try {
-    for await (const entry of archive) {
-      budget.entry()
-      const read = await entryOf(entry)
-      if (read !== undefined) entries.push(read)
+  const body = measured(from, packed, (length) => {
+    budget.packed(length)
+    if (packed.sizeBytes > size) {
+      throw new ImageRefused(`the layer ${digest} is longer than ${size} bytes`)
     }
-    await fed
-  } catch (cause) {
-    await fed.catch(() => {})
+  })
+  const compression = mediaType.endsWith('zstd')
+    ? 'zstd'
+    : mediaType.endsWith('gzip')
+      ? 'gzip'
+      : 'none'
+  const entries = await archiveEntries(
+    body,
+    compression,
+    (length, chunk) => {
+      unpacked.add(chunk)
+      budget.unpacked(length)
+    },
+    () => budget.entry(),
+  ).catch((cause: unknown) => {
     if (cause instanceof ImageRefused) throw cause
     throw new ImageRefused(`the layer ${digest} cannot be unpacked`, { cause })
-  }
+  })
   if (packed.digest() !== digest)
     throw new ImageRefused(`the layer ${digest} is not what its digest says`)
   if (unpacked.digest() !== diffId) {
     throw new ImageRefused(`the layer ${digest} does not unpack to ${diffId}`)
   }
   for (const entry of entries) tree.add(entry)
+}
+
+/**
+ * What is in a tar archive, in order.
+ *
+ * @param onBytes told of each piece, unpacked; @param onEntry of each entry: either may throw to end it
+ * @throws ImageRefused for what nobody may have, and whatever a damaged archive leads to
+ */
+export async function archiveEntries(
+  body: AsyncIterable<Uint8Array>,
+  compression: 'none' | 'gzip' | 'zstd',
+  onBytes: (length: number, chunk: Uint8Array) => void,
+  onEntry: () => void,
+): Promise<readonly LayerEntry[]> {
+  const entries: LayerEntry[] = []
+  const archive = extract()
+  const fed = feed(told(unpackedBytes(body, compression), onBytes), archive)
+  try {
+    for await (const entry of archive) {
+      onEntry()
+      const read = await entryOf(entry)
+      if (read !== undefined) entries.push(read)
+    }
+    await fed
+    return entries
+  } catch (error) {
+    await fed.catch(() => {})
+    throw error
+  }
+}
+
+async function* told(
+  body: AsyncIterable<Uint8Array>,
+  tell: (length: number, chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    tell(chunk.length, chunk)
+    yield chunk
+  }
 }
 
 class Measure {
@@ -136,14 +172,15 @@ async function* measured(
 
 function unpackedBytes(
   body: AsyncIterable<Uint8Array>,
-  mediaType: string,
+  compression: 'none' | 'gzip' | 'zstd',
 ): AsyncIterable<Uint8Array> {
   const from = Readable.from(body, { objectMode: false })
-  const through = mediaType.endsWith('zstd')
-    ? createZstdDecompress()
-    : mediaType.endsWith('gzip')
-      ? createGunzip()
-      : undefined
+  const through =
+    compression === 'zstd'
+      ? createZstdDecompress()
+      : compression === 'gzip'
+        ? createGunzip()
+        : undefined
   if (through === undefined) return from as AsyncIterable<Uint8Array>
   from.once('error', (error) => through.destroy(error))
   through.once('close', () => from.destroy())

@@ -4,14 +4,17 @@ import { planEnvironment, secretVariables, type SecretVariable } from './environ
 import { imageOf, type PlannedImage } from './image.ts'
 import { checkSize, usualSecretLimits, type SecretLimits } from './limits.ts'
 import type { Owner, Plan } from './plan.ts'
+import { withoutSecrets, withoutSecretVolumes } from './docker-containerizer.ts'
+import { urisOf, withCredentials, type PlannedUri } from './uri.ts'
 import { planSecretVolumes, secretVolumes, type SecretVolume } from './volume-secret.ts'
 
 /** Where a secret of a container will be. */
 export type Placement =
   | { readonly where: 'tmpfs'; readonly at: string; readonly mode: string }
   | { readonly where: 'env'; readonly at: string }
-  /** Nowhere in the container: the agent uses it to get an image. */
+  /** Nowhere in the container: the agent uses it to get an image, or to fetch a URI. */
   | { readonly where: 'image'; readonly at: string }
+  | { readonly where: 'uri'; readonly at: string }
 
 /** One secret that has to be resolved before the container can be planned. */
 export interface PlannedSecret {
@@ -23,7 +26,7 @@ export interface PlannedSecret {
 
 /** A container whose spec has been checked: what it needs is known, and no one has been asked yet. */
 export interface CheckedContainer {
-  /** In the order in which Mesos needs them: the image, volumes, then the environment. */
+  /** In the order in which Mesos needs them: the image, volumes, the environment, then URIs. */
   readonly secrets: readonly PlannedSecret[]
   readonly command: CommandInfo
   readonly variables: readonly SecretVariable[]
@@ -32,6 +35,8 @@ export interface CheckedContainer {
   readonly image: PlannedImage | undefined
   /** Whether its spec names an image: then its root is its own, and paths may be made in it. */
   readonly hasRoot: boolean
+  /** To be fetched, on a machine that fetches. */
+  readonly uris: readonly PlannedUri[]
 }
 
 /**
@@ -42,11 +47,20 @@ export interface CheckedContainer {
 export function checkContainer(
   command: CommandInfo,
   container: ContainerInfo | undefined,
-  { hasImages }: ContainerAbilities = { hasImages: false },
+  { hasImages, hasUris = false, isDockerFaithful = false }: ContainerAbilities = {
+    hasImages: false,
+  },
 ): CheckedContainer {
+  if (container?.type === 'DOCKER' && isDockerFaithful) {
+    return checkContainer(withoutSecrets(command), withoutSecretVolumes(container), {
+      hasImages,
+      hasUris,
+    })
+  }
+  const uris = hasUris ? urisOf(command) : []
   const image = hasImages ? imageOf(container) : undefined
   const volumes = secretVolumes(container)
-  const variables = secretVariables(command)
+  const variables = secretVariables(command, container)
   const config = image?.config
   const secrets = [
     ...(config === undefined ? [] : [ofImage(image?.name ?? '', config)]),
@@ -60,15 +74,26 @@ export function checkContainer(
       purpose: `env ${name}`,
       placement: { where: 'env', at: name },
     })),
+    ...uris.flatMap(({ wanted, secrets: ofUri }) =>
+      ofUri.map(({ secret, name }): PlannedSecret => ({
+        secret,
+        purpose: `uri ${wanted.outputFile} ${name}`,
+        placement: { where: 'uri', at: wanted.outputFile },
+      })),
+    ),
   ]
   const hasRoot = container?.mesos?.image !== undefined
-  return { secrets, command, variables, volumes, image, hasRoot }
+  return { secrets, command, variables, volumes, image, hasRoot, uris }
 }
 
 /** What a machine can do beyond running containers. */
 export interface ContainerAbilities {
   /** Whether it gets images; where it does not, a container has what the runtime brings. */
   readonly hasImages: boolean
+  /** Whether it fetches `command.uris`; where it does not, they are passed over. */
+  readonly hasUris?: boolean
+  /** Whether secrets of DOCKER containers are lost without a word, as in Mesos (docker-containerizer.ts). */
+  readonly isDockerFaithful?: boolean
 }
 
 const ofImage = (name: string, secret: Secret): PlannedSecret => ({
@@ -97,17 +122,24 @@ export function planContainer(
   { owner, environment, limits }: ContainerSurroundings,
   values: readonly RedactedBytes[],
 ): Plan {
-  const { command, variables, volumes, secrets, image, hasRoot } = checked
+  const { command, variables, volumes, secrets, image, hasRoot, uris } = checked
   invariant(values.length === secrets.length, 'every secret of a container has its value')
   const allLimits = { ...usualSecretLimits, ...limits }
   try {
     const first = image?.config === undefined ? 0 : 1
     const ofVolumes = values.slice(first, first + volumes.length)
-    const ofVariables = values.slice(first + volumes.length)
+    const afterVolumes = first + volumes.length
+    const ofVariables = values.slice(afterVolumes, afterVolumes + variables.length)
+    const ofUris = values.slice(afterVolumes + variables.length)
+    for (const value of ofUris) checkSize('of a URI', value, allLimits)
+    // Last, so that nothing is fetched for a container that cannot be had.
+    const fetches = withCredentials(uris, ofUris).map(
+      (uri) => ({ do: 'fetch-uri', uri, owner }) as const,
+    )
     const setEnvironment = planEnvironment(command, environment, variables, ofVariables, allLimits)
     if (image === undefined) {
       const setVolumes = planSecretVolumes(volumes, ofVolumes, owner, allLimits, hasRoot)
-      return [...setVolumes, ...setEnvironment]
+      return [...setVolumes, ...setEnvironment, ...fetches]
     }
     const { name, isCached } = image
     const dockerConfig = first === 0 ? undefined : values[0]
@@ -121,6 +153,7 @@ export function planContainer(
       { do: 'provision-image', image: { name, isCached, dockerConfig } },
       ...planSecretVolumes(volumes, ofVolumes, owner, allLimits, hasRoot),
       ...setEnvironment.filter(({ name: key, value }) => environment.get(key) !== value),
+      ...fetches,
     ]
   } catch (refusal) {
     for (const value of values) wipe(value)

@@ -1,5 +1,11 @@
 import { wipe, type RedactedBytes } from '@conclave/kernel'
-import { nullBytesProblem, variableProblem, type CommandInfo, type Secret } from '@conclave/model'
+import {
+  nullBytesProblem,
+  variableProblem,
+  type CommandInfo,
+  type ContainerInfo,
+  type Secret,
+} from '@conclave/model'
 import { checkSize, type SecretLimits } from './limits.ts'
 import type { Step } from './plan.ts'
 import { ContainerSpecRefused, quoted, VariableRefused } from './refusal.ts'
@@ -21,7 +27,10 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
  *
  * @throws PlanRefused in Mesos' words, or for a name that a shell would evaluate
  */
-export function secretVariables(command: CommandInfo): readonly SecretVariable[] {
+export function secretVariables(
+  command: CommandInfo,
+  container?: ContainerInfo,
+): readonly SecretVariable[] {
   const variables = command.environment?.variables ?? []
   const problem = variables.map(variableProblem).find((why) => why !== undefined)
   if (problem !== undefined) {
@@ -29,6 +38,11 @@ export function secretVariables(command: CommandInfo): readonly SecretVariable[]
   }
   return variables.flatMap(({ name, type, secret }) => {
     if (type !== 'SECRET' || secret === undefined) return []
+    if (container?.type === 'DOCKER') {
+      throw new ContainerSpecRefused(
+        `Environment variable '${name}': secrets are only supported for the Mesos containerizer`,
+      )
+    }
     if (!variableName.test(name)) {
       const why = 'name is not [A-Za-z_][A-Za-z0-9_]*'
       throw new VariableRefused(`secret ${quoted(name)} cannot be an environment variable: ${why}.`)

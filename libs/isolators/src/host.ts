@@ -1,5 +1,6 @@
 import { ConclaveError, type RedactedBytes } from '@conclave/kernel'
 import type { ImageWanted } from './image.ts'
+import type { UriWanted } from './uri.ts'
 import type { Owner } from './plan.ts'
 
 /** A machine could not do what a plan says. Names places, never contents. */
@@ -19,6 +20,8 @@ export interface Host {
    * @throws ConclaveError in words that may be shown
    */
   provisionImage(image: ImageWanted): Promise<void>
+  /** Fetches a URI into the sandbox. @throws ConclaveError in words that may be shown */
+  fetchUri(uri: UriWanted, owner: Owner): Promise<void>
   /** Gives the container its tmpfs. @throws HostFailed when it has one */
   mountTmpfs(sizeBytes: number, inodes: number): Promise<void>
   /** @throws HostFailed when there is no tmpfs, no room in it, or a file of that name */

@@ -30,4 +30,12 @@ export {
   SecretOversize,
   VariableRefused,
 } from './refusal.ts'
+export {
+  urisOf,
+  type FetchedFile,
+  type PlannedUri,
+  type UriCredentials,
+  type UriSource,
+  type UriWanted,
+} from './uri.ts'
 export { sandboxDirectory } from './volume-secret.ts'

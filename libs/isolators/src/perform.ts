@@ -14,7 +14,9 @@ export class PlacementFailed extends ConclaveError {
 
 /** Where Mesos says the reason alone. */
 const isSaidAlone = (step: Step): boolean =>
-  step.do === 'provision-image' || (step.do === 'bind-file' && step.mustExist === true)
+  step.do === 'provision-image' ||
+  step.do === 'fetch-uri' ||
+  (step.do === 'bind-file' && step.mustExist === true)
 
 /** Something of a container could not be undone, so something of its secrets may be left. */
 export class CleanupFailed extends ConclaveError {
@@ -67,6 +69,8 @@ async function carryOut(step: Step, host: Host): Promise<void> {
   switch (step.do) {
     case 'provision-image':
       return host.provisionImage(step.image)
+    case 'fetch-uri':
+      return host.fetchUri(step.uri, step.owner)
     case 'mount-tmpfs':
       return host.mountTmpfs(step.sizeBytes, step.inodes)
     case 'write-file':

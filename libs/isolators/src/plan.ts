@@ -1,4 +1,5 @@
-import { type ImageWanted } from './image.ts'
+import type { ImageWanted } from './image.ts'
+import type { UriWanted } from './uri.ts'
 import { Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
 
 export interface Owner {
@@ -29,6 +30,8 @@ export type Step =
       /** Fails where there is no file to bind over: without an image, nobody may make one there. */
       readonly mustExist?: boolean
     }
+  /** Fetches into the sandbox, as its owner's own files. */
+  | { readonly do: 'fetch-uri'; readonly uri: UriWanted; readonly owner: Owner }
   | { readonly do: 'set-env'; readonly name: string; readonly value: string | RedactedBytes }
 
 /** What a container gets, in order: plain data that a test can read and a {@link Host} carries out. */
@@ -60,6 +63,9 @@ export function wipePlan(plan: Plan): void {
     if (step.do === 'write-file') wipe(step.bytes)
     if (step.do === 'provision-image' && step.image.dockerConfig !== undefined) {
       wipe(step.image.dockerConfig)
+    }
+    if (step.do === 'fetch-uri') {
+      for (const secret of Object.values(step.uri.secrets)) if (secret !== undefined) wipe(secret)
     }
     if (step.do === 'set-env' && step.value instanceof Redacted) wipe(step.value)
   }

@@ -35,6 +35,7 @@ export const floors: Readonly<Record<Layer, Floor>> = {
       'resolver-modules',
       'registry',
       'image-puller',
+      'uri-fetcher',
       'transfer',
       'assembly',
       'candidate',

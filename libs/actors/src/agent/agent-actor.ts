@@ -103,6 +103,10 @@ export interface AgentActorOptions {
   readonly faithfulLeaks?: boolean
   /** A call of the listener has left effects that should not wait for the next input. */
   readonly onWork?: () => void
+  /** Whether it fetches `command.uris`. Where it does not, they are passed over. */
+  readonly hasUris?: boolean
+  /** Whether DOCKER containers lose their secrets without a word, as in Mesos. Else they are refused. */
+  readonly isDockerFaithful?: boolean
 }
 
 /** Values that a teacher may look at. */
@@ -476,8 +480,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   #check({ info, command: own, container: ownContainer }: RunRequest): CheckedTask | PlanRefused {
     try {
       const command = own ?? commandOf(info)
-      const { hasImages = false } = this.#options
-      const container = checkContainer(command, ownContainer ?? info.container, { hasImages })
+      const { hasImages = false, hasUris = false, isDockerFaithful = false } = this.#options
+      const abilities = { hasImages, hasUris, isDockerFaithful }
+      const container = checkContainer(command, ownContainer ?? info.container, abilities)
       argumentsOf(command, container.image)
       const healthPlan = healthPlanOf(info, (ms) => this.#ticksIn(ms))
       return { container, healthPlan }
@@ -507,8 +512,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       wipeResolved(resolved)
       const { placement } = checked.secrets[resolved.indexOf(refusal)] ?? {}
       // Images are provisioned by somebody else than isolators, who has no such prefix.
-      const isImage = placement?.where === 'image'
-      const message = isImage ? refusal.why : collectFailure(refusal.why)
+      const isOutside = placement?.where === 'image' || placement?.where === 'uri'
+      const message = isOutside ? refusal.why : collectFailure(refusal.why)
       return this.#failLaunch(task, message)
     }
     const values = resolved.filter((one) => one.outcome === 'value')

@@ -15,7 +15,8 @@ export function placedIn(
   )
   return secrets.flatMap(({ placement }, index) => {
     const value = values[index]
-    if (value === undefined || placement.where === 'image') return []
+    if (value === undefined) return []
+    if (placement.where === 'image' || placement.where === 'uri') return []
     return kept.has(value.bytes) ? [{ path: value.path, ...placement }] : []
   })
 }

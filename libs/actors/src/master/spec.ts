@@ -62,7 +62,8 @@ function checkTask(spec: TaskSpec, sizeBytesMax: number): void {
     throw new SpecInvalid('command', 'is missing; say what to run, such as {"value": "echo hi"}')
   }
   checkResources(spec)
-  checkCommand('command', spec.command, sizeBytesMax)
+  const hasImage = spec.container?.mesos?.image !== undefined
+  checkCommand('command', spec.command, sizeBytesMax, hasImage)
   if (spec.health_check?.command !== undefined) {
     checkCommand('health_check.command', spec.health_check.command, sizeBytesMax)
   }
@@ -100,15 +101,22 @@ function checkResources({ resources }: TaskSpec): void {
   }
 }
 
-function checkCommand(field: string, command: CommandInfo, sizeBytesMax: number): void {
+function checkCommand(
+  field: string,
+  command: CommandInfo,
+  sizeBytesMax: number,
+  hasImage = false,
+): void {
   const isShell = command.shell ?? true
-  if (command.value === undefined || command.value === '') {
+  // An image may say what is run.
+  const mayBeEmpty = hasImage && !isShell
+  if (!mayBeEmpty && (command.value === undefined || command.value === '')) {
     throw new SpecInvalid(
       `${field}.value`,
       isShell ? 'is empty; give a shell command' : 'is empty; give the program to run',
     )
   }
-  checkText(`${field}.value`, command.value)
+  checkText(`${field}.value`, command.value ?? '')
   for (const [index, argument] of command.arguments.entries()) {
     checkText(`${field}.arguments[${index}]`, argument)
   }

@@ -13,6 +13,7 @@ import {
 } from '@conclave/runtime'
 import type { ModuleResolver } from '@conclave/resolver-modules'
 import type { FaceListener } from '../master/face-listener.ts'
+import { UriFetcher } from '@conclave/uri-fetcher'
 import { AgentDirectory } from './agent-directory.ts'
 import {
   executorRuntimeOf,
@@ -53,6 +54,10 @@ export interface StartAgentOptions {
   readonly images?: ImagesChoice
   /** Where it answers HTTP itself. Default: nowhere. */
   readonly listener?: AgentListenerOptions
+  /** Directories whose files tasks may have fetched by `file:` URIs. */
+  readonly fetcherRoots?: readonly string[]
+  /** Whether DOCKER containers lose their secrets without a word, as in Mesos. Else they are refused. */
+  readonly isDockerFaithful?: boolean
 }
 
 export interface RunningAgent {
@@ -94,9 +99,10 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const directory = await AgentDirectory.open(options.directory)
   const agentId = await directory.agentId()
   const images = await openImages(options.images, log)
+  const uris = new UriFetcher({ fileRoots: options.fetcherRoots ?? [] })
   const runtime =
     options.runtime === undefined || options.runtime === 'memory'
-      ? new MemoryRuntime({ clock, random, log, ...(images && { images }) })
+      ? new MemoryRuntime({ clock, random, log, uris, ...(images && { images }) })
       : options.runtime
   const outside = await openResolver(options.resolver, log)
   await runtime.recover()
@@ -167,6 +173,8 @@ class Agent implements RunningAgent {
       executorTokenKey: this.#tokenKey,
       faithfulLeaks: options.listener?.faithfulLeaks ?? false,
       onWork: () => this.#driver.flush(),
+      hasUris: true,
+      isDockerFaithful: options.isDockerFaithful ?? false,
     })
     this.#driver = new AgentDriver({
       actor: this.#actor,

@@ -26,6 +26,10 @@ export interface MemberAgentOptions {
   readonly images?: ImagesChoice
   /** Where it answers HTTP itself. Default: nowhere. */
   readonly listener?: AgentListenerOptions
+  /** Directories whose files tasks may have fetched by `file:` URIs. */
+  readonly fetcherRoots?: readonly string[]
+  /** Whether DOCKER containers lose their secrets without a word, as in Mesos. */
+  readonly isDockerFaithful?: boolean
   readonly log?: Log
   readonly clock?: Clock
 }
@@ -39,7 +43,7 @@ export async function startMemberAgent(
   options: MemberAgentOptions,
 ): Promise<{ readonly name: string; readonly agent: RunningAgent }> {
   const { directory, masters, resources = usualResources, log, clock } = options
-  const { resolver, images, listener } = options
+  const { resolver, images, listener, fetcherRoots, isDockerFaithful } = options
   const { id, clusterId, identity } = await loadMember(directory, 'conclave-agent')
   const agent = await startAgent({
     clusterId,
@@ -52,6 +56,8 @@ export async function startMemberAgent(
     ...(resolver && { resolver }),
     ...(images && { images }),
     ...(listener && { listener }),
+    ...(fetcherRoots && { fetcherRoots }),
+    ...(isDockerFaithful !== undefined && { isDockerFaithful }),
     ...(log && { log }),
     ...(clock && { clock }),
   })

@@ -61,6 +61,16 @@ export const agentSettings = {
     'true to show inline values of secrets where Mesos does, for teaching',
     false,
   ),
+  fetcherRoots: setting(
+    z.array(z.string().startsWith('/')).readonly(),
+    'directories whose files tasks may have fetched by file: URIs, as absolute paths',
+    [] as readonly string[],
+  ),
+  dockerContainerizer: setting(
+    z.enum(['strict', 'faithful']),
+    'what becomes of secrets in DOCKER containers: refused, or lost without a word as in Mesos',
+    'strict',
+  ),
 } as const
 
 /** Settings as an agent takes them. */
@@ -77,9 +87,13 @@ export const agentOptionsOf = ({
   executors,
   authenticateHttpExecutors: authenticateExecutors,
   faithfulLeaks,
+  fetcherRoots,
+  dockerContainerizer,
 }: Config<typeof agentSettings>): Omit<MemberAgentOptions, 'directory' | 'masters'> => ({
   ...(hostname !== '' && { hostname }),
   resources,
+  fetcherRoots,
+  isDockerFaithful: dockerContainerizer === 'faithful',
   images: { provider: imageProviders, registry: dockerRegistry, dockerConfig },
   resolver: { name: secretResolver, modules: utf8Text(modules.reveal()) },
   listener: { host, port, executors, authenticateExecutors, faithfulLeaks },

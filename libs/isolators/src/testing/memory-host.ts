@@ -1,5 +1,6 @@
 import { Redacted, utf8, wipe, type RedactedBytes } from '@conclave/kernel'
 import { HostFailed, type Host } from '../host.ts'
+import type { UriWanted } from '../uri.ts'
 import type { ImageWanted } from '../image.ts'
 import { wholePages } from '../limits.ts'
 import type { Owner } from '../plan.ts'
@@ -27,6 +28,8 @@ export class MemoryHost implements Host {
   #tmpfs: { readonly sizeBytes: number; readonly files: Map<string, TmpfsFile> } | undefined
   /** Names of the images that were laid down. */
   readonly images: string[] = []
+  /** Names of the files that URIs were fetched to. */
+  readonly fetched: string[] = []
   readonly #bound = new Map<string, { readonly name: string; readonly isReadOnly: boolean }>()
   readonly #environment = new Map<string, Uint8Array>()
 
@@ -51,6 +54,14 @@ export class MemoryHost implements Host {
     this.#count()
     if (dockerConfig !== undefined) this.#copy(dockerConfig).fill(0)
     this.images.push(name)
+  }
+
+  async fetchUri({ outputFile, secrets }: UriWanted): Promise<void> {
+    this.#count()
+    for (const secret of Object.values(secrets)) {
+      if (secret instanceof Redacted) this.#copy(secret).fill(0)
+    }
+    this.fetched.push(outputFile)
   }
 
   async mountTmpfs(sizeBytes: number): Promise<void> {

@@ -21,13 +21,28 @@ export type EnvironmentVariable = Infer<typeof EnvironmentVariable>
 export const Environment = message('Environment', { variables: repeated(EnvironmentVariable) })
 export type Environment = Infer<typeof Environment>
 
+/**
+ * What opens a URI that is not for everybody: ours, since Mesos has nothing for it. Clients that do not
+ * know the field leave it out, and servers of Mesos pass over it.
+ */
+export const UriSecrets = message('CommandInfo.URI.Secrets', {
+  /** The whole value of an `Authorization` header. */
+  authorization: optional(Secret),
+  /** PEM: a certificate, what leads to its root, and its private key. */
+  client_certificate: optional(Secret),
+  /** PEM: the authorities that are trusted instead of the agent's. */
+  authority: optional(Secret),
+})
+
 export const Uri = message('CommandInfo.URI', {
   value: required(text),
   executable: optional(boolean),
   extract: optional(boolean, true),
   cache: optional(boolean),
   output_file: optional(text),
+  secrets: optional(UriSecrets),
 })
+export type Uri = Infer<typeof Uri>
 
 export const CommandInfo = message('CommandInfo', {
   uris: repeated(Uri),

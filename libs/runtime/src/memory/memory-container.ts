@@ -15,8 +15,11 @@ import {
   type ImageSource,
   type ImageWanted,
   type Owner,
+  type UriSource,
+  type UriWanted,
 } from '@conclave/isolators'
 import {
+  ConclaveError,
   invariant,
   Redacted,
   wipe,
@@ -38,6 +41,7 @@ import {
 import type { Executor } from './executor.ts'
 import { accountsWith, layDown, rootUser } from './image.ts'
 import { layImage } from './lay-image.ts'
+import { putIntoSandbox } from './put-into-sandbox.ts'
 import { MemoryFileSystem } from './memory-file-system.ts'
 import { OutputLog } from './output-log.ts'
 import { SecretTmpfs } from './tmpfs.ts'
@@ -65,6 +69,8 @@ export interface MemoryContainerOptions {
   readonly limits: ContainerLimits
   /** Where images come from. Without any, no container has one. */
   readonly images?: ImageSource
+  /** Who fetches URIs. Without anybody, none is fetched. */
+  readonly uris?: UriSource
   readonly onDestroyed: () => void
 }
 
@@ -123,6 +129,23 @@ export class MemoryContainer implements Container, Host {
     layImage(this.fs, image)
     this.#image = image.config
     for (const [name, value] of image.config.environment) await this.setEnv(name, value)
+  }
+
+  async fetchUri(uri: UriWanted, owner: Owner): Promise<void> {
+    const { uris, spec } = this.#options
+    if (uris === undefined) throw new HostFailed('this machine fetches no URIs')
+    try {
+      const files = await uris.filesOf(uri, this.#closing.signal)
+      if (this.#isDestroyed) throw new HostFailed('the container has ended')
+      putIntoSandbox(this.fs, files, owner)
+    } catch (cause) {
+      if (!(cause instanceof ConclaveError)) throw cause
+      const { containerId } = spec
+      throw new HostFailed(
+        `Failed to fetch all URIs for container '${containerId}': ${cause.message}`,
+        { cause },
+      )
+    }
   }
 
   async mountTmpfs(sizeBytes: number, inodes: number): Promise<void> {

@@ -4,7 +4,7 @@ import {
   type ContainerRuntime,
   type ContainerSpec,
 } from '@conclave/actors'
-import type { ImageSource } from '@conclave/isolators'
+import type { ImageSource, UriSource } from '@conclave/isolators'
 import type { Clock, Random } from '@conclave/kernel'
 import { SystemClock } from '../clock.ts'
 import { silentLog, type Log } from '../log.ts'
@@ -19,6 +19,8 @@ export interface MemoryRuntimeOptions {
   readonly limits?: Partial<ContainerLimits>
   /** Where images come from. Without any, no container has one. */
   readonly images?: ImageSource
+  /** Who fetches URIs. Without anybody, none is fetched. */
+  readonly uris?: UriSource
 }
 
 /**
@@ -31,6 +33,7 @@ export class MemoryRuntime implements ContainerRuntime {
   readonly #random: Random
   readonly #limits: ContainerLimits
   readonly #images: ImageSource | undefined
+  readonly #uris: UriSource | undefined
   readonly #executor: Executor
   readonly #containers = new Map<string, MemoryContainer>()
 
@@ -39,6 +42,7 @@ export class MemoryRuntime implements ContainerRuntime {
     this.#clock = options.clock ?? new SystemClock()
     this.#random = options.random ?? new SystemRandom()
     this.#images = options.images
+    this.#uris = options.uris
     this.#limits = { ...usualContainerLimits, ...options.limits }
     this.#executor = new Executor({
       clock: this.#clock,
@@ -74,6 +78,7 @@ export class MemoryRuntime implements ContainerRuntime {
       executor: this.#executor,
       limits: this.#limits,
       ...(this.#images && { images: this.#images }),
+      ...(this.#uris && { uris: this.#uris }),
       onDestroyed: () => this.#containers.delete(containerId),
     })
     this.#containers.set(containerId, container)

@@ -105,6 +105,10 @@ class ProcessContainer implements Container, Host {
     throw new HostFailed('an executor that is a plain process has no image')
   }
 
+  async fetchUri(): Promise<void> {
+    throw new HostFailed('a plain process is fetched no URIs')
+  }
+
   async mountTmpfs(): Promise<void> {
     throw new HostFailed('an executor that is a plain process has no tmpfs for secret files')
   }
