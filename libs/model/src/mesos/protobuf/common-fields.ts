@@ -151,6 +151,13 @@ export const commonFields: FieldNumbers = {
     extract: 3,
     cache: 4,
     output_file: 5,
+    // Ours, and far from what Mesos may number yet.
+    secrets: [1000, 'CommandInfo.URI.Secrets'],
+  },
+  'CommandInfo.URI.Secrets': {
+    authorization: [1, 'Secret'],
+    client_certificate: [2, 'Secret'],
+    authority: [3, 'Secret'],
   },
   Environment: {
     variables: [1, 'Environment.Variable'],
