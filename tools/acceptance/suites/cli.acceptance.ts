@@ -355,6 +355,7 @@ describe('the cluster', () => {
         'agents',
         'conclave',
         'dcos',
+        'docker',
         'mesos',
         'peers',
       ])
