@@ -17,7 +17,14 @@ export function volumeProblem({ host_path: hostPath, image, source }: Volume): s
     case 'SECRET':
       return unset(source.secret, "'source.secret'", 'SECRET')
     case 'CSI_VOLUME':
-      return unset(source.csi_volume, "'source.csi_volume'", 'CSI')
+      return (
+        unset(source.csi_volume, "'source.csi_volume'", 'CSI') ??
+        unset(
+          source.csi_volume?.static_provisioning,
+          "'source.csi_volume.static_provisioning'",
+          'CSI',
+        )
+      )
     case 'UNKNOWN':
     case undefined:
       break
