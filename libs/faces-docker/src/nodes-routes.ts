@@ -91,7 +91,7 @@ export const nodesRoutes =
 
       async function remove({ is }: Node, isForced: boolean): Promise<void> {
         if ('master' in is) return members.remove(caller, is.master.masterId, { force: isForced })
-        return engine.master.authority.forget(caller, 'agent', is.agent.hostname)
+        return engine.master.authority.forget(caller, 'agent', is.agent.name)
       }
     })
   }

@@ -3,6 +3,3 @@ export const rfc3339 = (atMs: number): string =>
   new Date(atMs).toISOString().replace(/\.?0*Z$/, 'Z')
 
 export const zeroTime = '0001-01-01T00:00:00Z'
-
-/** Nanoseconds since 1970 do not fit a number of JSON's: this is the digits. */
-export const nanoseconds = (atMs: number): string => String(BigInt(Math.trunc(atMs)) * 1_000_000n)
