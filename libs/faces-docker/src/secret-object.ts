@@ -21,12 +21,16 @@ export interface SecretObject {
   }
 }
 
+/** The language of the template that a secret or config is, if it is one. */
+export const templatingOf = (labels: Readonly<Record<string, string>>): string | undefined =>
+  labels[templatingLabel]
+
 /** Whether Docker's clients can name it: secrets in folders are for other faces. */
 export const isVisible = ({ path }: SecretMetadata): boolean => isAnnotationName(path)
 
 export function secretObject(metadata: SecretMetadata): SecretObject {
   const { id = '', revision = 0, path, createdAtMs, updatedAtMs } = metadata
-  const templating = metadata.labels[templatingLabel]
+  const templating = templatingOf(metadata.labels)
   return {
     ID: id,
     Version: { Index: revision },

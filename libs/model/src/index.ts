@@ -45,7 +45,9 @@ export {
   DockerInfo,
   Image,
   NetworkInfo,
+  ContainerService,
   Volume,
+  VolumeFile,
   VolumeSource,
 } from './mesos/container.ts'
 export {

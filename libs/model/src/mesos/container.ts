@@ -82,12 +82,29 @@ export const VolumeSource = message('Volume.Source', {
 })
 export type VolumeSource = Infer<typeof VolumeSource>
 
+/**
+ * What a SECRET volume's file is like. Ours: protobuf has no such field, and Mesos' files are as its
+ * isolator makes them.
+ */
+export const VolumeFile = message('Volume.File', {
+  /** Permission bits. */
+  mode: required(uint),
+  uid: required(uint),
+  gid: required(uint),
+  /** The language of its template, such as `golang`: then the secret is expanded before it is placed. */
+  template: optional(text),
+  /** What a face that has ids of its own calls the secret, for words that its users know. */
+  object_id: optional(text),
+})
+export type VolumeFile = Infer<typeof VolumeFile>
+
 export const Volume = message('Volume', {
   mode: required(enumeration('RW', 'RO')),
   container_path: required(text),
   host_path: optional(text),
   image: optional(Image),
   source: optional(VolumeSource),
+  file: optional(VolumeFile),
 })
 export type Volume = Infer<typeof Volume>
 
@@ -127,6 +144,17 @@ export const NetworkInfo = message('NetworkInfo', {
   ),
 })
 export type NetworkInfo = Infer<typeof NetworkInfo>
+
+/**
+ * The service that a container is of, where variables, the hostname and files may be templates. Ours, as
+ * {@link VolumeFile} is. Without it nothing is expanded.
+ */
+export const ContainerService = message('ContainerInfo.Service', {
+  id: required(text),
+  name: required(text),
+  labels: optional(map(text)),
+})
+export type ContainerService = Infer<typeof ContainerService>
 
 export const ContainerInfo = message('ContainerInfo', {
   type: required(enumeration('DOCKER', 'MESOS')),
@@ -179,5 +207,6 @@ export const ContainerInfo = message('ContainerInfo', {
       ),
     }),
   ),
+  service: optional(ContainerService),
 })
 export type ContainerInfo = Infer<typeof ContainerInfo>
