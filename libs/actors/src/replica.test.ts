@@ -459,6 +459,27 @@ describe('a read', () => {
     expect(questionCount).toBe(1)
   })
 
+  test('asks for those who came after a round began beside it, in one more round', async () => {
+    const group = await ledGroup(3)
+    const { follower } = group
+    let questionCount = 0
+    group.isLost = ({ type }) => {
+      if (type === 'MsgReadIndex') questionCount++
+      return type === 'MsgReadIndexResp'
+    }
+
+    const reads: Promise<void>[] = []
+    for (let n = 0; n < 5; n++) {
+      reads.push(follower.replica.linearize())
+      await group.settle()
+    }
+    expect(questionCount).toBe(2)
+    group.isLost = () => false
+    await group.tick(45)
+
+    await expect(Promise.all(reads)).resolves.toHaveLength(5)
+  })
+
   test('waits for a leader, and fails when there is none in time', async () => {
     const group = new ReplicaGroup(3, { deadlineTicks: 20 })
     for (const nodeId of [2, 3]) group.member(nodeId).crash()

@@ -111,6 +111,19 @@ interface PendingRead {
   readonly reject: (error: Error) => void
 }
 
+interface ReadRound {
+  readonly context: Uint8Array
+  readonly readers: readonly PendingRead[]
+  /** In ticks. */
+  readonly sentAt: number
+}
+
+/**
+ * With two, a quorum is asked for the next readers while the ones before are answered; more would each
+ * have fewer readers for the same two messages.
+ */
+const readRoundsMax = 2
+
 /**
  * One member of the group and its copy of the state: Raft on one side, the store's machine on the
  * other. It is told ticks, messages and durability, and says what to send and to write. Callers get
@@ -133,8 +146,8 @@ export class Replica implements Group {
   #ticks = 0
 
   #waitingReads: PendingRead[] = []
-  /** The one read round under way, which later callers may not join: it began before they asked. */
-  #readRound: { context: Uint8Array; readers: PendingRead[]; sentAt: number } | undefined
+  /** The read rounds under way, the oldest first. Later callers may join none: each began before they asked. */
+  #readRounds: ReadRound[] = []
   #readCounter = 0
   #confirmedReads: { index: number; readers: PendingRead[] }[] = []
 
@@ -448,10 +461,10 @@ export class Replica implements Group {
     this.#snapshots.close()
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
     for (const [key, proposal] of this.#proposals) this.#giveUp(key, proposal)
-    const reads = [...this.#waitingReads, ...(this.#readRound?.readers ?? [])]
+    const reads = [...this.#waitingReads, ...this.#readRounds.flatMap(({ readers }) => readers)]
     for (const { readers } of this.#confirmedReads) reads.push(...readers)
     this.#waitingReads = []
-    this.#readRound = undefined
+    this.#readRounds = []
     this.#confirmedReads = []
     for (const read of reads) read.reject(error)
   }
@@ -597,8 +610,7 @@ export class Replica implements Group {
   }
 
   #tickReads(): void {
-    if (this.#readRound !== undefined && this.#isLost(this.#readRound.sentAt))
-      this.#breakReadRound()
+    if (this.#readRounds.some(({ sentAt }) => this.#isLost(sentAt))) this.#breakReadRounds()
     const isExpired = ({ deadline }: PendingRead): boolean => this.#ticks >= deadline
     const expired = this.#waitingReads.filter(isExpired)
     if (expired.length > 0) this.#waitingReads = this.#waitingReads.filter((it) => !isExpired(it))
@@ -611,14 +623,14 @@ export class Replica implements Group {
     for (const read of expired) read.reject(new Unavailable('no quorum confirmed the read in time'))
   }
 
-  #breakReadRound(): void {
-    if (this.#readRound === undefined) return
-    this.#waitingReads.unshift(...this.#readRound.readers)
-    this.#readRound = undefined
+  #breakReadRounds(): void {
+    const readers = this.#readRounds.flatMap((round) => round.readers)
+    this.#readRounds = []
+    this.#waitingReads = [...readers, ...this.#waitingReads]
   }
 
   #startReadRound(): void {
-    if (this.#readRound !== undefined || this.#waitingReads.length === 0) return
+    if (this.#readRounds.length >= readRoundsMax || this.#waitingReads.length === 0) return
     if (this.#leader === none) return
     // The boot too: an answer to an earlier run of this member may still be on its way, and what was
     // committed then is too old for whoever asks now.
@@ -627,17 +639,17 @@ export class Replica implements Group {
       .text(this.#options.boot)
       .uint(this.#readCounter++)
       .take()
-    this.#readRound = { context, readers: this.#waitingReads, sentAt: this.#ticks }
+    this.#readRounds.push({ context, readers: this.#waitingReads, sentAt: this.#ticks })
     this.#waitingReads = []
     this.#node.readIndex(context)
   }
 
   #confirmReads(ready: Ready): void {
     for (const { index, context } of ready.readStates) {
-      const round = this.#readRound
-      if (round === undefined || !sameBytes(round.context, context)) continue
-      this.#readRound = undefined
-      this.#confirmedReads.push({ index, readers: round.readers })
+      const round = this.#readRounds.find((one) => sameBytes(one.context, context))
+      if (round === undefined) continue
+      this.#readRounds = this.#readRounds.filter((one) => one !== round)
+      this.#confirmedReads.push({ index, readers: [...round.readers] })
     }
     this.#releaseReads()
   }
@@ -710,7 +722,7 @@ export class Replica implements Group {
       this.#campaignAt = undefined
       // Whoever led before may have dropped what it was handed.
       for (const proposal of this.#proposals.values()) this.#send(proposal)
-      this.#breakReadRound()
+      this.#breakReadRounds()
     }
     this.#configChanges.roleChanged()
     for (const listener of this.#roleListeners) listener()

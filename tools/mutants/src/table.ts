@@ -272,8 +272,8 @@ export const mutants: readonly Mutant[] = [
   replica(
     'late-reader-joins-round',
     'who asks while a read round is under way is answered by it',
-    'if (this.#readRound !== undefined || this.#waitingReads.length === 0) return',
-    'if (this.#readRound !== undefined) return void this.#readRound.readers.push(...this.#waitingReads.splice(0))\n    if (this.#waitingReads.length === 0) return',
+    'if (this.#readRounds.length >= readRoundsMax || this.#waitingReads.length === 0) return',
+    'if (this.#readRounds.length > 0) return void this.#readRounds[0]?.readers.push(...this.#waitingReads.splice(0))\n    if (this.#waitingReads.length === 0) return',
   ),
   replica(
     'read-before-applied',
