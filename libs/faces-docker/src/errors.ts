@@ -55,6 +55,9 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'document.invalid': ({ message }) => rpc('InvalidArgument', message),
   'secret.changed': outOfSequence,
   'secret.labels-invalid': ({ message }) => rpc('InvalidArgument', message),
+  'spec.invalid': ({ message }) => rpc('InvalidArgument', message),
+  'workload.no-previous': ({ message }) => rpc('FailedPrecondition', message),
+  'workload.version-conflict': outOfSequence,
 }
 
 /** The refusal for `error`, or undefined when it is no decision but a failure of ours. */

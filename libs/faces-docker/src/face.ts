@@ -6,6 +6,8 @@ import type { Engine } from './engine.ts'
 import { noSuchPage } from './errors.ts'
 import { secretsRoutes } from './secrets-routes.ts'
 import { nodesRoutes } from './nodes-routes.ts'
+import { servicesRoutes } from './services/services-routes.ts'
+import { tasksRoutes } from './services/tasks-routes.ts'
 import { swarmRoutes } from './swarm-routes.ts'
 import { systemRoutes } from './system-routes.ts'
 import { splitVersion, type Versioned, type VersionRefusal } from './versions.ts'
@@ -60,6 +62,8 @@ export const dockerFace =
     await app.register(swarmRoutes(engine))
     await app.register(nodesRoutes(engine))
     await app.register(secretsRoutes(engine))
+    await app.register(servicesRoutes(engine))
+    await app.register(tasksRoutes(engine))
   }
 
 const badVersion = { name: 'Refusal', status: 400 }

@@ -11,6 +11,7 @@ import { notFound, Refusal, rpc } from './errors.ts'
 import { matchesAny, matchesLabels, parseFilters, type Filters } from './filters.ts'
 import { lookup } from './lookup.ts'
 import { checkAnnotationName } from './names.ts'
+import { printable } from './printable.ts'
 import { isVisible, keptLabels, ownLabels, secretObject, shownLabels } from './secret-object.ts'
 import { queryOf } from './query.ts'
 import { demandSwarm } from './swarm-gate.ts'
@@ -180,5 +181,3 @@ function isWanted({ id = '', path, labels }: SecretMetadata, filters: Filters): 
     (filters.has('names') && matchesAny(filters, 'names', (one) => one.toLowerCase() === name))
   return isNamed && matchesLabels(filters, 'label', shownLabels(labels))
 }
-
-const printable = (text: string): string => text.slice(0, 128).replaceAll(/[^\x20-\x7e]/g, '?')

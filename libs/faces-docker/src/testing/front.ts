@@ -9,6 +9,7 @@ import {
 import { dockerFace, dockerServerOptions } from '../face.ts'
 import { recordedRoot } from './recorded-root.ts'
 import { swarmKind, swarmName } from '../swarm-gate.ts'
+import { swarmSpec } from '../swarm-spec.ts'
 
 /** The face before a master in memory, with a log that leaves nothing out. */
 export class Front {
@@ -30,7 +31,11 @@ export class Front {
   async withSwarm(): Promise<this> {
     const caller = { principal: { uid: 'admin' }, requestId: 'test' }
     const id = 'useeokwralrx84remzo30ohlz'
-    await this.master.documents.create(caller, swarmKind, { id, name: swarmName, body: {} })
+    await this.master.documents.create(caller, swarmKind, {
+      id,
+      name: swarmName,
+      body: swarmSpec({}),
+    })
     return this
   }
 

@@ -1,0 +1,164 @@
+import { referencesIn } from '../configs/references.ts'
+import { Refusal, rpc } from '../errors.ts'
+import { printable } from '../printable.ts'
+import { checkConstraints } from './constraints.ts'
+import type {
+  Amounts,
+  ContainerSpec,
+  Healthcheck,
+  ServiceSpec,
+  TaskTemplate,
+  UpdateConfig,
+} from './service-spec.ts'
+
+/*
+ * What a service may be. First what the Engine looks at itself, in bare words; then what SwarmKit does, in its
+ * order and words: name, task, mode, update, ports. Source: docker-swarm.md A6; SwarmKit,
+ * manager/controlapi/service.go.
+ */
+
+/** @throws Refusal */
+export function checkService(spec: ServiceSpec): void {
+  checkConvertible(spec)
+  checkName(spec.Name ?? '')
+  checkTask(spec.TaskTemplate ?? {})
+  checkMode(spec)
+  checkChange(spec.UpdateConfig ?? {})
+  checkPorts(spec)
+}
+
+const invalid = (text: string): Refusal => rpc('InvalidArgument', text)
+
+// ── the Engine ──────────────────────────────────────────────────────────────────────────────────
+
+function checkConvertible({ TaskTemplate, Mode, UpdateConfig, RollbackConfig }: ServiceSpec): void {
+  const { Runtime, ContainerSpec, PluginSpec, NetworkAttachmentSpec, RestartPolicy } =
+    TaskTemplate ?? {}
+  if (Runtime === 'plugin' || PluginSpec || Runtime === 'attachment' || NetworkAttachmentSpec) {
+    throw new Refusal(501, 'services of plugins and network attachments are not kept here')
+  }
+  if (!ContainerSpec) throw new Refusal(400, 'mismatched Runtime and *Spec fields')
+  if (Runtime && Runtime !== 'container') {
+    throw new Refusal(400, 'unsupported runtime: only containers are run here')
+  }
+  oneOf(RestartPolicy?.Condition, ['none', 'on-failure', 'any'], 'restart policy condition')
+  for (const change of [UpdateConfig, RollbackConfig]) {
+    oneOf(change?.FailureAction, ['pause', 'continue', 'rollback'], 'update failure action')
+    oneOf(change?.Order, ['stop-first', 'start-first'], 'update order')
+  }
+  const modes = [Mode?.Replicated, Mode?.Global, Mode?.ReplicatedJob, Mode?.GlobalJob]
+  if (modes.filter(Boolean).length > 1) {
+    throw new Refusal(400, 'must specify only one service mode')
+  }
+  if (Mode?.ReplicatedJob || Mode?.GlobalJob) {
+    throw new Refusal(501, 'jobs are not kept here: use a service with --restart-condition none')
+  }
+}
+
+function oneOf(text: string | null | undefined, known: readonly string[], what: string): void {
+  if (!text || known.includes(text)) return
+  throw new Refusal(400, `unrecognized ${what} ${printable(text)}`)
+}
+
+// ── SwarmKit ────────────────────────────────────────────────────────────────────────────────────
+
+// SwarmKit's `^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$` in a form that no name keeps busy.
+const dnsName = /^[a-zA-Z0-9](?:[-_a-zA-Z0-9]*[a-zA-Z0-9])?$/
+const nameLengthMax = 63
+
+function checkName(name: string): void {
+  if (name === '') throw invalid('meta: name must be provided')
+  if (!dnsName.test(name)) throw invalid('name must be valid as a DNS name component')
+  if (name.length > nameLengthMax) {
+    throw invalid(`name must be ${nameLengthMax} characters or fewer`)
+  }
+}
+
+function checkTask({ ContainerSpec, Resources, RestartPolicy, Placement }: TaskTemplate): void {
+  for (const amounts of [Resources?.Limits, Resources?.Reservations]) checkAmounts(amounts ?? {})
+  if ((RestartPolicy?.Delay ?? 0) < 0) throw invalid('TaskSpec: restart-delay cannot be negative')
+  if ((RestartPolicy?.Window ?? 0) < 0) throw invalid('TaskSpec: restart-window cannot be negative')
+  checkConstraints(Placement?.Constraints ?? [])
+  referencesIn(ContainerSpec ?? {})
+  checkContainer(ContainerSpec ?? {})
+}
+
+const memoryBytesMin = 4 * 1024 * 1024
+const nanoCpusMin = 1_000_000
+
+function checkAmounts({ NanoCPUs, MemoryBytes }: Amounts): void {
+  const cpus = NanoCPUs ?? 0
+  if (cpus !== 0 && cpus < nanoCpusMin) {
+    throw invalid(`invalid cpu value ${cpus / 1e9}: Must be at least ${nanoCpusMin / 1e9}`)
+  }
+  const bytes = MemoryBytes ?? 0
+  if (bytes !== 0 && bytes < memoryBytesMin) {
+    throw invalid(`invalid memory value ${bytes}: Must be at least 4MiB`)
+  }
+}
+
+const imageName =
+  /^[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/i
+const imageLengthMax = 512
+
+function checkContainer({ Image, StopGracePeriod, Mounts, Healthcheck }: ContainerSpec): void {
+  const image = Image ?? ''
+  if (image === '') throw invalid('ContainerSpec: image reference must be provided')
+  if (image.length > imageLengthMax || !imageName.test(image)) {
+    throw invalid(`ContainerSpec: "${printable(image)}" is not a valid repository/tag`)
+  }
+  const targets = new Set<string>()
+  for (const { Target } of Mounts ?? []) {
+    const target = Target ?? ''
+    if (targets.has(target)) {
+      throw invalid(`ContainerSpec: duplicate mount point: ${printable(target)}`)
+    }
+    targets.add(target)
+  }
+  if ((StopGracePeriod ?? 0) < 0) {
+    throw invalid('ContainerSpec: stop-grace-period cannot be negative')
+  }
+  if (Healthcheck) checkHealth(Healthcheck)
+}
+
+const millisecondNs = 1_000_000
+
+function checkHealth({ Interval, Timeout, StartPeriod, Retries }: Healthcheck): void {
+  const times = { Interval, Timeout, StartPeriod }
+  for (const [name, time] of Object.entries(times)) {
+    if (time && time < millisecondNs) {
+      throw invalid(`ContainerSpec: ${name} in HealthConfig cannot be less than 1ms`)
+    }
+  }
+  if ((Retries ?? 0) < 0) {
+    throw invalid('ContainerSpec: Retries in HealthConfig cannot be negative')
+  }
+}
+
+function checkMode({ Mode }: ServiceSpec): void {
+  const replicas = Mode?.Replicated?.Replicas ?? 0
+  if (replicas < 0) throw invalid('Number of replicas must be non-negative')
+}
+
+function checkChange({ Delay, Monitor, MaxFailureRatio }: UpdateConfig): void {
+  if ((Delay ?? 0) < 0) throw invalid('TaskSpec: update-delay cannot be negative')
+  if ((Monitor ?? 0) < 0) throw invalid('TaskSpec: update-monitor cannot be negative')
+  const ratio = MaxFailureRatio ?? 0
+  if (ratio < 0 || ratio > 1) {
+    throw invalid('TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1')
+  }
+}
+
+function checkPorts({ EndpointSpec }: ServiceSpec): void {
+  const taken = new Set<string>()
+  for (const { Protocol, PublishedPort, PublishMode } of EndpointSpec?.Ports ?? []) {
+    const isIngress = (PublishMode || 'ingress') === 'ingress'
+    if (EndpointSpec?.Mode === 'dnsrr' && isIngress) {
+      throw invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
+    }
+    if (!PublishedPort) continue
+    const port = `${PublishedPort}/${Protocol || 'tcp'}`
+    if (taken.has(port)) throw invalid('EndpointSpec: duplicate published ports provided')
+    taken.add(port)
+  }
+}

@@ -1,0 +1,169 @@
+import { randomBytes } from 'node:crypto'
+import type { Caller, WorkloadView } from '@conclave/actors'
+import { objectIdOf } from '@conclave/crypto'
+import type { WorkloadSpecInput } from '@conclave/workloads'
+import type { FastifyPluginAsync } from 'fastify'
+import { sendEmpty, sendJson } from '../answers.ts'
+import { readBody } from '../bodies.ts'
+import { findReferenced, referencesIn } from '../configs/references.ts'
+import { volumesOf } from '../configs/volumes.ts'
+import { callerOf, type Engine } from '../engine.ts'
+import { Refusal, rpc } from '../errors.ts'
+import { agentNodeId } from '../nodes.ts'
+import { printable } from '../printable.ts'
+import { isSet, queryOf } from '../query.ts'
+import { demandSwarm } from '../swarm-gate.ts'
+import { SwarmSpec } from '../swarm-spec.ts'
+import { findService, servicesOf } from './find-service.ts'
+import { randomServiceName } from './random-name.ts'
+import { isServiceWanted, parseServiceFilters } from './service-filters.ts'
+import { serviceObject, writtenSpec } from './service-object.ts'
+import { checkService } from './service-rules.ts'
+import { ServiceSpec } from './service-spec.ts'
+import { storedSpec } from './stored-spec.ts'
+import { workloadSpecOf } from './translate.ts'
+
+interface Named {
+  readonly Params: { readonly id: string }
+}
+
+/** The services of a swarm: the cluster's workloads that came by this face. Source: docker-swarm.md A5, A6, A8. */
+export const servicesRoutes =
+  (engine: Engine): FastifyPluginAsync =>
+  async (app) => {
+    const { master } = engine
+    app.addHook('preHandler', async (request) => {
+      await demandSwarm(engine, request)
+    })
+
+    app.post('/services/create', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const { body } = await demandSwarm(engine, request)
+      const spec = storedSpec(readBody(request, ServiceSpec), randomServiceName())
+      checkService(spec)
+      const id = objectIdOf(randomBytes(17))
+      const workload = await translated(caller, spec, id, SwarmSpec.parse(body))
+      await created(spec.Name ?? '', master.workloads.create(caller, workload, { id }))
+      return sendJson(reply, { ID: id }, 201)
+    })
+
+    app.get('/services', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const filters = parseServiceFilters(queryOf(request).get('filters'))
+      const services = (await servicesOf(engine, caller)).filter((one) =>
+        isServiceWanted(one, filters),
+      )
+      const completed = isSet(request, 'status') ? await completedTasks(caller) : undefined
+      const shown = services.map((view) =>
+        serviceObject(view, {
+          completed: completed === undefined ? undefined : (completed.get(view.id) ?? 0),
+        }),
+      )
+      return sendJson(reply, shown)
+    })
+
+    app.get<Named>('/services/:id', async (request, reply) => {
+      const view = await findService(engine, callerOf(engine, request), request.params.id)
+      const hasDefaults = isSet(request, 'insertDefaults')
+      return sendJson(reply, serviceObject(view, { hasDefaults }))
+    })
+
+    app.post<Named>('/services/:id/update', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const { body } = await demandSwarm(engine, request)
+      const query = queryOf(request)
+      const version = versionIn(query.get('version'))
+      const sent = readBody(request, ServiceSpec)
+      const before = await findService(engine, caller, request.params.id)
+      checkAuthFrom(query.get('registryAuthFrom') ?? '', before)
+      const isRollback = isRollbackIn(query.get('rollback') ?? '')
+      const spec = storedSpec(sent, before.name)
+      checkService(spec)
+      const workload = await translated(caller, spec, before.id, SwarmSpec.parse(body))
+      checkStays(before, spec)
+      const expected = { expectedVersion: version }
+      if (isRollback) await master.workloads.rollback(caller, before.id, expected)
+      else await master.workloads.update(caller, before.id, workload, expected)
+      return sendJson(reply, { Warnings: null })
+    })
+
+    app.delete<Named>('/services/:id', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const { id } = await findService(engine, caller, request.params.id)
+      await master.workloads.remove(caller, id)
+      return sendEmpty(reply)
+    })
+
+    /** A stored spec as a workload, once everything that it refers to is found. */
+    async function translated(
+      caller: Caller,
+      spec: ServiceSpec,
+      serviceId: string,
+      swarm: SwarmSpec,
+    ): Promise<WorkloadSpecInput> {
+      const container = spec.TaskTemplate?.ContainerSpec ?? {}
+      const referenced = await findReferenced(engine, caller, referencesIn(container))
+      const { clusterId } = master.status()
+      const nodes = await master.nodes.list(caller)
+      return workloadSpecOf(spec, {
+        serviceId,
+        volumes: volumesOf(container, referenced),
+        nodeNameOf: (id) =>
+          nodes.find(({ agentId }) => agentNodeId(clusterId, agentId) === id)?.name,
+        historyLimit: Math.min(100, swarm.Orchestration.TaskHistoryRetentionLimit),
+      })
+    }
+
+    /** How many tasks of each service have ended well. */
+    async function completedTasks(caller: Caller): Promise<ReadonlyMap<string, number>> {
+      const completed = new Map<string, number>()
+      for (const { workloadId, state } of await master.workloads.tasks(caller)) {
+        if (state === 'finished') completed.set(workloadId, (completed.get(workloadId) ?? 0) + 1)
+      }
+      return completed
+    }
+  }
+
+function versionIn(text: string | null): number {
+  if (text !== null && /^\d{1,15}$/.test(text)) return Number(text)
+  const shown = printable(text ?? '')
+  throw new Refusal(
+    400,
+    `invalid service version '${shown}': strconv.ParseUint: parsing "${shown}": invalid syntax`,
+  )
+}
+
+function isRollbackIn(text: string): boolean {
+  if (text === '' || text === 'none') return false
+  if (text === 'previous') return true
+  throw new Refusal(400, `unrecognized rollback option ${printable(text)}`)
+}
+
+/** Credentials of registries are the agents' own here, so it does not matter whose are taken. @throws Refusal */
+function checkAuthFrom(text: string, { previousSpec }: WorkloadView): void {
+  if (text === '' || text === 'spec') return
+  if (text !== 'previous-spec') throw new Refusal(400, 'unsupported registryAuthFrom value')
+  if (previousSpec === undefined) {
+    throw new Refusal(400, 'service does not have a previous spec')
+  }
+}
+
+/** @throws Refusal when something differs that SwarmKit does not let change */
+function checkStays({ spec }: WorkloadView, after: ServiceSpec): void {
+  const before = writtenSpec(spec)
+  if (modeOf(before) !== modeOf(after)) throw rpc('Unknown', 'service mode change is not allowed')
+  if (before.Name !== after.Name) throw rpc('Unknown', 'renaming services is not supported')
+}
+
+const modeOf = ({ Mode }: ServiceSpec): string => (Mode?.Global ? 'global' : 'replicated')
+
+/** @throws Refusal when the name is taken, be it by what another face keeps running */
+async function created<T>(name: string, creation: Promise<T>): Promise<T> {
+  try {
+    return await creation
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'workload.exists') throw error
+    const text = `name conflicts with an existing object: service ${name} already exists`
+    throw rpc('AlreadyExists', text)
+  }
+}

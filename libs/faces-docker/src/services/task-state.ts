@@ -1,0 +1,81 @@
+import type { WorkloadTaskView } from '@conclave/actors'
+
+/* Where a task is, in SwarmKit's states and words. Source: docker-swarm.md A8. */
+
+export type TaskState =
+  | 'pending'
+  | 'assigned'
+  | 'preparing'
+  | 'ready'
+  | 'starting'
+  | 'running'
+  | 'complete'
+  | 'shutdown'
+  | 'failed'
+  | 'rejected'
+  | 'orphaned'
+
+export interface TaskStanding {
+  readonly State: TaskState
+  readonly Message: string
+  /** What went wrong, if anything did. */
+  readonly Err?: string
+}
+
+export function standingOf(task: WorkloadTaskView): TaskStanding {
+  switch (task.state) {
+    case 'pending':
+      return waiting(task)
+    case 'assigned':
+      return { State: 'assigned', Message: 'scheduler assigned task to node' }
+    case 'staging':
+      return { State: 'preparing', Message: 'preparing' }
+    case 'starting':
+      return { State: 'starting', Message: 'starting' }
+    case 'running':
+      return { State: 'running', Message: 'started' }
+    case 'finished':
+      return { State: 'complete', Message: 'finished' }
+    case 'killed':
+      return { State: 'shutdown', Message: 'shutdown' }
+    case 'failed':
+      return { State: 'failed', Message: 'started', Err: exitError(task) }
+    case 'rejected':
+      return refused(task)
+    case 'lost':
+      break
+  }
+  return { State: 'orphaned', Message: 'node is gone', Err: task.message ?? '' }
+}
+
+function waiting({ message }: WorkloadTaskView): TaskStanding {
+  const standing = { State: 'pending', Message: 'pending task scheduling' } as const
+  return message === undefined ? standing : { ...standing, Err: message }
+}
+
+function exitError({ exitCode, message = '' }: WorkloadTaskView): string {
+  if (exitCode !== undefined && exitCode !== 0) return `task: non-zero exit (${exitCode})`
+  return message
+}
+
+const launchPrefix = /^(Failed to launch container: )?(Collect failed: )?/
+
+/** The image was not to be had, or the container not to be started. */
+function refused({ message = '', spec, taskState }: WorkloadTaskView): TaskStanding {
+  const why = message.replace(launchPrefix, '')
+  if (taskState === 'TASK_ERROR') return { State: 'rejected', Message: 'assigned', Err: why }
+  if (isAboutImage(why)) {
+    const text = `No such image: ${imageOf(spec)}`
+    return { State: 'rejected', Message: 'preparing', Err: text }
+  }
+  return { State: 'failed', Message: 'starting', Err: `starting container failed: ${why}` }
+}
+
+const isAboutImage = (why: string): boolean => /\bimage\b/i.test(why)
+
+function imageOf({ template }: WorkloadTaskView['spec']): string {
+  const { container } = template as {
+    container?: { mesos?: { image?: { docker?: { name?: string } } } }
+  }
+  return container?.mesos?.image?.docker?.name ?? ''
+}
