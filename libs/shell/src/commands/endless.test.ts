@@ -161,4 +161,18 @@ describe('tail -f', () => {
 
     expect(made.machine.nextWakeMs()).toBeGreaterThan(made.clock.nowMs())
   })
+
+  test('of /dev/null stays without ever looking, until it is ended', () => {
+    const made = testMachine()
+    const recording = record(made.machine, ['sh', '-c', 'tail -f /dev/null'])
+
+    while (made.machine.step() === 'ready');
+    expect(made.machine.state).toBe('idle')
+    expect(made.machine.nextWakeMs()).toBeUndefined()
+
+    made.machine.signal(1, 'TERM')
+    while (made.machine.step() === 'ready');
+    expect(made.machine.state).toBe('ended')
+    expect(recording.exit?.signal).toBe('TERM')
+  })
 })

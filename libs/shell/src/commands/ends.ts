@@ -1,8 +1,8 @@
 import { byteString, type ByteString } from '../byte-string.ts'
-import { FileDescription, type Description } from '../description.ts'
+import { FileDescription, NullDescription, type Description } from '../description.ts'
 import { complaint, LineReader, type Invocation, type Program } from '../invocation.ts'
 import { ScriptFault } from '../language/script-fault.ts'
-import type { Task } from '../wait-set.ts'
+import { WaitSet, type Task } from '../wait-set.ts'
 import { drain } from './lines.ts'
 import { withArguments } from './arguments.ts'
 import { magnitude } from './magnitude.ts'
@@ -198,6 +198,8 @@ function* follow(
       yield* tailOne(invocation, one.input, wanted)
     }
     if (followed.length === 0) return yield* invocation.fail('no files remaining')
+    yield* invocation.flush()
+    if (followed.every(({ input }) => input instanceof NullDescription)) return yield* stay()
     // What is no file says itself when there is more, and ends when its writers are gone.
     const [only] = followed
     if (
@@ -227,6 +229,12 @@ function* follow(
   } finally {
     for (const { input } of followed) input?.release()
   }
+}
+
+/** `tail -f /dev/null` ends when somebody ends it: nothing will ever come from there. */
+function* stay(): Task<never> {
+  const never = new WaitSet()
+  for (;;) yield never
 }
 
 /** A file that became shorter is read from its start again. */
