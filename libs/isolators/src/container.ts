@@ -47,18 +47,17 @@ export interface CheckedContainer {
 export function checkContainer(
   command: CommandInfo,
   container: ContainerInfo | undefined,
-  { hasImages, hasUris = false, isDockerFaithful = false }: ContainerAbilities = {
-    hasImages: false,
-  },
+  abilities: ContainerAbilities = { hasImages: false },
 ): CheckedContainer {
+  const { hasImages, simulatesImage, hasUris = false, isDockerFaithful = false } = abilities
   if (container?.type === 'DOCKER' && isDockerFaithful) {
     return checkContainer(withoutSecrets(command), withoutSecretVolumes(container), {
-      hasImages,
-      hasUris,
+      ...abilities,
+      isDockerFaithful: false,
     })
   }
   const uris = hasUris ? urisOf(command) : []
-  const image = hasImages ? imageOf(container) : undefined
+  const image = imageFor(container, hasImages, simulatesImage)
   const volumes = secretVolumes(container)
   const variables = secretVariables(command, container)
   const config = image?.config
@@ -90,10 +89,25 @@ export function checkContainer(
 export interface ContainerAbilities {
   /** Whether it gets images; where it does not, a container has what the runtime brings. */
   readonly hasImages: boolean
+  /** Whether it has an image without asking anybody: then nothing is resolved that would open a registry. */
+  readonly simulatesImage?: ((name: string, hasConfig: boolean) => boolean) | undefined
   /** Whether it fetches `command.uris`; where it does not, they are passed over. */
   readonly hasUris?: boolean
   /** Whether secrets of DOCKER containers are lost without a word, as in Mesos (docker-containerizer.ts). */
   readonly isDockerFaithful?: boolean
+}
+
+function imageFor(
+  container: ContainerInfo | undefined,
+  hasImages: boolean,
+  simulatesImage: ContainerAbilities['simulatesImage'],
+): PlannedImage | undefined {
+  const { name, config } = container?.mesos?.image?.docker ?? {}
+  if (name !== undefined && simulatesImage?.(name, config !== undefined) === true) {
+    const image = imageOf(container)
+    return image && { ...image, config: undefined }
+  }
+  return hasImages ? imageOf(container) : undefined
 }
 
 const ofImage = (name: string, secret: Secret): PlannedSecret => ({

@@ -58,6 +58,16 @@ describe('an image', () => {
     expect(checked.image).toBeUndefined()
   })
 
+  test('IS13: an image that nobody has to be asked for needs no config', () => {
+    const asked: unknown[] = []
+    const simulatesImage = (...of: unknown[]) => asked.push(of) > 0
+    const abilities = { hasImages: false, simulatesImage }
+    const checked = checkContainer(command({ value: 'true' }), withImage(docker), abilities)
+    expect(checked.secrets).toEqual([])
+    expect(checked.image).toMatchObject({ name: 'registry.local/app:1', config: undefined })
+    expect(asked).toEqual([['registry.local/app:1', true]])
+  })
+
   test('IS13: an image of another kind is refused', () => {
     const appc = withImage({ type: 'APPC', appc: { name: 'app' } })
     expect(() => checkContainer(command({ value: 'true' }), appc, hasImages)).toThrow(
@@ -81,6 +91,20 @@ describe('IS14: what is run, as the isolator docker/runtime has it', () => {
     ['the image', { shell: false }, cmd, ['c', '-c']],
     ['the image, with arguments', { shell: false, arguments: ['y'] }, both, ['/e', '-e', 'y']],
     ['the image, with arguments', { shell: false, arguments: ['y'] }, cmd, ['c', 'y']],
+    [
+      'its own',
+      { shell: false, docker_arguments: true, value: '/x', arguments: ['/x', 'y'] },
+      both,
+      ['/x', 'y'],
+    ],
+    ['as Docker', { shell: false, docker_arguments: true }, both, ['/e', '-e', 'c', '-c']],
+    [
+      'as Docker',
+      { shell: false, docker_arguments: true, arguments: ['y'] },
+      both,
+      ['/e', '-e', 'y'],
+    ],
+    ['as Docker', { shell: false, docker_arguments: true, arguments: ['y', 'z'] }, cmd, ['y', 'z']],
   ])('%s: %j', (_, fields, image, argv) => {
     const whole = { ...image, environment: new Map<string, string>(), workingDirectory: undefined }
     expect(programOf(command(fields), whole)).toEqual(argv)
@@ -93,5 +117,11 @@ describe('IS14: what is run, as the isolator docker/runtime has it', () => {
   ])('nothing: %j', (fields, image) => {
     const whole = { ...image, environment: new Map<string, string>(), workingDirectory: undefined }
     expect(() => programOf(command(fields), whole)).toThrow('there is no program to run')
+  })
+
+  test('nothing, in the words of Docker', () => {
+    const whole = { ...none, environment: new Map<string, string>(), workingDirectory: undefined }
+    const fields = { shell: false, docker_arguments: true }
+    expect(() => programOf(command(fields), whole)).toThrow('No command specified')
   })
 })

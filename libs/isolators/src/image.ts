@@ -87,7 +87,7 @@ export function imageOf(container: ContainerInfo | undefined): PlannedImage | un
 
 /**
  * What a container runs, from its command and its image. Source: the table of Mesos' isolator
- * `docker/runtime`.
+ * `docker/runtime`, and for `docker_arguments` the Dockerfile reference.
  *
  * @throws PlanRefused when neither of them says
  */
@@ -101,6 +101,11 @@ export function programOf(command: CommandInfo, image: ImageConfig | undefined):
   // `arguments` begin with the name that a program is called by.
   if (value !== '') return [value, ...rest.slice(1)]
   const { entrypoint = [], command: usual = [] } = image ?? {}
+  if (command.docker_arguments === true) {
+    const program = [...entrypoint, ...(rest.length > 0 ? rest : usual)]
+    if (program.length > 0) return program
+    throw new ContainerSpecRefused('No command specified')
+  }
   const [first, ...more] = entrypoint.length > 0 ? entrypoint : usual
   if (first === undefined) {
     throw new ContainerSpecRefused('command.value is empty: there is no program to run')

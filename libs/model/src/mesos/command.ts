@@ -51,5 +51,10 @@ export const CommandInfo = message('CommandInfo', {
   value: optional(text),
   arguments: repeated(text),
   user: optional(text),
+  /**
+   * Ours: whether `arguments` without a `value` are put in the place of an image's command, as Docker does.
+   * Mesos adds them to it where the image has no entrypoint.
+   */
+  docker_arguments: optional(boolean),
 })
 export type CommandInfo = Infer<typeof CommandInfo>

@@ -144,6 +144,8 @@ export const commonFields: FieldNumbers = {
     value: 3,
     arguments: 7,
     user: 5,
+    // Ours, and far from what Mesos may number yet.
+    docker_arguments: 1000,
   },
   'CommandInfo.URI': {
     value: 1,
