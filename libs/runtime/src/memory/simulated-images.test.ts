@@ -1,0 +1,159 @@
+import type { ContainerExit } from '@conclave/actors'
+import { perform, type Plan } from '@conclave/isolators'
+import { Redacted, utf8, utf8Text } from '@conclave/kernel'
+import { CommandInfo, parseOurs } from '@conclave/model'
+import { simulatedImage } from '@conclave/simulated-images'
+import { canary, expectNoLeak } from '@conclave/testkit'
+import { afterEach, describe, expect, test } from 'vitest'
+import { MemoryRuntime } from './memory-runtime.ts'
+
+/* The scripts of simulated images, run where they are for. */
+
+const secret = canary('database')
+const root = { name: 'root', uid: 0, gid: 0 }
+let runtime: MemoryRuntime
+afterEach(() => runtime?.destroyAll())
+
+interface Started {
+  /** What it has said once it said `text`. */
+  says(text: string): Promise<string>
+  readonly exit: Promise<ContainerExit>
+  signal(name: string): void
+  exec(...argv: string[]): Promise<{ readonly said: string; readonly exitCode: number }>
+}
+
+const missing = (name: string): never => {
+  throw new Error(`there is no image ${name}`)
+}
+
+/** Starts an image as Docker would, with `args` behind its entrypoint. */
+async function start(
+  name: string,
+  args: readonly string[] = [],
+  { env = {}, file }: { env?: Readonly<Record<string, string>>; file?: Redacted<Uint8Array> } = {},
+): Promise<Started> {
+  runtime = new MemoryRuntime({
+    images: {
+      provision: async (wanted) => simulatedImage(wanted.name, 'any')?.root ?? missing(wanted.name),
+    },
+  })
+  const command = parseOurs(CommandInfo, { shell: false, docker_arguments: true, arguments: args })
+  const spec = { containerId: 'c', hostname: 'box', argv: [], command, user: root }
+  const container = await runtime.create(spec)
+  const ofFile: Plan =
+    file === undefined
+      ? []
+      : [
+          { do: 'mount-tmpfs', sizeBytes: 4096, inodes: 4 },
+          { do: 'write-file', name: '1', bytes: file, mode: 0o400, owner: root },
+          { do: 'bind-file', name: '1', at: '/run/secrets/value', isReadOnly: true },
+        ]
+  await perform(
+    [
+      { do: 'provision-image', image: { name, isCached: true, dockerConfig: undefined } },
+      ...ofFile,
+      ...Object.entries(env).map(([key, value]) => ({ do: 'set-env', name: key, value }) as const),
+    ],
+    container.host,
+  )
+  const { promise: exit, resolve } = Promise.withResolvers<ContainerExit>()
+  await container.start(resolve)
+  return {
+    exit,
+    signal: (signal) => container.signal(signal),
+    says: async (text) => {
+      let said = ''
+      for await (const { bytes } of container.output(true, new AbortController().signal)) {
+        said += utf8Text(bytes)
+        if (said.includes(text)) return said
+      }
+      return expect.unreachable(`it ended, and had said ${said}`)
+    },
+    exec: async (...argv) => {
+      const exec = await container.exec(argv, {})
+      exec.endInput()
+      let said = ''
+      for await (const { bytes } of exec.output(new AbortController().signal)) {
+        said += utf8Text(bytes)
+      }
+      return { said, exitCode: (await exec.exit).exitCode }
+    },
+  }
+}
+
+describe('SI4: a simulated image runs', () => {
+  test.each([
+    ['nginx', 'it serves nothing'],
+    ['redis', 'Ready to accept connections'],
+    ['somebody/something:3', 'is simulated by Conclave'],
+  ])('%s, says that it is simulated, and ends when it is told to', async (name, text) => {
+    const container = await start(name)
+    expect(await container.says(text)).toContain('simulated by Conclave')
+    container.signal('TERM')
+    expect(await container.exit).toEqual({ exitCode: 0 })
+  })
+
+  test('eon01/infinite, which says nothing and stays, with a shell beside it', async () => {
+    const container = await start('eon01/infinite')
+    const { said, exitCode } = await container.exec('cat', '/etc/conclave-simulated')
+    expect({ said, exitCode }).toMatchObject({ exitCode: 0 })
+    expect(said).toContain('This is not eon01/infinite.')
+    expect((await container.exec('ls', '/bin')).said).toContain('cat\n')
+  })
+
+  test('busybox with arguments in the place of its command', async () => {
+    const container = await start('busybox', ['echo', 'hello', 'you'])
+    expect(await container.says('you')).toBe('hello you\n')
+    expect(await container.exit).toEqual({ exitCode: 0 })
+  })
+
+  test('whatever it is told to of any image, where there is such a program', async () => {
+    const container = await start('some/tool', ['echo', 'hello'])
+    expect(await container.says('hello')).toBe('hello\n')
+  })
+})
+
+describe('SI5: a simulated image looks for its secrets', () => {
+  test('postgres takes its password from a file, and never says it', async () => {
+    const file = new Redacted(utf8(secret.text))
+    const env = { POSTGRES_PASSWORD_FILE: '/run/secrets/value' }
+    const container = await start('postgres:17', [], { env, file })
+    const said = await container.says('ready to accept connections')
+    expect(said).toContain(
+      'The password was taken from POSTGRES_PASSWORD_FILE, which is /run/secrets/value.',
+    )
+    expectNoLeak({ said }, [secret])
+    expect((await container.exec('pg_isready')).exitCode).toBe(0)
+    container.signal('INT')
+    expect(await container.exit).toEqual({ exitCode: 0 })
+  })
+
+  test.each([
+    ['no password', {}, 'superuser password is not specified'],
+    ['a file that is not there', { POSTGRES_PASSWORD_FILE: '/run/secrets/no' }, 'No such file'],
+    ['both', { POSTGRES_PASSWORD: 'x', POSTGRES_PASSWORD_FILE: '/x' }, 'both POSTGRES_PASSWORD'],
+  ])('postgres with %s does not start', async (_, env, text) => {
+    const container = await start('postgres', [], { env })
+    await container.says(text)
+    expect(await container.exit).toEqual({ exitCode: 1 })
+  })
+
+  test('redis says that a password is required, and not which', async () => {
+    const container = await start('redis', ['--requirepass', secret.text])
+    const said = await container.says('Ready to accept connections')
+    expect(said).toContain('a password is required: yes')
+    expectNoLeak({ said }, [secret])
+    expect((await container.exec('redis-cli', 'ping')).said).toBe('PONG\n')
+  })
+
+  test('nginx ends when a certificate that it is to use is not there', async () => {
+    const configure = `printf 'server {\\n  ssl_certificate_key /run/secrets/value;\\n}\\n' >/etc/nginx/conf.d/site.conf; exec nginx`
+    const without = await start('nginx', ['sh', '-c', configure])
+    await without.says('cannot load certificate "/run/secrets/value"')
+    expect(await without.exit).toEqual({ exitCode: 1 })
+
+    const file = new Redacted(utf8(secret.text))
+    const provided = await start('nginx', ['sh', '-c', configure], { file })
+    expectNoLeak({ said: await provided.says('start worker processes') }, [secret])
+  })
+})
