@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import type { LockStatus } from '@conclave/actors'
 import { isPeerWire } from '@conclave/assembly'
 import { Redacted, utf8, type RedactedBytes } from '@conclave/kernel'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { Client } from './client.ts'
 import type { LocalCluster } from './cluster/local-cluster.ts'
 import { untilReady } from './cluster/readiness.ts'
@@ -36,6 +37,8 @@ export interface UpOptions extends EngineOptions {
   readonly peerWire: string
   readonly masters: number
   readonly agents: number
+  /** Of every agent, unless `agentSetting` says otherwise, and of every docker socket. */
+  readonly simulatedImages: SimulatedImagesMode
   /** Such as `secretResolver=vault`. */
   readonly agentSetting?: readonly string[]
 }
@@ -60,7 +63,10 @@ export async function up(options: UpOptions): Promise<number> {
     agents: options.agents,
     peerWire: peerWire(options.peerWire),
     engine,
-    ...(options.agentSetting && { agentSettings: await agentSettings(options.agentSetting) }),
+    agentSettings: {
+      simulatedImages: options.simulatedImages,
+      ...(await agentSettings(options.agentSetting ?? [])),
+    },
     // The tour looks for secrets in snapshots, too, so there have to be some.
     ...((options.tour === true || options.once === true) && {
       snapshotEntries: snapshotEntriesOfTour,

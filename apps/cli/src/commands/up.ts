@@ -1,4 +1,5 @@
 import { enableCompileCache } from 'node:module'
+import { simulatedImagesModes } from '@conclave/simulated-images/modes'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { compileCache } from '../compile-cache.ts'
 import { withEngine } from '../engine-options.ts'
@@ -25,6 +26,14 @@ export function upCommand(program: Command): void {
     .option(
       '--agent-setting <name=value...>',
       'of every agent, as conclave-agent --help names them, such as secret_resolver=default',
+    )
+    .addOption(
+      new Option(
+        '--simulated-images <which>',
+        'which images are stand-ins of ours: known (busybox, alpine, nginx, redis, postgres, eon01/infinite), any name, or off',
+      )
+        .choices(simulatedImagesModes)
+        .default('any'),
     )
     .option('--ready-file <file>', 'write URLs and credentials there as JSON once all is ready')
     .option('--json', 'print the same as JSON, and the tour as one JSON document')

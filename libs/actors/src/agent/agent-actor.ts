@@ -97,6 +97,8 @@ export interface AgentActorOptions {
   readonly references?: 'store' | 'default' | 'outside'
   /** Whether the machine gets images. Where it does not, `container.mesos.image` is ignored. */
   readonly hasImages?: boolean
+  /** Whether the machine has an image without asking a registry, with a config for one or without. */
+  readonly simulatesImage?: ((name: string, hasConfig: boolean) => boolean) | undefined
   /** Signs what executors show at the agent's listener. Without it they are given nothing to show. */
   readonly executorTokenKey?: RedactedBytes
   /** Keeps inline values of tasks, so that the listener can leak them as Mesos does: for teaching. */
@@ -480,8 +482,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   #check({ info, command: own, container: ownContainer }: RunRequest): CheckedTask | PlanRefused {
     try {
       const command = own ?? commandOf(info)
-      const { hasImages = false, hasUris = false, isDockerFaithful = false } = this.#options
-      const abilities = { hasImages, hasUris, isDockerFaithful }
+      const { hasImages = false, simulatesImage, hasUris = false } = this.#options
+      const { isDockerFaithful = false } = this.#options
+      const abilities = { hasImages, simulatesImage, hasUris, isDockerFaithful }
       const container = checkContainer(command, ownContainer ?? info.container, abilities)
       argumentsOf(command, container.image)
       const healthPlan = healthPlanOf(info, (ms) => this.#ticksIn(ms))

@@ -5,10 +5,13 @@ import {
   parseDockerConfig,
   wipeCredentials,
 } from '@conclave/image-puller'
+import type { ImageSource } from '@conclave/isolators'
 import { Redacted, utf8Text, type RedactedBytes } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
+import { SimulatedSource, simulates } from './simulated-source.ts'
 
-/** Mesos' `--image_providers`, `--docker_registry` and `--docker_config`. */
+/** Mesos' `--image_providers`, `--docker_registry` and `--docker_config`, and which images are simulated. */
 export interface ImagesChoice {
   /** Without `docker`, no image is pulled, and what a spec says of one is ignored. */
   readonly provider: 'docker' | 'none'
@@ -16,14 +19,24 @@ export interface ImagesChoice {
   readonly registry: string
   /** JSON, or an absolute path of a file with it. Empty: none. */
   readonly dockerConfig: RedactedBytes
+  /** Which names stand for simulated images. Default: none. */
+  readonly simulated?: SimulatedImagesMode
 }
 
 /**
- * What pulls images for an agent, or nothing.
+ * Where the images of an agent come from, or nothing.
  *
  * @throws ImagePullFailed when the docker config is none: better than at the first pull
  */
 export async function openImages(
+  choice: ImagesChoice | undefined,
+  log: Log,
+): Promise<ImageSource | undefined> {
+  const puller = await openPuller(choice, log)
+  return simulates(choice) === undefined ? puller : new SimulatedSource(choice, puller)
+}
+
+async function openPuller(
   choice: ImagesChoice | undefined,
   log: Log,
 ): Promise<ImagePuller | undefined> {

@@ -25,6 +25,7 @@ import { idIn, IdentityKeeper } from '../join/identity-keeper.ts'
 import { remoteAuthority } from '../join/remote-authority.ts'
 import { AgentDriver } from './agent-driver.ts'
 import { openImages, type ImagesChoice } from './images.ts'
+import { simulates } from './simulated-source.ts'
 import { openResolver, referencesOf, type SecretResolverChoice } from './secret-resolver.ts'
 
 export interface StartAgentOptions {
@@ -170,6 +171,7 @@ class Agent implements RunningAgent {
       limits: { ...options.limits, tickMs },
       references: referencesOf(options.resolver),
       hasImages: options.images?.provider === 'docker',
+      simulatesImage: simulates(options.images),
       executorTokenKey: this.#tokenKey,
       faithfulLeaks: options.listener?.faithfulLeaks ?? false,
       onWork: () => this.#driver.flush(),

@@ -1,5 +1,6 @@
 import { utf8Text } from '@conclave/kernel'
 import { loadConfig, secretSetting, setting, type Config, type Sources } from '@conclave/runtime'
+import { simulatedImagesModes } from '@conclave/simulated-images'
 import { z } from 'zod'
 import { usualResources, type MemberAgentOptions } from '../cluster/member-agent.ts'
 
@@ -27,8 +28,13 @@ export const agentSettings = {
   ),
   imageProviders: setting(
     z.enum(['docker', 'none']),
-    'docker to pull the images that tasks name; none to ignore them',
+    'docker to pull the images that tasks name; none to pull none',
     'none',
+  ),
+  simulatedImages: setting(
+    z.enum(simulatedImagesModes),
+    'which images are stand-ins of ours: known (busybox, alpine, nginx, redis, postgres, eon01/infinite), any (a generic one for every other name that nobody pulls), or off',
+    'any',
   ),
   dockerRegistry: setting(
     z.url({ protocol: /^https?$/ }),
@@ -82,6 +88,7 @@ export const agentOptionsOf = ({
   imageProviders,
   dockerRegistry,
   dockerConfig,
+  simulatedImages: simulated,
   host,
   port,
   executors,
@@ -94,7 +101,7 @@ export const agentOptionsOf = ({
   resources,
   fetcherRoots,
   isDockerFaithful: dockerContainerizer === 'faithful',
-  images: { provider: imageProviders, registry: dockerRegistry, dockerConfig },
+  images: { provider: imageProviders, registry: dockerRegistry, dockerConfig, simulated },
   resolver: { name: secretResolver, modules: utf8Text(modules.reveal()) },
   listener: { host, port, executors, authenticateExecutors, faithfulLeaks },
 })
