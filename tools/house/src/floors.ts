@@ -20,7 +20,16 @@ export const floors: Readonly<Record<Layer, Floor>> = {
     // Not `core`: cores meet only in an actor, through a port.
     standsOn: ['words', 'ground'],
     isPure: true,
-    rooms: ['raft', 'store', 'cluster', 'workloads', 'resolver', 'isolators', 'shell', 'simulated-images'],
+    rooms: [
+      'raft',
+      'store',
+      'cluster',
+      'workloads',
+      'resolver',
+      'isolators',
+      'shell',
+      'simulated-images',
+    ],
   },
   actor: { standsOn: ['core', 'words', 'ground'], isPure: true, rooms: ['actors'] },
   edge: {
