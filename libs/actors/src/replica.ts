@@ -427,6 +427,16 @@ export class Replica implements Group {
     }
   }
 
+  /**
+   * Heartbeats that need not wait for the work that was taken: a disk that is slow for a second must
+   * not make a leader, or who follows it, look dead. Only in a term that is on the disk already.
+   */
+  takeHeartbeats(): readonly Message[] {
+    const [durable] = this.#storage.initialState()
+    const isOnDisk = durable.term === this.#node.basicStatus().hardState.term
+    return this.#ready !== undefined && isOnDisk ? this.#node.takeHeartbeats() : []
+  }
+
   /** What {@link takeWork} asked for is durable and sent. */
   advance(): void {
     const ready = this.#ready

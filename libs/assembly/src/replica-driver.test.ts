@@ -172,6 +172,26 @@ describe('a driver', () => {
     await refused
   })
 
+  test('AS15: a disk that stands still makes nobody look dead', async () => {
+    const members = group(3)
+    const leader = await leaderOf(members)
+    await leader.put('settled')
+    const { term } = leader.replica
+    for (const { disk } of members) disk.hold()
+    const given = leader.put('key')
+    await until(members, () => leader.did.at(-1) === 'began to write')
+
+    for (let ticks = 0; ticks < 200; ticks++) {
+      for (const { replica } of members) replica.tick()
+      for (let turns = 0; turns < 10; turns++) await turn()
+    }
+
+    expect(members.map(({ replica }) => replica.term)).toEqual([term, term, term])
+    expect(leader.replica.role).toBe('leader')
+    for (const { disk } of members) disk.release()
+    await expect(given).resolves.toMatchObject({ succeeded: true })
+  })
+
   test('waits, when it is stopped, for the write that is under way, and sends nothing any more', async () => {
     const members = group(3)
     const leader = await leaderOf(members)

@@ -23,7 +23,8 @@ export interface ReplicaDriverOptions {
 export class ReplicaDriver {
   readonly #options: ReplicaDriverOptions
   readonly #nextTurn = new MicroBatch(() => {
-    this.#running = this.#run()
+    if (this.#isRunning) this.#sendHeartbeats()
+    else this.#running = this.#run()
   })
   readonly #commitNews: CommitNews
   readonly #isAwaited = (peer: NodeId): boolean => this.#options.replica.isAwaitedBy(peer)
@@ -40,7 +41,7 @@ export class ReplicaDriver {
   }
 
   readonly wake = (): void => {
-    if (!this.#isRunning && !this.#isStopped) this.#nextTurn.wake()
+    if (!this.#isStopped) this.#nextTurn.wake()
   }
 
   /** Nothing is sent, and no write begins, after this; resolves when those under way have ended. */
@@ -78,6 +79,11 @@ export class ReplicaDriver {
     this.#send(work.late)
     replica.advance()
     this.#saveSnapshotIfDue()
+  }
+
+  /** While the disk is at work: whoever waits for a sign of life need not wait for it, too. */
+  #sendHeartbeats(): void {
+    if (!this.#isStopped) this.#send(this.#options.replica.takeHeartbeats())
   }
 
   #send(messages: readonly Message[]): void {

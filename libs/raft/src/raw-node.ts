@@ -216,6 +216,18 @@ export class RawNode {
     return ready
   }
 
+  /**
+   * Heartbeats and answers to them that came up since the last Ready was taken, while it is still being
+   * carried out. They promise nothing about what is written, so they may leave beside a slow disk, as
+   * soon as their term is durable: that is the caller's to see to.
+   */
+  takeHeartbeats(): readonly Message[] {
+    const { raft } = this
+    const taken = raft.messages.filter(isHeartbeat)
+    if (taken.length > 0) raft.messages = raft.messages.filter((one) => !isHeartbeat(one))
+    return taken
+  }
+
   /** The Ready was carried out. Not with asynchronous storage, whose threads answer instead. */
   advance(): void {
     invariant(!this.#isAsync, 'asynchronous storage advances by its responses')
@@ -321,3 +333,6 @@ export class RawNode {
     }
   }
 }
+
+const isHeartbeat = ({ type }: Message): boolean =>
+  type === 'MsgHeartbeat' || type === 'MsgHeartbeatResp'
