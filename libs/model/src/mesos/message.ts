@@ -427,8 +427,8 @@ function mapValue(
   }
   if (kind.is === 'map') return mapMembers(value as Json, () => kind.of, within)
   if (kind.is !== 'message') return value
-  const fields = kind.fields()
-  return mapMembers(value as Json, (name) => fields[name]?.kind, within)
+  const ways = waysTo(kind, part)
+  return mapMembers(value as Json, (name) => ways.get(name), within)
 }
 
 function mapMembers(
@@ -436,11 +436,39 @@ function mapMembers(
   kindOf: (name: string) => AnyKind | undefined,
   within: (of: AnyKind, item: unknown) => unknown,
 ): Json {
-  const members = Object.entries(value).map(([name, item]): [string, unknown] => {
+  let changed: Record<string, unknown> | undefined
+  for (const name of Object.keys(value)) {
     const of = kindOf(name)
-    return [name, of === undefined ? item : within(of, item)]
-  })
-  return members.every(([name, item]) => item === value[name]) ? value : Object.fromEntries(members)
+    if (of === undefined) continue
+    const item = within(of, value[name])
+    if (item !== value[name]) (changed ??= { ...value })[name] = item
+  }
+  return changed ?? value
+}
+
+/** Which fields of a message lead to a part, by part and message: most lead nowhere near a secret. */
+const knownWays = new WeakMap<AnyMessage, WeakMap<AnyMessage, ReadonlyMap<string, AnyKind>>>()
+
+function waysTo(kind: AnyMessage, part: AnyMessage): ReadonlyMap<string, AnyKind> {
+  const ofPart = knownWays.get(part) ?? new WeakMap<AnyMessage, ReadonlyMap<string, AnyKind>>()
+  knownWays.set(part, ofPart)
+  const known = ofPart.get(kind)
+  if (known !== undefined) return known
+  const ways = new Map<string, AnyKind>()
+  for (const [name, field] of Object.entries(kind.fields())) {
+    if (reaches(field.kind, part, new Set())) ways.set(name, field.kind)
+  }
+  ofPart.set(kind, ways)
+  return ways
+}
+
+/** @param seen messages on the way here: one that contains itself leads nowhere new */
+function reaches(kind: AnyKind, part: AnyMessage, seen: ReadonlySet<AnyKind>): boolean {
+  if (kind === part) return true
+  if (kind.is === 'map') return reaches(kind.of, part, seen)
+  if (kind.is !== 'message' || seen.has(kind)) return false
+  const deeper = new Set([...seen, kind])
+  return Object.values(kind.fields()).some((field) => reaches(field.kind, part, deeper))
 }
 
 /** Every `part` in `value`, in a fixed order. */
