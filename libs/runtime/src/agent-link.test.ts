@@ -17,6 +17,7 @@ import {
 import { createAuthority, type Authority } from './authority/authority.ts'
 import type { TlsIdentity } from './authority/identity.ts'
 import { tlsOptions } from './link-tls.ts'
+import { Slices } from './slices.ts'
 import { clusterId, expiredIdentityOf, identityOf } from './testing/certificates.ts'
 
 const host = '127.0.0.1'
@@ -124,6 +125,21 @@ describe('an agent and its master', () => {
     )
     expect(master.connections.map(({ agentName }) => agentName)).toEqual(['agent-1'])
     expect(agent.happened).toEqual(['connected to master-1'])
+  })
+
+  test('RT18: a master hears in slices what came at once, all of it and in order', async () => {
+    let nowMs = 0
+    const slices = new Slices({ nowMs: () => (nowMs += 3) })
+    const master = await startMaster(undefined, { slices })
+    const agent = startAgent([master.address])
+    await eventually(() => master.received.length === 1)
+
+    for (let count = 0; count < 3000; count++) agent.client.send({ type: 'run', note: `${count}` })
+    await eventually(() => master.received.length === 3001)
+
+    expect(master.received.slice(1).map(({ note }) => Number(note))).toEqual(
+      Array.from({ length: 3000 }, (_, count) => count),
+    )
   })
 
   test('RT8: carry text of every kind, and megabytes of it', async () => {

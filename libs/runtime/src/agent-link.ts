@@ -10,6 +10,7 @@ import { JsonPipe, usualPipeLimits, type JsonPipeLimits } from './json-pipe.ts'
 import { dial, LinkListener, LinkRefused } from './link-tls.ts'
 import { silentLog, type Log } from './log.ts'
 import { SystemRandom } from './random.ts'
+import type { Slices } from './slices.ts'
 
 /** A message says what it is. What else it holds is the model's business. */
 export interface LinkMessage {
@@ -46,6 +47,8 @@ export interface AgentLinkServerOptions<Sent, Received> {
   readonly onConnection: (connection: AgentConnection<Sent, Received>) => void
   readonly log?: Log
   readonly limits?: Partial<JsonPipeLimits>
+  /** What agents say is heard in these, beside what else the master does in them. */
+  readonly slices?: Slices
 }
 
 /** The master's end: accepts whoever has an agent's certificate. */
@@ -104,6 +107,7 @@ export class AgentLinkServer<Sent extends LinkMessage, Received extends LinkMess
     const pipe = new JsonPipe<Sent, Received>(socket, {
       limits: this.#limits,
       parse: this.#options.parse,
+      slices: this.#options.slices,
       onMessage: (message, sizeBytes) => messageListener(message, sizeBytes),
       onClose: (why) => {
         this.#pipes.delete(pipe)

@@ -57,6 +57,7 @@ export {
   type Sources,
 } from './config.ts'
 export { Fifo } from './fifo.ts'
+export { Slices, type SlicesOptions } from './slices.ts'
 export { MicroBatch, processTimers, Ticker, type Timers } from './drive.ts'
 export { guardProcess } from './guard-process.ts'
 export { ShareCollector, ShareRefused, splitUnlockKey, type SharePlan } from './unlock-shares.ts'

@@ -5,6 +5,7 @@ import { ConclaveError, InvariantViolated, utf8 } from '@conclave/kernel'
 import { parseJson } from './bounded-json.ts'
 import { FrameReader, FrameWriter } from './framing.ts'
 import { Liveness } from './liveness.ts'
+import type { Slices } from './slices.ts'
 
 export interface JsonPipeLimits {
   readonly messageBytesMax: number
@@ -37,6 +38,9 @@ export class JsonPipe<Sent, Received> {
   readonly #parse: (value: unknown) => Received
   readonly #onMessage: (message: Received, sizeBytes: number) => void
   readonly #liveness: Liveness
+  readonly #slices: Slices | undefined
+  /** Of the chunk that is being read. */
+  #frames: Iterator<Uint8Array> | undefined
   #why = 'the other side hung up'
   #isPaused = false
 
@@ -47,12 +51,15 @@ export class JsonPipe<Sent, Received> {
       readonly parse: (value: unknown) => Received
       readonly onMessage: (message: Received, sizeBytes: number) => void
       readonly onClose: (why: string) => void
+      /** What is read in one turn of the event loop, shared with others. Default: all there is. */
+      readonly slices?: Slices | undefined
     },
   ) {
     this.#socket = socket
     this.#limits = options.limits
     this.#parse = options.parse
     this.#onMessage = options.onMessage
+    this.#slices = options.slices
     this.#writer = new FrameWriter(socket)
     this.#liveness = new Liveness({
       everyMs: options.limits.pingMs,
@@ -97,13 +104,14 @@ export class JsonPipe<Sent, Received> {
 
   resume(): void {
     this.#isPaused = false
-    this.#socket.resume()
+    if (this.#frames === undefined) this.#socket.resume()
   }
 
   /** Sends what is queued, then ends the connection. */
   close(why: string): void {
     this.#why = why
     // Or the other side's end would never be seen.
+    this.#frames = undefined
     this.resume()
     this.#writer.flush()
     this.#socket.end()
@@ -118,15 +126,31 @@ export class JsonPipe<Sent, Received> {
 
   #read(reader: FrameReader, chunk: Buffer): void {
     this.#liveness.heard()
+    this.#frames = reader.push(chunk)
+    this.#take()
+  }
+
+  /** As many frames as there is time for. Meanwhile nothing more is read. */
+  #take(): void {
     try {
-      for (const frame of reader.push(chunk)) {
-        if (this.#socket.destroyed || this.#socket.writableEnded) return
-        if (frame.length > 0) this.#onMessage(this.#decode(frame), frame.length)
+      for (;;) {
+        const frame = this.#frames?.next()
+        if (frame === undefined || frame.done === true) break
+        if (this.#socket.destroyed || this.#socket.writableEnded) break
+        const { value } = frame
+        if (value.length > 0) this.#onMessage(this.#decode(value), value.length)
+        if (this.#slices?.isSpent === true) {
+          this.#socket.pause()
+          this.#slices.later(() => this.#take())
+          return
+        }
       }
     } catch (error) {
       if (!(error instanceof ConclaveError) || error instanceof InvariantViolated) throw error
       this.destroy(`${error.code}: ${error.message}`)
     }
+    this.#frames = undefined
+    if (!this.#isPaused && this.#socket.isPaused()) this.#socket.resume()
   }
 
   #decode(frame: Uint8Array): Received {

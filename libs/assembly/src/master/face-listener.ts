@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { chmod, lstat, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { ConclaveError } from '@conclave/kernel'
-import type { Log } from '@conclave/runtime'
+import type { Log, Slices } from '@conclave/runtime'
 import Fastify, {
   LogController,
   type FastifyInstance,
@@ -50,6 +50,8 @@ export interface FaceListenerOptions {
   readonly requestSeconds: number
   readonly connectionsMax?: number
   readonly log: Log
+  /** Whole requests are answered in these, beside what else the master does in them. */
+  readonly slices?: Slices
   readonly onAnswered: (face: string, method: string, status: number, seconds: number) => void
 }
 
@@ -115,6 +117,10 @@ export class FaceListener {
       o.onAnswered(o.face, request.method, reply.statusCode, reply.elapsedTime / 1000)
       done()
     })
+    const { slices } = o
+    if (slices !== undefined) {
+      app.addHook('preHandler', (_request, _reply, done) => slices.do(done))
+    }
     await app.register(o.plugin)
     try {
       await listen(app, o)

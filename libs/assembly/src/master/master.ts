@@ -15,6 +15,7 @@ import { FromAgent, type ToAgent } from '@conclave/model'
 import { allMembers, none, type NodeId } from '@conclave/raft'
 import {
   AgentLinkServer,
+  Slices,
   SystemRandom,
   Ticker,
   type AgentConnection,
@@ -99,6 +100,8 @@ export class Master implements RunningMaster {
   readonly #metrics: MasterMetrics
   readonly #identity: OwnIdentity
   readonly #faces: FaceListener[] = []
+  /** Callers and agents share each turn of the event loop, and leave time for the other masters. */
+  readonly #slices = new Slices()
   #join: JoinListener | undefined
   readonly #failure = Promise.withResolvers<unknown>()
   #place: MasterPlace
@@ -192,6 +195,7 @@ export class Master implements RunningMaster {
       listen: { host: own.host, port: own.ports.agents },
       parse: (value) => FromAgent.parse(value),
       onConnection: (connection) => this.#attach(connection),
+      slices: this.#slices,
       log,
     })
     this.#ticker = new Ticker(tickMs, () => {
@@ -348,6 +352,7 @@ export class Master implements RunningMaster {
       port,
       requestSeconds: face === 'conclave' ? 0 : 120,
       log: this.#log,
+      slices: this.#slices,
       onAnswered: this.#metrics.answered,
     })
     this.#faces.push(listener)
@@ -362,6 +367,7 @@ export class Master implements RunningMaster {
       host: this.#place.host,
       port: 0,
       log: this.#log,
+      slices: this.#slices,
       onAnswered: this.#metrics.answered,
     })
     this.#faces.push(listener)
