@@ -78,6 +78,7 @@ export {
   toJson,
   type JsonObject,
   type Writing,
+  type AnyMessage,
   type Message,
 } from './mesos/message.ts'
 export { Filters, Offer, Operation } from './mesos/offer.ts'

@@ -1,0 +1,1 @@
+export { DrivenCluster, frameworkIdOf, openOffers, type Stream } from './driven-cluster.ts'

@@ -1,0 +1,1 @@
+export { dice, nearly, type Draw, type NearlyOptions } from './nearly.ts'
