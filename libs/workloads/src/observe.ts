@@ -13,9 +13,11 @@ export function observe(board: Board): void {
 
 /** Undefined when there is nothing new. */
 function seen(board: Board, task: WorkloadTask): WorkloadTask | undefined {
-  const { observed, refused, nowMs } = board.scene
+  const { observed, refused, nowMs, workload } = board.scene
   const found = observed(task.taskId)
-  if (found !== undefined) return withObserved(task, found, nowMs)
+  if (found !== undefined) {
+    return withObserved(task, found, nowMs, workload.spec.waitsForHealth && isUnproven(task, found))
+  }
   const refusal = refused(task.taskId)
   const isLaunched = task.state !== 'pending' && task.state !== 'assigned'
   if (isLaunched) {
@@ -35,12 +37,18 @@ function seen(board: Board, task: WorkloadTask): WorkloadTask | undefined {
   }
 }
 
+/** It has a health check that it has never passed. */
+const isUnproven = ({ startedAtMs }: WorkloadTask, { isChecked, healthy }: Observed): boolean =>
+  isChecked === true && healthy !== true && startedAtMs === undefined
+
 function withObserved(
   task: WorkloadTask,
   { hasRun, state: taskState, ...found }: Observed,
   nowMs: number,
+  isWaiting: boolean,
 ): WorkloadTask | undefined {
-  const state = stateOf(taskState, found.reason, hasRun)
+  const said = stateOf(taskState, found.reason, hasRun)
+  const state = said === 'running' && isWaiting ? 'starting' : said
   const isNew =
     state !== task.state ||
     taskState !== task.taskState ||
@@ -62,7 +70,7 @@ function withObserved(
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(healthy === undefined ? {} : { healthy }),
     stateAtMs: state === task.state ? task.stateAtMs : nowMs,
-    ...(hasRun && task.startedAtMs === undefined ? { startedAtMs: nowMs } : {}),
+    ...(hasRun && !isWaiting && task.startedAtMs === undefined ? { startedAtMs: nowMs } : {}),
     ...(isFinal(state) ? { endedAtMs: nowMs } : {}),
   }
 }

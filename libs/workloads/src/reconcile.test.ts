@@ -384,3 +384,81 @@ describe('scaling', () => {
     expect(stage.tasks.size).toBe(3)
   })
 })
+
+describe('health', () => {
+  const healthy = { isChecked: true, healthy: true }
+  const checked = (more: Partial<WorkloadSpecInput> = {}): Stage =>
+    replicas(2, { waitsForHealth: true, ...more })
+
+  /** Agents do what they were told, and nobody is healthy yet. */
+  function launchAll(stage: Stage): void {
+    stage.decide()
+    stage.work()
+    for (const task of stage.tasks.values()) {
+      if (stage.cluster.get(task.taskId)?.state !== 'TASK_STAGING') continue
+      stage.say(task, 'TASK_RUNNING', { isChecked: true })
+    }
+    stage.decide()
+  }
+
+  function proveAll(stage: Stage): void {
+    for (const task of stage.live) {
+      if (stage.cluster.get(task.taskId)?.state === 'TASK_RUNNING') {
+        stage.say(task, 'TASK_RUNNING', healthy)
+      }
+    }
+    stage.decide()
+  }
+
+  test('WL11: is what a task with a check waits for before it runs', () => {
+    const stage = checked()
+    launchAll(stage)
+    expect(stage.live.map(({ state }) => state)).toEqual(['starting', 'starting'])
+
+    proveAll(stage)
+    expect(stage.running).toHaveLength(2)
+
+    stage.say(first(stage), 'TASK_RUNNING', { isChecked: true, healthy: false })
+    stage.decide()
+    expect(stage.running).toHaveLength(2)
+  })
+
+  test('WL11: matters to nobody without a check, or where the spec does not say so', () => {
+    expect(up(checked()).running).toHaveLength(2)
+    const stage = replicas(2)
+    launchAll(stage)
+    expect(stage.running).toHaveLength(2)
+  })
+
+  test('WL11: lets an update go on, and start-first keeps the old one until then', () => {
+    const stage = checked({ update: { order: 'start-first', monitorMs: 0 } })
+    launchAll(stage)
+    proveAll(stage)
+    stage.want({ template: { v: 2 } })
+    launchAll(stage)
+    const isNew = (task: WorkloadTask): boolean => task.templateVersion === 2
+    expect(stage.live.filter(isNew).map(({ state }) => state)).toEqual(['starting'])
+    expect(stage.running.filter((task) => !isNew(task))).toHaveLength(2)
+
+    for (let round = 0; round < 6; round++) {
+      launchAll(stage)
+      proveAll(stage)
+      stage.nowMs++
+    }
+    expect(stage.running.map(isNew)).toEqual([true, true])
+    expect(stage.status.update?.state).toBe('completed')
+  })
+
+  test('WL11: that never comes is a failure of the update', () => {
+    const stage = checked()
+    launchAll(stage)
+    proveAll(stage)
+    stage.want({ template: { v: 2 } })
+    for (let round = 0; round < 3; round++) launchAll(stage)
+    const fresh = stage.live.find(({ templateVersion }) => templateVersion === 2)
+    expect(fresh?.state).toBe('starting')
+    if (fresh) stage.say(fresh, 'TASK_FAILED', { isChecked: true, healthy: false })
+    stage.decide()
+    expect(stage.status.update?.state).toBe('paused')
+  })
+})

@@ -13,6 +13,8 @@ export interface Observed {
   readonly message?: string | undefined
   readonly exitCode?: number | undefined
   readonly healthy?: boolean | undefined
+  /** Its health is looked at. */
+  readonly isChecked?: boolean | undefined
   /** It was running at some time. */
   readonly hasRun: boolean
 }

@@ -79,6 +79,8 @@ export const WorkloadSpec = z.strictObject({
   update: ChangePolicy.prefault({}),
   rollback: ChangePolicy.prefault({}),
   placement: Placement.prefault({}),
+  /** An instance with a health check runs only once it was healthy: until then it is starting, and updates wait. */
+  waitsForHealth: z.boolean().default(false),
   /** How many ended tasks of each instance are remembered. */
   historyLimit: z.int().min(0).max(100).default(5),
   /** Another number than before replaces all instances, whatever else is the same. */

@@ -37,7 +37,10 @@ export function standingOf(task: WorkloadTaskView): TaskStanding {
     case 'finished':
       return { State: 'complete', Message: 'finished' }
     case 'killed':
-      return { State: 'shutdown', Message: 'shutdown' }
+      // Whoever killed it did not ask the swarm.
+      return task.hasEndedByItself
+        ? { State: 'failed', Message: 'started', Err: 'task: non-zero exit (137)' }
+        : { State: 'shutdown', Message: 'shutdown' }
     case 'failed':
       return { State: 'failed', Message: 'started', Err: exitError(task) }
     case 'rejected':
@@ -53,9 +56,10 @@ function waiting({ message }: WorkloadTaskView): TaskStanding {
   return message === undefined ? standing : { ...standing, Err: message }
 }
 
-function exitError({ exitCode, message = '' }: WorkloadTaskView): string {
-  if (exitCode !== undefined && exitCode !== 0) return `task: non-zero exit (${exitCode})`
-  return message
+function exitError({ exitCode, message = '', healthy }: WorkloadTaskView): string {
+  if (exitCode === undefined || exitCode === 0) return message
+  const text = `task: non-zero exit (${exitCode})`
+  return healthy === false ? `${text}: dockerexec: unhealthy container` : text
 }
 
 const launchPrefix = /^(Failed to launch container: )?(Collect failed: )?/

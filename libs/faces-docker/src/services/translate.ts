@@ -42,6 +42,7 @@ export function workloadSpecOf(spec: ServiceSpec, around: Surroundings): Workloa
       spread,
       maxPerNode: Placement?.MaxReplicas ?? 0,
     },
+    waitsForHealth: true,
     historyLimit: around.historyLimit,
     forceUpdate: ForceUpdate ?? 0,
     origin: { face: originFace, document: spec as never },

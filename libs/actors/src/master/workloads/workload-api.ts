@@ -46,6 +46,8 @@ export interface WorkloadTaskView extends WorkloadTask {
   readonly workloadName: string
   /** The spec that its template came with. */
   readonly spec: WorkloadSpec
+  /** Nobody wanted its end; its desired state is shown as `shutdown` all the same. */
+  readonly hasEndedByItself: boolean
   /** Changes with every change of the task. */
   readonly version: number
 }

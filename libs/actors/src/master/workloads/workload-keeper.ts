@@ -327,6 +327,7 @@ export class WorkloadKeeper {
     const known = task === undefined ? undefined : this.#clusterTask(task)
     if (known === undefined) return undefined
     const { frameworkId, agentId, containerId, state, reason, message, exitCode, statuses } = known
+    const isChecked = known.info.health_check !== undefined
     return {
       frameworkId,
       agentId,
@@ -336,6 +337,7 @@ export class WorkloadKeeper {
       message,
       exitCode,
       healthy: statuses.at(-1)?.healthy,
+      isChecked,
       hasRun: statuses.some((one) => one.state === 'TASK_RUNNING'),
     }
   }

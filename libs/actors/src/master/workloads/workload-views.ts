@@ -53,10 +53,12 @@ export class WorkloadViews {
       record.templateVersion === templateVersion
         ? undefined
         : this.#records.template(id, record.templateVersion)?.record
+    const hasEndedByItself = isFinal(record.state) && isWanted(record)
     return {
       ...record,
-      desired: isFinal(record.state) && isWanted(record) ? 'shutdown' : record.desired,
+      desired: hasEndedByItself ? 'shutdown' : record.desired,
       workloadName: spec.name,
+      hasEndedByItself,
       spec: template?.spec ?? spec,
       version: modRevision,
     }
