@@ -56,7 +56,6 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'secret.changed': outOfSequence,
   'secret.labels-invalid': ({ message }) => rpc('InvalidArgument', message),
   'spec.invalid': ({ message }) => rpc('InvalidArgument', message),
-  'workload.no-previous': ({ message }) => rpc('FailedPrecondition', message),
   'workload.version-conflict': outOfSequence,
 }
 

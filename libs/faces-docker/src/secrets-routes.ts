@@ -14,6 +14,7 @@ import { checkAnnotationName } from './names.ts'
 import { printable } from './printable.ts'
 import { isVisible, keptLabels, ownLabels, secretObject, shownLabels } from './secret-object.ts'
 import { queryOf } from './query.ts'
+import { removalWarnings, warningHeader } from './services/former-specs.ts'
 import { demandSwarm } from './swarm-gate.ts'
 
 /** 500 KiB, and not one byte of it. Source: docker-swarm.md A6. */
@@ -84,10 +85,12 @@ export const secretsRoutes =
 
     app.delete<Named>('/secrets/:id', async (request, reply) => {
       const caller = callerOf(engine, request)
-      const { path } = await find(engine, caller, request.params.id)
+      const { path, id = '' } = await find(engine, caller, request.params.id)
       const users = await engine.master.workloads.usedBy(caller, path)
       if (users.length > 0) throw inUse(path, users)
       await secrets.delete(caller, path)
+      const warnings = await removalWarnings(engine, caller, { what: 'secret', id, name: path })
+      if (warnings.length > 0) void reply.header('warning', warningHeader(warnings))
       return sendEmpty(reply, 204)
     })
 

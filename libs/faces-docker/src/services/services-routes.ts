@@ -15,6 +15,7 @@ import { isSet, queryOf } from '../query.ts'
 import { demandSwarm } from '../swarm-gate.ts'
 import { SwarmSpec } from '../swarm-spec.ts'
 import { findService, servicesOf } from './find-service.ts'
+import { rollbackWarnings } from './former-specs.ts'
 import { randomServiceName } from './random-name.ts'
 import { isServiceWanted, parseServiceFilters } from './service-filters.ts'
 import { serviceObject, writtenSpec } from './service-object.ts'
@@ -82,9 +83,14 @@ export const servicesRoutes =
       const workload = await translated(caller, spec, before.id, SwarmSpec.parse(body))
       checkStays(before, spec)
       const expected = { expectedVersion: version }
-      if (isRollback) await master.workloads.rollback(caller, before.id, expected)
-      else await master.workloads.update(caller, before.id, workload, expected)
-      return sendJson(reply, { Warnings: null })
+      if (!isRollback) {
+        await master.workloads.update(caller, before.id, workload, expected)
+        return sendJson(reply, { Warnings: null })
+      }
+      await wentBack(before.id, master.workloads.rollback(caller, before.id, expected))
+      const former = before.previousSpec === undefined ? {} : writtenSpec(before.previousSpec)
+      const warnings = await rollbackWarnings(engine, caller, former)
+      return sendJson(reply, { Warnings: warnings.length === 0 ? null : warnings })
     })
 
     app.delete<Named>('/services/:id', async (request, reply) => {
@@ -165,5 +171,14 @@ async function created<T>(name: string, creation: Promise<T>): Promise<T> {
     if ((error as { code?: unknown }).code !== 'workload.exists') throw error
     const text = `name conflicts with an existing object: service ${name} already exists`
     throw rpc('AlreadyExists', text)
+  }
+}
+
+async function wentBack<T>(id: string, rollback: Promise<T>): Promise<T> {
+  try {
+    return await rollback
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'workload.no-previous') throw error
+    throw rpc('FailedPrecondition', `service ${id} does not have a previous spec`)
   }
 }

@@ -85,17 +85,23 @@ const scalar = (name: string, value: number): object => ({
 
 /** A limit below what is reserved is one of what is reserved. */
 function amountsOf(reserved: Amounts, limits: Amounts): object {
-  const cpus = Math.max(leastCpus, (reserved.NanoCPUs ?? 0) / 1e9)
-  const mem = Math.max(leastMem, (reserved.MemoryBytes ?? 0) / mebibyte)
+  const cpus = Math.max(leastCpus, amount(reserved.NanoCPUs, 1e9))
+  const mem = Math.max(leastMem, amount(reserved.MemoryBytes, mebibyte))
   const limited = {
-    ...(limits.NanoCPUs && { cpus: { value: Math.max(cpus, limits.NanoCPUs / 1e9) } }),
-    ...(limits.MemoryBytes && { mem: { value: Math.max(mem, limits.MemoryBytes / mebibyte) } }),
+    ...(limits.NanoCPUs && { cpus: { value: Math.max(cpus, amount(limits.NanoCPUs, 1e9)) } }),
+    ...(limits.MemoryBytes && {
+      mem: { value: Math.max(mem, amount(limits.MemoryBytes, mebibyte)) },
+    }),
   }
   return {
     resources: [scalar('cpus', cpus), scalar('mem', mem)],
     ...(Object.keys(limited).length > 0 && { limits: limited }),
   }
 }
+
+/** Amounts have three decimals in Mesos. */
+const amount = (count: number | null | undefined, unit: number): number =>
+  Math.ceil(((count ?? 0) / unit) * 1000) / 1000
 
 /** Docker's defaults where nothing is said; an image's own check is not known here. */
 function healthCheck(check: Healthcheck): object | undefined {
