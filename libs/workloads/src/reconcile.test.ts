@@ -385,31 +385,33 @@ describe('scaling', () => {
   })
 })
 
+const isNew = (task: WorkloadTask): boolean => task.templateVersion === 2
+
+const healthy = { isChecked: true, healthy: true }
+const checked = (more: Partial<WorkloadSpecInput> = {}): Stage =>
+  replicas(2, { waitsForHealth: true, ...more })
+
+/** Agents do what they were told, and nobody is healthy yet. */
+function launchAll(stage: Stage): void {
+  stage.decide()
+  stage.work()
+  for (const task of stage.tasks.values()) {
+    if (stage.cluster.get(task.taskId)?.state !== 'TASK_STAGING') continue
+    stage.say(task, 'TASK_RUNNING', { isChecked: true })
+  }
+  stage.decide()
+}
+
+function proveAll(stage: Stage): void {
+  for (const task of stage.live) {
+    if (stage.cluster.get(task.taskId)?.state === 'TASK_RUNNING') {
+      stage.say(task, 'TASK_RUNNING', healthy)
+    }
+  }
+  stage.decide()
+}
+
 describe('health', () => {
-  const healthy = { isChecked: true, healthy: true }
-  const checked = (more: Partial<WorkloadSpecInput> = {}): Stage =>
-    replicas(2, { waitsForHealth: true, ...more })
-
-  /** Agents do what they were told, and nobody is healthy yet. */
-  function launchAll(stage: Stage): void {
-    stage.decide()
-    stage.work()
-    for (const task of stage.tasks.values()) {
-      if (stage.cluster.get(task.taskId)?.state !== 'TASK_STAGING') continue
-      stage.say(task, 'TASK_RUNNING', { isChecked: true })
-    }
-    stage.decide()
-  }
-
-  function proveAll(stage: Stage): void {
-    for (const task of stage.live) {
-      if (stage.cluster.get(task.taskId)?.state === 'TASK_RUNNING') {
-        stage.say(task, 'TASK_RUNNING', healthy)
-      }
-    }
-    stage.decide()
-  }
-
   test('WL11: is what a task with a check waits for before it runs', () => {
     const stage = checked()
     launchAll(stage)
@@ -436,7 +438,6 @@ describe('health', () => {
     proveAll(stage)
     stage.want({ template: { v: 2 } })
     launchAll(stage)
-    const isNew = (task: WorkloadTask): boolean => task.templateVersion === 2
     expect(stage.live.filter(isNew).map(({ state }) => state)).toEqual(['starting'])
     expect(stage.running.filter((task) => !isNew(task))).toHaveLength(2)
 
