@@ -53,16 +53,15 @@ function serviceOf(spec: ServiceSpec, id: string, volumes: readonly Volume[]): o
   return { id, name: spec.Name ?? '', ...(mayAsk && { labels: spec.Labels ?? {} }) }
 }
 
-/** What an image that is not had would run: nothing, for ever. */
-const idle = ['sleep', '31536000']
-
+/** An entry point that is given takes the place of the image's, and arguments that of its command. */
 function commandOf({ Command, Args, Env, User }: ContainerSpec): object {
-  const asked = [...(Command ?? []), ...(Args ?? [])]
-  const given = asked.length === 0 ? idle : asked
+  const entry = Command ?? []
+  const given = [...entry, ...(Args ?? [])]
   return {
     shell: false,
-    value: given[0],
-    arguments: given,
+    docker_arguments: true,
+    ...(entry.length > 0 && { value: entry[0] }),
+    ...(given.length > 0 && { arguments: given }),
     ...(User && { user: User }),
     ...environmentOf(Env ?? []),
   }
