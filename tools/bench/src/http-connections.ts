@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
 
 /*
  * An HTTP/1.1 client that costs next to nothing, for measuring servers that share the machine with it:
@@ -30,6 +30,12 @@ export class HttpBroken extends Error {}
 export class HttpConnections {
   readonly #free: HttpConnection[] = []
   readonly #all = new Set<HttpConnection>()
+  readonly #socketPath: string | undefined
+
+  /** @param socketPath of a server that listens there and on no port */
+  constructor(socketPath?: string) {
+    this.#socketPath = socketPath
+  }
 
   /** @throws HttpBroken */
   async request(asked: HttpAsked): Promise<HttpAnswer> {
@@ -44,7 +50,11 @@ export class HttpConnections {
   }
 
   #open(url: URL): HttpConnection {
-    const connection = new HttpConnection(url.hostname, Number(url.port))
+    const connection = new HttpConnection(
+      this.#socketPath === undefined
+        ? { host: url.hostname, port: Number(url.port), noDelay: true }
+        : { path: this.#socketPath },
+    )
     this.#all.add(connection)
     return connection
   }
@@ -57,8 +67,8 @@ class HttpConnection {
   #asked: Asked | undefined
   #received: Buffer = Buffer.alloc(0)
 
-  constructor(host: string, port: number) {
-    this.#socket = connect({ host, port, noDelay: true })
+  constructor(to: NetConnectOpts) {
+    this.#socket = connect(to)
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk))
     this.#socket.on('error', (error) => this.#fail(error))
     this.#socket.on('close', () => this.#fail(new HttpBroken('the server hung up')))

@@ -2,11 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { containersSuite } from './containers-suite.ts'
+import { dockerSuite } from './docker/docker-suite.ts'
 import { mesosSuite } from './mesos-suite.ts'
 import { lineOf, type Report, type Result } from './result.ts'
 import { storeRows, storeSuite } from './store/store-suite.ts'
 
-const suiteNames = ['store', 'containers', 'mesos'] as const
+const suiteNames = ['store', 'containers', 'mesos', 'docker'] as const
 const rows = Object.entries(storeRows).map(([name, { what }]) => `  ${name.padEnd(12)} ${what}`)
 
 const usage = `npm run bench [-- SUITE…] [--json FILE] [--brief] [--only ROW,…] [--fsync-delay MS]
@@ -68,6 +69,7 @@ const measure = async (suite: string): Promise<readonly Result[]> => {
     const wanted = only === undefined ? {} : { only }
     return storeSuite({ isBrief, ...wanted, fsyncDelayMs, say: show, onResult })
   }
+  if (suite === 'docker') return dockerSuite({ isBrief, say: show, onResult })
   const results = await (suite === 'mesos' ? mesosSuite(isBrief) : containersSuite(isBrief))
   for (const result of results) onResult(result)
   return results

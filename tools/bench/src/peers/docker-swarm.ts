@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { until } from '@conclave/acceptance'
 import { freePorts } from '../free-ports.ts'
 
-const managers = 3
 const apiVersion = 'v1.41'
 
 /** The version line of the dockerd that is installed here, or undefined. */
@@ -29,7 +28,7 @@ interface Manager {
 }
 
 /**
- * Three managers of a real Docker Swarm, each a dockerd of its own with data, sockets and network kept
+ * Managers of a real Docker Swarm, each a dockerd of its own with data, sockets and network kept
  * apart from any other that runs here. Needs root.
  */
 export class DockerSwarm {
@@ -37,7 +36,7 @@ export class DockerSwarm {
   readonly #managers: Manager[] = []
 
   /** @throws when it does not start here, with what dockerd said last */
-  static async start(): Promise<DockerSwarm> {
+  static async start(managers = 3): Promise<DockerSwarm> {
     const swarm = new DockerSwarm()
     try {
       for (const [index, port] of (await freePorts(managers)).entries()) swarm.#run(index, port)
@@ -57,6 +56,11 @@ export class DockerSwarm {
   /** Where the API of the manager that leads is. */
   get url(): string {
     return `${this.#managers[0]?.url ?? ''}/${apiVersion}`
+  }
+
+  /** Where it listens beside, for clients of its own. */
+  get socket(): string {
+    return join(this.#managers[0]?.directory ?? '', 'docker.sock')
   }
 
   async stop(): Promise<void> {
@@ -94,6 +98,7 @@ export class DockerSwarm {
       'log-level': 'error',
     }
     const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
+    args.push(`--host=unix://${join(directory, 'docker.sock')}`)
     const log = openSync(join(directory, 'log'), 'a')
     const child = spawn('dockerd', args, { stdio: ['ignore', log, log] })
     running.add(child)
@@ -124,7 +129,7 @@ export class DockerSwarm {
         ManagerStatus?: { Reachability: string }
       }[]
       const reachable = nodes.filter((node) => node.ManagerStatus?.Reachability === 'reachable')
-      return reachable.length === managers
+      return reachable.length === this.#managers.length
     })
   }
 }
@@ -152,11 +157,12 @@ function lastLineOf(file: string): string {
   return readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? ''
 }
 
-/** dockerd leaves the mounts of its network namespaces behind. */
+/** dockerd leaves mounts behind: of network namespaces, and of containers that ended with it. */
 function unmountBelow(directory: string): void {
   const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')
-  for (const mount of mounts) {
-    const [, place = ''] = mount.split(' ')
-    if (place.startsWith(`${directory}/`)) spawnSync('umount', [place])
+  const below = mounts.map((mount) => mount.split(' ')[1] ?? '')
+  // What was mounted last lies on top. One that is still held goes when its holder does.
+  for (const place of below.toReversed()) {
+    if (place.startsWith(`${directory}/`)) spawnSync('umount', ['--lazy', place])
   }
 }
