@@ -9,6 +9,7 @@ import {
   type TaskState,
   type TaskStatus,
 } from '@conclave/model'
+import { takeExecutors } from './executors.ts'
 import { killStray, sendKill } from './kills.ts'
 import { tellAgentAdded, tellAgentRemoved } from './operator/watchers.ts'
 import { agentKey, putAgent, type AgentRecord } from './records.ts'
@@ -70,7 +71,7 @@ function admit(
   state: ClusterState,
   connection: number,
   agentName: string,
-  { info, runtime, tasks }: Register,
+  { info, runtime, tasks, executors }: Register,
 ): void {
   for (const old of state.agents.values()) {
     if (old.record.certificateName !== agentName) continue
@@ -94,13 +95,14 @@ function admit(
   state.outbox.commit([change, putAgent(record)])
   welcome(state, connection, record, { isNew: true })
   for (const stray of tasks) killStray(state, connection, stray)
+  takeExecutors(state, agentId, executors)
 }
 
 function readmit(
   state: ClusterState,
   connection: number,
   agent: Agent,
-  { info, runtime, tasks }: Register,
+  { info, runtime, tasks, executors }: Register,
 ): void {
   const { agentId } = agent.record
   if (agent.connection !== undefined && agent.connection !== connection) {
@@ -120,6 +122,7 @@ function readmit(
   state.outbox.commit([putAgent(agent.record)])
   welcome(state, connection, agent.record, { isNew: false })
   compare(state, connection, agentId, tasks)
+  takeExecutors(state, agentId, executors)
 }
 
 function welcome(
@@ -179,6 +182,7 @@ function removeAgent(state: ClusterState, agent: Agent, why: string, reason: Tas
   for (const task of state.tasks.on(agentId)) {
     lose(state, task, `Agent ${info.hostname} was removed: ${why}`, reason)
   }
+  takeExecutors(state, agentId)
 }
 
 /** An operator says that it will never come back: no agent has its id any more, and its tasks are over. */
@@ -258,6 +262,7 @@ function giveUp(state: ClusterState, agent: Agent): void {
       message: `Agent ${info.hostname} is unreachable: it did not come back in time`,
     })
   }
+  takeExecutors(state, agentId)
 }
 
 /** States that an agent may report. The others are the master's to decide. */

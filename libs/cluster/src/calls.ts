@@ -146,7 +146,8 @@ function shutdown(
   { executor_id: executor, agent_id: agentId }: NonNullable<SchedulerCall['shutdown']>,
 ): void {
   const connection = state.agents.get(agentId.value)?.connection
-  const running = state.tasks.executorAt(agentId.value, frameworkId, executor.value)
+  const place = { agentId: agentId.value, frameworkId, executorId: executor.value }
+  const running = state.tasks.executorAt(place)
   if (running !== undefined && connection !== undefined) {
     const executorId = executor.value
     state.outbox.toAgent(connection, { type: 'shutdown-executor', frameworkId, executorId })

@@ -37,7 +37,14 @@ export type ClusterInput =
       readonly agentName: string
       readonly message: Extract<
         FromAgent,
-        { type: 'register' | 'status-update' | 'executor-message' | 'executor-ended' }
+        {
+          type:
+            | 'register'
+            | 'status-update'
+            | 'executor-message'
+            | 'executor-started'
+            | 'executor-ended'
+        }
       >
     }
   | { readonly kind: 'agent-disconnected'; readonly connection: number }

@@ -1,5 +1,12 @@
+import { ExecutorInfo, parseOurs } from '@conclave/model'
 import { describe, expect, test } from 'vitest'
-import { command, DrivenCluster, openOffers, scalar } from './testing/driven-cluster.ts'
+import {
+  command,
+  DrivenCluster,
+  openOffers,
+  scalar,
+  type Stream,
+} from './testing/driven-cluster.ts'
 
 const setUp = () => {
   const cluster = new DrivenCluster()
@@ -36,7 +43,13 @@ describe('CL30: a framework and its executor', () => {
   test('hear of its end', () => {
     const { cluster, link, agentId, framework, frameworkId } = setUp()
 
-    cluster.tell(link, { type: 'executor-ended', frameworkId, executorId: 'e', status: 9 })
+    cluster.tell(link, {
+      type: 'executor-ended',
+      frameworkId,
+      executorId: 'e',
+      containerId: 'c',
+      status: 9,
+    })
 
     expect(framework.events.at(-1)).toEqual({
       type: 'FAILURE',
@@ -51,7 +64,13 @@ describe('CL30: a framework and its executor', () => {
 
     const data = 'aGk='
     cluster.tell(other, { type: 'executor-message', frameworkId, executorId: 'e', data })
-    cluster.tell(other, { type: 'executor-ended', frameworkId, executorId: 'e', status: 9 })
+    cluster.tell(other, {
+      type: 'executor-ended',
+      frameworkId,
+      executorId: 'e',
+      containerId: 'c',
+      status: 9,
+    })
 
     const since = framework.events.slice(told).map(({ type }) => type)
     expect(since.filter((type) => type !== 'OFFERS')).toEqual([])
@@ -163,5 +182,136 @@ describe('CL31: a launch', () => {
       },
     ])
     expect(link.messages.some(({ type }) => type === 'launch')).toBe(false)
+  })
+})
+
+/** What is offered of the machine's four CPUs. */
+const free = (stream: Stream): number =>
+  openOffers(stream)
+    .flatMap((offer) => offer.resources)
+    .reduce((sum, { name, scalar: of }) => sum + (name === 'cpus' ? (of?.value ?? 0) : 0), 0)
+
+describe("CL1: a framework's own executor", () => {
+  const info = {
+    executor_id: { value: 'e' },
+    command: { value: 'my-executor' },
+    resources: resources(1, 128, 16),
+  }
+  /** A task of two CPUs under an executor of one, on a machine of four. */
+  function running() {
+    const cluster = new DrivenCluster()
+    const { link, agentId } = cluster.agent('agent-1', resources(4, 1024, 1024))
+    const framework = cluster.framework()
+    const { frameworkId } = framework
+    const task = (id: string): object =>
+      command(id, { command: undefined, executor: info, resources: resources(2) })
+    cluster.launch(framework, task('t-1'))
+    const { containerId } = link.messages.find(({ type }) => type === 'launch') as {
+      containerId: string
+    }
+    const place = { frameworkId, executorId: 'e', containerId }
+    cluster.tell(link, { type: 'executor-started', ...place })
+    const end = (taskId: string): void => {
+      cluster.report(link, { frameworkId, taskId }, 'TASK_FINISHED')
+      cluster.tick(10)
+    }
+    return { cluster, link, agentId, framework, frameworkId, containerId, place, task, end }
+  }
+
+  test('keeps its resources when its tasks have ended and it has not', () => {
+    const { cluster, link, framework, place, end } = running()
+
+    end('t-1')
+    expect(free(framework)).toBe(3)
+    cluster.tell(link, { type: 'executor-ended', ...place, status: 0 })
+    cluster.tick(10)
+
+    expect(free(framework)).toBe(4)
+  })
+
+  test('is listed as long as it runs, and takes the next task without resources of its own', () => {
+    const { cluster, link, framework, end, task } = running()
+    end('t-1')
+
+    expect(cluster.operator({ type: 'GET_EXECUTORS' })).toMatchObject({
+      json: { get_executors: { executors: [{ executor_info: { executor_id: { value: 'e' } } }] } },
+    })
+    cluster.launch(framework, task('t-2'))
+
+    expect(link.messages.filter(({ type }) => type === 'launch').length).toBe(2)
+    cluster.tick(10)
+    expect(free(framework)).toBe(1)
+  })
+
+  test('is told of by its agent to the next leader', () => {
+    const { cluster, link, agentId, frameworkId, place, end } = running()
+    end('t-1')
+    cluster.restart()
+    const again = cluster.link(link.name)
+
+    cluster.register(again, {
+      agentId,
+      resources: resources(4, 1024, 1024),
+      executors: [{ ...place, info: parseOurs(ExecutorInfo, info) }],
+    })
+    const { stream } = cluster.subscribe('scheduler', { id: { value: frameworkId } })
+
+    expect(free(stream)).toBe(3)
+    cluster.tell(again, { type: 'executor-ended', ...place, status: 0 })
+    cluster.tick(10)
+    expect(free(stream)).toBe(4)
+  })
+
+  test('that is ending holds them beside one of its name that began', () => {
+    const { cluster, link, framework, place, end, task } = running()
+    end('t-1')
+    cluster.launch(framework, task('t-2'))
+    cluster.tell(link, { type: 'executor-started', ...place, containerId: 'second' })
+    cluster.tell(link, { type: 'executor-ended', ...place, status: 0 })
+
+    end('t-2')
+    expect(free(framework)).toBe(3)
+    cluster.tell(link, { type: 'executor-ended', ...place, containerId: 'second', status: 0 })
+    cluster.tick(10)
+
+    expect(free(framework)).toBe(4)
+  })
+
+  test('is shut down with its framework, though it has no task any more', () => {
+    const { cluster, link, framework, frameworkId, end } = running()
+    end('t-1')
+
+    cluster.call(framework, { type: 'TEARDOWN' })
+
+    const told = { type: 'shutdown-executor', frameworkId, executorId: 'e' }
+    expect(link.messages.at(-1)).toEqual(told)
+  })
+
+  test('is shut down when its agent comes back and its framework is gone', () => {
+    const { cluster, link, agentId, framework, frameworkId, place, end } = running()
+    end('t-1')
+    cluster.hangUp(link)
+    cluster.call(framework, { type: 'TEARDOWN' })
+    const again = cluster.link(link.name)
+
+    cluster.register(again, {
+      agentId,
+      resources: resources(4, 1024, 1024),
+      executors: [{ ...place, info: parseOurs(ExecutorInfo, info) }],
+    })
+
+    const told = { type: 'shutdown-executor', frameworkId, executorId: 'e' }
+    expect(again.messages.at(-1)).toEqual(told)
+  })
+
+  test('is gone with its agent, or when that comes back without it', () => {
+    const { cluster, link, agentId, framework, end } = running()
+    end('t-1')
+    cluster.hangUp(link)
+    const again = cluster.link(link.name)
+
+    cluster.register(again, { agentId, resources: resources(4, 1024, 1024) })
+
+    expect(free(framework)).toBe(4)
   })
 })

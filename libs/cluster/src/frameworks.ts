@@ -10,6 +10,7 @@ import {
   suppressedProblem,
   updateProblem,
 } from './validation/framework.ts'
+import { shutDownExecutors } from './executors.ts'
 import { graceOf, requestKill } from './kills.ts'
 import { tellFramework } from './operator/watchers.ts'
 import { frameworkKey, putFramework, putGrant, putTask, type FrameworkRecord } from './records.ts'
@@ -203,6 +204,7 @@ export function removeFramework(state: ClusterState, framework: Framework, why: 
   state.outbox.emit({ type: 'framework.removed', frameworkId, why })
   tellFramework(state, framework, 'REMOVED')
   for (const task of state.tasks.of(frameworkId)) orphan(state, task)
+  shutDownExecutors(state, frameworkId)
   evict(state)
 }
 

@@ -7,12 +7,12 @@ export interface ExecutorPlace {
   readonly executor: Pick<ExecutorInfo, 'executor_id'>
 }
 
-/** The executor of this id that runs there: one does for as long as a task under it does. */
+/** The executor of this id that runs there. */
 export const runningExecutor = (
   state: ClusterState,
   { frameworkId, agentId, executor }: ExecutorPlace,
 ): ExecutorInfo | undefined =>
-  state.tasks.executorAt(agentId, frameworkId, executor.executor_id.value)?.info
+  state.tasks.executorAt({ agentId, frameworkId, executorId: executor.executor_id.value })?.info
 
 /** An executor as a message may show it. Upstream prints it whole, secrets included. */
 export const executorText = (state: ClusterState, executor: ExecutorInfo): string =>

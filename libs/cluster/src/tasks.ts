@@ -23,13 +23,23 @@ export const isHolding = ({ state }: TaskRecord): boolean =>
 export const isCompleted = ({ state, pending }: TaskRecord): boolean =>
   isTerminal(state) && pending.length === 0
 
-/** An executor that runs, which it does for as long as one of its tasks holds resources. */
-export interface Executor {
-  readonly frameworkId: string
-  readonly agentId: string
+/**
+ * An executor that runs. One of a group is the agent's own, and ends with its last task; a framework's own
+ * is a program that ends when it likes, and holds its resources until its agent says that it did.
+ */
+export interface Executor extends ExecutorPlace {
   readonly role: string
   readonly info: ExecutorInfo
+  /** Tasks under it that hold resources. */
   tasks: number
+  /** Containers of a framework's own: two for a moment, when one is ending and the next began. */
+  containers: Set<string>
+}
+
+export interface ExecutorPlace {
+  readonly frameworkId: string
+  readonly agentId: string
+  readonly executorId: string
 }
 
 /** Every task that is known, with the sums that allocation needs. */
@@ -68,8 +78,35 @@ export class TaskTable {
     return this.#executors.values()
   }
 
-  executorAt(agentId: string, frameworkId: string, executorId: string): Executor | undefined {
-    return this.#executors.get(executorKey(agentId, frameworkId, executorId))
+  executorAt(place: ExecutorPlace): Executor | undefined {
+    return this.#executors.get(executorKey(place))
+  }
+
+  /** Its agent says that it has a container. */
+  executorStarted(place: ExecutorPlace, containerId: string): void {
+    this.executorAt(place)?.containers.add(containerId)
+  }
+
+  /** Its agent says that this container has ended. */
+  executorEnded(place: ExecutorPlace, containerId: string): void {
+    const executor = this.executorAt(place)
+    executor?.containers.delete(containerId)
+    this.#releaseIfOver(executor)
+  }
+
+  /** All that an agent runs of frameworks' own executors, as it says itself: none, once it is gone. */
+  setExecutors(
+    agentId: string,
+    reported: readonly (Omit<Executor, 'tasks' | 'containers'> & { containerId: string })[],
+  ): void {
+    const here = [...this.#executors.values()].filter((one) => one.agentId === agentId)
+    for (const { containers } of here) containers.clear()
+    for (const { containerId, ...place } of reported) {
+      const executor =
+        this.executorAt(place) ?? this.#begin({ ...place, tasks: 0, containers: new Set() })
+      executor.containers.add(containerId)
+    }
+    for (const executor of here) this.#releaseIfOver(executor)
   }
 
   /** What a framework's tasks and executors hold, by role. */
@@ -124,9 +161,8 @@ export class TaskTable {
     if (!isHolding(record)) return
     const { agentId, frameworkId, role } = record
     this.#hold(agentId, frameworkId, role, bagOf(record.info.resources), change)
-    const executor = change === plus ? this.#enter(record) : this.#leave(record)
-    if (executor === undefined) return
-    this.#hold(agentId, frameworkId, executor.role, bagOf(executor.info.resources), change)
+    if (change === plus) this.#enter(record)
+    else this.#leave(record)
   }
 
   #hold(
@@ -142,37 +178,43 @@ export class TaskTable {
     if (held.size === 0) this.#heldBy.delete(frameworkId)
   }
 
-  /** The executor that begins with this task, if one does. */
-  #enter({
-    agentId,
-    frameworkId,
-    role,
-    info: { executor: info },
-  }: TaskRecord): Executor | undefined {
-    if (info === undefined) return undefined
-    const key = executorKey(agentId, frameworkId, info.executor_id.value)
-    const running = this.#executors.get(key)
-    if (running !== undefined) {
-      running.tasks++
-      return undefined
-    }
-    const executor = { frameworkId, agentId, role, info, tasks: 1 }
-    this.#executors.set(key, executor)
+  /** An executor begins with the first task under it. */
+  #enter({ agentId, frameworkId, role, containerId, info: { executor: info } }: TaskRecord): void {
+    if (info === undefined) return
+    const place = { agentId, frameworkId, executorId: info.executor_id.value }
+    const running = this.executorAt(place)
+    const containers = new Set(isOwn(info) ? [containerId] : [])
+    const executor = running ?? this.#begin({ ...place, role, info, tasks: 0, containers })
+    executor.tasks++
+  }
+
+  #leave({ agentId, frameworkId, info: { executor: info } }: TaskRecord): void {
+    if (info === undefined) return
+    const place = { agentId, frameworkId, executorId: info.executor_id.value }
+    const executor = this.executorAt(place)
+    if (executor !== undefined) executor.tasks--
+    this.#releaseIfOver(executor)
+  }
+
+  #begin(executor: Executor): Executor {
+    const { agentId, frameworkId, role, info } = executor
+    this.#executors.set(executorKey(executor), executor)
+    this.#hold(agentId, frameworkId, role, bagOf(info.resources), plus)
     return executor
   }
 
-  /** The executor that ends with this task, if one does. */
-  #leave({ agentId, frameworkId, info: { executor: info } }: TaskRecord): Executor | undefined {
-    if (info === undefined) return undefined
-    const key = executorKey(agentId, frameworkId, info.executor_id.value)
-    const running = this.#executors.get(key)
-    if (running === undefined || --running.tasks > 0) return undefined
-    this.#executors.delete(key)
-    return running
+  #releaseIfOver(executor: Executor | undefined): void {
+    if (executor === undefined || executor.tasks > 0 || executor.containers.size > 0) return
+    if (!this.#executors.delete(executorKey(executor))) return
+    const { agentId, frameworkId, role, info } = executor
+    this.#hold(agentId, frameworkId, role, bagOf(info.resources), minus)
   }
 }
 
-const executorKey = (agentId: string, frameworkId: string, executorId: string): string =>
+/** Of a framework, rather than the agent's own for a group. */
+const isOwn = ({ type }: ExecutorInfo): boolean => type !== 'DEFAULT'
+
+const executorKey = ({ agentId, frameworkId, executorId }: ExecutorPlace): string =>
   `${agentId}/${frameworkId}/${executorId}`
 
 function child<V>(maps: Map<string, Map<string, V>>, name: string): Map<string, V> {

@@ -1,6 +1,10 @@
 import { z } from 'zod'
 import { schemaOf } from './mesos/message.ts'
-import { executorMessagesFromAgent, executorMessagesToAgent } from './executor-protocol.ts'
+import {
+  executorMessagesFromAgent,
+  executorMessagesToAgent,
+  RunningExecutor,
+} from './executor-protocol.ts'
 import { AgentInfo, FrameworkInfo } from './mesos/participants.ts'
 import { Secret } from './mesos/secret.ts'
 import { TaskInfo } from './mesos/task-info.ts'
@@ -28,6 +32,8 @@ const Registered = z.object({
   runtime: z.string().max(32),
   /** All that this agent still runs: what a master knows beyond it is lost, what it does not know is killed. */
   tasks: z.array(z.object({ ...task, containerId: id })).readonly(),
+  /** They hold their resources until they end, whether or not a task of theirs still runs. */
+  executors: z.array(RunningExecutor).readonly().optional(),
 })
 
 /** The label of a terminal status that holds the exit code: Mesos has no field for it. */

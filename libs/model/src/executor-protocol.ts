@@ -11,6 +11,14 @@ import { ExecutorInfo, TaskInfo } from './mesos/task-info.ts'
 const id = z.string().min(1).max(255)
 const requestId = z.string().min(1).max(64)
 const executor = { frameworkId: id, executorId: id }
+/** An executor of a framework's own that has a container, or is about to. Its tasks may have ended. */
+export const RunningExecutor = z.object({
+  ...executor,
+  containerId: id,
+  info: schemaOf(ExecutorInfo),
+})
+export type RunningExecutor = z.infer<typeof RunningExecutor>
+
 /** base64 of what a framework and its executor say to each other: bytes that only they understand. */
 const data = z.base64().max(1_400_000)
 
@@ -63,8 +71,10 @@ export const executorMessagesToAgent = [
 /** What an agent says. */
 export const executorMessagesFromAgent = [
   z.object({ type: z.literal('executor-message'), ...executor, data }),
-  /** An executor of a framework's own has ended; its framework hears of it as FAILURE. */
-  z.object({ type: z.literal('executor-ended'), ...executor, status: z.int() }),
+  /** An executor of a framework's own has a container now, or is about to: it holds its resources. */
+  z.object({ type: z.literal('executor-started'), ...executor, containerId: id }),
+  /** It has ended, and its container is gone; its framework hears of it as FAILURE. */
+  z.object({ type: z.literal('executor-ended'), ...executor, containerId: id, status: z.int() }),
   /** Whose credentials are these, and may they operate this agent? */
   z.object({
     type: z.literal('ask-caller'),

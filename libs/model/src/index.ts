@@ -153,4 +153,4 @@ export {
   type TaskReason,
 } from './mesos/task-status.ts'
 export { exitCodeLabel, FromAgent, Resolution, ToAgent } from './agent-protocol.ts'
-export type { CallerKnown } from './executor-protocol.ts'
+export type { CallerKnown, RunningExecutor } from './executor-protocol.ts'

@@ -173,7 +173,7 @@ describe('registering', () => {
     const stage = new Stage().registered()
 
     expect(stage.said('register')).toEqual([
-      { type: 'register', info, runtime: 'memory', tasks: [] },
+      { type: 'register', info, runtime: 'memory', tasks: [], executors: [] },
     ])
     expect(stage.done('keep-agent-id')).toEqual([{ do: 'keep-agent-id', agentId: 'M-S0' }])
   })

@@ -323,7 +323,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       containerId: recordId,
     }))
     const agentId = this.#agentId === undefined ? {} : { agentId: this.#agentId }
-    this.#send({ type: 'register', ...agentId, info, runtime, tasks })
+    const executors = this.#executors.running()
+    this.#send({ type: 'register', ...agentId, info, runtime, tasks, executors })
   }
 
   #disconnected(): void {

@@ -388,6 +388,7 @@ export class MasterActor implements MasterApi {
       case 'register':
       case 'status-update':
       case 'executor-message':
+      case 'executor-started':
       case 'executor-ended':
         term.step({
           kind: 'agent-message',

@@ -97,10 +97,7 @@ export class DrivenCluster {
     return link
   }
 
-  tell(
-    link: Link,
-    message: Of<FromAgent, 'register' | 'status-update' | 'executor-message' | 'executor-ended'>,
-  ): void {
+  tell(link: Link, message: Extract<ClusterInput, { kind: 'agent-message' }>['message']): void {
     const { connection, name: agentName } = link
     this.step({ kind: 'agent-message', connection, agentName, message })
   }
@@ -111,9 +108,10 @@ export class DrivenCluster {
       readonly agentId?: string
       readonly resources?: readonly object[]
       readonly tasks?: Of<FromAgent, 'register'>['tasks']
+      readonly executors?: Of<FromAgent, 'register'>['executors']
     } = {},
   ): string | undefined {
-    const { agentId, resources = machine, tasks = [] } = options
+    const { agentId, resources = machine, tasks = [], executors } = options
     const info = { hostname: `${link.name}.example`, port: 5051, resources, attributes: [] }
     this.tell(link, {
       type: 'register',
@@ -121,6 +119,7 @@ export class DrivenCluster {
       info: info as unknown as Of<FromAgent, 'register'>['info'],
       runtime: 'memory',
       tasks,
+      executors,
     })
     return link.messages.findLast((message) => message.type === 'registered')?.agentId
   }

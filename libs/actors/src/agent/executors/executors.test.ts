@@ -328,6 +328,24 @@ describe("an executor of a framework's own", () => {
     expect(stage.said('executor-ended').map(({ status }) => status)).toEqual([256])
   })
 
+  test('AG31: is told of when it begins, and listed to a master until its container is gone', () => {
+    const stage = new Stage().launch('t1').running('c-t1')
+    stage.subscribe()
+    const here = { frameworkId: 'f1', executorId: 'e1', containerId: 'c-t1' }
+    expect(stage.said('executor-started')).toMatchObject([here])
+    stage.update('t1', 'TASK_FINISHED')
+    stage.acknowledge('t1')
+
+    stage.tell({ kind: 'disconnected' })
+    stage.tell({ kind: 'connected' })
+    expect(stage.said('register').at(-1)).toMatchObject({ tasks: [], executors: [here] })
+    stage.ended('c-t1', 0)
+    stage.tell({ kind: 'disconnected' })
+    stage.tell({ kind: 'connected' })
+
+    expect(stage.said('register').at(-1)?.executors).toEqual([])
+  })
+
   test('AG31: that cannot be started fails its tasks in the words of the agent', () => {
     const stage = new Stage().launch()
     stage.tell({ kind: 'prepared', containerId: 'c-t1', failure: 'no room' })

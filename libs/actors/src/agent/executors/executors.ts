@@ -9,6 +9,7 @@ import {
   type ExecutorInfo,
   type FromAgent,
   type FrameworkInfo,
+  type RunningExecutor,
   type TaskStatus,
   type ToAgent,
 } from '@conclave/model'
@@ -121,6 +122,15 @@ export class Executors {
     return [...this.#executors.values()].flatMap(({ tasks }) => [...tasks.values()])
   }
 
+  /** Those of frameworks' own that hold resources, for a master that may not know of them. */
+  running(): readonly RunningExecutor[] {
+    return [...this.#executors.values()]
+      .filter(({ kind, stage }) => kind === 'custom' && stage !== 'ended')
+      .map(({ frameworkId, executorId, containerId, info }) => {
+        return { frameworkId, executorId, containerId, info }
+      })
+  }
+
   // ── launching ─────────────────────────────────────────────────────────────────────────────────
 
   /** A task for an executor of the framework's own, which is started when it is not there. */
@@ -216,6 +226,9 @@ export class Executors {
       why: undefined,
     }
     this.#executors.set(containerId, executor)
+    if (kind === 'custom') {
+      this.#host.send({ type: 'executor-started', frameworkId, executorId, containerId })
+    }
     return executor
   }
 
@@ -459,9 +472,9 @@ export class Executors {
     }
     this.#emit('executor.ended', executor, end.message)
     if (executor.kind === 'custom') {
-      const { frameworkId, executorId } = executor
+      const { frameworkId, executorId, containerId } = executor
       const status = waitStatus(exit)
-      this.#host.send({ type: 'executor-ended', frameworkId, executorId, status })
+      this.#host.send({ type: 'executor-ended', frameworkId, executorId, containerId, status })
     }
     this.#forgetIfDone(executor)
   }
