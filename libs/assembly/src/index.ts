@@ -54,6 +54,14 @@ export type { MasterOptions, MasterPlace } from './master/master-options.ts'
 export type { RunningMaster } from './master/master.ts'
 export { isPeerWire, parsePeerWire, type PeerWire } from './master/peer-wire.ts'
 export { isRemoved, MasterRemoved, NotLetIn } from './master/membership.ts'
+export {
+  DockerHostInvalid,
+  parseDockerHost,
+  type DockerDoors,
+  type DockerHost,
+  type DockerPort,
+  type DockerTls,
+} from './master/docker-doors.ts'
 export { dockerSocketIn, type DockerSocket } from './master/docker-socket.ts'
 export { startMaster } from './master/start-master.ts'
 export { LoginRefused, type MasterUrls, type ServiceAccount } from './scheduler/master-session.ts'

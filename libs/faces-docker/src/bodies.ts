@@ -25,7 +25,7 @@ export function readBodyWithData<T>(
   schema: z.ZodType<T>,
 ): { readonly body: T; readonly data: RedactedBytes | undefined } {
   const json = bytesOf(request)
-  const field = takeField(json)
+  const field = takeField(json, 'Data')
   try {
     const body = parse(json, schema)
     if (field.kind === 'other') throw mismatch(['Data'])
@@ -36,14 +36,37 @@ export function readBodyWithData<T>(
   }
 }
 
+/**
+ * As {@link readBody}, with the text at `name` taken out as bytes before anything else becomes text. The
+ * caller wipes it; it is empty when there is none.
+ *
+ * @throws Refusal
+ */
+export function readBodyWithText<T>(
+  request: FastifyRequest,
+  name: string,
+  schema: z.ZodType<T>,
+): { readonly body: T; readonly text: RedactedBytes } {
+  const json = bytesOf(request)
+  const field = takeField(json, name)
+  if (field.kind === 'other') throw mismatch([name])
+  const text = new Redacted(field.kind === 'string' ? field.bytes : new Uint8Array())
+  try {
+    return { body: parse(json, schema), text }
+  } catch (error) {
+    wipe(text)
+    throw error
+  }
+}
+
 function bytesOf({ body }: FastifyRequest): Buffer {
   if (Buffer.isBuffer(body) && body.length > 0) return body
   throw new Refusal(400, 'got EOF while reading request body')
 }
 
-function takeField(json: Buffer): ReturnType<typeof takeJsonField> {
+function takeField(json: Buffer, name: string): ReturnType<typeof takeJsonField> {
   try {
-    return takeJsonField(json, 'Data')
+    return takeJsonField(json, name)
   } catch {
     throw unreadable()
   }

@@ -1,17 +1,22 @@
 import type { Caller, MasterApi } from '@conclave/actors'
 import type { Principal } from '@conclave/model'
 import type { FastifyRequest } from 'fastify'
+import type { SwarmNode } from './swarm-node.ts'
 
 /** What every part of this face knows: the master behind it, and on whose behalf it asks. */
 export interface Engine {
   readonly master: MasterApi
   /** Whoever reaches the socket may do what they may, as it is with dockerd. */
   readonly principal: Principal
+  /** Who asks, where a listener knows better: by a client's certificate. */
+  readonly principalOf?: ((request: FastifyRequest) => Principal | undefined) | undefined
   /** What `docker info` calls this machine. */
   readonly hostname: string
+  /** The machine, where it can come into a swarm and leave it; a master by itself always is one. */
+  readonly node?: SwarmNode | undefined
 }
 
-export const callerOf = ({ principal }: Engine, request: FastifyRequest): Caller => ({
-  principal,
+export const callerOf = ({ principal, principalOf }: Engine, request: FastifyRequest): Caller => ({
+  principal: principalOf?.(request) ?? principal,
   requestId: request.id,
 })

@@ -51,13 +51,28 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
     ),
   'cluster.unavailable': () => rpc('Unknown', noLeader),
   'cluster.outcome-unknown': () => rpc('Unknown', 'context deadline exceeded'),
+  'authority.rotating': ({ message }) => rpc('FailedPrecondition', message),
+  'authority.validity-invalid': ({ message }) => rpc('InvalidArgument', message),
+  'cluster.no-free-port': ({ message }) => new Refusal(500, message),
   'document.changed': outOfSequence,
   'document.invalid': ({ message }) => rpc('InvalidArgument', message),
+  'face.exposed': ({ message }) => new Refusal(400, message),
+  'face.listen-failed': ({ message }) => new Refusal(500, message),
+  'link.listen-failed': ({ message }) => new Refusal(500, message),
+  'lock.refused': () => new Refusal(401, 'swarm could not be unlocked: invalid key provided'),
+  'login.throttled': ({ message }) => new Refusal(429, message),
+  'member.busy': ({ message }) => rpc('FailedPrecondition', message),
+  'member.refused': ({ message }) => rpc('FailedPrecondition', inSwarmKitsWords(message)),
+  'node.not-found': ({ message }) => new Refusal(404, message),
   'secret.changed': outOfSequence,
   'secret.labels-invalid': ({ message }) => rpc('InvalidArgument', message),
   'spec.invalid': ({ message }) => rpc('InvalidArgument', message),
   'workload.version-conflict': outOfSequence,
 }
+
+/** The masters refuse as SwarmKit does, with our nouns. */
+const inSwarmKitsWords = (text: string): string =>
+  text.replace('last master of the cluster', 'last manager of the swarm')
 
 /** The refusal for `error`, or undefined when it is no decision but a failure of ours. */
 export function refusalOf(error: unknown): Refusal | undefined {

@@ -8,6 +8,7 @@ import { secretsRoutes } from './secrets-routes.ts'
 import { nodesRoutes } from './nodes-routes.ts'
 import { servicesRoutes } from './services/services-routes.ts'
 import { tasksRoutes } from './services/tasks-routes.ts'
+import { swarmLifeRoutes } from './swarm-life.ts'
 import { swarmRoutes } from './swarm-routes.ts'
 import { systemRoutes } from './system-routes.ts'
 import { splitVersion, type Versioned, type VersionRefusal } from './versions.ts'
@@ -59,6 +60,7 @@ export const dockerFace =
     })
 
     await app.register(systemRoutes(engine))
+    await app.register(swarmLifeRoutes(engine))
     await app.register(swarmRoutes(engine))
     await app.register(nodesRoutes(engine))
     await app.register(secretsRoutes(engine))

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Caller } from '@conclave/actors'
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { sendEmpty, sendJson } from './answers.ts'
@@ -5,6 +7,9 @@ import { readBody } from './bodies.ts'
 import { callerOf, type Engine } from './engine.ts'
 import { outOfSequence, Refusal, rpc } from './errors.ts'
 import { matchesAny, matchesLabels, parseFilters, type Filters } from './filters.ts'
+import { forgetEngine } from './engine-nodes.ts'
+import { labelManager } from './manager-labels.ts'
+import { changeRole } from './node-role.ts'
 import { findNode, nodesOf, type Node, type NodeObject } from './nodes.ts'
 import { isSet, queryOf } from './query.ts'
 import { demandSwarm } from './swarm-gate.ts'
@@ -25,7 +30,7 @@ interface Named {
 export const nodesRoutes =
   (engine: Engine): FastifyPluginAsync =>
   async (app) => {
-    const { members, nodes } = engine.master
+    const { members, nodes, authority } = engine.master
     app.addHook('preHandler', async (request) => {
       await demandSwarm(engine, request)
     })
@@ -56,21 +61,9 @@ export const nodesRoutes =
       const node = await findNode(engine, caller, request.params.id)
       const version = versionIn(queryOf(request).get('version'))
       if (version !== node.object.Version.Index) throw outOfSequence()
-      if ('agent' in node.is) {
-        if (role === 'manager') {
-          throw rpc(
-            'FailedPrecondition',
-            'an agent of this cluster cannot become a manager: let a master join with conclave master join',
-          )
-        }
-        const labels = spec.Labels ?? {}
-        await nodes.update(caller, node.is.agent.agentId, { availability, labels })
-        return sendEmpty(reply)
-      }
-      if (role === 'worker') await members.demote(caller, node.is.master.masterId)
-      else if (node.is.master.role === 'learner') {
-        await members.promote(caller, node.is.master.masterId)
-      }
+      const labels = spec.Labels ?? {}
+      await place(caller, node, { availability, labels })
+      await give(caller, node, role)
       return sendEmpty(reply)
     })
 
@@ -78,7 +71,7 @@ export const nodesRoutes =
       const caller = callerOf(engine, request)
       const node = await findNode(engine, caller, request.params.id)
       const force = isSet(request, 'force')
-      if ('master' in node.is && node.is.master.role !== 'learner') {
+      if (node.object.Spec.Role === 'manager') {
         const text = `node ${node.object.ID} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`
         throw rpc('FailedPrecondition', text)
       }
@@ -86,15 +79,65 @@ export const nodesRoutes =
         const text = `node ${node.object.ID} is not down and can't be removed`
         throw rpc('FailedPrecondition', text)
       }
-      await remove(node, force)
+      await remove(caller, node, force)
       return sendEmpty(reply)
-
-      async function remove({ is }: Node, isForced: boolean): Promise<void> {
-        if ('master' in is) return members.remove(caller, is.master.masterId, { force: isForced })
-        return engine.master.authority.forget(caller, 'agent', is.agent.name)
-      }
     })
+
+    /** What tasks may be there, and what is said of it. */
+    async function place(
+      caller: Caller,
+      { is: { agent, master }, object }: Node,
+      wanted: Placed,
+    ): Promise<void> {
+      if (agent !== undefined) {
+        const isSame =
+          wanted.availability === agent.availability && isSameLabels(wanted.labels, agent.labels)
+        if (!isSame) await nodes.update(caller, agent.name, wanted)
+        return
+      }
+      if (wanted.availability !== 'drain') {
+        const text = `node ${object.ID} runs no tasks: it is a master by itself, and stays drained`
+        throw rpc('FailedPrecondition', text)
+      }
+      if (master === undefined || isSameLabels(wanted.labels, object.Spec.Labels)) return
+      await labelManager(engine.master, caller, master.masterId, wanted.labels)
+    }
+
+    async function give(
+      caller: Caller,
+      { is: { agent, master }, object }: Node,
+      role: 'manager' | 'worker',
+    ): Promise<void> {
+      if (role === object.Spec.Role) return
+      if (master === undefined) {
+        throw rpc(
+          'FailedPrecondition',
+          'an agent of this cluster cannot become a manager: let it leave, and join with a manager token',
+        )
+      }
+      await changeRole(members, caller, master.masterId, role)
+      // So that constraints such as node.role==manager know it as the same.
+      if (agent !== undefined) await nodes.update(caller, agent.name, { role })
+    }
+
+    /** Its master first: a node whose removal broke off is still there to be removed. */
+    async function remove(caller: Caller, { is }: Node, isForced: boolean): Promise<void> {
+      const { master, agent } = is
+      if (master !== undefined) {
+        await members.remove(caller, master.masterId, { force: isForced })
+        await forgetEngine(engine.master, caller, master.masterId)
+      }
+      if (agent !== undefined) await authority.forget(caller, 'agent', agent.name)
+    }
   }
+
+interface Placed {
+  readonly availability: 'active' | 'pause' | 'drain'
+  readonly labels: Readonly<Record<string, string>>
+}
+
+const isSameLabels = (a: Placed['labels'], b: Placed['labels']): boolean =>
+  isDeepStrictEqual({ ...a }, { ...b })
 
 const isAvailability = (text: string): text is 'active' | 'pause' | 'drain' =>
   ['active', 'pause', 'drain'].includes(text)

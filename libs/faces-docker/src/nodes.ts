@@ -1,14 +1,17 @@
 import type { Caller, MasterApi, MemberView, NodeView } from '@conclave/actors'
 import { derivedObjectId } from '@conclave/crypto'
 import { engineVersion } from './answers.ts'
+import { enginesOf } from './engine-nodes.ts'
 import type { Engine } from './engine.ts'
 import { lookup } from './lookup.ts'
 import { rfc3339, zeroTime } from './times.ts'
-import { tlsInfo, type TlsInfo } from './tls-info.ts'
+import { managerLabels, noLabels, type ManagerLabels } from './manager-labels.ts'
+import { tlsOfNodes } from './node-tls.ts'
+import type { TlsInfo } from './tls-info.ts'
 
 /*
  * Nodes of a swarm. A manager is a master, which runs no containers and so is shown as drained; a worker is
- * an agent. Source: docker-swarm.md A5 and objects.json, `GET /nodes/{id}`.
+ * an agent; an engine's master and agent are one node. Source: docker-swarm.md A5 and objects.json, `GET /nodes/{id}`.
  */
 
 export interface NodeObject {
@@ -33,7 +36,7 @@ export interface NodeObject {
     readonly TLSInfo: TlsInfo
   }
   readonly Status: {
-    readonly State: 'ready' | 'down' | 'disconnected'
+    readonly State: 'ready' | 'down'
     readonly Addr: string
     readonly Message?: string
   }
@@ -46,8 +49,11 @@ export interface NodeObject {
 
 export interface Node {
   readonly object: NodeObject
-  /** What it is behind this face: an agent can be drained and labelled, a master promoted and demoted. */
-  readonly is: { readonly master: MemberView } | { readonly agent: NodeView }
+  /**
+   * What it is behind this face: an agent can be drained and labelled, a master promoted and demoted. A
+   * machine of an engine's can be both.
+   */
+  readonly is: { readonly master?: MemberView | undefined; readonly agent?: NodeView | undefined }
 }
 
 export const masterNodeId = (clusterId: string, masterId: string): string =>
@@ -59,14 +65,42 @@ export const agentNodeId = (clusterId: string, agentId: string): string =>
 /** Managers first. */
 export async function nodesOf({ master }: Engine, caller: Caller): Promise<readonly Node[]> {
   const { clusterId } = master.status()
-  const { rootPem } = await master.authority.status(caller)
-  const tls = tlsInfo(rootPem)
+  const authority = await master.authority.status(caller)
+  const tls = tlsOfNodes(authority)
+  const engines = await enginesOf(master, caller)
   const masters = await mastersOf(master, caller)
   const agents = await master.nodes.list(caller)
+  const own = new Map(
+    masters.flatMap(({ masterId }) => {
+      const agent = agents.find(({ name }) => name === engines.get(masterId))
+      return agent === undefined ? [] : [[masterId, agent] as const]
+    }),
+  )
+  const alone = agents.filter((agent) => ![...own.values()].includes(agent))
+  const labels = await managerLabels(master, caller)
   return [
-    ...masters.map((view) => managerNode(clusterId, view, tls)),
-    ...agents.map((view) => workerNode(clusterId, view, tls)),
+    ...masters.map((view) => {
+      const agent = own.get(view.masterId)
+      const info = tls('master', view.masterId)
+      const settings = labels.get(view.masterId)
+      return agent === undefined
+        ? managerNode(clusterId, view, info, settings)
+        : engineNode(managerNode(clusterId, view, info, settings), agentOf(agent))
+    }),
+    ...alone.map(agentOf),
   ]
+
+  function agentOf(view: NodeView): Node {
+    return workerNode(clusterId, view, tls('agent', view.name))
+  }
+}
+
+/** The id of the node that this master is. */
+export async function ownNodeId(engine: Engine, caller: Caller): Promise<string> {
+  const { clusterId, masterId } = engine.master.status()
+  const nodes = await nodesOf(engine, caller)
+  const own = nodes.find(({ is }) => is.master?.masterId === masterId)
+  return own?.object.ID ?? masterNodeId(clusterId, masterId)
 }
 
 /** The leader knows who can be reached; the others know who there is. */
@@ -93,17 +127,24 @@ export async function findNode(engine: Engine, caller: Caller, asked: string): P
   })
 }
 
-function managerNode(clusterId: string, view: MemberView, tls: TlsInfo): Node {
+/** One that only learns is no manager to Docker: it has a say in nothing. */
+function managerNode(
+  clusterId: string,
+  view: MemberView,
+  tls: TlsInfo,
+  { labels, revision }: ManagerLabels = noLabels,
+): Node {
   const { masterId, role, isReachable, listeners } = view
-  const { host = '127.0.0.1', port = 0 } = listeners['peers'] ?? listeners['conclave'] ?? {}
+  const { host = '127.0.0.1', port = 0 } = listeners['join'] ?? listeners['conclave'] ?? {}
+  const isManager = role !== 'learner'
   return {
     is: { master: view },
     object: {
       ID: masterNodeId(clusterId, masterId),
-      Version: { Index: managerVersion },
+      Version: { Index: revision },
       CreatedAt: zeroTime,
       UpdatedAt: zeroTime,
-      Spec: { Labels: {}, Role: 'manager', Availability: 'drain' },
+      Spec: { Labels: labels, Role: isManager ? 'manager' : 'worker', Availability: 'drain' },
       Description: {
         Hostname: masterId,
         Platform: { Architecture: machine, OS: 'linux' },
@@ -112,11 +153,38 @@ function managerNode(clusterId: string, view: MemberView, tls: TlsInfo): Node {
         TLSInfo: tls,
       },
       Status: { State: isReachable ? 'ready' : 'down', Addr: host },
-      ManagerStatus: {
-        ...(role === 'leader' && { Leader: true }),
-        Reachability: isReachable ? 'reachable' : 'unreachable',
-        Addr: `${host}:${port}`,
+      ...(isManager && {
+        ManagerStatus: {
+          ...(role === 'leader' && { Leader: true }),
+          Reachability: isReachable ? ('reachable' as const) : ('unreachable' as const),
+          Addr: `${host}:${port}`,
+        },
+      }),
+    },
+  }
+}
+
+/** A machine that is both: what it runs is its agent's, what it has a say in is its master's. */
+function engineNode(manager: Node, worker: Node): Node {
+  const { Spec, Status, ManagerStatus, Description } = manager.object
+  return {
+    is: { ...manager.is, ...worker.is },
+    object: {
+      ...worker.object,
+      Spec: { ...worker.object.Spec, Role: Spec.Role },
+      // Both have to have shown a certificate of the root that is wanted.
+      Description: {
+        ...worker.object.Description,
+        TLSInfo:
+          worker.object.Description.TLSInfo.TrustRoot === Description.TLSInfo.TrustRoot
+            ? Description.TLSInfo
+            : worker.object.Description.TLSInfo,
       },
+      Status: {
+        ...worker.object.Status,
+        Addr: Status.Addr,
+      },
+      ...(ManagerStatus && { ManagerStatus }),
     },
   }
 }
@@ -130,7 +198,8 @@ function workerNode(clusterId: string, view: NodeView, tls: TlsInfo): Node {
       Version: { Index: view.version },
       CreatedAt: rfc3339(view.registeredAtMs),
       UpdatedAt: rfc3339(view.registeredAtMs),
-      Spec: { Labels: view.labels, Role: view.role, Availability: view.availability },
+      // What constraints know it as is another matter: it has a say in nothing.
+      Spec: { Labels: view.labels, Role: 'worker', Availability: view.availability },
       Description: {
         Hostname: view.hostname,
         Platform: { Architecture: view.platform.arch, OS: view.platform.os },
@@ -145,12 +214,12 @@ function workerNode(clusterId: string, view: NodeView, tls: TlsInfo): Node {
         },
         TLSInfo: tls,
       },
-      Status: { State: view.state, Addr: '127.0.0.1' },
+      Status:
+        view.state === 'ready'
+          ? { State: 'ready', Addr: '127.0.0.1' }
+          : { State: 'down', Addr: '127.0.0.1', Message: 'heartbeat failure' },
     },
   }
 }
-
-/** Nothing of a master can be set but its role, and that is compared by the master itself. */
-const managerVersion = 1
 
 const machine = process.arch === 'x64' ? 'x86_64' : process.arch

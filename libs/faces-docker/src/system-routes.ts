@@ -1,9 +1,9 @@
+import { derivedObjectId } from '@conclave/crypto'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { engineVersion, sendJson } from './answers.ts'
-import { callerOf, type Engine } from './engine.ts'
-import { nodesOf, masterNodeId } from './nodes.ts'
-import { swarmOf } from './swarm-gate.ts'
-import { swarmObject } from './swarm-routes.ts'
+import type { Engine } from './engine.ts'
+import { masterNodeId } from './nodes.ts'
+import { pingHeader, swarmInfo } from './swarm-info.ts'
 import { apiVersion, apiVersionMin } from './versions.ts'
 
 /** What a client asks before it asks anything else. Source: docker-swarm.md A2, A5. */
@@ -16,6 +16,7 @@ export const systemRoutes =
       handler: async (request, reply) => {
         const body = request.method === 'HEAD' ? '' : 'OK'
         return reply
+          .header('swarm', await pingHeader(engine, request))
           .header('cache-control', 'no-cache, no-store, must-revalidate')
           .header('pragma', 'no-cache')
           .header('content-type', 'text/plain; charset=utf-8')
@@ -55,12 +56,11 @@ const version = {
   BuildTime: '',
 }
 
-/** What `docker info` shows of this master and its swarm. */
+/** What `docker info` shows of this machine and its swarm. */
 async function infoOf(engine: Engine, request: FastifyRequest): Promise<object> {
-  const { master, hostname } = engine
-  const { clusterId, masterId } = master.status()
+  const swarm = await swarmInfo(engine, request)
   return {
-    ID: masterNodeId(clusterId, masterId),
+    ID: engineId(engine),
     Containers: 0,
     ContainersRunning: 0,
     ContainersPaused: 0,
@@ -73,11 +73,11 @@ async function infoOf(engine: Engine, request: FastifyRequest): Promise<object> 
     OperatingSystem: 'Conclave',
     OSType: 'linux',
     Architecture: architecture === 'amd64' ? 'x86_64' : architecture,
-    Name: hostname,
+    Name: engine.hostname,
     Labels: [],
     ExperimentalBuild: false,
     ServerVersion: engineVersion,
-    Swarm: await swarmInfo(engine, request),
+    Swarm: swarm,
     SecurityOptions: [],
     Warnings: [
       'WARNING: containers are simulated; this is Conclave, which shows how secrets travel',
@@ -85,36 +85,9 @@ async function infoOf(engine: Engine, request: FastifyRequest): Promise<object> 
   }
 }
 
-async function swarmInfo(engine: Engine, request: FastifyRequest): Promise<object> {
-  const swarm = await swarmOf(engine, request)
-  if (swarm === undefined) return inactive
-  const caller = callerOf(engine, request)
-  const { clusterId, masterId } = engine.master.status()
-  const nodes = (await nodesOf(engine, caller)).map(({ object }) => object)
-  const managers = nodes.filter(({ ManagerStatus }) => ManagerStatus !== undefined)
-  const own = masterNodeId(clusterId, masterId)
-  const address = (node: (typeof nodes)[number] | undefined): string => node?.Status.Addr ?? ''
-  return {
-    NodeID: own,
-    NodeAddr: address(managers.find(({ ID }) => ID === own)),
-    LocalNodeState: 'active',
-    ControlAvailable: true,
-    Error: '',
-    RemoteManagers: managers.map(({ ID, ManagerStatus }) => ({
-      NodeID: ID,
-      Addr: ManagerStatus?.Addr ?? '',
-    })),
-    Nodes: nodes.length,
-    Managers: managers.length,
-    Cluster: await swarmObject(engine, caller, swarm),
-  }
-}
-
-const inactive = {
-  NodeID: '',
-  NodeAddr: '',
-  LocalNodeState: 'inactive',
-  ControlAvailable: false,
-  Error: '',
-  RemoteManagers: null,
+/** An engine is the same whatever it is a member of. */
+function engineId({ node, hostname, master }: Engine): string {
+  if (node !== undefined) return derivedObjectId('engine', hostname)
+  const { clusterId, masterId } = master.status()
+  return masterNodeId(clusterId, masterId)
 }

@@ -22,6 +22,8 @@ export const MasterAddress = z.object({
   masterId: z.string().min(1),
   nodeId: z.int().positive(),
   host: z.string().min(1),
+  /** Where its faces listen, which speak without TLS. Default: the same. */
+  faceHost: z.string().min(1).optional(),
   ports: MasterPorts,
 })
 export type MasterAddress = Readonly<z.infer<typeof MasterAddress>>
@@ -79,9 +81,9 @@ const isFree = (host: string, candidate: number): Promise<boolean> =>
   })
 
 /** Where clients find the faces of a master. */
-export function urlsOf({ masterId, host, ports }: MasterAddress): MasterUrls {
+export function urlsOf({ masterId, host, faceHost = host, ports }: MasterAddress): MasterUrls {
   const url = (number: number): string =>
-    `http://${host.includes(':') ? `[${host}]` : host}:${number}`
+    `http://${faceHost.includes(':') ? `[${faceHost}]` : faceHost}:${number}`
   return {
     masterId,
     conclave: url(ports.conclave),

@@ -46,6 +46,8 @@ export interface FaceListenerOptions {
   readonly port: number
   /** A socket of this machine's file system instead of a port: whoever may open it may call. */
   readonly path?: string
+  /** Speaks TLS, and with those alone who show a certificate of `ca`. PEM. */
+  readonly tls?: { readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer } | undefined
   /** How long a whole request may take to arrive, 0 for ever: what goes into a container may take its time. */
   readonly requestSeconds: number
   readonly connectionsMax?: number
@@ -88,6 +90,15 @@ async function clearSocket(path: string): Promise<void> {
   if (found?.isSocket() === true) await rm(path, { force: true })
 }
 
+/** A client that ends its half goes on listening, as one does that asks for a stream. */
+const tlsServerOptions = (tls: NonNullable<FaceListenerOptions['tls']>): object => ({
+  ...tls,
+  minVersion: 'TLSv1.2',
+  requestCert: true,
+  rejectUnauthorized: true,
+  allowHalfOpen: true,
+})
+
 /** One face, listening. */
 export class FaceListener {
   readonly #app: FastifyInstance
@@ -102,6 +113,7 @@ export class FaceListener {
   static async start(o: FaceListenerOptions): Promise<FaceListener> {
     const app = Fastify({
       ...o.server,
+      ...(o.tls && { https: tlsServerOptions(o.tls) }),
       loggerInstance: faceLog(o.log, { face: o.face }),
       logController: new FailuresOnly(),
       genReqId: () => randomUUID(),

@@ -4,13 +4,15 @@ import type { Disk } from '@conclave/journal'
 import type { AuditDisk, Log } from '@conclave/runtime'
 import type { EtcdEngine } from './home/etcd-engine.ts'
 import type { PeerWire } from './peer-wire.ts'
-import type { DockerSocket } from './docker-socket.ts'
+import type { DockerDoors } from './docker-doors.ts'
 
 /** One master of the group and where it listens. Port 0: wherever there is room. */
 export interface MasterPlace {
   readonly masterId: string
   readonly nodeId: number
   readonly host: string
+  /** Where its faces listen, which speak without TLS. Default: the same. */
+  readonly faceHost?: string | undefined
   readonly ports: {
     readonly peers: number
     readonly agents: number
@@ -44,7 +46,7 @@ export interface MasterOptions {
   /** Lets faces listen beyond this machine, in the clear: for where a proxy or a tunnel adds TLS. */
   readonly plainHttp?: boolean
   /** Where the docker CLI finds this master; nowhere unless given. */
-  readonly docker?: DockerSocket | undefined
+  readonly docker?: DockerDoors | undefined
   /** How long one tick of Raft takes. Default 50 ms: a leader that is silent for half a second is replaced. */
   readonly tickMs?: number
   readonly replicaLimits?: Partial<ReplicaLimits>

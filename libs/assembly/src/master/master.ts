@@ -1,6 +1,7 @@
 import {
   EventLog,
   MasterActor,
+  NotLocked,
   type MasterActorOptions,
   type Address,
   type FirstAuthority,
@@ -10,7 +11,7 @@ import {
 import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
 import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
 import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
-import { uuid, type Clock } from '@conclave/kernel'
+import { uuid, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
 import { allMembers, none, type NodeId } from '@conclave/raft'
 import {
@@ -28,7 +29,7 @@ import {
 import { loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { forgetFirstAuthority } from '../cluster/first-authority.ts'
 import { JoinListener } from '../join/join-listener.ts'
-import { dockerListener } from './docker-socket.ts'
+import { listenForDocker } from './docker-doors.ts'
 import { FaceListener } from './face-listener.ts'
 import type { MakeHome, StateHome } from './home/state-home.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
@@ -54,6 +55,12 @@ export interface RunningMaster {
   readonly api: MasterApi
   /** Resolves when it cannot go on, with the reason: its disk failed, and it has stopped by itself. */
   readonly failed: Promise<unknown>
+  /**
+   * Opens one that waits for it. Resolves once that is known; the text is wiped.
+   * @param source the address that it came from
+   * @throws UnlockRefused, LoginThrottled, NotLocked
+   */
+  unlock(text: RedactedBytes, source: string): Promise<void>
   /** Where the other masters are, once their real ports are known. */
   setPeers(masters: readonly MasterPlace[]): void
   /** Resolves once this master can serve: somebody leads, and holds the state of earlier terms. */
@@ -256,6 +263,11 @@ export class Master implements RunningMaster {
     this.#membership.start()
   }
 
+  async unlock(text: RedactedBytes): Promise<void> {
+    wipe(text)
+    throw new NotLocked()
+  }
+
   setPeers(masters: readonly MasterPlace[]): void {
     this.#actor.setContacts(masters.map(contactOf))
   }
@@ -342,7 +354,7 @@ export class Master implements RunningMaster {
   }
 
   async #listen(face: keyof typeof facePlugins, port: number): Promise<number> {
-    const { host } = this.#place
+    const host = this.#place.faceHost ?? this.#place.host
     const metrics = (): Promise<string> => this.#metrics.registry.text()
     const listener = await FaceListener.start({
       face,
@@ -362,15 +374,14 @@ export class Master implements RunningMaster {
   async #listenForDocker(): Promise<void> {
     const { docker } = this.#parts.options
     if (docker === undefined) return
-    const listener = await FaceListener.start({
-      ...dockerListener(this.#actor, docker),
-      host: this.#place.host,
-      port: 0,
+    const listeners = await listenForDocker({
+      doors: docker,
+      master: this.#actor,
       log: this.#log,
       slices: this.#slices,
       onAnswered: this.#metrics.answered,
     })
-    this.#faces.push(listener)
+    this.#faces.push(...listeners)
   }
 
   #attach(connection: AgentConnection<ToAgent, FromAgent>): void {
@@ -428,15 +439,19 @@ function settingsOf(
   }
 }
 
-function listenersOf({ host, ports }: MasterPlace): Readonly<Record<string, Address>> {
+function listenersOf({
+  host,
+  faceHost = host,
+  ports,
+}: MasterPlace): Readonly<Record<string, Address>> {
   const { peers, agents, join, conclave, dcos, mesos } = ports
   return {
     peers: { host, port: peers },
     agents: { host, port: agents },
     join: { host, port: join },
-    conclave: { host, port: conclave },
-    dcos: { host, port: dcos },
-    mesos: { host, port: mesos },
+    conclave: { host: faceHost, port: conclave },
+    dcos: { host: faceHost, port: dcos },
+    mesos: { host: faceHost, port: mesos },
   }
 }
 

@@ -44,9 +44,10 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
   const { id: masterId, clusterId, identity } = await loadMember(directory, 'conclave-master')
   if (await isRemoved(directory)) throw new MasterRemoved(masterId, directory)
   const own = placeOf(masterId, options)
-  if (!isLoopback(own.host)) {
-    if (options.plainHttp !== true) throw new FaceExposed(own.host)
-    log.warn({ host: own.host }, 'faces listen beyond this machine, in plain HTTP')
+  const faceHost = own.faceHost ?? own.host
+  if (!isLoopback(faceHost)) {
+    if (options.plainHttp !== true) throw new FaceExposed(faceHost)
+    log.warn({ host: faceHost }, 'faces listen beyond this machine, in plain HTTP')
   }
   const [atRest, firstIdentities, firstAuthority] = await Promise.all([
     loadKekAtRest(directory),
@@ -63,7 +64,15 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
     return startOpened({ options, own: place, keeper, wasLocked, ...rest })
   }
   if (keys.state === 'locked')
-    return LockableMaster.start({ clusterId, own, log, clock, open: keys.open, start })
+    return LockableMaster.start({
+      clusterId,
+      own,
+      docker: options.docker,
+      log,
+      clock,
+      open: keys.open,
+      start,
+    })
   if (!keys.keeper.isLocked) {
     log.warn(
       { file: 'kek.key' },

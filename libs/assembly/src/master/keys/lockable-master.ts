@@ -2,14 +2,17 @@ import { MasterLocked, UnlockDoor, type MasterApi } from '@conclave/actors'
 import type { Kek } from '@conclave/crypto'
 import { conclaveServerOptions, lockedConclaveFace } from '@conclave/faces-conclave'
 import { dcosServerOptions, lockedDcosFace } from '@conclave/faces-dcos'
+import { masterNow, swarmLocked } from '@conclave/faces-docker'
 import { lockedMesosFace, mesosServerOptions } from '@conclave/faces-mesos'
 import type { Clock, RedactedBytes } from '@conclave/kernel'
 import type { NodeId } from '@conclave/raft'
 import { Metrics, type Log } from '@conclave/runtime'
+import { listenForDocker, type DockerDoors } from '../docker-doors.ts'
 import { FaceListener } from '../face-listener.ts'
 import type { MasterPlace } from '../master-options.ts'
 import type { RunningMaster } from '../master.ts'
 import type { DiskKeyKeeper } from './disk-key-keeper.ts'
+import { lockedNode } from './locked-node.ts'
 
 /** Goes on with a start whose keys are open, at the places that were listened at until now. */
 export type StartOpened = (
@@ -21,6 +24,7 @@ export type StartOpened = (
 export interface LockableMasterOptions {
   readonly clusterId: string
   readonly own: MasterPlace
+  readonly docker: DockerDoors | undefined
   readonly log: Log
   readonly clock: Clock
   /** What a KEK opens, if it is the right one. */
@@ -105,6 +109,11 @@ export class LockableMaster implements RunningMaster {
     else await this.#opening
   }
 
+  async unlock(text: RedactedBytes, address: string): Promise<void> {
+    if (this.#master !== undefined) return this.#master.unlock(text, address)
+    this.#unlock(text, address)
+  }
+
   /** @throws UnlockRefused, LoginThrottled */
   #unlock(text: RedactedBytes, address: string): void {
     const keeper = this.#door.try(text, address)
@@ -132,7 +141,8 @@ export class LockableMaster implements RunningMaster {
 
   async #listen(): Promise<void> {
     const { clusterId, log } = this.#options
-    const { masterId, host, ports } = this.#place
+    const { masterId, ports } = this.#place
+    const host = this.#place.faceHost ?? this.#place.host
     const registry = new Metrics({ labels: { master: masterId }, process: true })
     registry.watch(
       'master_locked',
@@ -165,10 +175,25 @@ export class LockableMaster implements RunningMaster {
         this.#faces = [...this.#faces, listener]
         found[face] = listener.port
       }
+      this.#faces = [...this.#faces, ...(await this.#listenForDocker())]
     } catch (error) {
       await Promise.all(this.#faces.map((face) => face.close()))
       throw error
     }
     this.#place = { ...this.#place, ports: { ...ports, ...found } }
+  }
+
+  /** The docker CLI asks at the same doors, and is told that they are locked. */
+  async #listenForDocker(): Promise<readonly FaceListener[]> {
+    const { docker, log } = this.#options
+    if (docker === undefined) return []
+    return listenForDocker({
+      doors: docker,
+      master: masterNow(() => {
+        throw swarmLocked()
+      }),
+      node: lockedNode((text, address) => this.unlock(text, address)),
+      log,
+    })
   }
 }
