@@ -4,6 +4,7 @@ import { Client } from './client.ts'
 import { appCommands } from './commands/app.ts'
 import { authorityCommands } from './commands/authority.ts'
 import { clusterCommands } from './commands/cluster.ts'
+import { engineCommand } from './commands/engine.ts'
 import { masterCommands } from './commands/master.ts'
 import { nodeCommands } from './commands/node.ts'
 import { registryCommand } from './commands/registry.ts'
@@ -38,6 +39,7 @@ export function conclave(): Command {
   clusterCommands(program, client)
   nodeCommands(program, client)
   masterCommands(program, client)
+  engineCommand(program)
   authorityCommands(program, client)
   registryCommand(program)
   lockCommands(program, client)

@@ -64,6 +64,12 @@ export {
 } from './master/docker-doors.ts'
 export { dockerSocketIn, type DockerSocket } from './master/docker-socket.ts'
 export { startMaster } from './master/start-master.ts'
+export type { Founded } from './docker-engine/docker-engine.ts'
+export {
+  startDockerEngine,
+  type RunningDockerEngine,
+  type StartDockerEngineOptions,
+} from './docker-engine/start-docker-engine.ts'
 export { LoginRefused, type MasterUrls, type ServiceAccount } from './scheduler/master-session.ts'
 export {
   startScheduler,

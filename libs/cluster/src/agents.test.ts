@@ -31,6 +31,18 @@ function running(info: object = plain): {
 const typesTo = ({ messages }: Link): readonly string[] => messages.map(({ type }) => type)
 const statesOn = (stream: Stream): readonly string[] => updatesOf(stream).map(({ state }) => state)
 
+test('an agent that was removed from the cluster is given up at once, with its tasks', () => {
+  const { cluster, framework, link } = running(aware)
+  cluster.core.forgetAgents((name) => name !== 'agent-1')
+  cluster.drain()
+  expect(statesOn(framework)).not.toContain('TASK_GONE_BY_OPERATOR')
+
+  cluster.core.forgetAgents((name) => name === 'agent-1')
+  cluster.drain()
+  expect(statesOn(framework)).toContain('TASK_GONE_BY_OPERATOR')
+  expect(cluster.core.agentOf(link.connection)).toBeUndefined()
+})
+
 describe('a registration', () => {
   test('gives a number, for good, before the agent hears it', () => {
     const cluster = new DrivenCluster()

@@ -8,7 +8,7 @@ import type {
   TaskInfo,
 } from '@conclave/model'
 import { expireOffers } from './accept.ts'
-import { agentStatus, disconnectAgent, expireAgents, registerAgent } from './agents.ts'
+import { agentStatus, disconnectAgent, expireAgents, markGone, registerAgent } from './agents.ts'
 import { answerCall, callRefusal } from './calls.ts'
 import type { ClusterEffect, ClusterInput, ClusterSurroundings, PlainAnswer } from './effect.ts'
 import { toldOfExecutor } from './executors.ts'
@@ -130,6 +130,14 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
     const answer = operate(this.#state, viewer, call)
     this.#state.allocate()
     return answer
+  }
+
+  /** Agents that were removed from the cluster will not come back: their tasks are over. */
+  forgetAgents(isRemoved: (certificateName: string) => boolean): void {
+    for (const agent of [...this.#state.agents.values()]) {
+      if (isRemoved(agent.record.certificateName)) markGone(this.#state, agent)
+    }
+    this.#state.allocate()
   }
 
   /** A read endpoint from before the operator API, as JSON. */

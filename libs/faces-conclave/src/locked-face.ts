@@ -57,6 +57,7 @@ const lockedStatus = (masterId: string, clusterId: string): MasterStatus => ({
   clusterId,
   state: 'booting-locked',
   role: 'follower',
+  isVoter: false,
   term: 0,
   leader: undefined,
   isReady: false,

@@ -58,16 +58,31 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'document.invalid': ({ message }) => rpc('InvalidArgument', message),
   'face.exposed': ({ message }) => new Refusal(400, message),
   'face.listen-failed': ({ message }) => new Refusal(500, message),
+  'engine.place-unusable': ({ message }) => new Refusal(400, message),
+  'join-token.invalid': () => new Refusal(500, 'invalid join token'),
+  'join.authority-not-pinned': ({ message }) =>
+    new Refusal(500, `remote CA does not match fingerprint: ${message}`),
+  'join.refused': joinRefused,
+  'join.unreachable': ({ message }) => rpc('Unavailable', message),
   'link.listen-failed': ({ message }) => new Refusal(500, message),
   'lock.refused': () => new Refusal(401, 'swarm could not be unlocked: invalid key provided'),
   'login.throttled': ({ message }) => new Refusal(429, message),
   'member.busy': ({ message }) => rpc('FailedPrecondition', message),
+  'member.join-refused': ({ message }) => rpc('FailedPrecondition', message),
   'member.refused': ({ message }) => rpc('FailedPrecondition', inSwarmKitsWords(message)),
   'node.not-found': ({ message }) => new Refusal(404, message),
   'secret.changed': outOfSequence,
   'secret.labels-invalid': ({ message }) => rpc('InvalidArgument', message),
   'spec.invalid': ({ message }) => rpc('InvalidArgument', message),
   'workload.version-conflict': outOfSequence,
+}
+
+/** What the master that was asked to join said: it names its own code. */
+function joinRefused(error: ConclaveError): Refusal {
+  const { reason } = error as { readonly reason?: unknown }
+  return reason === 'join-token.invalid'
+    ? rpc('InvalidArgument', 'A valid join token is necessary to join this cluster')
+    : rpc('FailedPrecondition', error.message)
 }
 
 /** The masters refuse as SwarmKit does, with our nouns. */

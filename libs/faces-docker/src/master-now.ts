@@ -1,6 +1,6 @@
 import type { MasterApi } from '@conclave/actors'
 
-type Part = (...args: readonly unknown[]) => unknown
+type Method = (...args: readonly unknown[]) => unknown
 
 /**
  * A master that is looked up anew with each call, for a machine that comes into clusters and leaves them
@@ -8,32 +8,36 @@ type Part = (...args: readonly unknown[]) => unknown
  *
  * @param now the master at this moment; throws what callers shall be told when there is none
  */
-export function masterNow(now: () => MasterApi): MasterApi {
-  const parts = new Map<PropertyKey, unknown>()
-  return new Proxy({} as MasterApi, {
-    get(_, name: keyof MasterApi) {
-      const known = parts.get(name) ?? partNow(() => now()[name] as unknown)
-      parts.set(name, known)
-      return known
-    },
-  })
-}
+export const masterNow = (now: () => MasterApi): MasterApi =>
+  // Either a method itself, such as `status`, or a part with methods, such as `secrets`.
+  byName((name) =>
+    byName((method) => call(() => part(now(), name), method), call(now, name)),
+  ) as MasterApi
 
-/** Either a method itself, such as `status`, or something with methods, such as `secrets`. */
-function partNow(part: () => unknown): unknown {
-  const methods = new Map<PropertyKey, Part>()
-  const call: Part = (...args) => (part() as Part)(...args)
-  return new Proxy(call, {
+const part = (owner: object, name: PropertyKey): object =>
+  (owner as Readonly<Record<PropertyKey, object>>)[name] ?? {}
+
+/** Calls a method of whoever is there then. */
+const call =
+  (owner: () => object, name: PropertyKey): Method =>
+  (...args) => {
+    const found = owner() as Readonly<Record<PropertyKey, Method>>
+    return found[name]?.apply(found, [...args])
+  }
+
+/** An object whose properties are made when they are first asked for, and that may be callable itself. */
+function byName(
+  make: (name: PropertyKey) => unknown,
+  itself: Method = () => undefined,
+): object {
+  const made = new Map<PropertyKey, unknown>()
+  return new Proxy(itself, {
     get(_, name) {
-      const known =
-        methods.get(name) ??
-        ((...args: readonly unknown[]) => {
-          const owner = part() as Record<PropertyKey, Part>
-          return owner[name]?.apply(owner, [...args])
-        })
-      methods.set(name, known)
+      // Whoever awaits it must not take it for a promise.
+      if (name === 'then') return undefined
+      const known = made.get(name) ?? make(name)
+      made.set(name, known)
       return known
     },
-    apply: (_, __, args: readonly unknown[]) => call(...args),
   })
 }

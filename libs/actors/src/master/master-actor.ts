@@ -352,6 +352,9 @@ export class MasterActor implements MasterApi {
     for (const channel of this.#channels.all()) {
       if (this.#desk.holders.isRemoved('agent', channel.agentName)) channel.close()
     }
+    // After the channels: whoever was removed does not hear of it as of an agent id that is over.
+    this.#term?.core?.forgetAgents((name) => this.#desk.holders.isRemoved('agent', name))
+    this.#term?.flush()
     this.#access.endExpired()
     this.#sessions.endForbidden()
     this.frameworks.endForbidden()
@@ -470,6 +473,7 @@ export class MasterActor implements MasterApi {
       clusterId: settings.clusterId,
       state: 'running',
       role,
+      isVoter: replica.config.voters.includes(settings.nodeId),
       term: replica.term,
       leader: leader === none ? undefined : this.#records.byNode(leader),
       isReady: role === 'leader' ? this.#term?.core !== undefined : isFounded && leader !== none,

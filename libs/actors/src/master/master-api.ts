@@ -40,6 +40,8 @@ export interface MasterStatus {
   /** `booting-locked`: it waits for the unlock key, and takes part in nothing. */
   readonly state: 'booting-locked' | 'running'
   readonly role: 'leader' | 'follower' | 'candidate'
+  /** It has a say. One that only learns has none, nor has one that waits to be let in. */
+  readonly isVoter: boolean
   readonly term: number
   /** Undefined while nobody leads as far as this master knows. */
   readonly leader: Member | undefined

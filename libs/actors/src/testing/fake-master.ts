@@ -96,6 +96,7 @@ export class FakeMaster implements MasterApi {
       clusterId: 'cluster-1',
       state: 'running',
       role: 'leader',
+      isVoter: true,
       term: 3,
       leader: self,
       isReady: true,

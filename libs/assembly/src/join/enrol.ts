@@ -51,13 +51,14 @@ export interface EnrolOptions {
   readonly token: RedactedBytes
   /** Where the member will keep its things. Made if need be. */
   readonly directory: string
-  readonly role: 'master' | 'agent'
+  /** What it means to become. Default: what the token says. */
+  readonly role?: 'master' | 'agent' | undefined
   /** Names and addresses that a master is reached by, beside localhost. */
   readonly hosts?: readonly string[]
   readonly log?: Log
 }
 
-export type Joined = Pick<Enrolment, 'id' | 'nodeId' | 'clusterId' | 'masters'>
+export type Joined = Pick<Enrolment, 'id' | 'role' | 'nodeId' | 'clusterId' | 'masters'>
 
 const Answer = z.object({
   id: z.string(),
@@ -86,8 +87,8 @@ export async function enrol(options: EnrolOptions): Promise<Joined> {
     if (enrolment.role === 'master') await completeMaster(options, enrolment, member)
     await ask(options, member, '/v1/confirmation')
     wipe(identity.privateKey)
-    const { id, nodeId, clusterId, masters } = enrolment
-    return { id, clusterId, masters, ...(nodeId !== undefined && { nodeId }) }
+    const { id, role, nodeId, clusterId, masters } = enrolment
+    return { id, role, clusterId, masters, ...(nodeId !== undefined && { nodeId }) }
   } finally {
     wipe(options.token)
   }
@@ -100,7 +101,7 @@ async function resumed({ directory, role }: EnrolOptions): Promise<Enrolment | u
   if (enrolment === undefined && hasIdentity) {
     throw new EnrolmentConflict(`${directory} is of a member that did not join; name another`)
   }
-  if (enrolment !== undefined && enrolment.role !== role) {
+  if (enrolment !== undefined && role !== undefined && enrolment.role !== role) {
     throw new EnrolmentConflict(`${directory} is of a ${enrolment.role}; name another`)
   }
   return hasIdentity ? enrolment : undefined
@@ -108,20 +109,24 @@ async function resumed({ directory, role }: EnrolOptions): Promise<Enrolment | u
 
 /** From nothing to a certificate on the disk. */
 async function begun(options: EnrolOptions): Promise<Enrolment> {
-  const { address, directory, role, hosts = [], log = silentLog } = options
+  const { address, directory, role: wanted, hosts = [], log = silentLog } = options
   const rootPem = await pinnedRoot(options)
   const clusterId = clusterOf(rootPem)
   const { requestPem, privateKey } = await createCertificateRequest('joining')
   try {
-    const body = enrolBody(options.token, { role, request: requestPem, hosts: hosts.join(',') })
+    const body = enrolBody(options.token, {
+      ...(wanted && { role: wanted }),
+      request: requestPem,
+      hosts: hosts.join(','),
+    })
     const pinned = { kind: 'pinned', rootPem, clusterId } as const
     const answer = Answer.safeParse(
       await ask(options, pinned, '/v1/certificate', body).finally(() => wipe(body)),
     ).data
-    if (answer?.clusterId !== clusterId || answer.role !== role) {
+    if (answer?.clusterId !== clusterId || (wanted ?? answer.role) !== answer.role) {
       throw new JoinUnreachable(address, 'its answer is none')
     }
-    const { id, nodeId, masters, certificate, authority } = answer
+    const { id, role, nodeId, masters, certificate, authority } = answer
     const enrolment: Enrolment = {
       version: 1,
       id,

@@ -152,7 +152,9 @@ function textOf(body: Buffer, name: string): string {
   return utf8Text(fieldOf(body, name))
 }
 
-function roleOf(body: Buffer): MemberRole {
+/** Undefined: whatever the token says. */
+function roleOf(body: Buffer): MemberRole | undefined {
+  if (readJsonField(body, 'role').kind === 'absent') return undefined
   const role = MemberRole.safeParse(textOf(body, 'role')).data
   if (role !== undefined) return role
   throw new JoinRequestInvalid('role: master or agent')

@@ -10,6 +10,7 @@ import { dockerFace, dockerServerOptions } from '../face.ts'
 import { recordedRoot } from './recorded-root.ts'
 import { swarmKind, swarmName } from '../swarm-gate.ts'
 import { swarmSpec } from '../swarm-spec.ts'
+import type { SwarmNode } from '../swarm-node.ts'
 
 /** The face before a master in memory, with a log that leaves nothing out. */
 export class Front {
@@ -20,11 +21,12 @@ export class Front {
     logger: { level: 'trace', stream: this.log },
   })
 
-  constructor() {
+  constructor(node?: SwarmNode) {
     const principal = { uid: 'admin' }
     const { authority } = this.master
     authority.view = { ...authority.view, rootPem: recordedRoot.TrustRoot }
-    void this.app.register(dockerFace({ master: this.master, principal, hostname: 'laptop' }))
+    const engine = { master: this.master, principal, hostname: 'laptop', ...(node && { node }) }
+    void this.app.register(dockerFace(engine))
   }
 
   /** As after `docker swarm init`. */

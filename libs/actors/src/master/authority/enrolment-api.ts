@@ -17,8 +17,8 @@ export interface MasterSeen {
 export interface EnrolRequest {
   /** A join token's text. The callee wipes it. */
   readonly token: RedactedBytes
-  /** What the bearer means to become. The token decides; another than its own is refused. */
-  readonly role: MemberRole
+  /** What the bearer means to become. The token decides: another than its own is refused, none is as it says. */
+  readonly role: MemberRole | undefined
   /** PKCS #10 as PEM. */
   readonly requestPem: string
   /** Names and addresses that a master is reached by; an agent's are not looked at. */

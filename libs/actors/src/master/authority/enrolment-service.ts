@@ -162,7 +162,7 @@ export class EnrolmentService implements EnrolmentApi {
     const role = isFormed ? matching(token, (one) => state.joinToken(one)) : undefined
     if (role !== undefined) {
       this.#throttle.succeeded(attempt)
-      if (role === wanted) return role
+      if (wanted === undefined || role === wanted) return role
       throw new HolderRefused(`this is the join token of ${role}s; a ${wanted} needs its own`)
     }
     this.#throttle.failed(attempt)

@@ -5,6 +5,7 @@ import { nodeKey, NodeSettings, type Labels, type Node } from '@conclave/workloa
 import type { Access } from '../access.ts'
 import { SpecInvalid } from '../errors.ts'
 import type { Caller } from '../master-api.ts'
+import { removedKey } from '../authority/authority-records.ts'
 import { encodeRecord, Records } from '../record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from '../replicated.ts'
 import { operatorResource } from '../resources.ts'
@@ -90,7 +91,7 @@ export class NodeService implements NodeApi {
   /** As the reconciler needs them. */
   nodes(): readonly Node[] {
     const used = this.#used()
-    return this.#agents.list(agentsPrefix).map(({ record: agent }) => {
+    return this.#known().map((agent) => {
       const { tasks, scalars } = used.get(agent.agentId) ?? { tasks: 0, scalars: {} }
       const total = totalOf(agent)
       return {
@@ -107,12 +108,20 @@ export class NodeService implements NodeApi {
     })
   }
 
+  /** Without those that were removed, which the leader gives up a moment later. */
+  #known(): readonly AgentRecord[] {
+    const { view } = this.#options.replicated
+    return this.#agents
+      .list(agentsPrefix)
+      .map(({ record }) => record)
+      .filter(({ certificateName: name }) => view.get(removedKey('agent', name)) === undefined)
+  }
+
   #views(): readonly NodeView[] {
     const { records } = this.#options
     const used = this.#used()
-    return this.#agents
-      .list(agentsPrefix)
-      .map(({ record: agent }): NodeView => {
+    return this.#known()
+      .map((agent): NodeView => {
         const { tasks, scalars } = used.get(agent.agentId) ?? { tasks: 0, scalars: {} }
         return {
           ...this.#settingsOf(agent),

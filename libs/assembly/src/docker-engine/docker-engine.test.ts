@@ -1,0 +1,214 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { utf8Text } from '@conclave/kernel'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { usualResources } from '../cluster/member-agent.ts'
+import { loadEngineFile } from './engine-file.ts'
+import { startDockerEngine, type RunningDockerEngine } from './start-docker-engine.ts'
+
+let root: string
+const running = new Map<string, RunningDockerEngine>()
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'conclave-engine-'))
+})
+afterEach(async () => {
+  await Promise.all([...running.values()].map((engine) => engine.destroy()))
+  running.clear()
+  await rm(root, { recursive: true, force: true })
+})
+
+const directoryOf = (name: string): string => join(root, name)
+const socketOf = (name: string): string => join(root, `${name}.sock`)
+
+async function start(name: string): Promise<RunningDockerEngine> {
+  const engine = await startDockerEngine({
+    directory: directoryOf(name),
+    doors: { uid: 'dev', path: socketOf(name) },
+    hostname: name,
+    agent: { resources: usualResources },
+  })
+  running.set(name, engine)
+  return engine
+}
+
+/** As `kill -9` leaves it. */
+async function crash(name: string): Promise<void> {
+  await running.get(name)?.destroy()
+  running.delete(name)
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: unknown
+}
+
+function ask(name: string, method: string, path: string, body?: unknown): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+    const asked = request({ socketPath: socketOf(name), method, path, headers }, (response) => {
+      const pieces: Buffer[] = []
+      response.on('data', (piece: Buffer) => pieces.push(piece))
+      response.on('end', () => {
+        const text = utf8Text(Buffer.concat(pieces))
+        const status = response.statusCode ?? 0
+        resolve({ status, body: text === '' ? '' : (JSON.parse(text) as unknown) })
+      })
+    })
+    asked.on('error', reject)
+    asked.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+const init = (name: string): Promise<Answer> =>
+  // Port 0 is none: whoever runs these tests may have a swarm of their own.
+  ask(name, 'POST', '/swarm/init', { ListenAddr: '0.0.0.0:2377', AdvertiseAddr: '127.0.0.1' })
+
+interface NodeShown {
+  readonly ID: string
+  readonly Spec: { readonly Role: string; readonly Availability: string }
+  readonly Description: { readonly Hostname: string }
+  readonly Status: { readonly State: string }
+  readonly ManagerStatus?: { readonly Leader?: boolean; readonly Addr: string }
+}
+const nodes = async (name: string): Promise<readonly NodeShown[]> =>
+  (await ask(name, 'GET', '/nodes')).body as readonly NodeShown[]
+const node = async (at: string, hostname: string): Promise<NodeShown | undefined> =>
+  (await nodes(at)).find(({ Description }) => Description.Hostname === hostname)
+
+const stateOf = async (name: string): Promise<string> => {
+  const { Swarm } = (await ask(name, 'GET', '/info')).body as {
+    Swarm: { LocalNodeState: string; ControlAvailable: boolean }
+  }
+  return `${Swarm.LocalNodeState}${Swarm.ControlAvailable ? ' manager' : ''}`
+}
+
+async function until(what: string, attempt: () => Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + 30_000; performance.now() < end;) {
+    if (await attempt().catch(() => false)) return
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50)
+    })
+  }
+  throw new Error(`in vain waited until ${what}`)
+}
+
+async function joinAs(role: 'Manager' | 'Worker', name: string, at: string): Promise<Answer> {
+  const { JoinTokens } = (await ask(at, 'GET', '/swarm')).body as {
+    JoinTokens: Record<'Manager' | 'Worker', string>
+  }
+  const address = (await nodes(at)).find(({ ManagerStatus }) => ManagerStatus?.Leader === true)
+  return ask(name, 'POST', '/swarm/join', {
+    ListenAddr: '0.0.0.0:2377',
+    AdvertiseAddr: '127.0.0.1',
+    RemoteAddrs: [address?.ManagerStatus?.Addr],
+    JoinToken: JoinTokens[role],
+  })
+}
+
+describe('EN1: an engine', () => {
+  test(
+    'is in no swarm, founds one, and is in it again after a crash',
+    { timeout: 60_000 },
+    async () => {
+      await start('one')
+      expect(await stateOf('one')).toBe('inactive')
+
+      const { status, body: id } = await init('one')
+      expect([status, id]).toEqual([200, expect.stringMatching(/^[0-9a-z]{25}$/)])
+      expect(await nodes('one')).toEqual([
+        expect.objectContaining({
+          ID: id,
+          Spec: { Labels: {}, Role: 'manager', Availability: 'active' },
+          Status: expect.objectContaining({ State: 'ready' }) as unknown,
+        }),
+      ])
+      const secret = { Name: 'kept', Data: Buffer.from('s').toString('base64') }
+      expect((await ask('one', 'POST', '/secrets/create', secret)).status).toBe(201)
+
+      await crash('one')
+      await start('one')
+      await until('it is a manager again', async () => (await stateOf('one')) === 'active manager')
+      expect((await ask('one', 'GET', '/secrets')).body).toMatchObject([{ Spec: { Name: 'kept' } }])
+      expect(await node('one', 'one')).toMatchObject({ ID: id })
+    },
+  )
+
+  test(
+    'joins as the token says, and leaves without a trace on its disk',
+    { timeout: 120_000 },
+    async () => {
+      await Promise.all(['one', 'two', 'three'].map(start))
+      await init('one')
+      expect(await joinAs('Manager', 'two', 'one')).toEqual({ status: 200, body: '' })
+      expect(await joinAs('Worker', 'three', 'one')).toEqual({ status: 200, body: '' })
+      expect(await Promise.all(['one', 'two', 'three'].map(stateOf))).toEqual([
+        'active manager',
+        'active manager',
+        'active',
+      ])
+      expect(
+        (await nodes('two')).map(({ Description, Spec }) => [Description.Hostname, Spec.Role]),
+      ).toEqual(
+        expect.arrayContaining([
+          ['one', 'manager'],
+          ['two', 'manager'],
+          ['three', 'worker'],
+        ]),
+      )
+
+      expect((await ask('three', 'POST', '/swarm/leave')).status).toBe(200)
+      expect(await stateOf('three')).toBe('inactive')
+      expect(await readdir(directoryOf('three'))).toEqual([])
+      await until('it is shown as down', async () => {
+        return (await node('one', 'three'))?.Status.State === 'down'
+      })
+      expect((await ask('one', 'DELETE', '/nodes/three')).status).toBe(200)
+      expect(await node('one', 'three')).toBeUndefined()
+      expect(await joinAs('Worker', 'three', 'one')).toEqual({ status: 200, body: '' })
+    },
+  )
+})
+
+describe('EN2: what was cut off', () => {
+  const kept = { version: 1, directory: 'swarm-0a1b2c3d', how: 'founded', role: 'master' } as const
+  const file = (): string => join(directoryOf('one'), 'swarm.json')
+
+  test.each(['beginning', 'leaving'])('while it was %s is erased', async (stage) => {
+    const own = join(directoryOf('one'), kept.directory, 'cluster/masters/master-1')
+    await mkdir(own, { recursive: true })
+    await writeFile(join(own, 'kek.key'), 'k'.repeat(32), { mode: 0o600 })
+    await writeFile(file(), JSON.stringify({ ...kept, stage }), { mode: 0o600 })
+    await start('one')
+    expect(await stateOf('one')).toBe('inactive')
+    expect(await readdir(directoryOf('one'))).toEqual([])
+  })
+
+  test('comes to an error that says so when it cannot go on, and can be left', async () => {
+    await mkdir(directoryOf('one'))
+    await writeFile(file(), JSON.stringify({ ...kept, stage: 'member' }), { mode: 0o600 })
+    await start('one')
+    expect(await stateOf('one')).toBe('error')
+    expect((await ask('one', 'POST', '/swarm/leave?force=1')).status).toBe(200)
+    expect(await stateOf('one')).toBe('inactive')
+    await expect(stat(file())).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('in the middle of a byte is no membership, and is said to be damaged', async () => {
+    await mkdir(directoryOf('one'))
+    await writeFile(file(), '{"version":1,"sta', { mode: 0o600 })
+    await expect(start('one')).rejects.toMatchObject({ code: 'member.file-unusable' })
+    expect(await readFile(file(), 'utf8')).toContain('sta')
+    await expect(loadEngineFile(directoryOf('one'))).rejects.toThrow(/swarm\.json/)
+  })
+
+  test('by an address that is no place of this machine leaves nothing', async () => {
+    await start('one')
+    const refused = await ask('one', 'POST', '/swarm/init', { AdvertiseAddr: '192.0.2.1:4000' })
+    expect(refused.status).toBeGreaterThanOrEqual(400)
+    expect(await stateOf('one')).toBe('inactive')
+    expect(await readdir(directoryOf('one'))).toEqual([])
+  })
+})

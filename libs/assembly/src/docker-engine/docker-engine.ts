@@ -1,0 +1,407 @@
+import { mkdir } from 'node:fs/promises'
+import type { MasterApi } from '@conclave/actors'
+import {
+  agentNodeId,
+  masterNodeId,
+  noSwarm,
+  partsOf,
+  Refusal,
+  refusalIn,
+  rpc,
+  type Beginning,
+  type Joining,
+  type SwarmNode,
+  type SwarmState,
+} from '@conclave/faces-docker'
+import { Redacted, wipe, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
+import type { Log } from '@conclave/runtime'
+import type { MasterAddress } from '../cluster/addresses.ts'
+import { loadMember } from '../cluster/member-files.ts'
+import { prepareCluster } from '../cluster/prepare-cluster.ts'
+import { enrol, type Joined } from '../join/enrol.ts'
+import { loadEnrolment } from '../join/enrolment-files.ts'
+import { JoinUnreachable } from '../join/join-client.ts'
+import { MasterRemoved } from '../master/membership.ts'
+import {
+  EngineFile,
+  eraseMembership,
+  loadEngineFile,
+  newMembership,
+  saveEngineFile,
+} from './engine-file.ts'
+import { EngineMember, type EngineMemberOptions } from './engine-member.ts'
+import { founder, layoutOf } from './member-layout.ts'
+import { chooseOwnPlace, hostOf, placeAgain } from './own-place.ts'
+
+export interface DockerEngineOptions {
+  /** Where it keeps everything: `swarm.json`, and a directory for each membership. */
+  readonly directory: string
+  /** Whose rights whoever may open its socket has. The superuser of what it founds. */
+  readonly uid: string
+  readonly hostname: string
+  readonly agent: EngineMemberOptions['agent']
+  /** Told of a cluster that was founded here, before it counts as made: nothing else keeps the password. */
+  readonly onFounded?: ((made: Founded) => void) | undefined
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export interface Founded {
+  readonly clusterId: string
+  readonly place: MasterAddress
+  readonly uid: string
+  readonly password: RedactedBytes
+}
+
+/** As long as dockerd waits before it goes on in the background. */
+const joinPatienceMs = 20_000
+/** However long the others take to let this one go, it goes. */
+const leavePatienceMs = 10_000
+
+/**
+ * A machine as dockerd sees itself: in no swarm at first, it founds a cluster or joins one, and leaves it. What
+ * it is survives its end; each change can be cut off anywhere and is then done again or undone at the next start:
+ *
+ * 1. What is only beginning is on nobody's mind yet, and is erased.
+ * 2. A membership counts from the moment `swarm.json` says so. A master is let in only after that.
+ * 3. What is leaving is erased, and forgotten last.
+ */
+export class DockerEngine implements SwarmNode {
+  readonly #options: DockerEngineOptions
+  #file: EngineFile | undefined
+  #member: EngineMember | undefined
+  /** Of an agent, as it was told when it joined. */
+  #masters: readonly MasterAddress[] = []
+  #clusterId = ''
+  #failure: string | undefined
+  #isBusy = false
+  #isStopped = false
+
+  constructor(options: DockerEngineOptions) {
+    this.#options = options
+  }
+
+  /** Goes on with what it was. @throws MemberFileUnusable */
+  async start(): Promise<void> {
+    const { directory, log } = this.#options
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const kept = await loadEngineFile(directory)
+    if (kept === undefined) return
+    if (kept.stage !== 'member') {
+      log.warn({ stage: kept.stage }, 'a membership was cut off, and is erased')
+      return this.#erase(kept)
+    }
+    this.#file = kept
+    try {
+      await this.#goOn(kept)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  get state(): SwarmState {
+    if (this.#failure !== undefined) return { is: 'error', why: this.#failure }
+    const member = this.#member
+    const isChanging = this.#isBusy && this.#file?.stage !== 'member'
+    if (member === undefined || isChanging) return { is: isChanging ? 'pending' : 'inactive' }
+    const { master } = member
+    if (master?.state === 'booting-locked') return { is: 'locked' }
+    if (master !== undefined && master.api.status().isVoter) return { is: 'manager' }
+    const agentId = member.agent?.agentId
+    if (agentId === undefined) return { is: 'pending' }
+    return {
+      is: 'worker',
+      nodeId: agentNodeId(this.#clusterId, agentId),
+      address: this.#file?.place?.host ?? '127.0.0.1',
+      managers: this.#masters.map(({ masterId, host, ports }) => ({
+        nodeId: masterNodeId(this.#clusterId, masterId),
+        address: `${host}:${ports.join}`,
+      })),
+    }
+  }
+
+  /** Of the master that it is. @throws Refusal when it is none, in the Engine's words */
+  get api(): MasterApi {
+    const refusal = refusalIn(this.state)
+    const master = this.#member?.master
+    // While it begins, what it founds is asked before it is one.
+    if (master?.state === 'running' && (refusal === undefined || this.#isBusy)) return master.api
+    throw refusal ?? noSwarm()
+  }
+
+  async init({ at, availability }: Beginning, begin: () => Promise<void>): Promise<void> {
+    await this.#exclusively(async () => {
+      const { directory, random } = this.#options
+      const host = hostOf(at)
+      const place = await chooseOwnPlace({ masterId: founder, nodeId: 1 }, at, random)
+      const kept: EngineFile = { ...newMembership(random, 'founded'), place }
+      await this.#attempt(kept, async () => {
+        const prepared = await prepareCluster(layoutOf(directory, kept).cluster, {
+          masters: 1,
+          agents: 1,
+          superuser: this.#options.uid,
+          hosts: [host],
+          keepPassword: (clusterId, password) => this.#founded({ clusterId, place, password }),
+        })
+        if (prepared.password !== undefined) wipe(prepared.password)
+        const member = await this.#run(kept, [place], prepared.manifest.clusterId)
+        await this.#untilWhole(member)
+        await begin()
+        await this.#settle(member, availability)
+        await this.#keep({ ...kept, stage: 'member' })
+      })
+    })
+  }
+
+  async join(wanted: Joining, begin: () => Promise<void>): Promise<void> {
+    await this.#exclusively(async () => {
+      const { directory, random } = this.#options
+      const kept = newMembership(random, 'joined')
+      await this.#attempt(kept, async () => {
+        const { member: own } = layoutOf(directory, kept)
+        const joined = await this.#enrol(wanted, own)
+        const place =
+          joined.nodeId === undefined
+            ? undefined
+            : await chooseOwnPlace(
+                { masterId: joined.id, nodeId: joined.nodeId },
+                wanted.at,
+                random,
+              )
+        const now: EngineFile = {
+          ...kept,
+          stage: 'member',
+          role: joined.role,
+          ...(place && { place }),
+        }
+        // From here on the others count on it: it goes on after whatever happens.
+        await this.#keep(now)
+        const member = await this.#run(now, joined.masters, joined.clusterId)
+        await this.#untilJoined(member)
+        if (joined.role === 'master') await begin()
+        await this.#settle(member, wanted.availability)
+      })
+    })
+  }
+
+  async leave(): Promise<void> {
+    if (this.#file === undefined) throw noSwarm()
+    await this.#exclusively(async () => {
+      const kept = this.#file
+      if (kept === undefined) return
+      // What broke before it was written down is a member still.
+      await this.#farewell()
+      await this.#keep({ ...kept, stage: 'leaving' })
+      await this.#erase(kept)
+    })
+  }
+
+  async unlock(key: RedactedBytes, source: string): Promise<void> {
+    const master = this.#member?.master
+    if (master === undefined) throw noSwarm()
+    await master.unlock(key, source)
+    await master.ready()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#member?.stop()
+  }
+
+  /** As a crash would leave it. */
+  async destroy(): Promise<void> {
+    this.#isStopped = true
+    await this.#member?.destroy()
+  }
+
+  // ── one step after the other ──────────────────────────────────────────────────────────────────
+
+  async #exclusively(act: () => Promise<void>): Promise<void> {
+    if (this.#isBusy) {
+      throw rpc('FailedPrecondition', 'this node is coming into a swarm or leaving it; look again')
+    }
+    this.#isBusy = true
+    try {
+      await act()
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  /** What comes to nothing leaves nothing behind, unless the others may count on it already. */
+  async #attempt(kept: EngineFile, act: () => Promise<void>): Promise<void> {
+    await this.#keep(kept)
+    try {
+      await act()
+    } catch (error) {
+      if (error instanceof JoinGoesOn) throw error
+      if (this.#file?.stage === 'member') await this.#farewell()
+      await this.#erase(kept)
+      throw error
+    }
+  }
+
+  async #keep(kept: EngineFile): Promise<void> {
+    await saveEngineFile(this.#options.directory, kept)
+    this.#file = kept
+  }
+
+  async #erase(kept: EngineFile): Promise<void> {
+    const { directory, log } = this.#options
+    const member = this.#member
+    this.#member = undefined
+    await member?.stop()
+    await eraseMembership(directory, kept, layoutOf(directory, kept).member)
+    this.#file = undefined
+    this.#failure = undefined
+    this.#masters = []
+    log.info({ directory: kept.directory }, 'this engine is in no swarm now')
+  }
+
+  // ── what it is made of ────────────────────────────────────────────────────────────────────────
+
+  async #goOn(kept: EngineFile): Promise<void> {
+    const { directory, random } = this.#options
+    const { member: own } = layoutOf(directory, kept)
+    const place = kept.place && (await placeAgain(kept.place, random))
+    const now: EngineFile = { ...kept, ...(place && { place }) }
+    if (place !== kept.place) await this.#keep(now)
+    const enrolment = await loadEnrolment(own)
+    const clusterId = enrolment?.clusterId ?? (await clusterIdIn(own))
+    await this.#run(now, enrolment?.masters ?? (place ? [place] : []), clusterId)
+  }
+
+  async #run(
+    kept: EngineFile,
+    masters: readonly MasterAddress[],
+    clusterId: string,
+  ): Promise<EngineMember> {
+    const { directory, hostname, agent, uid, log, clock, random } = this.#options
+    this.#masters = masters
+    this.#clusterId = clusterId
+    const member = await EngineMember.start({
+      layout: layoutOf(directory, kept),
+      role: kept.role,
+      place: kept.place,
+      masters,
+      hostname,
+      agent,
+      uid,
+      log,
+      clock,
+      random,
+    })
+    this.#member = member
+    void member.master?.failed.then((error) => {
+      if (this.#member === member && !this.#isStopped) this.#fail(error)
+    })
+    return member
+  }
+
+  #fail(error: unknown): void {
+    const { log } = this.#options
+    log.error({ err: error }, 'this engine cannot be what it was')
+    const why = error instanceof Error ? error.message : 'it failed'
+    this.#failure =
+      error instanceof MasterRemoved ? `this node was removed from the swarm: ${why}` : why
+  }
+
+  #founded({ clusterId, place, password }: Omit<Founded, 'uid'>): void {
+    this.#options.onFounded?.({ clusterId, place, uid: this.#options.uid, password })
+  }
+
+  /** At the first of its masters that answers. @throws JoinRefused, AuthorityNotPinned, JoinUnreachable */
+  async #enrol({ at, token, remotes }: Joining, directory: string): Promise<Joined> {
+    const { log } = this.#options
+    let last: unknown = new Refusal(400, 'at least 1 RemoteAddr is required to join')
+    for (const remote of remotes) {
+      const { host, port } = partsOf(remote)
+      if (host === '' || port === undefined) {
+        throw new Refusal(
+          400,
+          `${remote.slice(0, 64)} is no address: host:port, as swarm join-token prints it`,
+        )
+      }
+      // Whoever is asked wipes what it was given.
+      const own = new Redacted(Uint8Array.from(token.reveal()))
+      try {
+        return await enrol({
+          address: { host, port },
+          token: own,
+          directory,
+          hosts: [hostOf(at)],
+          log,
+        })
+      } catch (error) {
+        if (!(error instanceof JoinUnreachable)) throw error
+        last = error
+      }
+    }
+    throw last
+  }
+
+  /** @throws the reason why it cannot be one */
+  async #untilWhole(member: EngineMember): Promise<void> {
+    const failed = member.master?.failed.then((error) => {
+      throw error
+    })
+    await (failed === undefined ? member.whole : Promise.race([member.whole, failed]))
+  }
+
+  /** @throws JoinGoesOn when it takes long, or why the others would not have it */
+  async #untilJoined(member: EngineMember): Promise<void> {
+    const patience = Promise.withResolvers<'late'>()
+    const timer = setTimeout(() => patience.resolve('late'), joinPatienceMs)
+    try {
+      const joined = this.#untilWhole(member).then(() => untilVoter(member))
+      if ((await Promise.race([joined, patience.promise])) === 'late') throw new JoinGoesOn()
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** What the machine's user wanted of it. */
+  async #settle(member: EngineMember, availability: Beginning['availability']): Promise<void> {
+    const { master, agentName } = member
+    if (availability === 'active' || master === undefined) return
+    await master.api.nodes.update(member.caller(), agentName, { availability })
+  }
+
+  /** The others are told as far as they can be: they go on without it either way. */
+  async #farewell(): Promise<void> {
+    const member = this.#member
+    const { log } = this.#options
+    if (member === undefined) return
+    const patience = new Promise<void>((resolve) => {
+      setTimeout(resolve, leavePatienceMs).unref()
+    })
+    const told = member.sayFarewell().catch((error: unknown) => {
+      log.warn({ err: error }, 'the other masters could not be told that this one leaves')
+    })
+    await Promise.race([told, patience])
+  }
+}
+
+/** The answer to who waits for a join that takes long. In dockerd's words. */
+class JoinGoesOn extends Refusal {
+  constructor() {
+    super(
+      503,
+      'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.',
+    )
+  }
+}
+
+async function untilVoter({ master }: EngineMember): Promise<undefined> {
+  while (master !== undefined && !master.api.status().isVoter) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50)
+    })
+  }
+  return undefined
+}
+
+/** As the certificate of the founder says. */
+const clusterIdIn = async (directory: string): Promise<string> =>
+  (await loadMember(directory, 'conclave-master')).clusterId

@@ -1,0 +1,76 @@
+import { masterNow } from '@conclave/faces-docker'
+import { silentLog, SystemClock, SystemRandom, type Log } from '@conclave/runtime'
+import type { Clock, Random } from '@conclave/kernel'
+import { listenForDocker, type DockerDoors } from '../master/docker-doors.ts'
+import type { FaceListener } from '../master/face-listener.ts'
+import { DockerEngine, type DockerEngineOptions } from './docker-engine.ts'
+
+export interface StartDockerEngineOptions extends Pick<
+  DockerEngineOptions,
+  'directory' | 'hostname' | 'agent'
+> {
+  /** Everywhere that the docker CLI finds it. */
+  readonly doors: DockerDoors
+  readonly onFounded?: DockerEngineOptions['onFounded']
+  readonly log?: Log
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+export interface RunningDockerEngine {
+  /** What the machine is to a swarm, in the words of `docker info`. */
+  readonly state: string
+  /** Where it really listens, as `docker -H` takes it. */
+  readonly hosts: readonly string[]
+  /** Ends what it runs, in good order; it goes on with it at the next start. */
+  stop(): Promise<void>
+  /** As `kill -9` does. */
+  destroy(): Promise<void>
+}
+
+/**
+ * Starts a machine that docker's CLI can take into a swarm and out of it: in none, or in the one that it was in.
+ *
+ * @throws MemberFileUnusable, FaceListenFailed, FaceExposed
+ */
+export async function startDockerEngine(
+  options: StartDockerEngineOptions,
+): Promise<RunningDockerEngine> {
+  const { doors, hostname, log = silentLog } = options
+  const engine = new DockerEngine({
+    ...options,
+    uid: doors.uid,
+    log,
+    clock: options.clock ?? new SystemClock(),
+    random: options.random ?? new SystemRandom(),
+  })
+  await engine.start()
+  let listeners: readonly FaceListener[]
+  try {
+    const master = masterNow(() => engine.api)
+    listeners = await listenForDocker({ doors, master, node: engine, hostname, log })
+  } catch (error) {
+    await engine.destroy()
+    throw error
+  }
+  const ports = listeners.slice(doors.path === undefined ? 0 : 1).map(({ port }) => port)
+  return {
+    get state() {
+      return engine.state.is
+    },
+    hosts: [
+      ...(doors.path === undefined ? [] : [`unix://${doors.path}`]),
+      ...(doors.ports ?? []).map(({ host }, at) => `tcp://${bracketed(host)}:${ports[at]}`),
+    ],
+    stop: async () => {
+      await Promise.all(listeners.map((listener) => listener.close()))
+      await engine.stop()
+    },
+    destroy: async () => {
+      await Promise.all(listeners.map((listener) => listener.destroy()))
+      await engine.destroy()
+    },
+  }
+}
+
+const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
