@@ -134,7 +134,7 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
 
   /** Agents that were removed from the cluster will not come back: their tasks are over. */
   forgetAgents(isRemoved: (certificateName: string) => boolean): void {
-    for (const agent of [...this.#state.agents.values()]) {
+    for (const agent of this.#state.agents.values()) {
       if (isRemoved(agent.record.certificateName)) markGone(this.#state, agent)
     }
     this.#state.allocate()

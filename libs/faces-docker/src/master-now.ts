@@ -26,10 +26,7 @@ const call =
   }
 
 /** An object whose properties are made when they are first asked for, and that may be callable itself. */
-function byName(
-  make: (name: PropertyKey) => unknown,
-  itself: Method = () => undefined,
-): object {
+function byName(make: (name: PropertyKey) => unknown, itself: Method = () => undefined): object {
   const made = new Map<PropertyKey, unknown>()
   return new Proxy(itself, {
     get(_, name) {

@@ -172,9 +172,10 @@ describe('EN1: an engine', () => {
   )
 })
 
+const file = (): string => join(directoryOf('one'), 'swarm.json')
+
 describe('EN2: what was cut off', () => {
   const kept = { version: 1, directory: 'swarm-0a1b2c3d', how: 'founded', role: 'master' } as const
-  const file = (): string => join(directoryOf('one'), 'swarm.json')
 
   test.each(['beginning', 'leaving'])('while it was %s is erased', async (stage) => {
     const own = join(directoryOf('one'), kept.directory, 'cluster/masters/master-1')

@@ -293,10 +293,14 @@ export class DockerEngine implements SwarmNode {
       random,
     })
     this.#member = member
-    void member.master?.failed.then((error) => {
-      if (this.#member === member && !this.#isStopped) this.#fail(error)
-    })
+    void this.#watch(member)
     return member
+  }
+
+  async #watch(member: EngineMember): Promise<void> {
+    if (member.master === undefined) return
+    const error = await member.master.failed
+    if (this.#member === member && !this.#isStopped) this.#fail(error)
   }
 
   #fail(error: unknown): void {
@@ -393,8 +397,8 @@ class JoinGoesOn extends Refusal {
   }
 }
 
-async function untilVoter({ master }: EngineMember): Promise<undefined> {
-  while (master !== undefined && !master.api.status().isVoter) {
+async function untilVoter(member: EngineMember): Promise<undefined> {
+  while (member.master?.api.status().isVoter === false) {
     await new Promise((resolve) => {
       setTimeout(resolve, 50)
     })

@@ -67,6 +67,7 @@ export interface DockerListening {
   /** What `docker info` calls this machine; its own name unless given. */
   readonly hostname?: string | undefined
   readonly log: Log
+  readonly slices?: FaceListenerOptions['slices']
   readonly onAnswered?: FaceListenerOptions['onAnswered']
 }
 
@@ -89,20 +90,14 @@ export async function listenForDocker(o: DockerListening): Promise<readonly Face
 }
 
 function listenAt(
-  {
-    doors,
-    master,
-    node,
-    log,
-    onAnswered = () => undefined,
-    hostname: name = hostname(),
-  }: DockerListening,
+  o: DockerListening,
   at: Pick<FaceListenerOptions, 'host' | 'port' | 'path' | 'tls'>,
 ): Promise<FaceListener> {
+  const { doors, master, node, log, slices, onAnswered = () => undefined } = o
   const engine: Engine = {
     master,
     principal: { uid: doors.uid },
-    hostname: name,
+    hostname: o.hostname ?? hostname(),
     ...(node && { node }),
     ...(at.tls && { principalOf: ({ raw }) => whoShows(raw.socket as TLSSocket) }),
   }
@@ -113,6 +108,7 @@ function listenAt(
     requestSeconds: 0,
     ...at,
     log,
+    ...(slices && { slices }),
     onAnswered,
   })
 }
