@@ -41,6 +41,8 @@ export interface UpOptions extends EngineOptions {
   readonly simulatedImages: SimulatedImagesMode
   /** Such as `secretResolver=vault`. */
   readonly agentSetting?: readonly string[]
+  /** Of every master and agent. */
+  readonly faithfulLeaks?: boolean
 }
 
 /** Starts the cluster, shows what was asked for, and stops it. @returns the exit code */
@@ -65,8 +67,10 @@ export async function up(options: UpOptions): Promise<number> {
     engine,
     agentSettings: {
       simulatedImages: options.simulatedImages,
+      ...(options.faithfulLeaks === true && { faithfulLeaks: true }),
       ...(await agentSettings(options.agentSetting ?? [])),
     },
+    faithfulLeaks: options.faithfulLeaks === true,
     // The tour looks for secrets in snapshots, too, so there have to be some.
     ...((options.tour === true || options.once === true) && {
       snapshotEntries: snapshotEntriesOfTour,

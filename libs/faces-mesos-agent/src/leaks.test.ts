@@ -1,18 +1,43 @@
-import { canary, expectNoLeak } from '@conclave/testkit'
+import { encodeExecutorEvent, parseExecutorCall } from '@conclave/model'
+import { canary, expectNoLeak, findCanaries } from '@conclave/testkit'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Front } from './testing/front.ts'
+
+/*
+ * The agent's rows of the leak map (reference mesos.md §21), each in both modes: what an agent shows by
+ * itself, and what it shows when it is told to leak as Mesos does.
+ */
 
 let front: Front | undefined
 afterEach(() => front?.app.close())
 
-const planted = canary('inline')
-const data = Buffer.from(planted.bytes).toString('base64')
+const value = canary('inline')
+const given = canary('given by an operator')
+const dockerConfig = canary('docker config')
+const label = canary('label')
 
-/** Everything that a state endpoint of an agent shows, with one command task that has inline values. */
-async function surfaces(faithfulLeaks: boolean): Promise<Record<string, string>> {
-  front = new Front({ faithfulLeaks })
-  const value = { type: 'VALUE', value: { data } }
-  const reference = { type: 'REFERENCE', reference: { name: 'dev/db', key: 'password' } }
+const sealed = {
+  type: 'VALUE',
+  value: { sealed: { id: 'i1', envelope: Buffer.from('an envelope').toString('base64') } },
+}
+const envelope = Buffer.from('an envelope').toString('base64')
+const reference = { type: 'REFERENCE', reference: { name: 'dev/db', key: 'password' } }
+const variables = (secret: object): object[] => [
+  { name: 'A', type: 'SECRET', secret },
+  { name: 'B', type: 'SECRET', secret: reference },
+]
+const volume = (secret: object): object => ({
+  mode: 'RO',
+  container_path: 'v',
+  source: { type: 'SECRET', secret },
+})
+
+/** Everything that an agent shows of what it runs. */
+async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, string>> {
+  const leaked: Record<string, string> = faithfulLeaks ? { docker_config: dockerConfig.text } : {}
+  front = new Front({ faithfulLeaks, flags: leaked })
+  front.secretValue = value.text
+  const data = Buffer.from(given.bytes).toString('base64')
   // As an operator gives it: the masters' own launches have their values sealed.
   await front.ask('/api/v1', {
     type: 'LAUNCH_CONTAINER',
@@ -20,46 +45,117 @@ async function surfaces(faithfulLeaks: boolean): Promise<Record<string, string>>
       container_id: { value: 'alone' },
       command: {
         value: 'x',
-        environment: { variables: [{ name: 'A', type: 'SECRET', secret: value }] },
+        environment: { variables: variables({ type: 'VALUE', value: { data } }) },
       },
     },
   })
-  const sealed = { type: 'VALUE', value: { sealed: { id: 'i1', envelope: 'ZW52ZWxvcGU=' } } }
-  front.launch('t1', 'e1', {
-    executor: undefined,
-    command: {
-      value: 'x',
-      environment: {
-        variables: [
-          { name: 'A', type: 'SECRET', secret: sealed },
-          { name: 'B', type: 'SECRET', secret: reference },
-        ],
-      },
+  const secrets = {
+    command: { value: 'x', environment: { variables: variables(sealed) } },
+    container: { type: 'MESOS', volumes: [volume(sealed)] },
+    labels: { labels: [{ key: 'k', value: label.text }] },
+  }
+  front.launch('command', 'command', { executor: undefined, ...secrets })
+  front.held.add('c-queued')
+  front.launch('queued', 'queued', { executor: undefined, ...secrets })
+  front.launch('told', 'e2', {
+    ...secrets,
+    command: undefined,
+    executor: {
+      executor_id: { value: 'e2' },
+      command: { value: 'x', environment: { variables: variables(sealed) } },
     },
   })
-  const told: Record<string, string> = {}
+  const told: string[] = []
+  const refusal = front.actor.api.executorCall(
+    undefined,
+    parseExecutorCall({
+      type: 'SUBSCRIBE',
+      framework_id: { value: 'f1' },
+      executor_id: { value: 'e2' },
+      subscribe: {},
+    }),
+    { send: (event) => void told.push(encodeExecutorEvent(event)), close: () => undefined },
+  )
+  expect(refusal).toBeUndefined()
+  const found = new Map<string, string>()
   for (const url of ['/state', '/flags']) {
-    told[url] = (await front.ask(url, undefined, {}, 'GET')).body
+    found.set(url, (await front.ask(url, undefined, {}, 'GET')).body)
   }
   for (const type of ['GET_STATE', 'GET_EXECUTORS', 'GET_TASKS', 'GET_CONTAINERS', 'GET_FLAGS']) {
-    told[type] = (await front.ask('/api/v1', { type })).body
+    found.set(type, (await front.ask('/api/v1', { type })).body)
   }
-  return { ...told, log: front.log.text }
+  found.set('LAUNCH', told.filter((text) => text.includes('"type":"LAUNCH"')).join('\n'))
+  found.set('SUBSCRIBED', told.filter((text) => text.includes('"type":"SUBSCRIBED"')).join('\n'))
+  found.set('log', front.log.text)
+  return found
 }
 
+const where = (seen: ReadonlyMap<string, string>, one: ReturnType<typeof canary>): string[] =>
+  [...seen]
+    .filter(([, text]) => findCanaries(Buffer.from(text), [one]).length > 0)
+    .map(([name]) => name)
+    .toSorted()
+
 describe('FA8: the leak map of an agent (mesos.md §21)', () => {
-  test('row by row, nothing of a value by default; names and keys as upstream', async () => {
-    const told = await surfaces(false)
+  test('row by row, nothing of a value by default', async () => {
+    const seen = await surfaces(false)
 
-    expectNoLeak(told, [planted])
-    expect(told['GET_EXECUTORS']).toContain('"reference":{"name":"dev/db","key":"password"}')
-    expect(told['/state']).toContain('"name":"dev/db"')
-    for (const text of Object.values(told)) expect(text).not.toContain('ZW52ZWxvcGU')
+    expectNoLeak(Object.fromEntries(seen), [value, given, dockerConfig])
+    expect([value, given, dockerConfig].flatMap((one) => where(seen, one))).toEqual([])
   })
 
-  test('an envelope is ours in both modes, and a value unknown to the agent is not made up', async () => {
-    const told = await surfaces(true)
-    for (const text of Object.values(told)) expect(text).not.toContain('ZW52ZWxvcGU')
-    expect(told['GET_EXECUTORS']).toContain('"type":"VALUE"')
+  test('with faithfulLeaks values of command tasks and of executors stand where Mesos has them', async () => {
+    const seen = await surfaces(true)
+
+    expect(where(seen, value)).toEqual(['/state', 'GET_EXECUTORS', 'GET_STATE', 'GET_TASKS'])
+    expect(where(seen, dockerConfig)).toEqual(['/flags', '/state', 'GET_FLAGS'])
+    expect(where(seen, given)).toEqual([])
   })
+
+  test.each([false, true])(
+    'names, keys and labels are shown, and no envelope, with leaks %s',
+    async (leaks) => {
+      const seen = await surfaces(leaks)
+
+      expect(seen.get('GET_EXECUTORS')).toContain('"reference":{"name":"dev/db","key":"password"}')
+      expect(seen.get('LAUNCH')).toContain('"reference":{"name":"dev/db","key":"password"}')
+      expect(where(seen, label)).toEqual([
+        '/state',
+        'GET_EXECUTORS',
+        'GET_STATE',
+        'GET_TASKS',
+        'LAUNCH',
+      ])
+      for (const [name, text] of seen)
+        expect({ name, has: text.includes(envelope) }).toEqual({ name, has: false })
+    },
+  )
+
+  test.each([false, true])(
+    'a task in line shows its command, and a value in it only with leaks: %s',
+    async (leaks) => {
+      const seen = await surfaces(leaks)
+
+      const { frameworks } = JSON.parse(seen.get('/state') ?? '') as {
+        frameworks: { executors: { queued_tasks: { name: string; command?: object }[] }[] }[]
+      }
+      const queued = frameworks.flatMap(({ executors }) =>
+        executors.flatMap(({ queued_tasks: tasks }) => tasks),
+      )
+      expect(queued.map(({ name }) => name)).toEqual(['queued'])
+      const command = JSON.stringify(queued[0]?.command)
+      expect(command).toContain('"name":"dev/db"')
+      expect(findCanaries(Buffer.from(command), [value]).length > 0).toBe(leaks)
+    },
+  )
+
+  test.each([false, true])(
+    'LAUNCH tells an executor the type of an inline value and no more, with leaks %s',
+    async (leaks) => {
+      const seen = await surfaces(leaks)
+
+      expect(seen.get('LAUNCH')).toContain('"type":"VALUE"')
+      expect(findCanaries(Buffer.from(seen.get('LAUNCH') ?? ''), [value])).toEqual([])
+    },
+  )
 })

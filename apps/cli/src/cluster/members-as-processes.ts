@@ -23,6 +23,8 @@ export interface ProcessesOptions {
   readonly snapshotEntries?: number
   readonly peerWire: RedactedBytes
   readonly engine?: EtcdEngine | undefined
+  /** Of every master. */
+  readonly faithfulLeaks: boolean
   /** Of every agent, by field name. */
   readonly agentSettings?: Readonly<Record<string, unknown>>
 }
@@ -34,6 +36,7 @@ export function membersAsProcesses(options: ProcessesOptions): readonly MemberPl
     // The file is for its owner alone, as a password in it must be.
     peerWire: utf8Text(options.peerWire.reveal()),
     ...engineSettingsOf(options.engine),
+    ...(options.faithfulLeaks && { faithfulLeaks: true }),
     ...(snapshotEntries !== undefined && { snapshotEntries }),
   }
   return [

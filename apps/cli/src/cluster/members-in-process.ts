@@ -27,6 +27,8 @@ export interface InProcessOptions {
   readonly snapshotEntries?: number
   readonly peerWire: RedactedBytes
   readonly engine?: EtcdEngine | undefined
+  /** Of every master. */
+  readonly faithfulLeaks: boolean
   /** Of every agent, by field name. */
   readonly agentSettings?: Readonly<Record<string, unknown>>
 }
@@ -49,7 +51,7 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
     directory,
     start: async () => {
       const log = logOf(options, id)
-      const { addresses, snapshotEntries, engine } = options
+      const { addresses, snapshotEntries, engine, faithfulLeaks } = options
       const replicaLimits = snapshotEntries === undefined ? {} : { snapshotEntries }
       const master = await startMaster({
         directory,
@@ -57,6 +59,7 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
         log,
         replicaLimits,
         engine,
+        faithfulLeaks,
         docker: dockerSocketIn(directory, options.manifest.superuser),
         peerWire: parsePeerWire(options.peerWire),
       })

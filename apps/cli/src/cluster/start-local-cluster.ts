@@ -28,6 +28,8 @@ export interface LocalClusterPlan {
   readonly engine?: EtcdEngine | undefined
   /** Of every agent, by field name. */
   readonly agentSettings?: Readonly<Record<string, unknown>>
+  /** Whether masters show inline secrets as Mesos does; agents have a setting for it. */
+  readonly faithfulLeaks?: boolean
   /** Whether the cluster will be started again from its directory. */
   readonly isKept: boolean
   /** Called when a member ends and nobody had asked for it. */
@@ -80,6 +82,7 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
     peerWire,
     engine,
     ...(snapshotEntries && { snapshotEntries }),
+    faithfulLeaks: plan.faithfulLeaks === true,
     ...(agentSettings && { agentSettings }),
   }
   const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)

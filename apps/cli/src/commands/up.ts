@@ -35,6 +35,10 @@ export function upCommand(program: Command): void {
         .choices(simulatedImagesModes)
         .default('any'),
     )
+    .option(
+      '--faithful-leaks',
+      'show what Mesos shows of inline secrets in its state and logs, for lessons (never with secrets that matter)',
+    )
     .option('--ready-file <file>', 'write URLs and credentials there as JSON once all is ready')
     .option('--json', 'print the same as JSON, and the tour as one JSON document')
     .addHelpText(

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { AgentApi, ContainerRuntime } from '@conclave/actors'
 import { mesosAgentFace, mesosAgentServerOptions } from '@conclave/faces-mesos-agent'
-import { Redacted, type Random, type RedactedBytes } from '@conclave/kernel'
+import { Redacted, utf8Text, type Random, type RedactedBytes } from '@conclave/kernel'
 import { ProcessRuntime, type Log } from '@conclave/runtime'
 import { FaceExposed, FaceListener, isLoopback } from '../master/face-listener.ts'
 
@@ -14,6 +14,8 @@ export interface AgentListenerOptions {
   readonly authenticateExecutors?: boolean
   /** Shows inline values where Mesos does, for teaching. Default: nowhere. */
   readonly faithfulLeaks?: boolean
+  /** Of the whole agent: told in its flags, as by Mesos, where leaks are wanted, and nowhere else. */
+  readonly dockerConfig?: RedactedBytes
   /**
    * Where executors of frameworks run: in the agent's own runtime, or as plain processes of this
    * machine, which isolate nothing and run as this agent's user.
@@ -46,6 +48,7 @@ export async function listen(
   log: Log,
 ): Promise<FaceListener> {
   const { host, port, authenticateExecutors = true, faithfulLeaks = false } = options
+  const leaked = faithfulLeaks ? utf8Text(options.dockerConfig?.reveal() ?? new Uint8Array()) : ''
   if (!isLoopback(host)) throw new FaceExposed(host)
   return FaceListener.start({
     face: 'mesos-agent',
@@ -59,6 +62,7 @@ export async function listen(
         executors: options.executors ?? 'memory',
         faithful_leaks: `${faithfulLeaks}`,
         isolation: 'environment_secret,volume/secret',
+        ...(leaked !== '' && { docker_config: leaked }),
       },
     }),
     server: mesosAgentServerOptions,

@@ -103,7 +103,7 @@ export const agentOptionsOf = ({
   isDockerFaithful: dockerContainerizer === 'faithful',
   images: { provider: imageProviders, registry: dockerRegistry, dockerConfig, simulated },
   resolver: { name: secretResolver, modules: utf8Text(modules.reveal()) },
-  listener: { host, port, executors, authenticateExecutors, faithfulLeaks },
+  listener: { host, port, executors, authenticateExecutors, faithfulLeaks, dockerConfig },
 })
 
 /**

@@ -1,7 +1,8 @@
 import { AgentActor, type AgentEffect } from '@conclave/actors'
+import { box, boxContext } from '@conclave/crypto'
 import { wipePlan } from '@conclave/isolators'
 import { Redacted, utf8 } from '@conclave/kernel'
-import { AgentInfo, parseOurs, ToAgent } from '@conclave/model'
+import { AgentInfo, parseOurs, ToAgent, type FromAgent } from '@conclave/model'
 import { SystemRandom } from '@conclave/runtime'
 import { LogLines, ManualClock } from '@conclave/testkit'
 import { fastify, type FastifyInstance, type InjectOptions } from 'fastify'
@@ -15,6 +16,10 @@ export class Front {
   readonly log = new LogLines()
   readonly effects: AgentEffect[] = []
   readonly asked: string[] = []
+  /** Containers that are not made, so their tasks wait in line. */
+  readonly held = new Set<string>()
+  /** What every secret is that its tasks ask for. */
+  secretValue = 'a value'
   readonly actor: AgentActor
   readonly app: FastifyInstance = fastify({
     ...mesosAgentServerOptions,
@@ -74,9 +79,11 @@ export class Front {
     switch (effect.do) {
       case 'send':
         if (effect.message.type === 'ask-caller') this.#answer(effect.message)
+        if (effect.message.type === 'resolve') this.#resolve(effect.message)
         return
       case 'prepare':
         wipePlan(effect.plan)
+        if (this.held.has(effect.spec.containerId)) return
         return actor.step({ kind: 'prepared', containerId: effect.spec.containerId })
       case 'start':
         return actor.step({ kind: 'started', containerId: effect.containerId })
@@ -93,6 +100,21 @@ export class Front {
       }
       default:
     }
+  }
+
+  #resolve(question: Extract<FromAgent, { type: 'resolve' }>): void {
+    const { requestId, taskId, containerId, publicKey } = question
+    const resolutions = question.secrets.map(({ secret }) => {
+      const path = secret.reference?.name ?? `inline/${secret.value?.sealed?.id}`
+      const context = boxContext({ taskId, containerId, path, version: 1 })
+      const bytes = utf8(this.secretValue)
+      const key = Buffer.from(publicKey, 'base64')
+      const boxed = Buffer.from(box(key, new Redacted(bytes), context, new SystemRandom()))
+      const sizeBytes = this.secretValue.length
+      return { outcome: 'value', path, version: 1, sizeBytes, box: boxed.toString('base64') }
+    })
+    const message = ToAgent.parse({ type: 'resolved', requestId, resolutions })
+    this.actor.step({ kind: 'message', message })
   }
 
   #answer({
