@@ -24,6 +24,7 @@ export {
   AuthorityMissing,
   AuthorityRotating,
   HolderRefused,
+  RenewalThrottled,
   HolderUnknown,
   ValidityInvalid,
 } from './master/authority/errors.ts'

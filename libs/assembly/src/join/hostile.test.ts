@@ -1,8 +1,10 @@
+import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { connect } from 'node:tls'
 import { utf8 } from '@conclave/kernel'
-import { createAuthority, issueCertificate, tlsOptions } from '@conclave/runtime'
+import { createAuthority, issueCertificate, loadTlsIdentity, tlsOptions } from '@conclave/runtime'
 import { SeededRandom } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { devCaller, TestCluster } from '../testing/test-cluster.ts'
@@ -81,6 +83,38 @@ describe('the port where one joins', () => {
     }
     expect(cluster.lines.filter((line) => line.includes('a request failed'))).toEqual([])
   }, 60_000)
+
+  test('AS10 threat:RF-06: a certificate is looked at for each request, so who was removed keeps no connection', async () => {
+    const directory = join(cluster.directory, 'patient')
+    await enrol({ address: at(), token: await token(), directory, role: 'agent' })
+    const socket = connect({
+      ...tlsOptions(await loadTlsIdentity(directory)),
+      ...at(),
+      checkServerIdentity: () => undefined,
+    })
+    const heard: Buffer[] = []
+    socket.on('data', (chunk: Buffer) => heard.push(chunk))
+
+    socket.write('POST /v1/confirmation HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n')
+    await once(socket, 'close')
+
+    expect(Buffer.concat(heard).toString()).toMatch(/^HTTP\/1\.1 200 [^{]*\nconnection: close/i)
+  })
+
+  test('AS10: what is sent behind a request is not even looked at', async () => {
+    const socket = connect({ ...at(), rejectUnauthorized: false })
+    const heard: Buffer[] = []
+    socket.on('data', (chunk: Buffer) => heard.push(chunk))
+
+    socket.write('GET /v1/authority HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(20))
+    await once(socket, 'close')
+
+    const answers =
+      Buffer.concat(heard)
+        .toString()
+        .match(/HTTP\/1\.1 200/g) ?? []
+    expect(answers.length).toBeLessThanOrEqual(1)
+  })
 
   test('AS10: a request that is none is refused even with a token', async () => {
     const text = Buffer.from((await token()).reveal()).toString()

@@ -55,6 +55,8 @@ export class JoinListener {
       port: o.port,
       requestSeconds: 15,
       connectionsMax,
+      // A certificate is looked at when a connection begins. Who was removed since then must not go on with it.
+      requestsPerConnectionMax: 1,
       log: o.log,
       onAnswered: o.onAnswered,
     })

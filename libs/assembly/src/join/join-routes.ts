@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls'
 import {
   LoginThrottled,
   MemberRole,
+  RenewalThrottled,
   type EnrolmentApi,
   type MasterSeen,
   type Shown,
@@ -31,6 +32,7 @@ const bodyBytesMax = 16 * 1024
 const statusOf: Readonly<Record<string, number>> = {
   'audit.unavailable': 503,
   'authority.missing': 503,
+  'authority.throttled': 429,
   'body.too-large': 413,
   'bytes.malformed': 400,
   'certificate.refused': 400,
@@ -62,7 +64,8 @@ export const joinRoutes =
       refuse(reply, 404, 'route.not-found', 'there is nothing at this address'),
     )
     app.addHook('onSend', async (_request, reply) => {
-      void reply.header('cache-control', 'no-store')
+      // One request to a connection (see JoinListener): the next one shows its certificate anew.
+      void reply.headers({ 'cache-control': 'no-store', connection: 'close' })
     })
 
     app.get('/v1/authority', async () => {
@@ -183,7 +186,8 @@ const refuse = (
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof ConclaveError) {
     const status = statusOf[error.code]
-    if (error instanceof LoginThrottled) void reply.header('retry-after', error.retryAfterSeconds)
+    if (error instanceof LoginThrottled || error instanceof RenewalThrottled)
+      void reply.header('retry-after', error.retryAfterSeconds)
     if (status !== undefined) return refuse(reply, status, error.code, error.message)
   } else {
     const { statusCode } = error as { statusCode?: unknown }

@@ -48,7 +48,7 @@ async function untilVoter(masterId: string): Promise<void> {
   }
 }
 
-test('AS12: whoever has a join token becomes a master that votes, under ids nobody had', async () => {
+test('AS16: whoever has a join token becomes a master that votes, under ids nobody had', async () => {
   const directory = join(cluster.directory, 'joiner')
 
   const { masterId, nodeId } = await join4(directory)

@@ -51,6 +51,8 @@ export interface FaceListenerOptions {
   /** How long a whole request may take to arrive, 0 for ever: what goes into a container may take its time. */
   readonly requestSeconds: number
   readonly connectionsMax?: number
+  /** After so many requests a connection ends; usually none does. Who is at its other end is judged once for each. */
+  readonly requestsPerConnectionMax?: number
   readonly log: Log
   /** Whole requests are answered in these, beside what else the master does in them. */
   readonly slices?: Slices
@@ -125,6 +127,9 @@ export class FaceListener {
     })
     app.server.headersTimeout = 15_000
     app.server.maxConnections = o.connectionsMax ?? connectionsMaxUsually
+    app.server.maxRequestsPerSocket = o.requestsPerConnectionMax ?? 0
+    // Node would answer each further one with 503, for as long as the other end likes.
+    app.server.on('dropRequest', (_request, socket) => socket.destroy())
     app.addHook('onResponse', (request, reply, done) => {
       o.onAnswered(o.face, request.method, reply.statusCode, reply.elapsedTime / 1000)
       done()

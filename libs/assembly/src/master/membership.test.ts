@@ -142,7 +142,7 @@ async function leave(masterId: string): Promise<void> {
 }
 
 describe('masters that come and go on real sockets', () => {
-  test('AS12: three become five become three under load, the leader among those who go', async () => {
+  test('AS16: three become five become three under load, the leader among those who go', async () => {
     await founded()
     const load = writer()
 
@@ -161,7 +161,7 @@ describe('masters that come and go on real sockets', () => {
     expect((await list()).map(({ masterId }) => masterId)).not.toContain(first)
   }, 60_000)
 
-  test('AS12: a removed one that comes back is refused by all, and does not start again', async () => {
+  test('AS16: a removed one that comes back is refused by all, and does not start again', async () => {
     await founded()
     const gone = (await list()).find(({ role }) => role === 'voter')?.masterId ?? ''
     const own = masterDirectory(directory, gone)
@@ -191,7 +191,7 @@ describe('masters that come and go on real sockets', () => {
     }
   }, 30_000)
 
-  test('AS12: all find each other again after they have moved, and all are restarted', async () => {
+  test('AS16: all find each other again after they have moved, and all are restarted', async () => {
     await founded()
     await start('master-4')
     await untilVoters(4)

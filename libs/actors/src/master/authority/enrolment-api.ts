@@ -61,7 +61,7 @@ export interface EnrolmentApi {
    * @throws JoinTokenInvalid, HolderRefused, LoginThrottled, CertificateRefused, AuthorityMissing, Unavailable
    */
   enrol(request: EnrolRequest): Promise<Enrolled>
-  /** The next certificate, for the same id and role. @throws HolderRefused, CertificateRefused */
+  /** The next certificate, for the same id and role. @throws HolderRefused, CertificateRefused, RenewalThrottled */
   renew(
     shown: Shown,
     request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
@@ -73,7 +73,7 @@ export interface EnrolmentApi {
   confirm(shown: Shown): Promise<string>
   /**
    * The KEK, in a box to a one-time X25519 key, for a master that has joined.
-   * @throws HolderRefused, CryptographicFailure
+   * @throws HolderRefused, RenewalThrottled, CryptographicFailure
    */
   kek(shown: Shown, publicKey: Uint8Array, requestId: string): Promise<Uint8Array>
 }

@@ -7,7 +7,13 @@ import { MemoryCluster } from '../../testing/memory-cluster.ts'
 import { memoryRootKeyText, memoryRootPem } from '../../testing/memory-certificates.ts'
 import { callerOf, firstPeople } from '../../testing/people.ts'
 import type { EnrolRequest, Enrolled, Shown } from './enrolment-api.ts'
-import { AuthorityMissing, AuthorityRotating, HolderRefused, ValidityInvalid } from './errors.ts'
+import {
+  AuthorityMissing,
+  AuthorityRotating,
+  HolderRefused,
+  RenewalThrottled,
+  ValidityInvalid,
+} from './errors.ts'
 
 const root = callerOf('root')
 
@@ -80,6 +86,19 @@ describe('who wants to be a member', () => {
     await expect(enrol()).resolves.toMatchObject({ role: 'agent' })
   })
 
+  test('MA26: and shows the token of another role is on record for that', async () => {
+    await expect(enrol({ role: 'master', token: await tokenOf('agent') })).rejects.toThrow(
+      HolderRefused,
+    )
+
+    expect(cluster.follower.audit.records.at(-1)).toMatchObject({
+      principal: 'stranger',
+      path: 'authority/certificate',
+      outcome: 'denied',
+      source: '10.0.0.9',
+    })
+  })
+
   test('MA26: may not guess for long; whoever is elsewhere may still join', async () => {
     for (let tries = 0; tries < 5; tries++) {
       await expect(enrol({ token: new Redacted(utf8('x')) })).rejects.toThrow(JoinTokenInvalid)
@@ -115,6 +134,21 @@ describe('who wants to be a member', () => {
     }
     const stranger = shown({ id: 'agent-x', role: 'agent' }, 'root 7\n')
     await expect(cluster.settle(enrolment.renew(stranger, request))).rejects.toThrow(HolderRefused)
+  })
+
+  test('MA27: a member that renews all the time fills no disk with it', async () => {
+    const agent = await enrol()
+    const request = { requestPem: 'request', hosts: [], requestId: 'request-2' }
+    const renew = () =>
+      cluster.settle(cluster.follower.actor.enrolment.renew(shown(agent), request))
+    for (let count = 0; count < 20; count++) await renew()
+
+    await expect(renew()).rejects.toThrow(RenewalThrottled)
+    const { length } = cluster.follower.audit.records
+    await expect(renew()).rejects.toThrow(RenewalThrottled)
+    expect(cluster.follower.audit.records).toHaveLength(length)
+    clock.advance(60_000)
+    await expect(renew()).resolves.toBeDefined()
   })
 
   test('MA27: an agent does not get the KEK', async () => {

@@ -11,6 +11,7 @@ import type { AuditRecord, EventDraft } from '@conclave/model'
 import type { AuditSink, Certificates, CertificateWanted } from '../../ports.ts'
 import { LoginThrottled } from '../errors.ts'
 import { FailedLogins } from '../failed-logins.ts'
+import { LeakyCounters } from '../leaky-counters.ts'
 import { attemptOf, LoginThrottle } from '../login-throttle.ts'
 import { encodeRecord, Records } from '../record.ts'
 import { decideAndCommit, isStill, type Replicated } from '../replicated.ts'
@@ -26,7 +27,7 @@ import {
   type Shown,
 } from './enrolment-api.ts'
 import { memberKey } from '../master-records.ts'
-import { HolderRefused } from './errors.ts'
+import { HolderRefused, RenewalThrottled } from './errors.ts'
 import type { Reservations } from './reservations.ts'
 
 export interface EnrolmentServiceOptions {
@@ -43,6 +44,9 @@ export interface EnrolmentServiceOptions {
   readonly emit: (draft: EventDraft) => void
 }
 
+/** A certificate counts for an hour at least, so that nobody needs more: twenty at once, then one a minute. */
+const ofMember = { burst: 20, leakMs: 60_000, keysMax: 16_384 }
+
 type Role = MemberRole
 type Why = 'enrolment' | 'renewal'
 
@@ -56,12 +60,14 @@ export class EnrolmentService implements EnrolmentApi {
   readonly #holders: Records<HolderRecord>
   readonly #throttle: LoginThrottle
   readonly #failed: FailedLogins
+  readonly #renewals: LeakyCounters
 
   constructor(options: EnrolmentServiceOptions) {
     this.#options = options
     this.#holders = new Records(options.replicated.view, HolderRecord)
     this.#throttle = new LoginThrottle(options.clock)
     this.#failed = new FailedLogins(options.clock)
+    this.#renewals = new LeakyCounters(options.clock, ofMember)
   }
 
   async root(): Promise<{ readonly clusterId: string; readonly rootPem: string }> {
@@ -86,6 +92,7 @@ export class EnrolmentService implements EnrolmentApi {
     shown: Shown,
     request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
   ): Promise<Issued> {
+    this.#meter(shown)
     await this.#options.replicated.refresh()
     await this.#demandMember(shown, request.requestId)
     return this.#issue(shown, request, 'renewal')
@@ -117,6 +124,7 @@ export class EnrolmentService implements EnrolmentApi {
 
   async kek(shown: Shown, publicKey: Uint8Array, requestId: string): Promise<Uint8Array> {
     const { clusterId, replicated, random, emit } = this.#options
+    this.#meter(shown)
     await replicated.refresh()
     await this.#demandMember(shown, requestId)
     if (shown.role !== 'master') {
@@ -163,10 +171,12 @@ export class EnrolmentService implements EnrolmentApi {
     if (role !== undefined) {
       this.#throttle.succeeded(attempt)
       if (wanted === undefined || role === wanted) return role
-      throw new HolderRefused(`this is the join token of ${role}s; a ${wanted} needs its own`)
+      const why = `this is the join token of ${role}s; a ${wanted} needs its own`
+      await this.#recordRefusal(attempt.source, requestId, why)
+      throw new HolderRefused(why)
     }
     this.#throttle.failed(attempt)
-    await this.#recordRefusal(attempt.source, requestId)
+    await this.#recordRefusal(attempt.source, requestId, 'invalid join token')
     throw new JoinTokenInvalid()
   }
 
@@ -179,11 +189,11 @@ export class EnrolmentService implements EnrolmentApi {
     }
   }
 
-  async #recordRefusal(source: string, requestId: string): Promise<void> {
+  async #recordRefusal(source: string, requestId: string, why: string): Promise<void> {
     const { audit, clock, emit } = this.#options
     if (!this.#failed.isRecorded(source)) return
     await audit.append(refusal(clock.nowMs(), source, requestId))
-    emit({ type: 'certificate.refused', why: 'invalid join token' })
+    emit({ type: 'certificate.refused', why })
   }
 
   async #reserve(role: Role): Promise<{ id: string; nodeId?: number }> {
@@ -232,6 +242,14 @@ export class EnrolmentService implements EnrolmentApi {
       },
       committed: () => undefined,
     }))
+  }
+
+  /** Whoever has a certificate must not fill the disk with records of its renewals. @throws RenewalThrottled */
+  #meter({ role, id }: Shown): void {
+    const member = `${role}/${id}`
+    const waitMs = this.#renewals.waitMs(member)
+    if (waitMs > 0) throw new RenewalThrottled(Math.ceil(waitMs / 1000))
+    this.#renewals.add(member)
   }
 
   async #demandMember({ id, role, issuerPem }: Shown, requestId: string): Promise<void> {

@@ -42,3 +42,14 @@ export class HolderUnknown extends ConclaveError {
     super(`no member ${id} holds a certificate of this cluster`)
   }
 }
+
+/** A member asks for certificates, or for the key of all others, far more often than it needs them. */
+export class RenewalThrottled extends ConclaveError {
+  readonly code = 'authority.throttled'
+  readonly retryAfterSeconds: number
+
+  constructor(retryAfterSeconds: number) {
+    super(`this member has asked too often; it may again in ${retryAfterSeconds} s`)
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
