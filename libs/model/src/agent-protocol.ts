@@ -132,6 +132,23 @@ export const ToAgent = z.discriminatedUnion('type', [
    * that is behind asks at the `join` port.
    */
   z.object({ type: z.literal('authority'), issuer: z.string().max(80), trust: z.string().max(80) }),
+  /** Who the masters are, and where each listens, by the face's name: whoever knew only the first ones finds these. */
+  z.object({
+    type: z.literal('masters'),
+    masters: z
+      .array(
+        z.object({
+          masterId: z.string().max(255),
+          nodeId: z.int().positive(),
+          listeners: z.record(
+            z.string().max(32),
+            z.object({ host: z.string().max(255), port: z.int().min(0).max(65_535) }),
+          ),
+        }),
+      )
+      .max(64)
+      .readonly(),
+  }),
   /** This agent id is over (removed, or gone too long): end every container, register anew. */
   z.object({ type: z.literal('shutdown'), why: z.string() }),
   /** Inline values in `task` are sealed: they, too, have to be resolved. */

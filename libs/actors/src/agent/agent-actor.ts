@@ -345,6 +345,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       case 'authority':
         // For whoever keeps the agent's certificate.
         return
+      case 'masters':
+        // For whoever keeps the link to them.
+        return
       case 'shutdown':
         return this.#over()
       case 'launch':

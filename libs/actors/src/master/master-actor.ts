@@ -52,6 +52,7 @@ import { StateService } from './state/state-service.ts'
 import { TaskService } from './task-service.ts'
 import { TaskSessions } from './task-sessions.ts'
 import { Term } from './term.ts'
+import { ToldMasters } from './told-masters.ts'
 import { WorkloadDesk } from './workloads/workload-desk.ts'
 import type { NodeService } from './workloads/node-service.ts'
 import type { WorkloadService } from './workloads/workload-service.ts'
@@ -117,6 +118,7 @@ export class MasterActor implements MasterApi {
   readonly #replicated: Replicated
   readonly #access: Access
   readonly #records: Members
+  readonly #toldMasters: ToldMasters
   readonly #desk: AuthorityDesk
   readonly #keyDesk: KeyDesk
   readonly #workloadDesk: WorkloadDesk
@@ -142,6 +144,7 @@ export class MasterActor implements MasterApi {
     this.#options = options
     this.#replicated = new Replicated(store, replica)
     this.#records = new Members(settings, this.#replicated, () => replica.config)
+    this.#toldMasters = new ToldMasters(this.#records)
     const held = { kek, version: settings.kekVersion ?? 0 }
     const chain = new KekChain({ clusterId, view: store, held })
     const keys = new ClusterKeys({ clusterId, chain, view: store })
@@ -271,6 +274,10 @@ export class MasterActor implements MasterApi {
       },
       onProblem: (what, error) => options.onProblem?.(what, error),
     })
+    this.#records.onChanged(() => {
+      if (replica.role !== 'leader' || !this.#toldMasters.isNews()) return
+      for (const channel of this.#channels.all()) this.#toldMasters.tell(channel)
+    })
     this.authority = this.#desk.operators
     this.documents = new DocumentService({ replicated: this.#replicated, access, clock, emit })
     this.state = new StateService({
@@ -378,6 +385,7 @@ export class MasterActor implements MasterApi {
     if (this.#desk.holders.isRemoved('agent', channel.agentName)) return channel.close()
     if (this.#options.replica.role !== 'leader') return this.#sendAway(channel)
     this.#tellAuthority(channel)
+    this.#toldMasters.tell(channel)
   }
 
   agentMessage(connection: number, message: FromAgent, sizeBytes = 0): void {

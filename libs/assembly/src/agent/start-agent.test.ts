@@ -17,7 +17,7 @@ import {
   type Authority,
 } from '@conclave/runtime'
 import { canary, eventually, expectNoLeak } from '@conclave/testkit'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startAgent, type RunningAgent, type StartAgentOptions } from './index.ts'
 
 const clusterId = '5c6a1c1e-0000-4000-8000-000000000002'
@@ -136,6 +136,9 @@ const withSecrets = (value: string) => ({
   },
 })
 
+/** The agent asks at one of them alone. */
+const portsAt = (agents: number) => ({ peers: 1, agents, join: 1, conclave: 1, dcos: 1, mesos: 1 })
+
 describe('an agent on a real link', () => {
   let authority: Authority
   let directory: string
@@ -162,7 +165,7 @@ describe('an agent on a real link', () => {
     const agent = await startAgent({
       clusterId,
       identity: await issueCertificate(authority, { id: 'agent-1', role: 'conclave-agent' }),
-      masters: [{ host: '127.0.0.1', port }],
+      masters: [{ masterId: 'master-1', nodeId: 1, host: '127.0.0.1', ports: portsAt(port) }],
       directory,
       hostname: 'box',
       resources: { cpus: 4, mem: 4096 },
@@ -191,6 +194,33 @@ describe('an agent on a real link', () => {
         resources: [{ name: 'cpus', scalar: { value: 4 } }, { name: 'mem' }],
       },
     })
+  })
+
+  test('AA10: finds masters that came after it, although all that it was told of are gone', async () => {
+    const own = await mkdtemp(join(tmpdir(), 'conclave-agent-'))
+    const [gone, newcomer] = [await TestMaster.start(authority), await TestMaster.start(authority)]
+    const told = { masterId: 'master-1', nodeId: 1, host: '127.0.0.1', ports: portsAt(gone.port) }
+    const first = await start({ directory: own, masters: [told] })
+    const listeners = Object.fromEntries(
+      Object.entries(portsAt(newcomer.port)).map(([name, at]) => [
+        name,
+        { host: '127.0.0.1', port: at },
+      ]),
+    )
+    gone.master.send({ type: 'masters', masters: [{ masterId: 'master-4', nodeId: 4, listeners }] })
+    await vi.waitFor(async () =>
+      expect(await readFile(join(own, 'masters.json'), 'utf8')).toContain('master-4'),
+    )
+    await first.stop()
+    await gone.master.server.close()
+
+    const second = await start({ directory: own, masters: [told] })
+
+    expect(second.agentId).toBe(first.agentId)
+    expect(newcomer.master.said('register')).toHaveLength(1)
+    second.destroy()
+    await newcomer.master.server.close()
+    await rm(own, { recursive: true })
   })
 
   test('AA2: a task finds its secrets, and its output and exit code come back', async () => {

@@ -1,4 +1,10 @@
-import { AgentActor, type Address, type AgentLimits, type ContainerRuntime } from '@conclave/actors'
+import {
+  AgentActor,
+  type Address,
+  type AgentLimits,
+  type ContainerRuntime,
+  type MasterSeen,
+} from '@conclave/actors'
 import { wipe, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
 import { AgentInfo, parseOurs, ToAgent, type FromAgent } from '@conclave/model'
 import {
@@ -21,6 +27,8 @@ import {
   listen,
   type AgentListenerOptions,
 } from './agent-listener.ts'
+import { MasterAddress } from '../cluster/addresses.ts'
+import { addressSeen, KnownMasters } from '../cluster/known-masters.ts'
 import { idIn, IdentityKeeper } from '../join/identity-keeper.ts'
 import { remoteAuthority } from '../join/remote-authority.ts'
 import { AgentDriver } from './agent-driver.ts'
@@ -31,10 +39,11 @@ import { openResolver, referencesOf, type SecretResolverChoice } from './secret-
 export interface StartAgentOptions {
   readonly clusterId: string
   readonly identity: TlsIdentity
-  /** Where masters listen for agents. */
-  readonly masters: readonly Address[]
-  /** Where masters renew certificates. Without any, nobody renews this agent's. */
-  readonly joins?: readonly Address[]
+  /**
+   * The masters, as it was told of them: where they listen for agents, and where they renew certificates.
+   * What it has heard since is in its directory.
+   */
+  readonly masters: readonly MasterAddress[]
   /** Where the agent keeps its id and its certificate: nothing else, and nothing of a secret. */
   readonly directory: string
   readonly hostname: string
@@ -109,7 +118,8 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   await runtime.recover()
   const executorRuntime = executorRuntimeOf(options.directory, options.listener)
   await executorRuntime?.recover()
-  const kept = { options, log, clock, random, directory, agentId, runtime, outside }
+  const masters = await KnownMasters.open(options.directory, options.masters, MasterAddress)
+  const kept = { options, log, clock, random, directory, masters, agentId, runtime, outside }
   const agent = new Agent({ ...kept, executorRuntime })
   await agent.start()
   return agent
@@ -122,6 +132,7 @@ interface AgentParts {
   readonly clock: Clock
   readonly random: Random
   readonly directory: AgentDirectory
+  readonly masters: KnownMasters<MasterAddress>
   readonly agentId: string | undefined
   readonly runtime: ContainerRuntime
   readonly executorRuntime: ContainerRuntime | undefined
@@ -133,6 +144,7 @@ type Kept = Pick<AgentParts, 'options' | 'log' | 'clock' | 'random'>
 class Agent implements RunningAgent {
   readonly #log: Log
   readonly #directory: AgentDirectory
+  readonly #masters: KnownMasters<MasterAddress>
   readonly #runtime: ContainerRuntime
   readonly #executorRuntime: ContainerRuntime | undefined
   readonly #listenerOptions: AgentListenerOptions | undefined
@@ -155,6 +167,7 @@ class Agent implements RunningAgent {
     const tickMs = options.limits?.tickMs ?? tickMsUsually
     this.#log = log
     this.#directory = directory
+    this.#masters = parts.masters
     this.#runtime = runtime
     this.#executorRuntime = parts.executorRuntime
     this.#listenerOptions = options.listener
@@ -193,7 +206,7 @@ class Agent implements RunningAgent {
     this.#link = new AgentLinkClient<FromAgent, ToAgent>({
       clusterId: options.clusterId,
       identity: options.identity,
-      masters: options.masters,
+      masters: agentPlaces(parts.masters),
       parse: (value) => ToAgent.parse(value),
       onConnected: () => this.#driver.tell({ kind: 'connected' }),
       onDisconnected: () => this.#disconnected(),
@@ -287,14 +300,13 @@ class Agent implements RunningAgent {
   }
 
   #keeperOf({ options, log, clock, random }: Kept): IdentityKeeper | undefined {
-    const { clusterId, identity, joins = [], directory } = options
-    if (joins.length === 0) return undefined
+    const { clusterId, identity, directory } = options
     const id = idIn(identity.certificatePem)
     return new IdentityKeeper({
       id,
       directory,
       identity,
-      ...remoteAuthority({ joins, clusterId }),
+      ...remoteAuthority({ joins: () => joinPlaces(this.#masters), clusterId }),
       onIdentity: (next) => this.#link.setIdentity(next),
       onFailed: (why, attempts, untilMs) => {
         const event = { type: 'certificate.renewal-failed', memberId: id, why, attempts, untilMs }
@@ -306,7 +318,18 @@ class Agent implements RunningAgent {
     })
   }
 
+  /** The leader has said who the masters are now. */
+  #heardOf(masters: readonly MasterSeen[]): void {
+    this.#masters
+      .hear(masters.flatMap((one) => addressSeen(one) ?? []))
+      .catch((error: unknown) =>
+        this.#log.warn({ err: error }, 'it cannot be written down who the masters are now'),
+      )
+    this.#link.setMasters(agentPlaces(this.#masters))
+  }
+
   #receive(message: ToAgent): void {
+    if (message.type === 'masters') return this.#heardOf(message.masters)
     if (message.type === 'authority') return this.#keeper?.told(message)
     if (message.type === 'registered') {
       this.#isRegistered = true
@@ -315,6 +338,12 @@ class Agent implements RunningAgent {
     this.#driver.tell({ kind: 'message', message })
   }
 }
+
+const agentPlaces = ({ all }: KnownMasters<MasterAddress>): readonly Address[] =>
+  all.map(({ host, ports }) => ({ host, port: ports.agents }))
+
+const joinPlaces = ({ all }: KnownMasters<MasterAddress>): readonly Address[] =>
+  all.map(({ host, ports }) => ({ host, port: ports.join }))
 
 function infoOf({ hostname, port, resources }: StartAgentOptions): AgentInfo {
   return parseOurs(AgentInfo, {

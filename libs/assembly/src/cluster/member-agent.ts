@@ -48,8 +48,7 @@ export async function startMemberAgent(
   const agent = await startAgent({
     clusterId,
     identity,
-    masters: masters.map(({ host, ports }) => ({ host, port: ports.agents })),
-    joins: masters.map(({ host, ports }) => ({ host, port: ports.join })),
+    masters,
     directory,
     hostname: options.hostname ?? id,
     resources,

@@ -4,7 +4,6 @@ import {
   MemberRole,
   RenewalThrottled,
   type EnrolmentApi,
-  type MasterSeen,
   type Shown,
 } from '@conclave/actors'
 
@@ -16,7 +15,7 @@ import type {
   FastifyRequest,
   FastifyServerOptions,
 } from 'fastify'
-import { MasterAddress } from '../cluster/addresses.ts'
+import { addressSeen } from '../cluster/known-masters.ts'
 
 export interface JoinRoutesOptions {
   readonly enrolment: EnrolmentApi
@@ -85,7 +84,7 @@ export const joinRoutes =
         requestId: request.id,
       })
       const { id, role, nodeId, certificatePem, authorityPem: authority, masters } = enrolled
-      const known = masters.flatMap((master) => addressOf(master) ?? [])
+      const known = masters.flatMap((master) => addressSeen(master) ?? [])
       return { id, role, nodeId, clusterId, certificate: certificatePem, authority, masters: known }
     })
 
@@ -128,16 +127,6 @@ function whoShows({ raw }: FastifyRequest, clusterId: string, authorityPem: stri
   }
   const certificatePem = certificate.toString()
   return { id: subject.id, role, certificatePem, issuerPem: rootOf(certificatePem, authorityPem) }
-}
-
-/** As other members configure it, if it has said where it listens for them. */
-function addressOf({ masterId, nodeId, listeners }: MasterSeen): MasterAddress | undefined {
-  const host = listeners['agents']?.host
-  // Who speaks over Redis listens for no peer, and nobody looks at that number.
-  const peers = listeners['peers'] ?? listeners['agents']
-  const known = peers === undefined ? listeners : { ...listeners, peers }
-  const ports = Object.fromEntries(Object.entries(known).map(([name, { port }]) => [name, port]))
-  return MasterAddress.safeParse({ masterId, nodeId, host, ports }).data
 }
 
 function bodyOf({ body }: FastifyRequest): Buffer {

@@ -12,14 +12,15 @@ export const remoteAuthority = ({
   joins,
   clusterId,
 }: {
-  readonly joins: readonly Address[]
+  /** Where masters listen for that now. */
+  readonly joins: () => readonly Address[]
   readonly clusterId: string
 }): {
   readonly renew: (present: TlsIdentity, requestPem: string) => Promise<Issued>
   readonly confirm: (present: TlsIdentity) => Promise<string>
 } => {
   const ask = <T>(identity: TlsIdentity, path: string, schema: z.ZodType<T>, body?: object) =>
-    askAny(joins, { kind: 'member', identity, clusterId }, path, schema, body)
+    askAny(joins(), { kind: 'member', identity, clusterId }, path, schema, body)
   return {
     renew: async (present, requestPem) => {
       const answer = await ask(present, '/v1/renewal', Renewed, { request: requestPem })

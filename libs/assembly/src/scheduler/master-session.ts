@@ -4,12 +4,13 @@ import type { HttpClient, HttpResponse, HttpStream } from '@conclave/runtime'
 import { z } from 'zod'
 
 /** Where the faces of one master are, as URLs. */
-export interface MasterUrls {
-  readonly masterId: string
-  readonly conclave: string
-  readonly dcos: string
-  readonly mesos: string
-}
+export const MasterUrls = z.object({
+  masterId: z.string(),
+  conclave: z.url(),
+  dcos: z.url(),
+  mesos: z.url(),
+})
+export type MasterUrls = Readonly<z.infer<typeof MasterUrls>>
 
 /** A service account: who it is, and the key that proves it (PKCS #8 as PEM). */
 export interface ServiceAccount {

@@ -1,5 +1,6 @@
 import type { FrameworkInput, OfferSeen, PendingRuns, StatusSeen } from '@conclave/actors'
 import { z } from 'zod'
+import { MasterUrls } from './master-session.ts'
 
 /*
  * What a scheduler hears, reduced to what decides. Source: mesos.md §5.6. Whatever else an event
@@ -100,3 +101,29 @@ const Pending = z.object({
 
 /** @throws when it is no list of what waits */
 export const hearPending = (data: string): PendingRuns => Pending.parse(JSON.parse(data))
+
+const Listener = z
+  .object({ host: z.string(), port: z.int().positive() })
+  .transform(({ host, port }) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`)
+
+const Masters = z.object({
+  members: z.array(
+    z.object({
+      masterId: z.string(),
+      listeners: z.looseObject({
+        conclave: Listener.optional(),
+        dcos: Listener.optional(),
+        mesos: Listener.optional(),
+      }),
+    }),
+  ),
+})
+
+/** The masters whose faces can be called, as one of them says. @throws when it says nothing of them */
+export function hearMasters(body: Uint8Array): readonly MasterUrls[] {
+  const { members } = Masters.parse(JSON.parse(Buffer.from(body).toString('utf8')))
+  return members.flatMap(({ masterId, listeners }) => {
+    const { conclave, dcos, mesos } = listeners
+    return MasterUrls.safeParse({ masterId, conclave, dcos, mesos }).data ?? []
+  })
+}

@@ -112,6 +112,24 @@ describe('a scheduler', () => {
     })
   })
 
+  test('SC6: finds masters that came after it, although all that it was told of are gone', async () => {
+    const newcomer = await ScriptedMaster.start('master-3', keys.publicKey)
+    leader.members = [newcomer]
+    const first = await start([leader])
+    await first.subscribed
+    await vi.waitFor(async () =>
+      expect(await readFile(join(directory, 'masters.json'), 'utf8')).toContain('master-3'),
+    )
+    await first.stop()
+    leader.stop()
+
+    const second = await start([leader])
+    await second.subscribed
+
+    expect(newcomer.typesOfCalls()).toEqual(['SUBSCRIBE'])
+    newcomer.stop()
+  })
+
   test('SC3: subscribes again with the same id when its stream breaks', async () => {
     const scheduler = await start()
     await scheduler.subscribed

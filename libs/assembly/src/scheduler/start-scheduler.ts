@@ -13,12 +13,13 @@ import {
   type HttpStream,
   type Log,
 } from '@conclave/runtime'
+import { KnownMasters } from '../cluster/known-masters.ts'
 import { FrameworkMemory } from './framework-file.ts'
-import { MasterSession, type MasterUrls, type ServiceAccount } from './master-session.ts'
-import { hear, hearPending } from './scheduler-events.ts'
+import { MasterSession, MasterUrls, type ServiceAccount } from './master-session.ts'
+import { hear, hearMasters, hearPending } from './scheduler-events.ts'
 
 export interface SchedulerOptions {
-  /** Where it keeps its framework id. */
+  /** Where it keeps its framework id, and who the masters are as it heard last. */
   readonly directory: string
   readonly masters: readonly MasterUrls[]
   readonly account: ServiceAccount
@@ -50,33 +51,39 @@ export class SubscriptionRefused extends ConclaveError {
 
 const week = 7 * 24 * 3600
 const tickMs = 1000
+/** How often it asks who the masters are. */
+const learnEveryTicks = 30
 /** From a follower to the leader, and once more if that has just changed. */
 const hopsMax = 3
 
 /** Starts one framework that launches what was submitted with `conclave run`. */
 export async function startScheduler(options: SchedulerOptions): Promise<RunningScheduler> {
   const memory = await FrameworkMemory.open(options.directory)
-  return new Scheduler(options, memory)
+  const known = await KnownMasters.open(options.directory, options.masters, MasterUrls)
+  return new Scheduler(options, memory, known)
 }
 
 class Scheduler implements RunningScheduler {
   readonly #options: SchedulerOptions
   readonly #memory: FrameworkMemory
+  readonly #known: KnownMasters<MasterUrls>
   readonly #http: HttpClient
   readonly #session: MasterSession
   readonly #actor = new FrameworkActor()
   readonly #log: Log
   readonly #backoff: Backoff
   readonly #stopping = new AbortController()
-  readonly #ticker = new Ticker(tickMs, () => this.#step({ kind: 'tick' }))
+  readonly #ticker = new Ticker(tickMs, () => this.#tick())
   readonly #firstSubscription = Promise.withResolvers<void>()
   readonly #running: Promise<void>
   #subscription: Subscription | undefined
   #preferred = 0
+  #ticks = 0
 
-  constructor(options: SchedulerOptions, memory: FrameworkMemory) {
+  constructor(options: SchedulerOptions, memory: FrameworkMemory, known: KnownMasters<MasterUrls>) {
     this.#options = options
     this.#memory = memory
+    this.#known = known
     this.#log = options.log ?? silentLog
     this.#http = new HttpClient()
     this.#session = new MasterSession(
@@ -147,7 +154,7 @@ class Scheduler implements RunningScheduler {
   }
 
   async #subscribe(): Promise<{ master: MasterUrls; stream: HttpStream }> {
-    const { masters } = this.#options
+    const masters = this.#known.all
     let master = masters[this.#preferred % masters.length]
     // Unless this one leads, the next attempt begins with the next.
     this.#preferred++
@@ -175,7 +182,7 @@ class Scheduler implements RunningScheduler {
   /** Only to a master we know: our token goes along. */
   #redirected(from: MasterUrls, { headers }: HttpStream): MasterUrls {
     const to = new URL(headers.location ?? '', from.mesos)
-    const found = this.#options.masters.find(({ mesos }) => new URL(mesos).host === to.host)
+    const found = this.#known.all.find(({ mesos }) => new URL(mesos).host === to.host)
     if (found !== undefined) return found
     throw new SubscriptionRefused(`${from.masterId} sent us to ${to.host}, which is none of ours`)
   }
@@ -214,6 +221,7 @@ class Scheduler implements RunningScheduler {
           this.#step({ kind: 'subscribed', frameworkId: heard.frameworkId })
           this.#backoff.reset()
           this.#firstSubscription.resolve()
+          void this.#learn(subscription.master)
           break
         case 'error':
           if (/removed/i.test(heard.message)) await this.#memory.forget()
@@ -225,6 +233,27 @@ class Scheduler implements RunningScheduler {
         case 'other':
           break
       }
+    }
+  }
+
+  #tick(): void {
+    this.#step({ kind: 'tick' })
+    const master = this.#subscription?.master
+    if (++this.#ticks % learnEveryTicks === 0 && master !== undefined) void this.#learn(master)
+  }
+
+  /** Masters come and go: who knew only the first ones would find nobody one day. */
+  async #learn(master: MasterUrls): Promise<void> {
+    try {
+      const { status, body } = await this.#session.request(master, {
+        method: 'GET',
+        url: new URL('/conclave/v1/masters', master.conclave).href,
+        signal: this.#stopping.signal,
+      })
+      if (status === 200) await this.#known.hear(hearMasters(body))
+    } catch (error) {
+      if (!this.#stopping.signal.aborted)
+        this.#log.debug({ err: error }, 'the masters are not told')
     }
   }
 

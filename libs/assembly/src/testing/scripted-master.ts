@@ -20,11 +20,14 @@ export class ScriptedMaster {
   redirectTo: string | undefined
   refuseWith: number | undefined
   frameworkId = 'framework-1'
+  /** Who it says the masters are. */
+  members: readonly ScriptedMaster[] = []
   readonly #publicKeyPem: string
   readonly #server: Server
   readonly #pending = new Set<ServerResponse>()
   #events: ServerResponse | undefined
   #streams = 0
+  #port = 0
   #lastPending = '{"launch":[],"kill":[]}'
 
   private constructor(masterId: string, publicKeyPem: string) {
@@ -39,12 +42,18 @@ export class ScriptedMaster {
     const master = new ScriptedMaster(masterId, publicKeyPem)
     master.#server.listen(0, '127.0.0.1')
     await once(master.#server, 'listening')
+    master.#port = (master.#server.address() as AddressInfo).port
     return master
   }
 
   get urls(): MasterUrls {
-    const url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    const url = `http://127.0.0.1:${this.#port}`
     return { masterId: this.masterId, conclave: url, dcos: url, mesos: url }
+  }
+
+  get #seen(): object {
+    const at = { host: '127.0.0.1', port: this.#port }
+    return { masterId: this.masterId, listeners: { conclave: at, dcos: at, mesos: at, peers: at } }
   }
 
   typesOfCalls(): string[] {
@@ -74,6 +83,9 @@ export class ScriptedMaster {
     if (request.url === '/acs/api/v1/auth/login') return this.#login(body, response)
     if (request.headers.authorization !== 'token=good') return void response.writeHead(401).end()
     if (request.url === '/conclave/v1/pending') return this.#openPending(response)
+    if (request.url === '/conclave/v1/masters') {
+      return void response.end(JSON.stringify({ members: this.members.map((one) => one.#seen) }))
+    }
     const call = JSON.parse(body) as CallSeen
     this.calls.push({ ...call, streamId: request.headers['mesos-stream-id'] as string | undefined })
     if (call.type === 'SUBSCRIBE') return this.#subscribe(response)
