@@ -23,7 +23,8 @@ import {
 } from '@conclave/runtime'
 import { z } from 'zod'
 import { MasterAddress } from '../cluster/addresses.ts'
-import { saveKekAtRest } from '../cluster/kek-at-rest.ts'
+import { kekFile, saveKekAtRest } from '../cluster/kek-at-rest.ts'
+import { journalKeyFile } from '../master/keys/journal-key-file.ts'
 import { loadEnrolment, saveEnrolment, type Enrolment } from './enrolment-files.ts'
 import { askToJoin, JoinRefused, JoinUnreachable, type Assurance } from './join-client.ts'
 
@@ -184,8 +185,9 @@ async function completeMaster(
   member: Assurance,
 ): Promise<void> {
   const { directory } = options
-  const file = join(directory, 'kek.key')
-  if (await isThere(file)) return
+  // One that has begun to work has its own way to that key; while autolock is on, it rests here no more.
+  const begun = [kekFile(directory), journalKeyFile(directory)]
+  if ((await Promise.all(begun.map(isThere))).includes(true)) return
   const pair = createBoxKeyPair(new SystemRandom())
   const publicKey = Buffer.from(pair.publicKey).toString('base64')
   const { box } = await ask<{ box?: unknown }>(

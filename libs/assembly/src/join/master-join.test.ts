@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -65,4 +66,25 @@ test('AS16: whoever has a join token becomes a master that votes, under ids nobo
   await untilVoter(next.masterId)
 
   expect(next.nodeId).toBe(5)
+}, 30_000)
+
+test('AS11 threat:ST-04: with autolock on, a joined master keeps no key that wraps others beyond its first start', async () => {
+  await cluster.leader.api.lock.lock(devCaller)
+  const directory = join(cluster.directory, 'locked')
+
+  const { masterId } = await join4(directory)
+  await untilVoter(masterId)
+
+  await expect.poll(() => existsSync(join(directory, 'kek.key'))).toBe(false)
+  // Not even when somebody joins with the same directory once more.
+  const { host, ports } = cluster.follower.place
+  const token = await cluster.leader.api.authority.joinToken(devCaller, 'master')
+  const again = await enrol({
+    address: { host, port: ports.join },
+    token,
+    directory,
+    role: 'master',
+  })
+  expect(again.id).toBe(masterId)
+  expect(existsSync(join(directory, 'kek.key'))).toBe(false)
 }, 30_000)
