@@ -186,8 +186,8 @@ async function completeMaster(
 ): Promise<void> {
   const { directory } = options
   // One that has begun to work has its own way to that key; while autolock is on, it rests here no more.
-  const begun = [kekFile(directory), journalKeyFile(directory)]
-  if ((await Promise.all(begun.map(isThere))).includes(true)) return
+  const signs = [kekFile(directory), journalKeyFile(directory)]
+  if ((await Promise.all(signs.map(isThere))).includes(true)) return
   const pair = createBoxKeyPair(new SystemRandom())
   const publicKey = Buffer.from(pair.publicKey).toString('base64')
   const { box } = await ask<{ box?: unknown }>(
