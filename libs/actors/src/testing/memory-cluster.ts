@@ -1,13 +1,21 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { AeadKey, hashPassword, Kek, wrapKey } from '@conclave/crypto'
-import { Redacted, utf8, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
+import {
+  invariant,
+  Redacted,
+  utf8,
+  type Clock,
+  type Random,
+  type RedactedBytes,
+} from '@conclave/kernel'
 import type { Entry, HardState, NodeId, SnapshotMeta } from '@conclave/raft'
-import { StoreMachine } from '@conclave/store'
+import { StoreMachine, type WatchBatch } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
 import type { FirstAuthority } from '../master/authority/authority-founding.ts'
 import type { FirstIdentities } from '../master/founding.ts'
 import { PeerSilent } from '../master/errors.ts'
+import { recordFault } from '../master/keys/record-kinds.ts'
 import { MasterActor } from '../master/master-actor.ts'
 import type { Address } from '../master/master-api.ts'
 import { PeerQuestion, type PeerAnswer } from '../master/peer-questions.ts'
@@ -368,6 +376,7 @@ export class MemoryMaster {
     const reader = store.beginRestore()
     for (const chunk of this.#disk.content) reader.push(chunk)
     if (this.#disk.content.length > 0) store.adopt(reader.end())
+    store.onBatch(checkRecords)
     const events = new EventLog(this.masterId, boot, clock)
     const replica = new Replica({
       nodeId: this.nodeId,
@@ -422,6 +431,14 @@ export class MemoryMaster {
     })
     actor.setListeners(listenersOf(this.nodeId))
     return { store, events, replica, actor }
+  }
+}
+
+/** Whatever a test is about, no record in it may hold what its kind must not. */
+function checkRecords({ events }: WatchBatch): void {
+  for (const event of events) {
+    const fault = event.type === 'put' ? recordFault(event.key, event.kv.value) : undefined
+    invariant(fault === undefined, fault ?? '')
   }
 }
 
