@@ -1,4 +1,7 @@
-import { canary, findCanary, missingServer, RedisServer } from '@conclave/testkit'
+import { createPrivateKey, randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { canary, findCanary, holdsKey, missingServer, RedisServer } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Conclave, Load, missingFrom, until } from '../src/index.ts'
 
@@ -103,6 +106,24 @@ describe.skipIf(why !== undefined)(`masters that speak over Redis ${why ?? ''}`,
     watch.end()
   })
 
+  test('show them no key either: not what wraps all others, nor what proves who a master is', async () => {
+    const watch = await redis.watch()
+    const keys = cluster.ready.masters.flatMap(({ masterId }) => keysIn(cluster, masterId))
+    const control = randomBytes(32)
+    expect(keys).toHaveLength(6)
+
+    expect((await cluster.cli(['secret', 'put', 'redis/keys'], 'value')).code).toBe(0)
+    // A wire that begins anew agrees on everything anew.
+    await cluster.kill('master-1')
+    await cluster.restart('master-1')
+    await redis.ask('PUBLISH', 'somewhere', control)
+    await until('the control is seen', () => holdsKey(bytesOf(watch.said()), control))
+
+    const said = bytesOf(watch.said())
+    expect(keys.filter((key) => holdsKey(said, key))).toEqual([])
+    watch.end()
+  })
+
   test('refuse a wire that is none, without repeating it', async () => {
     const { code, stderr } = await cluster.cli(['up', '--peer-wire', 'http://user:hunter2@host'])
 
@@ -111,3 +132,29 @@ describe.skipIf(why !== undefined)(`masters that speak over Redis ${why ?? ''}`,
     expect(stderr).not.toContain('hunter2')
   })
 })
+
+/** The KEK that rests beside a master, and the private half of its certificate's key. */
+function keysIn(cluster: Conclave, masterId: string): readonly Uint8Array[] {
+  const at = (name: string): Buffer => readFileSync(join(cluster.directory, masterId, name))
+  const { d = '' } = createPrivateKey(at('identity.pem')).export({ format: 'jwk' })
+  return [at('kek.key'), Buffer.from(d, 'base64url')]
+}
+
+/** MONITOR prints what is no letter as `\\xNN`, or by one letter behind a backslash. */
+function bytesOf(said: Buffer): Buffer {
+  const letters: Readonly<Record<string, string>> = {
+    n: '\n',
+    r: '\r',
+    t: '\t',
+    a: '\x07',
+    b: '\b',
+  }
+  const text = said
+    .toString('latin1')
+    .replace(/\\(?:x([0-9a-f]{2})|(.))/g, (_, hex: string | undefined, letter: string) =>
+      hex === undefined
+        ? (letters[letter] ?? letter)
+        : String.fromCharCode(Number.parseInt(hex, 16)),
+    )
+  return Buffer.from(text, 'latin1')
+}

@@ -1,10 +1,10 @@
 import type { AuthorityStatus } from '@conclave/actors'
-import { Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
+
 import { Argument, InvalidArgumentError, type Command } from 'commander'
 import type { Client } from '../client.ts'
 import { groupOf } from '../command-group.ts'
 import { CommandFailed } from '../failure.ts'
-import { readInput } from '../input.ts'
+import { readJoinToken, type JoinTokenOptions } from '../join-token-input.ts'
 import { age, bold, print, printJson, table } from '../output.ts'
 
 const roleArgument = (): Argument =>
@@ -66,7 +66,7 @@ export function authorityCommands(program: Command, client: () => Client): void 
       const code = await joinAsAgent({
         directory: options.data,
         address: options.address === undefined ? undefined : addressOf(options.address),
-        token: await tokenOf(options),
+        token: await readJoinToken(options),
         hostname: options.hostname,
         settings: options.agentSetting ?? [],
       })
@@ -169,37 +169,11 @@ async function untilReplaced(
   }
 }
 
-interface JoinOptions {
+interface JoinOptions extends JoinTokenOptions {
   readonly data: string
   readonly address?: string
-  readonly tokenFile?: string
-  readonly token?: string
   readonly hostname?: string
   readonly agentSetting?: readonly string[]
-}
-
-async function tokenOf({ token, tokenFile }: JoinOptions): Promise<RedactedBytes | undefined> {
-  if (token !== undefined && tokenFile !== undefined) {
-    throw new CommandFailed('usage', 'give --token-file or --token, not both')
-  }
-  if (token !== undefined) {
-    process.stderr.write(
-      'warning: every user of this machine can see a token on the command line; use --token-file\n',
-    )
-    return new Redacted(Buffer.from(token))
-  }
-  if (tokenFile === undefined) return undefined
-  const bytes = await readInput(tokenFile)
-  const trimmed = Uint8Array.from(bytes.subarray(0, endOf(bytes)))
-  wipe(bytes)
-  return new Redacted(trimmed)
-}
-
-/** Without the line's end that an editor or `echo` leaves. */
-function endOf(bytes: Uint8Array): number {
-  let end = bytes.length
-  while (end > 0 && (bytes[end - 1] ?? 0) <= 0x20) end--
-  return end
 }
 
 function addressOf(text: string): { host: string; port: number } {

@@ -1,12 +1,11 @@
 import { isIPv6 } from 'node:net'
 import type { MemberView } from '@conclave/actors'
-import { Redacted, type RedactedBytes } from '@conclave/kernel'
 import { InvalidArgumentError, type Command } from 'commander'
 import type { Client } from '../client.ts'
 import { groupOf } from '../command-group.ts'
 import { withEngine, type EngineOptions } from '../engine-options.ts'
 import { CommandFailed } from '../failure.ts'
-import { readInput } from '../input.ts'
+import { readJoinToken, type JoinTokenOptions } from '../join-token-input.ts'
 import { everyMaster, membersOf, type MasterListed } from '../master-list.ts'
 import { advise, print, printJson, table } from '../output.ts'
 
@@ -53,7 +52,7 @@ export function masterCommands(program: Command, client: () => Client): void {
       const code = await joinAsMaster({
         directory: options.data,
         address: options.address,
-        token: await tokenOf(options),
+        token: await readJoinToken(options),
         host: options.host,
         isLearner: options.learner === true,
         plainHttp: options.plainHttp === true,
@@ -163,26 +162,12 @@ const row = ({
 const yesOrNo = (is: boolean | undefined): string | undefined =>
   is === undefined ? undefined : is ? 'yes' : 'no'
 
-interface JoinOptions extends EngineOptions {
+interface JoinOptions extends EngineOptions, JoinTokenOptions {
   readonly data: string
   readonly address?: { readonly host: string; readonly port: number }
-  readonly tokenFile?: string
-  readonly token?: string
   readonly host: string
   readonly learner?: boolean
   readonly plainHttp?: boolean
-}
-
-async function tokenOf({ token, tokenFile }: JoinOptions): Promise<RedactedBytes | undefined> {
-  if (token !== undefined && tokenFile !== undefined) {
-    throw new CommandFailed('usage', 'give --token-file or --token, not both')
-  }
-  if (token !== undefined) return new Redacted(Buffer.from(token))
-  if (tokenFile === undefined) return undefined
-  const bytes = await readInput(tokenFile)
-  const trimmed = Uint8Array.from(bytes.subarray(0, bytes.toString('latin1').trimEnd().length))
-  bytes.fill(0)
-  return new Redacted(trimmed)
 }
 
 function addressIn(text: string): { host: string; port: number } {
