@@ -76,16 +76,9 @@ export function recordFault(key: string, value: Uint8Array): string | undefined 
   const [kind, ...others] = recordKinds.filter((one) => isOf(one, key))
   if (kind === undefined) return `nobody has decided what a record such as ${key} holds of secrets`
   if (others.length > 0) return `${key} is of more than one kind`
-  switch (kind.holds) {
-    case 'envelope':
-      return isEnvelope(value) ? undefined : `${key} is no envelope`
-    case 'wrapped':
-      return hasBytesAt(value, 0, wrappedMagic) ? undefined : `${key} is no wrapped key`
-    case 'nothing':
-    case 'hash':
-    case 'sealed-parts':
-      return jsonFault(key, value)
-  }
+  if (kind.holds === 'envelope') return isEnvelope(value) ? undefined : `${key} is no envelope`
+  if (kind.holds !== 'wrapped') return jsonFault(key, value)
+  return hasBytesAt(value, 0, wrappedMagic) ? undefined : `${key} is no wrapped key`
 }
 
 const wrappedMagic = utf8('CNK1')
