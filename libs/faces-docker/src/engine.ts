@@ -1,5 +1,6 @@
 import type { Caller, MasterApi } from '@conclave/actors'
 import type { Principal } from '@conclave/model'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import type { FastifyRequest } from 'fastify'
 import type { SwarmNode } from './swarm-node.ts'
 
@@ -14,7 +15,16 @@ export interface Engine {
   readonly hostname: string
   /** The machine, where it can come into a swarm and leave it; a master by itself always is one. */
   readonly node?: SwarmNode | undefined
+  /** Which names stand for simulated images. Default: any. */
+  readonly simulatedImages?: SimulatedImagesMode | undefined
 }
+
+export const simulatedImagesOf = ({ simulatedImages }: Engine): SimulatedImagesMode =>
+  simulatedImages ?? 'any'
+
+/** Whether there is a master to ask: a machine that is no manager has none. */
+export const hasMaster = ({ node }: Engine): boolean =>
+  node === undefined || node.state.is === 'manager'
 
 export const callerOf = ({ principal, principalOf }: Engine, request: FastifyRequest): Caller => ({
   principal: principalOf?.(request) ?? principal,

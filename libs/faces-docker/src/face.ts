@@ -4,6 +4,12 @@ import type { FastifyPluginAsync, FastifyRequest, FastifyServerOptions } from 'f
 import { answerError, engineHeaders, refuse } from './answers.ts'
 import type { Engine } from './engine.ts'
 import { noSuchPage } from './errors.ts'
+import { distributionRoutes } from './images/distribution-routes.ts'
+import { imagesRoutes } from './images/images-routes.ts'
+import { networksRoutes } from './networks/networks-routes.ts'
+import { notHereRoutes } from './not-here-routes.ts'
+import { pluginsRoutes } from './plugins/plugins-routes.ts'
+import { volumesRoutes } from './volumes/volumes-routes.ts'
 import { secretsRoutes } from './secrets-routes.ts'
 import { nodesRoutes } from './nodes-routes.ts'
 import { servicesRoutes } from './services/services-routes.ts'
@@ -60,6 +66,12 @@ export const dockerFace =
     })
 
     await app.register(systemRoutes(engine))
+    await app.register(imagesRoutes(engine))
+    await app.register(distributionRoutes(engine))
+    await app.register(networksRoutes(engine))
+    await app.register(volumesRoutes)
+    await app.register(pluginsRoutes)
+    await app.register(notHereRoutes)
     await app.register(swarmLifeRoutes(engine))
     await app.register(swarmRoutes(engine))
     await app.register(nodesRoutes(engine))

@@ -21,7 +21,7 @@ const token =
 
 const at = (state: SwarmState): { front: Front; node: ScriptedNode } => {
   const node = new ScriptedNode(state)
-  return { front: new Front(node), node }
+  return { front: new Front({ node }), node }
 }
 const answer = async (asked: ReturnType<Front['ask']>): Promise<[number, unknown]> => {
   const { statusCode, payload } = await asked
@@ -92,7 +92,7 @@ describe('DK6: a node that is no manager', () => {
   })
 })
 
-describe('DK9: a machine', () => {
+describe('DK30: a machine', () => {
   test('begins a swarm, and is its manager from then on', async () => {
     const { front, node } = at({ is: 'inactive' })
     const begun = await front.ask('POST', '/v1.41/swarm/init', {
@@ -185,7 +185,7 @@ describe('DK9: a machine', () => {
   })
 })
 
-describe('DK10: a locked node', () => {
+describe('DK31: a locked node', () => {
   test('is opened by the unlock key, which nobody sees', async () => {
     const { front, node } = at({ is: 'locked' })
     expect(await unlock(front, 'garbage')).toEqual([400, { message: 'invalid key string' }])

@@ -1,9 +1,12 @@
+import { release } from 'node:os'
 import { derivedObjectId } from '@conclave/crypto'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { engineVersion, sendJson } from './answers.ts'
-import type { Engine } from './engine.ts'
+import { callerOf, type Engine } from './engine.ts'
 import { masterNodeId } from './nodes.ts'
 import { pingHeader, swarmInfo } from './swarm-info.ts'
+import { diskUsage } from './system/disk-usage.ts'
+import { machineInfo } from './system/machine-info.ts'
 import { apiVersion, apiVersionMin } from './versions.ts'
 
 /** What a client asks before it asks anything else. Source: docker-swarm.md A2, A5. */
@@ -26,10 +29,17 @@ export const systemRoutes =
 
     app.get('/version', async (_request, reply) => sendJson(reply, version))
 
+    app.get('/system/df', async (request, reply) =>
+      sendJson(reply, await diskUsage(engine, callerOf(engine, request))),
+    )
+
     app.get('/info', async (request, reply) => sendJson(reply, await infoOf(engine, request)))
   }
 
 const architecture = process.arch === 'x64' ? 'amd64' : process.arch
+
+/** There is no Go here; clients print this where they print its version. */
+const runsOn = `none (Node.js ${process.version})`
 
 const version = {
   Platform: { Name: 'Conclave' },
@@ -41,6 +51,10 @@ const version = {
         ApiVersion: apiVersion,
         Arch: architecture,
         Experimental: 'false',
+        BuildTime: '',
+        GitCommit: '',
+        GoVersion: runsOn,
+        KernelVersion: release(),
         MinAPIVersion: apiVersionMin,
         Os: 'linux',
       },
@@ -50,9 +64,10 @@ const version = {
   ApiVersion: apiVersion,
   MinAPIVersion: apiVersionMin,
   GitCommit: '',
-  GoVersion: '',
+  GoVersion: runsOn,
   Os: 'linux',
   Arch: architecture,
+  KernelVersion: release(),
   BuildTime: '',
 }
 
@@ -61,27 +76,12 @@ async function infoOf(engine: Engine, request: FastifyRequest): Promise<object> 
   const swarm = await swarmInfo(engine, request)
   return {
     ID: engineId(engine),
-    Containers: 0,
-    ContainersRunning: 0,
-    ContainersPaused: 0,
-    ContainersStopped: 0,
-    Images: 0,
-    Driver: 'conclave',
-    DriverStatus: null,
+    ...(await machineInfo(engine, callerOf(engine, request))),
     SystemTime: new Date().toISOString(),
-    LoggingDriver: 'json-file',
-    OperatingSystem: 'Conclave',
-    OSType: 'linux',
     Architecture: architecture === 'amd64' ? 'x86_64' : architecture,
     Name: engine.hostname,
-    Labels: [],
-    ExperimentalBuild: false,
     ServerVersion: engineVersion,
     Swarm: swarm,
-    SecurityOptions: [],
-    Warnings: [
-      'WARNING: containers are simulated; this is Conclave, which shows how secrets travel',
-    ],
   }
 }
 

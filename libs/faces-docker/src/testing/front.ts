@@ -6,11 +6,11 @@ import {
   type InjectOptions,
   type LightMyRequestResponse,
 } from 'fastify'
+import type { Engine } from '../engine.ts'
 import { dockerFace, dockerServerOptions } from '../face.ts'
 import { recordedRoot } from './recorded-root.ts'
 import { swarmKind, swarmName } from '../swarm-gate.ts'
 import { swarmSpec } from '../swarm-spec.ts'
-import type { SwarmNode } from '../swarm-node.ts'
 
 /** The face before a master in memory, with a log that leaves nothing out. */
 export class Front {
@@ -21,12 +21,14 @@ export class Front {
     logger: { level: 'trace', stream: this.log },
   })
 
-  constructor(node?: SwarmNode) {
+  readonly engine: Engine
+
+  constructor(more: Partial<Engine> = {}) {
     const principal = { uid: 'admin' }
     const { authority } = this.master
     authority.view = { ...authority.view, rootPem: recordedRoot.TrustRoot }
-    const engine = { master: this.master, principal, hostname: 'laptop', ...(node && { node }) }
-    void this.app.register(dockerFace(engine))
+    this.engine = { master: this.master, principal, hostname: 'laptop', ...more }
+    void this.app.register(dockerFace(this.engine))
   }
 
   /** As after `docker swarm init`. */
