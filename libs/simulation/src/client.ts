@@ -1,7 +1,7 @@
 import { OutcomeUnknown, Unavailable } from '@conclave/actors'
 import { sealEnvelope, type Dek } from '@conclave/crypto'
 import { Redacted, utf8 } from '@conclave/kernel'
-import type { ApplyResult, Txn } from '@conclave/store'
+import type { ApplyResult, SessionRef, Txn } from '@conclave/store'
 import type { Dice } from './dice.ts'
 import type { Answer, History, Operation, Question } from './history.ts'
 import type { Member } from './member.ts'
@@ -31,14 +31,18 @@ export class Client {
   readonly #seen = new Map<string, string | undefined>()
   #member: Member
   #askedCount = 0
+  #saidCount = 0
   /** Some do little but read: who waits for a write sees nothing meanwhile. */
   readonly #readPercent: number
+  /** Some never give up: what they were not told of, they ask again in the same words. */
+  readonly #isStubborn: boolean
   #isDone = false
 
   constructor(options: ClientOptions) {
     this.#options = options
     this.#member = options.dice.pick(options.members)
     this.#readPercent = options.dice.pick([40, 40, 97])
+    this.#isStubborn = options.dice.permille(400)
   }
 
   start(): void {
@@ -61,7 +65,7 @@ export class Client {
     if (dice.permille(200) || this.#member.state !== 'up') this.#member = dice.pick(members)
     if (this.#member.state === 'up') {
       const operation = history.call(id, this.#draw())
-      const answer = await this.#answerTo(operation)
+      const answer = await this.#lastAnswerTo(operation)
       if (answer !== undefined) {
         history.answer(operation, answer)
         if (answer.is === 'refused' || answer.is === 'unknown') this.#member = dice.pick(members)
@@ -79,10 +83,31 @@ export class Client {
     if (answer !== undefined) history.answer(operation, answer)
   }
 
-  async #answerTo({ question }: Operation): Promise<Answer | undefined> {
+  /** Of a stubborn client's write, whatever became of the first attempt. */
+  async #lastAnswerTo(operation: Operation): Promise<Answer | undefined> {
+    const { id, dice, members, world } = this.#options
+    if (!this.#isStubborn || operation.question.do === 'get') return this.#answerTo(operation)
+    const session = { client: `client ${id}`, seq: ++this.#saidCount }
+    let answer = await this.#answerTo(operation, session)
+    // What is not known to have happened may happen yet, so a refusal after that says nothing.
+    const isOpen = answer?.is === 'unknown'
+    while (
+      isOpen &&
+      answer !== undefined &&
+      answer.is !== 'done' &&
+      world.violation === undefined
+    ) {
+      await world.sleep(dice.around(100_000))
+      this.#member = dice.pick(members)
+      answer = await this.#answerTo(operation, session)
+    }
+    return answer
+  }
+
+  async #answerTo({ question }: Operation, session?: SessionRef): Promise<Answer | undefined> {
     try {
       const answer = await this.#member.call(async (replica, store) => {
-        if (question.do !== 'get') return answerOf(await replica.propose(txnOf(question)))
+        if (question.do !== 'get') return answerOf(await replica.propose(txnOf(question), session))
         await replica.linearize()
         const value = valueText(store.get(question.key)?.value)
         return { is: 'found', revision: store.revision, value } as const

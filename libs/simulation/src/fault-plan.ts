@@ -83,7 +83,10 @@ function drawFault(kind: FaultKind, memberCount: number, dice: Dice): Fault {
     case 'flip':
       return { do: kind, who, place: dice.below(1000), downMs }
     case 'hang-up':
+    case 'new-key':
       return { do: kind, who }
+    case 'newer-command':
+      return { do: kind, who: 'leader' }
     case 'change': {
       const step = dice.pick(steps)
       const subject = subjectOf[step]

@@ -6,7 +6,8 @@ export type Target = number | 'leader' | 'follower' | 'next-leader'
 
 /**
  * When an armed crash strikes: at once, or as soon as its target has written a record, has synced one
- * (and told nobody yet), is in the middle of a write, saves a snapshot, has just become leader, has
+ * (and told nobody yet), is in the middle of a write, saves a snapshot, has noted one in its log (and what
+ * it replaces is still there), has just become leader, has
  * committed its first entry as one, or recovers.
  */
 export const moments = [
@@ -15,6 +16,7 @@ export const moments = [
   'synced',
   'writing',
   'saving',
+  'marking',
   'leading',
   'committing',
   'recovering',
@@ -60,6 +62,10 @@ export type Fault =
   | { readonly do: 'slow-disk'; readonly who: Target; readonly ms: number; readonly forMs: number }
   | { readonly do: 'fail-sync'; readonly who: Target }
   | { readonly do: 'full-disk'; readonly who: Target; readonly forMs: number }
+  /** Its journal is to be sealed under another key from now on. */
+  | { readonly do: 'new-key'; readonly who: Target }
+  /** A follower of a newer build hands it a command that nobody here knows. */
+  | { readonly do: 'newer-command'; readonly who: Target }
   /** While the machine is off, one bit changes in what had been promised long before. */
   | { readonly do: 'flip'; readonly who: Target; readonly place: number; readonly downMs: number }
   | {
@@ -95,6 +101,8 @@ export const faultKinds = [
   'transfer',
   'hang-up',
   'change',
+  'new-key',
+  'newer-command',
 ] as const satisfies readonly Fault['do'][]
 
 export type FaultKind = Fault['do']
@@ -172,6 +180,8 @@ export function parseFault(line: string): Planned {
         driftPermille: number('driftPermille'),
       }
     case 'hang-up':
+    case 'new-key':
+    case 'newer-command':
       return { atMs, do: kind, who: target() }
     case 'change':
       return {

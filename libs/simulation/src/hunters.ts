@@ -74,6 +74,54 @@ export const hunters = {
       ]
     },
   },
+  /**
+   * A leader writes what nobody else hears of, until it is sent a snapshot that stands for what the others
+   * agreed on; it dies when its log says so, and what was replaced is still on its disk.
+   */
+  'replaced-log': {
+    tookMs: 3000,
+    setting: { members: 3, snapshotEntries: 8, trailingEntries: 1, thinkUs: 50_000 },
+    plan: (dice, atMs) => [
+      { atMs, do: 'crash', who: 'leader', when: 'marking', power: dice.permille(700), downMs: 200 },
+      { atMs, do: 'cut', who: 'leader', way: 'both', forMs: dice.between(1_200, 2_200) },
+    ],
+  },
+  /** The process of the leader is killed, and nothing else happens: the others need not wait for silence. */
+  'killed-leader': {
+    tookMs: 2500,
+    setting: { members: 3, thinkUs: 50_000, delayUs: 200, inflightMessages: 256 },
+    plan: (_dice, atMs) => [
+      { atMs, do: 'crash', who: 'leader', when: 'now', power: false, downMs: 600 },
+    ],
+  },
+  /** A command of a newer build is handed on to a leader, which must leave it alone. */
+  'newer-build': {
+    tookMs: 1500,
+    plan: (dice, atMs) => [
+      { atMs, do: 'newer-command', who: 'leader' },
+      { atMs: atMs + dice.between(5, 200), do: 'hang-up', who: 'leader' },
+      { atMs: atMs + dice.between(300, 900), do: 'newer-command', who: 'leader' },
+    ],
+  },
+  /** Journals go on under new keys, while their machines lose power. */
+  'new-keys': {
+    tookMs: 1500,
+    plan: (dice, atMs) => {
+      const who = dice.between(1, 3)
+      return [
+        { atMs, do: 'new-key', who },
+        {
+          atMs: atMs + dice.between(0, 3),
+          do: 'crash',
+          who,
+          when: dice.pick(['now', 'written', 'synced', 'writing'] as const),
+          power: dice.permille(600),
+          downMs: 150,
+        },
+        { atMs: atMs + 600, do: 'new-key', who: 'leader' },
+      ]
+    },
+  },
   /** A snapshot takes dozens of chunks, and between them the link breaks, and either end dies. */
   'chunk-by-chunk': {
     tookMs: 3500,

@@ -9,6 +9,22 @@ const remove = { do: 'change', who: 'leader', step: 'remove' } as const
 
 /** Hunts for mistakes in who counts, and when. */
 export const memberHunters = {
+  /** The only voter is asked to go: nobody would be left to agree on anything, so it may not. */
+  'last-voter': {
+    tookMs: 2500,
+    setting: { ...growing, members: 1, spares: 1 },
+    plan: (dice: Dice, atMs: number): readonly Planned[] => [
+      { atMs, ...remove, step: dice.pick(['remove', 'demote'] as const), subject: 'self', nth: 0 },
+      { atMs: atMs + 400, ...join },
+      {
+        atMs: atMs + 1_200,
+        ...remove,
+        step: dice.pick(['remove', 'demote'] as const),
+        subject: 'self',
+        nth: 0,
+      },
+    ],
+  },
   /** A member comes in and is promoted while one part does not hear of it. */
   'change-in-a-partition': {
     tookMs: 3500,

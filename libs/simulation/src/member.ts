@@ -1,5 +1,10 @@
 import type { PeerMessage, Replica } from '@conclave/actors'
-import { JournalCorrupt, JournalFailed, JournalUndecryptable } from '@conclave/journal'
+import {
+  JournalCorrupt,
+  JournalFailed,
+  JournalUndecryptable,
+  type JournalKey,
+} from '@conclave/journal'
 import { SimulatedDisk, type DiskOperation } from '@conclave/journal/testing'
 import type { NodeId } from '@conclave/raft'
 import type { StoreMachine } from '@conclave/store'
@@ -14,7 +19,7 @@ export interface MemberOptions extends ProcessOptions {
   /** It has just become leader, and has told nobody yet. */
   readonly onLeading: (leader: Member) => void
   /** Its process has ended, and its machine has closed its links. */
-  readonly onHangUp: (nodeId: NodeId) => void
+  readonly onHangUp: (nodeId: NodeId, wasLeading: boolean) => void
 }
 
 /** How a process ends. */
@@ -40,6 +45,8 @@ export class Member implements Machine {
   skewMs = 0
   driftPermille = 0
   readonly lastSyncedWrites = new Map<string, number>()
+  /** Of its journal, oldest first. As a key file would, they outlive every crash. */
+  journalKeys: readonly JournalKey[]
   readonly #options: MemberOptions
   #process: Process | undefined
   #bootCount = 0
@@ -54,6 +61,7 @@ export class Member implements Machine {
     this.state = options.voters.length === 0 ? 'absent' : 'down'
     this.diskManners = options.diskManners
     this.dice = new Dice(options.seed, `member ${options.nodeId}`)
+    this.journalKeys = [{ id: 1, bytes: new Uint8Array(32).fill(options.nodeId) }]
   }
 
   get replica(): Replica | undefined {
@@ -134,6 +142,22 @@ export class Member implements Machine {
     this.#failsNextSync = true
   }
 
+  /** Another key seals its journal, and is known to it before it does. */
+  newKey(): void {
+    if (this.state !== 'up') return
+    const id = (this.journalKeys.at(-1)?.id ?? 0) + 1
+    const key = { id, bytes: new Uint8Array(32).fill(this.nodeId + 16 * id) }
+    this.journalKeys = [...this.journalKeys, key]
+    this.note(`is sealed under key ${id}`)
+    void this.#process?.rotateKey(key)
+  }
+
+  /** Keys that no file of the journal needs are destroyed. */
+  forgetKeys(inUse: readonly number[]): void {
+    const newest = this.journalKeys.at(-1)
+    this.journalKeys = this.journalKeys.filter((key) => key === newest || inUse.includes(key.id))
+  }
+
   pause(forUs: number): void {
     this.#process?.pause(forUs)
   }
@@ -171,6 +195,9 @@ export class Member implements Machine {
 
   hasDone(operation: DiskOperation, path: string): void {
     const isSegment = path.endsWith('.wal')
+    if (operation === 'sync' && isSegment && this.#process?.isSavingSnapshot === true) {
+      this.#reach('marking')
+    }
     if (operation === 'write' && isSegment) this.#reach('written')
     if (operation === 'sync' && isSegment) this.#reach('synced')
     if (path.includes('.snap')) this.#reach('saving')
@@ -234,10 +261,11 @@ export class Member implements Machine {
   }
 
   #end(isPowerCut: boolean): void {
+    const wasLeading = this.sight?.role === 'leader'
     this.#process?.kill()
     this.#process = undefined
     this.#commitAtElection = Infinity
-    if (!isPowerCut) this.#options.onHangUp(this.nodeId)
+    if (!isPowerCut) this.#options.onHangUp(this.nodeId, wasLeading)
     if (isPowerCut) this.disk = this.disk.crash(this.dice)
     else this.disk.cutPowerAfter(Number.POSITIVE_INFINITY)
     this.state = 'down'

@@ -3,6 +3,7 @@ import type { Dice } from './dice.ts'
 import { quickDisk } from './disk.ts'
 import { formatFault, type Fault, type FaultPlan, type Planned, type Target } from './fault.ts'
 import type { Member } from './member.ts'
+import { newerCommand } from './newer-command.ts'
 import { leaderOf, type Operator } from './operator.ts'
 import { perfectNetwork, type Network } from './network.ts'
 import { directory } from './process.ts'
@@ -110,6 +111,10 @@ export class Nemesis {
       }
       case 'fail-sync':
         return member.failNextSync()
+      case 'new-key':
+        return member.newKey()
+      case 'newer-command':
+        return this.#handNewerCommand(member)
       case 'full-disk':
         member.isDiskFull = true
         return this.#undoAfter(fault.forMs, () => (member.isDiskFull = false))
@@ -200,6 +205,12 @@ export class Nemesis {
       }
       at -= length
     }
+  }
+
+  /** As if one of the others ran a newer build, and had been asked for what only that one can do. */
+  #handNewerCommand(member: Member): void {
+    const other = this.#members.find((one) => one.state === 'up' && one !== member)
+    if (other !== undefined) member.receive(newerCommand(other.nodeId, member.nodeId))
   }
 
   #find(target: Target): Member | undefined {

@@ -45,6 +45,8 @@ export class Network {
   /** One way each, with how many faults cut it. */
   readonly #cuts = new Map<string, number>()
   readonly #slow = new Map<string, number>()
+  /** By way: when the last message arrives that is not late. */
+  readonly #lastInUs = new Map<string, number>()
   manners: NetworkManners
 
   constructor(options: NetworkOptions) {
@@ -62,11 +64,13 @@ export class Network {
     return counted(this.#slow, wayOf(from, to), us)
   }
 
-  /** Whoever can still be reached hears that the links of `from` broke. */
+  /** Whoever can still be reached hears that the links of `from` broke, behind all that these carried in time. */
   hangUp(from: NodeId, others: readonly NodeId[]): void {
     const { dice, world, onHungUp } = this.#options
     for (const to of others) {
-      world.after(50 + dice.around(this.manners.delayUs), () => {
+      const delayUs = 50 + dice.around(this.manners.delayUs)
+      const behindUs = (this.#lastInUs.get(wayOf(from, to)) ?? 0) - world.nowUs + 1
+      world.after(Math.max(delayUs, behindUs), () => {
         if (!this.#isCut({ from, to })) onHungUp(from, to)
       })
     }
@@ -89,7 +93,10 @@ export class Network {
     const { delayUs, latePermille, lateUs } = this.manners
     const late = dice.permille(latePermille) ? dice.around(lateUs) : 0
     const slow = this.#slow.get(wayOf(from, to)) ?? 0
-    world.after(50 + dice.around(delayUs) + late + slow, () => {
+    const inTimeUs = 50 + dice.around(delayUs) + slow
+    const lastUs = this.#lastInUs.get(wayOf(from, to)) ?? 0
+    this.#lastInUs.set(wayOf(from, to), Math.max(lastUs, world.nowUs + inTimeUs))
+    world.after(inTimeUs + late, () => {
       if (!this.#isCut({ from, to })) deliver(decodePeerMessage(bytes))
     })
   }

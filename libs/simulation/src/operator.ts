@@ -101,6 +101,8 @@ export class Operator {
   #isWise({ voters }: ConfState, step: Change['step'], nodeId: NodeId): boolean {
     if (step === 'add-learner' || step === 'promote' || !voters.includes(nodeId)) return true
     const left = voters.filter((voter) => voter !== nodeId)
+    // Nobody would be left at all: that has to be refused, so it may be asked.
+    if (left.length === 0) return true
     const up = left.filter((voter) => this.#options.members[voter - 1]?.state === 'up')
     return left.length > 1 && up.length > left.length / 2
   }

@@ -8,7 +8,7 @@ import {
   type SnapshotSink,
 } from '@conclave/actors'
 import { ReplicaDriver } from '@conclave/assembly/replica-driver'
-import type { Recovered } from '@conclave/journal'
+import type { Journal as DiskJournal, JournalKey, Recovered } from '@conclave/journal'
 import type { DiskOperation, SimulatedDisk } from '@conclave/journal/testing'
 import type { EventDraft } from '@conclave/model'
 import type { NodeId } from '@conclave/raft'
@@ -42,6 +42,7 @@ export interface Machine {
   readonly disk: SimulatedDisk
   readonly diskManners: DiskManners
   readonly lastSyncedWrites: Map<string, number>
+  readonly journalKeys: readonly JournalKey[]
   readonly isTamperedWith: boolean
   readonly skewMs: number
   /** How much longer its ticks are than everybody else's, in thousandths. */
@@ -49,6 +50,7 @@ export interface Machine {
   note(what: string): void
   takeFault(operation: DiskOperation): string | undefined
   hasStarted(): void
+  forgetKeys(inUse: readonly number[]): void
   hasDone(operation: DiskOperation, path: string): void
   hasRole(role: string, term: number): void
   hasLostPower(): void
@@ -69,6 +71,9 @@ export class Process {
   #isPaused = false
   #isGone = false
   #journal: Journal | undefined
+  #diskJournal: DiskJournal | undefined
+  /** A snapshot is about to count. */
+  isSavingSnapshot = false
   #driver: ReplicaDriver | undefined
   replica: Replica | undefined
   store: StoreMachine | undefined
@@ -92,10 +97,14 @@ export class Process {
 
   async run(): Promise<void> {
     const { parts, nodeId, seed, segmentSizeBytes, witness } = this.#options
+    const [seals, ...older] = this.#machine.journalKeys.toReversed()
+    if (seals === undefined) throw new Error('a journal has a key')
     const { journal, recovered } = await parts.openJournal({
       directory,
       disk: this.#disk,
-      key: new Uint8Array(32).fill(nodeId),
+      key: seals.bytes,
+      keyId: seals.id,
+      olderKeys: older,
       clusterId: 'simulated',
       nodeId,
       random: new Dice(seed, `journal ${nodeId}/${this.#boot}`),
@@ -105,6 +114,7 @@ export class Process {
     if (this.#isGone) return
     witness.recovered(nodeId, recovered, this.#machine.isTamperedWith)
     this.#journal = this.#watched(journal)
+    this.#diskJournal = journal
     const store = this.#makeStore()
     await restoreStore(store, journal)
     if (this.#isGone) return
@@ -118,6 +128,17 @@ export class Process {
     this.#disk.kill()
     void this.#driver?.stop()
     this.#gone.reject(new ProcessGone())
+  }
+
+  /** What cannot be done, as on a disk that fails, its next append says, too. */
+  async rotateKey(key: JournalKey): Promise<void> {
+    const journal = this.#diskJournal
+    try {
+      await journal?.rotateKey(key)
+      if (journal !== undefined && !this.#isGone) this.#machine.forgetKeys(journal.keysInUse())
+    } catch (error) {
+      this.#options.world.count(`new key ${error instanceof Error ? error.name : 'failed'}`)
+    }
   }
 
   async close(): Promise<void> {
@@ -192,6 +213,12 @@ export class Process {
       onFatal: (error) => this.#unlessGone(() => this.#machine.hasFailed(error)),
       limits,
     })
+    const takeWork = replica.takeWork.bind(replica)
+    replica.takeWork = () => {
+      const work = takeWork()
+      if (work?.batch !== undefined) witness.taken(nodeId, work.batch, replica.commitIndex)
+      return work
+    }
     const apply = store.apply.bind(store)
     store.apply = (data) => {
       const result = apply(data)
@@ -244,7 +271,7 @@ export class Process {
           },
           commit: () => {
             const work = { do: 'snapshot', meta, contentHash: hash.digest('hex') } as const
-            return watch(work, sink.commit())
+            return watch(work, this.#committed(sink))
           },
           discard: () => sink.discard(),
         }
@@ -252,6 +279,15 @@ export class Process {
       },
       openSnapshot: () => journal.openSnapshot(),
       close: () => journal.close(),
+    }
+  }
+
+  async #committed(sink: SnapshotSink): Promise<void> {
+    this.isSavingSnapshot = true
+    try {
+      await sink.commit()
+    } finally {
+      this.isSavingSnapshot = false
     }
   }
 

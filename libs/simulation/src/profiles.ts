@@ -29,6 +29,8 @@ interface Profile {
   readonly isDiskSlow: boolean
   /** How many machines there may be that are no members yet. Without any, the members do not change. */
   readonly spares: readonly [number, ...number[]]
+  /** How many members found the group. */
+  readonly founders: readonly [number, ...number[]]
 }
 
 const never = Number.POSITIVE_INFINITY
@@ -41,6 +43,7 @@ const quiet: Profile = {
   isNetworkBad: false,
   isDiskSlow: false,
   spares: [0],
+  founders: [3, 3, 5],
 }
 
 export const profiles: Readonly<Record<ProfileName, Profile>> = {
@@ -53,16 +56,24 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
   },
   crashes: {
     ...quiet,
-    faults: { crash: 8, stop: 1, pause: 2, clock: 1, transfer: 1, 'hang-up': 1 },
+    faults: {
+      crash: 8,
+      stop: 1,
+      pause: 2,
+      clock: 1,
+      transfer: 1,
+      'hang-up': 1,
+      'newer-command': 1,
+    },
     faultEveryMs: 700,
-    hunters: ['between-append-and-ack', 'figure-8', 'snapshot-race'],
+    hunters: ['between-append-and-ack', 'figure-8', 'snapshot-race', 'replaced-log'],
     huntEveryMs: 5_000,
   },
   disk: {
     ...quiet,
-    faults: { crash: 4, 'fail-sync': 2, 'full-disk': 2, 'slow-disk': 3, flip: 1 },
+    faults: { crash: 4, 'fail-sync': 2, 'full-disk': 2, 'slow-disk': 3, flip: 1, 'new-key': 2 },
     faultEveryMs: 900,
-    hunters: ['torn-tail', 'snapshot-race'],
+    hunters: ['torn-tail', 'snapshot-race', 'new-keys'],
     huntEveryMs: 4_000,
     isDiskSlow: true,
   },
@@ -84,6 +95,8 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
       transfer: 1,
       'hang-up': 1,
       change: 3,
+      'new-key': 1,
+      'newer-command': 1,
     },
     faultEveryMs: 700,
     hunters: [
@@ -103,6 +116,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     isNetworkBad: true,
     isDiskSlow: true,
     spares: [0, 0, 2],
+    founders: [3, 3, 5],
   },
   members: {
     faults: { change: 12, crash: 4, cut: 2, split: 2, pause: 1, transfer: 1, 'hang-up': 1 },
@@ -119,5 +133,6 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     isNetworkBad: true,
     isDiskSlow: false,
     spares: [2, 3, 4],
+    founders: [1, 3, 3, 5],
   },
 }

@@ -18,6 +18,8 @@ interface Known {
   /** In this life. */
   term: number
   commit: number
+  /** The commit index that it has last asked its journal to keep. */
+  written: number
   /** As applied after the last event and after the one before: between them, either was in force. */
   configs: readonly ConfState[]
   /** Up to here what it calls committed has been compared with the others. */
@@ -67,6 +69,7 @@ export class RaftChecker {
       hasRun: true,
       term: model.term,
       commit: 0,
+      written: recovered.hardState?.commit ?? 0,
       configs: [],
       checked: model.snapshotIndex,
     })
@@ -77,6 +80,17 @@ export class RaftChecker {
     if (work.do === 'append') this.#checkEntries(known.asked, work.batch.entries)
     known.asked.do(work)
     known.pending.push(work)
+  }
+
+  /** Whoever writes entries writes down with them what it knows to be committed, so that a restart knows it, too. */
+  taken(member: NodeId, { hardState, entries }: Batch, commitIndex: number): void {
+    const known = this.#of(member)
+    known.written = hardState?.commit ?? known.written
+    if (entries.length === 0 || known.written >= commitIndex) return
+    this.#world.violate(
+      'SI6',
+      `member ${member} writes entries and that ${known.written} is committed, and knows of ${commitIndex}`,
+    )
   }
 
   durable(member: NodeId, work: Asked): void {
@@ -250,6 +264,7 @@ const unknown = (): Known => ({
   hasRun: false,
   term: 0,
   commit: 0,
+  written: 0,
   configs: [],
   checked: 1,
 })

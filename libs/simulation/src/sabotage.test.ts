@@ -11,12 +11,14 @@ const cases: readonly (readonly [string, keyof typeof sabotage, ProfileName])[] 
   ['SI5', 'answers leave before the disk is written', 'calm'],
   ['SI5', 'syncs do nothing', 'crashes'],
   ['SI6', 'the commit index falls', 'calm'],
+  ['SI6', 'what is committed is not written down', 'calm'],
   ['SI7', 'reads are not confirmed', 'lossy'],
   ['SI8', 'unknown is told as failed', 'lossy'],
   ['SI9', 'something throws', 'calm'],
   ['SI10', 'entries are written down beside the journal', 'calm'],
   ['SI12', 'changes of members are not made', 'members'],
   ['SI11', 'snapshots are not taken', 'crashes'],
+  ['SI13', 'journals keep their keys', 'disk'],
 ]
 
 /** What else breaks may be seen first, so a few seeds are tried. */
@@ -37,5 +39,14 @@ async function breaks(
 describe('a run is found to break', () => {
   test.each(cases)('%s when %s', { timeout: 60_000 }, async (rule, name, profile) => {
     expect(await breaks(rule, name, profile)).toContain(rule)
+  })
+
+  test('SI14 when nobody stands for a leader that is gone', { timeout: 60_000 }, async () => {
+    const aboutKilledLeaders = 33
+    const parts = sabotage['nobody stands for a leader that is gone']
+
+    const { violation } = await simulate({ seed: aboutKilledLeaders, profile: 'hunters', parts })
+
+    expect(violation?.rule).toBe('SI14')
   })
 })

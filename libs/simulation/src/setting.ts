@@ -41,13 +41,13 @@ export interface Setting {
 }
 
 export function drawSetting(profile: ProfileName, dice: Dice): Setting {
-  const { isNetworkBad, isDiskSlow, spares } = profiles[profile]
+  const { isNetworkBad, isDiskSlow, spares, founders } = profiles[profile]
   const ifBad = (...chances: readonly [number, ...number[]]): number => {
     const drawn = dice.pick(chances)
     return isNetworkBad ? drawn : 0
   }
   return {
-    members: dice.pick([3, 3, 5]),
+    members: dice.pick(founders),
     clients: dice.between(2, 5),
     keys: dice.between(1, 5),
     thinkUs: dice.pick([50_000, 150_000, 400_000]),

@@ -8,6 +8,7 @@ import type { FaultPlan } from './fault.ts'
 import { checkHistory } from './history-checker.ts'
 import { History } from './history.ts'
 import { drawHunter, settingFor } from './hunters.ts'
+import { inspectJournal } from './journal-inspector.ts'
 import { Keeper } from './keeper.ts'
 import { LeakChecker } from './leak-checker.ts'
 import { judge } from './linearizability.ts'
@@ -20,6 +21,7 @@ import { profiles, type ProfileName } from './profiles.ts'
 import { RaftChecker } from './raft-checker.ts'
 import { diskManners, drawSetting, networkManners, replicaLimits, type Setting } from './setting.ts'
 import { StateChecker, valueText } from './state-checker.ts'
+import { TakeoverChecker } from './takeover-checker.ts'
 import type { Witness } from './witness.ts'
 import { World, type Violation } from './world.ts'
 
@@ -99,6 +101,9 @@ class Simulation {
   readonly #nemesis: Nemesis
   readonly #clients: readonly Client[]
   readonly #keeper: Keeper
+  readonly #takeovers: TakeoverChecker
+  /** Nothing else goes wrong then, so that it can be said how long one may take. */
+  readonly #isAboutTakeovers: boolean
   #bootCount = 0
 
   constructor(options: SimulationOptions) {
@@ -114,6 +119,7 @@ class Simulation {
       ...options.setting,
     }
     this.#setting = setting
+    this.#isAboutTakeovers = hunter === 'killed-leader'
 
     const world = new World({ keepsTrace })
     this.#world = world
@@ -125,6 +131,7 @@ class Simulation {
     const network = this.#makeNetwork()
     this.#members = this.#makeMembers(network)
     const members = this.#members
+    this.#takeovers = new TakeoverChecker(world, members)
     this.#nemesis = new Nemesis({
       world,
       network,
@@ -163,6 +170,7 @@ class Simulation {
     await world.run(this.#setting.durationMs * 1000)
     if (world.violation === undefined) await this.#settle()
     if (world.violation === undefined) this.#judge()
+    if (world.violation === undefined) await this.#inspect()
     return this.#verdict()
   }
 
@@ -212,6 +220,7 @@ class Simulation {
   #judge(): void {
     const world = this.#world
     const { seed, isBlackBox = seed % 20 === 0 } = this.#options
+    this.#takeovers.judge()
     const expected = [...this.#state.newest()].map(([key, value]) => `${key}=${value ?? ''}`)
     for (const { nodeId, disk } of this.#members) {
       this.#leaks.disk(nodeId, disk)
@@ -228,6 +237,15 @@ class Simulation {
     checkHistory(world, this.#history, this.#state)
     if (isBlackBox && judge(this.#history.operations) === 'not linearizable') {
       world.violate('SI7', 'no order of the operations explains what the clients saw')
+    }
+  }
+
+  /** What members at rest have on their disks. */
+  async #inspect(): Promise<void> {
+    for (const member of this.#insiders()) {
+      const { nodeId, disk, journalKeys: keys, isTamperedWith, state } = member
+      if (state === 'up' && !isTamperedWith)
+        await inspectJournal(this.#world, { nodeId, disk, keys })
     }
   }
 
@@ -274,7 +292,10 @@ class Simulation {
         witness,
         send: (message) => network.send(message),
         onLeading: (leader) => this.#nemesis.leads(leader),
-        onHangUp: (from) => this.#nemesis.hangUp(from),
+        onHangUp: (from, wasLeading) => {
+          this.#nemesis.hangUp(from)
+          if (wasLeading && this.#isAboutTakeovers) this.#takeovers.leaderGone(from)
+        },
         emit: (from, draft) => {
           world.count(draft.type)
           this.#leaks.event(from, draft)
@@ -339,6 +360,7 @@ class Simulation {
         this.#raft.asked(member, work)
         if (work.do === 'snapshot') this.#state.saving(member, work.meta, work.contentHash)
       },
+      taken: (member, batch, commitIndex) => this.#raft.taken(member, batch, commitIndex),
       durable: (member, work) => this.#raft.durable(member, work),
       sending: (member, message) => this.#raft.sending(member, message),
       applied: (member, index, data, result) => this.#state.applied(member, index, data, result),

@@ -22,6 +22,8 @@ export interface Witness {
   /** @param isTamperedWith whether bits on its disk were changed behind its back */
   recovered(member: NodeId, recovered: Recovered, isTamperedWith: boolean): void
   asked(member: NodeId, work: Asked): void
+  /** This is to be written next, while it knows that so much is committed. */
+  taken(member: NodeId, batch: Batch, commitIndex: number): void
   /** The journal has said that it is durable. */
   durable(member: NodeId, work: Asked): void
   sending(member: NodeId, message: Message): void

@@ -27,7 +27,7 @@ function split(group: ReplicaGroup, half: readonly number[]): void {
   group.isLost = ({ from, to }) => half.includes(from) !== half.includes(to)
 }
 
-describe('SI12: the naive election', () => {
+describe('SI15: the naive election', () => {
   test('works while all is well: one leader, whom the others follow', async () => {
     const group = await elected(five)
 
@@ -136,7 +136,7 @@ describe('SI12: the naive election', () => {
   })
 })
 
-describe('SI12: with our core, in the same place,', () => {
+describe('SI15: with our core, in the same place,', () => {
   test('holes 1 and 2: only the half that has a majority of all has a leader', async () => {
     const group = new ReplicaGroup(5)
     await group.elected()
@@ -210,7 +210,7 @@ describe('SI12: with our core, in the same place,', () => {
   })
 })
 
-test('SI12: the story of a split tells of two leaders, and of one', async () => {
+test('SI15: the story of a split tells of two leaders, and of one', async () => {
   const lines = await watchItSplit(1)
 
   expect(lines.join('\n')).toMatch(/It is split: 2 leaders at once, \w+ \(term \d+\) and \w+/)

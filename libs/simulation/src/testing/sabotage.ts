@@ -115,6 +115,22 @@ class Proud extends Replica {
   }
 }
 
+/** Waits for a leader's silence, although its process is gone. */
+class Patient extends Replica {
+  override linkLost(): void {
+    return undefined
+  }
+}
+
+/** Leaves what it knows to be committed out of what it writes. */
+class Modest extends Replica {
+  override takeWork(): ReplicaWork | undefined {
+    const work = super.takeWork()
+    if (work?.batch?.hardState === undefined) return work
+    return { ...work, batch: { ...work.batch, hardState: { ...work.batch.hardState, commit: 1 } } }
+  }
+}
+
 /** Says that the members were changed, and changes nothing. */
 class Flatterer extends Replica {
   override changeMembers(): Promise<void> {
@@ -166,6 +182,15 @@ export const sabotage = {
   },
   'changes of members are not made': withReplica(Flatterer),
   'snapshots are not taken': withReplica(Proud),
+  'nobody stands for a leader that is gone': withReplica(Patient),
+  'what is committed is not written down': withReplica(Modest),
+  'journals keep their keys': {
+    openJournal: async (options) => {
+      const opened = await openJournal(options)
+      const { journal } = opened
+      return { ...opened, journal: { ...methodsOf(journal), rotateKey: () => Promise.resolve() } }
+    },
+  },
 } as const satisfies Record<string, Partial<Parts>>
 
 /** An object with the same methods, some of which can then be replaced. */
