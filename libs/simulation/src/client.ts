@@ -89,14 +89,9 @@ export class Client {
     if (!this.#isStubborn || operation.question.do === 'get') return this.#answerTo(operation)
     const session = { client: `client ${id}`, seq: ++this.#saidCount }
     let answer = await this.#answerTo(operation, session)
-    // What is not known to have happened may happen yet, so a refusal after that says nothing.
-    const isOpen = answer?.is === 'unknown'
-    while (
-      isOpen &&
-      answer !== undefined &&
-      answer.is !== 'done' &&
-      world.violation === undefined
-    ) {
+    if (answer?.is !== 'unknown') return answer
+    // It may happen yet, so that a refusal says nothing any more.
+    while (answer !== undefined && answer.is !== 'done' && world.violation === undefined) {
       await world.sleep(dice.around(100_000))
       this.#member = dice.pick(members)
       answer = await this.#answerTo(operation, session)
