@@ -9,6 +9,7 @@ import { findReferenced, referencesIn } from '../configs/references.ts'
 import { volumesOf } from '../configs/volumes.ts'
 import { callerOf, type Engine } from '../engine.ts'
 import { Refusal, rpc } from '../errors.ts'
+import { resolveNetworks } from '../networks/resolve-networks.ts'
 import { agentNodeId } from '../nodes.ts'
 import { printable } from '../printable.ts'
 import { isSet, queryOf } from '../query.ts'
@@ -16,6 +17,7 @@ import { demandSwarm } from '../swarm-gate.ts'
 import { SwarmSpec } from '../swarm-spec.ts'
 import { findService, servicesOf } from './find-service.ts'
 import { rollbackWarnings } from './former-specs.ts'
+import { lostWarnings } from './lost.ts'
 import { randomServiceName } from './random-name.ts'
 import { isServiceWanted, parseServiceFilters } from './service-filters.ts'
 import { serviceObject, writtenSpec } from './service-object.ts'
@@ -40,12 +42,14 @@ export const servicesRoutes =
     app.post('/services/create', async (request, reply) => {
       const caller = callerOf(engine, request)
       const { body } = await demandSwarm(engine, request)
-      const spec = storedSpec(readBody(request, ServiceSpec), randomServiceName())
+      const sent = await withNetworkIds(caller, readBody(request, ServiceSpec))
+      const spec = storedSpec(sent, randomServiceName())
       checkService(spec)
       const id = objectIdOf(randomBytes(17))
       const workload = await translated(caller, spec, id, SwarmSpec.parse(body))
       await created(spec.Name ?? '', master.workloads.create(caller, workload, { id }))
-      return sendJson(reply, { ID: id }, 201)
+      const warnings = lostWarnings(spec)
+      return sendJson(reply, { ID: id, ...(warnings.length > 0 && { Warnings: warnings }) }, 201)
     })
 
     app.get('/services', async (request, reply) => {
@@ -74,7 +78,7 @@ export const servicesRoutes =
       const { body } = await demandSwarm(engine, request)
       const query = queryOf(request)
       const version = versionIn(query.get('version'))
-      const sent = readBody(request, ServiceSpec)
+      const sent = await withNetworkIds(caller, readBody(request, ServiceSpec))
       const before = await findService(engine, caller, request.params.id)
       checkAuthFrom(query.get('registryAuthFrom') ?? '', before)
       const isRollback = isRollbackIn(query.get('rollback') ?? '')
@@ -85,12 +89,12 @@ export const servicesRoutes =
       const expected = { expectedVersion: version }
       if (!isRollback) {
         await master.workloads.update(caller, before.id, workload, expected)
-        return sendJson(reply, { Warnings: null })
+        return sendJson(reply, { Warnings: orNull(lostWarnings(spec)) })
       }
       await wentBack(before.id, master.workloads.rollback(caller, before.id, expected))
       const former = before.previousSpec === undefined ? {} : writtenSpec(before.previousSpec)
       const warnings = await rollbackWarnings(engine, caller, former)
-      return sendJson(reply, { Warnings: warnings.length === 0 ? null : warnings })
+      return sendJson(reply, { Warnings: orNull(warnings) })
     })
 
     app.delete<Named>('/services/:id', async (request, reply) => {
@@ -99,6 +103,22 @@ export const servicesRoutes =
       await master.workloads.remove(caller, id)
       return sendEmpty(reply)
     })
+
+    /** Networks that clients call by their names are kept by their ids. @throws Refusal */
+    async function withNetworkIds(caller: Caller, spec: ServiceSpec): Promise<ServiceSpec> {
+      const { Networks, TaskTemplate } = spec
+      const own = TaskTemplate?.Networks
+      return {
+        ...spec,
+        ...(Networks && { Networks: [...(await resolveNetworks(engine, caller, Networks))] }),
+        ...(own && {
+          TaskTemplate: {
+            ...TaskTemplate,
+            Networks: [...(await resolveNetworks(engine, caller, own))],
+          },
+        }),
+      }
+    }
 
     /** A stored spec as a workload, once everything that it refers to is found. */
     async function translated(
@@ -129,6 +149,10 @@ export const servicesRoutes =
       return completed
     }
   }
+
+/** In Go, what has nothing in it is null. */
+const orNull = (warnings: readonly string[]): readonly string[] | null =>
+  warnings.length === 0 ? null : warnings
 
 function versionIn(text: string | null): number {
   if (text !== null && /^\d{1,15}$/.test(text)) return Number(text)

@@ -73,6 +73,39 @@ describe('DK9: a service', () => {
     )
   })
 
+  test('is said to have no volumes, once it is written', async () => {
+    const Mounts = [
+      { Type: 'volume', Source: 'data', Target: '/data' },
+      { Type: 'tmpfs', Target: '/tmp' },
+    ]
+    const answer = await front.ask('POST', '/services/create', sentSpec('app', {}, { Mounts }))
+    expect(answer.json()).toEqual({
+      ID: expect.any(String) as string,
+      Warnings: [expect.stringMatching(/^nothing is mounted at \/data/) as string],
+    })
+  })
+
+  test('keeps its networks by their ids, whatever they were called by', async () => {
+    const network = { Name: 'front', Driver: 'overlay' }
+    const { Id } = (await front.ask('POST', '/networks/create', network)).json<{ Id: string }>()
+    const task = {
+      TaskTemplate: {
+        ContainerSpec: { Image: 'busybox' },
+        Networks: [{ Target: 'front', Aliases: ['web'] }],
+      },
+    }
+    const id = await services.create(sentSpec('app', task))
+    expect(await services.get(id)).toMatchObject({
+      Spec: { TaskTemplate: { Networks: [{ Target: Id, Aliases: ['web'] }] } },
+    })
+    const none = { TaskTemplate: { ...task.TaskTemplate, Networks: [{ Target: 'nosuch' }] } }
+    const refused = await front.ask('POST', '/services/create', sentSpec('other', none))
+    expect([refused.statusCode, refused.json()]).toEqual([
+      404,
+      { message: 'network nosuch not found' },
+    ])
+  })
+
   test('is found by its id, its name in any case, and how its id begins', async () => {
     const id = await services.create(sentSpec('My_App'))
     for (const asked of [id, 'my_app', id.slice(0, 20)]) {

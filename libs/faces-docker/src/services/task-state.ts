@@ -62,20 +62,23 @@ function exitError({ exitCode, message = '', healthy }: WorkloadTaskView): strin
   return healthy === false ? `${text}: dockerexec: unhealthy container` : text
 }
 
-const launchPrefix = /^(Failed to launch container: )?(Collect failed: )?/
+const launchPrefix = /^Failed to launch container: /
+/** So an agent begins to say why a secret was not to be had. Source: reference mesos.md §11. */
+const secretPrefix = /^Collect failed: /
 
-/** The image was not to be had, or the container not to be started. */
+/** The cluster would not have it, the image was not to be had, or the container not to be started. */
 function refused({ message = '', spec, taskState }: WorkloadTaskView): TaskStanding {
   const why = message.replace(launchPrefix, '')
   if (taskState === 'TASK_ERROR') return { State: 'rejected', Message: 'assigned', Err: why }
-  if (isAboutImage(why)) {
+  if (!secretPrefix.test(why) && isAboutImage(why)) {
     const text = `No such image: ${imageOf(spec)}`
     return { State: 'rejected', Message: 'preparing', Err: text }
   }
-  return { State: 'failed', Message: 'starting', Err: `starting container failed: ${why}` }
+  const text = `starting container failed: ${why.replace(secretPrefix, '')}`
+  return { State: 'failed', Message: 'starting', Err: text }
 }
 
-const isAboutImage = (why: string): boolean => /\bimage\b/i.test(why)
+const isAboutImage = (why: string): boolean => /\b(image|registry|manifest|blob)\b/i.test(why)
 
 function imageOf({ template }: WorkloadTaskView['spec']): string {
   const { container } = template as {

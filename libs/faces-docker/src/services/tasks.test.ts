@@ -52,12 +52,17 @@ describe('DK10: a task', () => {
     ],
     [
       'rejected',
-      { message: 'Failed to launch container: unable to get secret' },
+      { message: 'Collect failed: unable to get secret of an image' },
       {
         State: 'failed',
         Message: 'starting',
-        Err: 'starting container failed: unable to get secret',
+        Err: 'starting container failed: unable to get secret of an image',
       },
+    ],
+    [
+      'rejected',
+      { message: 'Task uses more resources', taskState: 'TASK_ERROR' },
+      { State: 'rejected', Message: 'assigned', Err: 'Task uses more resources' },
     ],
     ['lost', {}, { State: 'orphaned', Message: 'node is gone', Err: '' }],
   ])('that is %s says so in the words of SwarmKit', async (state, more, shown) => {
