@@ -57,6 +57,32 @@ describe('a framework with something to launch', () => {
     expect(launches(effects)).toEqual([['large', ['one']]])
   })
 
+  test('FW7: launches nothing on an agent that takes nothing new, unless it is for that one', () => {
+    const actor = subscribed()
+    const forIt = { ...run('assigned'), agentId: 'agent-of-drained' }
+    const launch = [run('one'), forIt]
+    actor.step({ kind: 'pending', pending: { launch, kill: [], avoid: ['agent-of-drained'] } })
+
+    actor.step({ kind: 'offers', offers: [offer('drained', 4), offer('open', 4)] })
+    expect(launches(actor.takeEffects())).toEqual([
+      ['drained', ['assigned']],
+      ['open', ['one']],
+    ])
+  })
+
+  test('FW7: does so once it is open again', () => {
+    const actor = subscribed()
+    const launch = [run('one')]
+    actor.step({ kind: 'pending', pending: { launch, kill: [], avoid: ['agent-of-a'] } })
+    actor.step({ kind: 'offers', offers: [offer('a', 4)] })
+    expect(launches(actor.takeEffects())).toEqual([])
+
+    actor.step({ kind: 'pending', pending: { launch, kill: [] } })
+    actor.step({ kind: 'offers', offers: [offer('a', 4)] })
+
+    expect(launches(actor.takeEffects())).toEqual([['a', ['one']]])
+  })
+
   test('sends the spec as it was submitted, with its task and its agent', () => {
     const actor = subscribed()
     waitFor(actor, run('one'))

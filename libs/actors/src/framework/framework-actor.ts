@@ -60,6 +60,7 @@ interface Waiting {
 export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
   readonly #waiting = new Map<string, Waiting>()
   readonly #killing = new Map<string, number>()
+  #avoided: ReadonlySet<string> = new Set()
   #effects: FrameworkEffect[] = []
   #isSubscribed = false
   #wantsOffers = true
@@ -107,7 +108,8 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
     return effects
   }
 
-  #replace({ launch, kill }: PendingRuns): void {
+  #replace({ launch, kill, avoid = [] }: PendingRuns): void {
+    this.#avoided = new Set(avoid)
     const listed = new Set(launch.map(({ taskId }) => taskId))
     for (const taskId of this.#waiting.keys()) {
       if (!listed.has(taskId)) this.#waiting.delete(taskId)
@@ -135,7 +137,7 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
     const tasks: unknown[] = []
     for (const [taskId, waiting] of this.#waiting) {
       if (waiting.launchedAt !== undefined || !fits(waiting.wants, left)) continue
-      if (waiting.agentId !== undefined && waiting.agentId !== offer.agentId) continue
+      if (!this.#mayRunOn(waiting, offer.agentId)) continue
       for (const [name, amount] of Object.entries(waiting.wants)) {
         left[name] = addScalars(left[name] ?? 0, -amount)
       }
@@ -160,6 +162,13 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
         filters: { refuse_seconds: 0 },
       },
     })
+  }
+
+  /** What is for one agent was decided by who knows of nodes; anything else keeps off closed ones. */
+  #mayRunOn(waiting: Waiting, agentId: string): boolean {
+    return waiting.agentId === undefined
+      ? !this.#avoided.has(agentId)
+      : waiting.agentId === agentId
   }
 
   #update({ taskId, agentId, state, reason, uuid }: StatusSeen): void {

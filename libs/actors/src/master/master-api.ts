@@ -195,6 +195,8 @@ export interface PendingRuns {
     readonly agentId?: string | undefined
   }[]
   readonly kill: readonly { readonly taskId: string }[]
+  /** Agents that nothing new goes to, because an operator drains or pauses them. */
+  readonly avoid?: readonly string[] | undefined
 }
 
 export type SessionOutput =

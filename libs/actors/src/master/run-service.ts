@@ -1,4 +1,4 @@
-import { TaskRecord, tasksIn, tasksPrefix, type RecordReader } from '@conclave/cluster'
+import { agentsPrefix, TaskRecord, tasksIn, tasksPrefix, type RecordReader } from '@conclave/cluster'
 import type { Clock, Random } from '@conclave/kernel'
 import { uuidBytes } from '@conclave/kernel'
 import {
@@ -18,7 +18,7 @@ import {
   type SecretPath,
 } from '@conclave/model'
 import type { Compare, WatchBatch } from '@conclave/store'
-import { taskPrefix as workloadTaskPrefix } from '@conclave/workloads'
+import { nodePrefix, taskPrefix as workloadTaskPrefix } from '@conclave/workloads'
 import { Signal } from '../signal.ts'
 import type { Access } from './access.ts'
 import { RunNotFound, RunNotYours, RunTaken, SecretTooLarge, SpecInvalid } from './errors.ts'
@@ -28,6 +28,9 @@ import { decideAndCommit, isStill, type Decision, type Replicated } from './repl
 import { operatorResource, schedulingResource, tasksResource } from './resources.ts'
 import { runIdOf, runKey, runPrefix, RunRecord, taskIdOf } from './run-records.ts'
 import { parseSpec } from './spec.ts'
+
+/** What else changes the list that schedulers are told. */
+const tellingPrefixes = [workloadTaskPrefix, nodePrefix, agentsPrefix]
 
 export interface RunServiceOptions {
   readonly replicated: Replicated
@@ -192,12 +195,14 @@ export class RunService implements RunApi {
         .map(({ taskId }) => ({ taskId }))
       const also = this.#options.alsoPending()
       const alsoLaunch = also.launch.map(({ taskId, agentId }) => [taskId, agentId])
-      const now = JSON.stringify([waiting.map(({ id }) => id), kill, alsoLaunch, also.kill])
+      const { avoid = [] } = also
+      const now = JSON.stringify([waiting.map(({ id }) => id), kill, alsoLaunch, also.kill, avoid])
       if (now !== seen) {
         seen = now
         yield {
           launch: [...this.#launchOf(waiting), ...also.launch],
           kill: [...kill, ...also.kill],
+          ...(avoid.length > 0 && { avoid }),
         }
         // It tells everything each time, so a burst of changes is told once for each tick.
         await this.#ticked.wait(signal)
@@ -264,7 +269,7 @@ export class RunService implements RunApi {
   told({ events }: WatchBatch): void {
     let isOurs = false
     for (const { key } of events) {
-      if (key.startsWith(workloadTaskPrefix)) isOurs = true
+      if (tellingPrefixes.some((prefix) => key.startsWith(prefix))) isOurs = true
       if (key.startsWith(runPrefix)) {
         isOurs = true
         const runId = key.slice(runPrefix.length)

@@ -97,6 +97,7 @@ const Pending = z.object({
     }),
   ),
   kill: z.array(z.object({ taskId: z.string() })),
+  avoid: z.array(z.string()).optional(),
 })
 
 /** @throws when it is no list of what waits */

@@ -88,6 +88,14 @@ export class NodeService implements NodeApi {
     return this.#find(name)
   }
 
+  /** Agents that take nothing new, whoever asks. */
+  closed(): readonly string[] {
+    return this.#agents
+      .list(agentsPrefix)
+      .filter(({ record }) => this.#settingsOf(record).availability !== 'active')
+      .map(({ record }) => record.agentId)
+  }
+
   /** As the reconciler needs them. */
   nodes(): readonly Node[] {
     const used = this.#used()

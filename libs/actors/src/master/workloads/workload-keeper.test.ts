@@ -185,6 +185,13 @@ describe('a workload that runs', () => {
     await cluster.settle(nodes.update(root, 'agent-1', { availability: 'drain' }))
     await until(() => machines.map(runningIn).join() === '0,3', 'the move')
     expect(machines.map(runningIn)).toEqual([0, 3])
+
+    // A run of its own goes where there is room for something new, too.
+    const { runs } = cluster.follower.actor
+    const { template } = spec() as { template: object }
+    await cluster.settle(runs.submit(root, { ...template, name: 'once' }))
+    await until(() => machines.map(runningIn).join() === '0,4', 'the run')
+    expect(machines.map(runningIn)).toEqual([0, 4])
   })
 
   test('WK11: is launched by nobody who may not, not under another agent, and not with another command', async () => {

@@ -37,7 +37,7 @@ export interface WorkloadKeeperOptions {
   readonly replicated: Replicated
   readonly reader: RecordReader
   readonly records: WorkloadRecords
-  readonly nodes: Pick<NodeService, 'nodes'>
+  readonly nodes: Pick<NodeService, 'nodes' | 'closed'>
   readonly clock: Clock
   readonly random: Random
   readonly emit: (draft: EventDraft) => void
@@ -179,7 +179,7 @@ export class WorkloadKeeper {
         } else if (wantsEnd(task)) kill.push({ taskId })
       }
     }
-    return { launch, kill }
+    return { launch, kill, avoid: this.#options.nodes.closed() }
   }
 
   /** What may be launched now as `taskId`, if it may, and of which workload it is. */
