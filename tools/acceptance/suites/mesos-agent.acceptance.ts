@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { request, type IncomingMessage } from 'node:http'
 import { fileURLToPath } from 'node:url'
+import { canary, scanDirectory } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   Conclave,
@@ -14,7 +15,8 @@ import {
 } from '../src/index.ts'
 
 const program = fileURLToPath(new URL('../programs/tiny-executor.mjs', import.meta.url))
-const secretOfExecutor = 'cnry-of-the-executor-7f1c'
+const ofExecutor = canary('of the executor')
+const secretOfExecutor = ofExecutor.text
 const secretOfTask = 'for the task'
 
 let cluster: Conclave
@@ -383,11 +385,13 @@ describe("the agent's own surfaces", () => {
     }
     texts.push(cluster.logOf('agent-1'))
 
-    for (const value of [secretOfExecutor, 'the left one', 'the right one']) {
+    for (const value of [secretOfExecutor, secretOfTask, 'the left one', 'the right one']) {
       const all = texts.join('\n')
       expect(all).not.toContain(value)
       expect(all).not.toContain(Buffer.from(value).toString('base64'))
     }
+    const { hits } = await scanDirectory(cluster.directory, [ofExecutor])
+    expect(hits).toEqual([])
   })
 
   test.each(['/etc/passwd', '/frameworks/../../etc/passwd', '/frameworks/%2e%2e/x', '/\0'])(

@@ -166,9 +166,7 @@ export class FrameworkActor implements Core<FrameworkInput, FrameworkEffect> {
 
   /** What is for one agent was decided by who knows of nodes; anything else keeps off closed ones. */
   #mayRunOn(waiting: Waiting, agentId: string): boolean {
-    return waiting.agentId === undefined
-      ? !this.#avoided.has(agentId)
-      : waiting.agentId === agentId
+    return waiting.agentId === undefined ? !this.#avoided.has(agentId) : waiting.agentId === agentId
   }
 
   #update({ taskId, agentId, state, reason, uuid }: StatusSeen): void {

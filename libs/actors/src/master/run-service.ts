@@ -1,4 +1,10 @@
-import { agentsPrefix, TaskRecord, tasksIn, tasksPrefix, type RecordReader } from '@conclave/cluster'
+import {
+  agentsPrefix,
+  TaskRecord,
+  tasksIn,
+  tasksPrefix,
+  type RecordReader,
+} from '@conclave/cluster'
 import type { Clock, Random } from '@conclave/kernel'
 import { uuidBytes } from '@conclave/kernel'
 import {

@@ -1,5 +1,5 @@
 import type { EnvironmentVariable } from './command.ts'
-import type { Secret } from './secret.ts'
+import type { Secret, SecretValue } from './secret.ts'
 
 /** What Mesos says of a secret that contradicts itself, or nothing. Source: reference/mesos.md §11. */
 export function secretProblem({ type, reference, value }: Secret): string | undefined {
@@ -49,5 +49,9 @@ export function variableProblem({
   if (problem !== undefined) {
     return `Environment variable '${name}' specifies an invalid secret: ${problem}`
   }
-  return secret.value?.sealed?.containsNull === true ? nullBytesProblem(name) : undefined
+  return holdsNull(secret.value) ? nullBytesProblem(name) : undefined
 }
+
+/** A sealed value was looked at while it was open; an agent's own API has it open still. */
+const holdsNull = ({ data, sealed }: SecretValue = {}): boolean =>
+  sealed?.containsNull === true || data?.reveal().includes(0) === true
