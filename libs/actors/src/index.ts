@@ -38,6 +38,7 @@ export {
 export type { Reservation, Reservations } from './master/authority/reservations.ts'
 export type { AgentChannel } from './master/agent-channel.ts'
 export { principalOf } from './master/credentials.ts'
+export { sourceOf } from './master/source-address.ts'
 export {
   AccessDenied,
   LoginThrottled,

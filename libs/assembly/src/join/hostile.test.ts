@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { connect as connectSocket, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { utf8 } from '@conclave/kernel'
@@ -19,6 +19,15 @@ afterAll(() => cluster.remove())
 
 const at = () => ({ host: '127.0.0.1', port: cluster.leader.place.ports.join })
 const token = () => cluster.leader.api.authority.joinToken(devCaller, 'agent')
+
+const connectPlainly = (port: number, localAddress = '127.0.0.1'): Socket =>
+  connectSocket({ host: '127.0.0.1', port, localAddress }).on('error', () => undefined)
+
+async function tlsTo(socket: Socket): Promise<string | null> {
+  const secured = connect({ socket, rejectUnauthorized: false })
+  await once(secured, 'secureConnect')
+  return secured.getProtocol()
+}
 
 describe('the port where one joins', () => {
   test('AS10: who stands in between with another authority hears neither token nor request', async () => {
@@ -99,6 +108,23 @@ describe('the port where one joins', () => {
     await once(socket, 'close')
 
     expect(Buffer.concat(heard).toString()).toMatch(/^HTTP\/1\.1 200 [^{]*\nconnection: close/i)
+  })
+
+  test('AS10 threat:NT-02: who holds very many connections keeps nobody else from joining', async () => {
+    const held: Socket[] = []
+    for (let count = 0; count < 64; count++) held.push(connectPlainly(at().port))
+    await Promise.all(held.map((socket) => once(socket, 'connect')))
+
+    const further = connectPlainly(at().port)
+    await once(further.resume(), 'close')
+
+    // From the other address of this machine: somebody else, as far as anybody can tell.
+    const elsewhere = connectPlainly(at().port, '127.0.0.2')
+    await once(elsewhere, 'connect')
+    await expect(tlsTo(elsewhere)).resolves.toBe('TLSv1.3')
+    expect(held.every(({ destroyed }) => !destroyed)).toBe(true)
+    for (const socket of [...held, elsewhere]) socket.destroy()
+    await expect.poll(() => tlsTo(connectPlainly(at().port)).catch(() => '')).toBe('TLSv1.3')
   })
 
   test('AS10: what is sent behind a request is not even looked at', async () => {

@@ -1,7 +1,9 @@
 import { createServer, type Server } from 'node:https'
+import type { Socket } from 'node:net'
 import type { EnrolmentApi } from '@conclave/actors'
 import { tlsOptions, type Log, type TlsIdentity } from '@conclave/runtime'
 import { FaceListener, type FaceListenerOptions } from '../master/face-listener.ts'
+import { ConnectionsBySource } from './connections-by-source.ts'
 import { joinRoutes, joinServerOptions } from './join-routes.ts'
 
 export interface JoinListenerOptions {
@@ -16,6 +18,8 @@ export interface JoinListenerOptions {
 
 /** Members come rarely, and strangers must not use up all that a process may open. */
 const connectionsMax = 256
+/** Of one source: behind one address many may join, though not all at once. */
+const ofOneSourceMax = connectionsMax / 4
 
 /**
  * Where one joins: TLS 1.3 under this master's certificate. Who has a certificate already shows it;
@@ -38,6 +42,8 @@ export class JoinListener {
   static async start(o: JoinListenerOptions): Promise<JoinListener> {
     const started: { listener?: JoinListener } = {}
     const server = createServer(askingOptions(o.identity))
+    const bySource = new ConnectionsBySource(ofOneSourceMax)
+    server.on('connection', (socket: Socket) => bySource.admit(socket))
     // A handshake that ends is answered by OpenSSL; there is nobody to tell.
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     const face = await FaceListener.start({
