@@ -6,7 +6,7 @@ import { checkSize, usualSecretLimits, type SecretLimits } from './limits.ts'
 import type { Owner, Plan } from './plan.ts'
 import { withoutSecrets, withoutSecretVolumes } from './docker-containerizer.ts'
 import { urisOf, withCredentials, type PlannedUri } from './uri.ts'
-import { planSecretVolumes, secretVolumes, type SecretVolume } from './volume-secret.ts'
+import { modeOf, planSecretVolumes, secretVolumes, type SecretVolume } from './volume-secret.ts'
 
 /** Where a secret of a container will be. */
 export type Placement =
@@ -63,10 +63,10 @@ export function checkContainer(
   const config = image?.config
   const secrets = [
     ...(config === undefined ? [] : [ofImage(image?.name ?? '', config)]),
-    ...volumes.map(({ secret, containerPath, at, isReadOnly }): PlannedSecret => ({
-      secret,
-      purpose: `volume ${containerPath}`,
-      placement: { where: 'tmpfs', at, mode: isReadOnly ? '0400' : '0600' },
+    ...volumes.map((volume): PlannedSecret => ({
+      secret: volume.secret,
+      purpose: `volume ${volume.containerPath}`,
+      placement: { where: 'tmpfs', at: volume.at, mode: octal(modeOf(volume)) },
     })),
     ...variables.map(({ secret, name }): PlannedSecret => ({
       secret,
@@ -109,6 +109,8 @@ function imageFor(
   }
   return hasImages ? imageOf(container) : undefined
 }
+
+const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 
 const ofImage = (name: string, secret: Secret): PlannedSecret => ({
   secret,

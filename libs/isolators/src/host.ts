@@ -3,13 +3,22 @@ import type { ImageWanted } from './image.ts'
 import type { UriWanted } from './uri.ts'
 import type { Owner } from './plan.ts'
 
+/** How a file of the tmpfs is shown in the container. */
+export interface Binding {
+  readonly isReadOnly: boolean
+  /** Makes nothing: there has to be a file at that path. */
+  readonly mustExist?: boolean | undefined
+  /** What `mount` shows beside `ro` or `rw`, in place of the tmpfs's own options. */
+  readonly mountOptions?: string | undefined
+}
+
 /** A machine could not do what a plan says. Names places, never contents. */
 export class HostFailed extends ConclaveError {
   readonly code = 'host.failed'
 }
 
 /**
- * The port: what isolators need of a machine, for one container of it that has not started yet. A host
+ * The port: what isolators need of a machine, for one container of it. A host
  * copies the bytes it is given and overwrites its copies when they are undone; the caller wipes its own.
  */
 export interface Host {
@@ -29,11 +38,19 @@ export interface Host {
   /**
    * Shows a file of the tmpfs at an absolute path of the container, making the directories above it.
    *
-   * @param mustExist makes nothing: there has to be a file at that path
    * @throws HostFailed when there is no such file, or a directory at that path
    */
-  bindFile(name: string, at: string, isReadOnly: boolean, mustExist?: boolean): Promise<void>
+  bindFile(name: string, at: string, binding: Binding): Promise<void>
   setEnv(name: string, value: string | RedactedBytes): Promise<void>
+
+  /**
+   * Puts a new file in the place of a file of the tmpfs, with its mode and owner, wherever it is bound, at
+   * once: who opens it reads the old bytes or the new ones, and who has it open reads the old ones to
+   * their end. The tmpfs grows as it must. The old bytes are overwritten when nobody has them open.
+   *
+   * @throws HostFailed when there is no such file, or no room for both; then it is as it was
+   */
+  replaceFile(name: string, bytes: RedactedBytes): Promise<void>
 
   clearEnv(): Promise<void>
   /** Harmless when nothing is bound there. */

@@ -17,7 +17,7 @@ export {
   type ImageWanted,
   type PlannedImage,
 } from './image.ts'
-export { HostFailed, type Host } from './host.ts'
+export { HostFailed, type Binding, type Host } from './host.ts'
 export { usualSecretLimits, wholePages, type SecretLimits } from './limits.ts'
 export { CleanupFailed, perform, PlacementFailed, undo } from './perform.ts'
 export { planCleanup, wipePlan, type Owner, type Plan, type Step, type UndoStep } from './plan.ts'

@@ -193,6 +193,23 @@ describe('volume/secret', () => {
     ])
   })
 
+  test('IS5: a volume that says what its file is like has it so, permission bits alone', () => {
+    const file = { mode: 0o104750, uid: 5, gid: 6 }
+    const container = containerOf({ ...volume('/run/secrets/db'), file }, volume('db'))
+    const plan = planOf(commandOf(), container, [secretOf('one'), secretOf('two')])
+
+    expect(plan.filter((step) => step.do === 'write-file')).toMatchObject([
+      { mode: 0o750, owner: { uid: 5, gid: 6 } },
+      { mode: 0o400, owner },
+    ])
+    expect(plan.filter((step) => step.do === 'bind-file').map((step) => step.mustExist)).toEqual([
+      undefined,
+      undefined,
+    ])
+    const [of] = checkContainer(commandOf(), container).secrets
+    expect(of?.placement).toEqual({ where: 'tmpfs', at: '/run/secrets/db', mode: '0750' })
+  })
+
   test('IS5: without secret volumes there is no tmpfs', () => {
     expect(planOf(commandOf(), undefined, [])).toEqual([])
     expect(planOf(commandOf(), containerOf(), [])).toEqual([])

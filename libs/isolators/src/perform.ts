@@ -76,7 +76,7 @@ async function carryOut(step: Step, host: Host): Promise<void> {
     case 'write-file':
       return host.writeFile(step.name, step.bytes, step.mode, step.owner)
     case 'bind-file':
-      return host.bindFile(step.name, step.at, step.isReadOnly, step.mustExist)
+      return host.bindFile(step.name, step.at, step)
     case 'set-env':
       return host.setEnv(step.name, step.value)
   }

@@ -29,6 +29,8 @@ export type Step =
       readonly isReadOnly: boolean
       /** Fails where there is no file to bind over: without an image, nobody may make one there. */
       readonly mustExist?: boolean
+      /** What `mount` shows beside `ro` or `rw`, in place of the tmpfs's own options. */
+      readonly mountOptions?: string
     }
   /** Fetches into the sandbox, as its owner's own files. */
   | { readonly do: 'fetch-uri'; readonly uri: UriWanted; readonly owner: Owner }

@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { utf8, type RedactedBytes } from '@conclave/kernel'
-import { secretProblem, type ContainerInfo, type Secret } from '@conclave/model'
+import { secretProblem, type ContainerInfo, type Secret, type VolumeFile } from '@conclave/model'
 import { checkSize, wholePages, type SecretLimits } from './limits.ts'
 import type { Owner, Step } from './plan.ts'
 import {
@@ -27,7 +27,13 @@ export interface SecretVolume {
   readonly containerPath: string
   readonly isReadOnly: boolean
   readonly secret: Secret
+  /** Whose the file is, and what may be done with it. Without it the container's owner has it alone. */
+  readonly file: VolumeFile | undefined
 }
+
+/** Only the permission bits: nothing on this tmpfs runs as somebody else. */
+export const modeOf = ({ file, isReadOnly }: SecretVolume): number =>
+  file === undefined ? (isReadOnly ? 0o400 : 0o600) : file.mode & 0o777
 
 /**
  * The secret volumes of a container, in order, each with the absolute path it will have.
@@ -58,7 +64,7 @@ export function secretVolumes(container: ContainerInfo | undefined): readonly Se
     }
     const containerPath = volume.container_path
     const at = absolutePath(containerPath)
-    return { at, containerPath, isReadOnly: volume.mode === 'RO', secret }
+    return { at, containerPath, isReadOnly: volume.mode === 'RO', secret, file: volume.file }
   })
   refuseConflicts(volumes)
   return volumes
@@ -139,22 +145,25 @@ export function planSecretVolumes(
 ): readonly Step[] {
   if (volumes.length === 0) return []
   let sizeBytes = 0
-  const files = volumes.flatMap(({ at, containerPath, isReadOnly }, index): Step[] => {
+  const files = volumes.flatMap((volume, index): Step[] => {
+    const { at, containerPath, isReadOnly, file } = volume
     const bytes = values[index]
     if (bytes === undefined) return []
     checkSize(containerPath, bytes, limits)
     sizeBytes += wholePages(bytes.reveal().length)
     const name = `${index}`
-    const mode = isReadOnly ? 0o400 : 0o600
     return [
-      { do: 'write-file', name, bytes, mode, owner },
+      { do: 'write-file', name, bytes, mode: modeOf(volume), owner: file ?? owner },
       {
         do: 'bind-file',
         name,
         at,
         isReadOnly,
         // Without an image there is nobody's root to make files in: Mesos binds over what is there.
-        ...(!hasImage && containerPath.startsWith('/') && { mustExist: true }),
+        ...(!hasImage &&
+          file === undefined &&
+          containerPath.startsWith('/') && { mustExist: true }),
+        ...(file !== undefined && { mountOptions: 'relatime' }),
       },
     ]
   })

@@ -29,7 +29,7 @@ export function describeHost(name: string, make: () => HostUnderTest): void {
       await host.writeFile('0', bytesOf('s3cr3t'), 0o400, owner)
       expect(file(at)).toBeUndefined()
 
-      await host.bindFile('0', at, true)
+      await host.bindFile('0', at, { isReadOnly: true })
 
       expect(utf8Text(file(at)?.bytes ?? utf8(''))).toBe('s3cr3t')
       expect(file(at)).toMatchObject({ mode: 0o400, isReadOnly: true })
@@ -40,8 +40,8 @@ export function describeHost(name: string, make: () => HostUnderTest): void {
       await host.mountTmpfs(8192, 64)
       await host.writeFile('0', bytesOf('zero'), 0o400, owner)
       await host.writeFile('1', bytesOf('one'), 0o600, owner)
-      await host.bindFile('0', '/opt/a/b/c', true)
-      await host.bindFile('1', '/etc/hostname', false)
+      await host.bindFile('0', '/opt/a/b/c', { isReadOnly: true })
+      await host.bindFile('1', '/etc/hostname', { isReadOnly: false })
 
       expect(utf8Text(file('/opt/a/b/c')?.bytes ?? utf8(''))).toBe('zero')
       expect(file('/etc/hostname')).toMatchObject({ mode: 0o600, isReadOnly: false })
@@ -52,7 +52,7 @@ export function describeHost(name: string, make: () => HostUnderTest): void {
       const bytes = bytesOf('s3cr3t')
       await host.mountTmpfs(4096, 64)
       await host.writeFile('0', bytes, 0o400, owner)
-      await host.bindFile('0', at, true)
+      await host.bindFile('0', at, { isReadOnly: true })
       await host.setEnv('DB', bytes)
       bytes.reveal().fill(0)
 
@@ -68,7 +68,7 @@ export function describeHost(name: string, make: () => HostUnderTest): void {
 
       await expect(host.mountTmpfs(8192, 64)).rejects.toThrow()
       await expect(host.writeFile('0', bytesOf('x'), 0o400, owner)).rejects.toThrow()
-      await expect(host.bindFile('1', at, true)).rejects.toThrow()
+      await expect(host.bindFile('1', at, { isReadOnly: true })).rejects.toThrow()
     })
 
     test('gives a tmpfs whole pages and not one more', async () => {
@@ -80,11 +80,24 @@ export function describeHost(name: string, make: () => HostUnderTest): void {
       await expect(host.writeFile('2', bytesOf('x'), 0o400, owner)).rejects.toThrow()
     })
 
+    test('puts a new file in the place of another, wherever that is bound', async () => {
+      const { host, file } = make()
+      await host.mountTmpfs(4096, 64)
+      await host.writeFile('0', bytesOf('old'), 0o440, owner)
+      await host.bindFile('0', at, { isReadOnly: true })
+      const larger = 'new '.repeat(2000)
+      await host.replaceFile('0', bytesOf(larger))
+
+      expect(utf8Text(file(at)?.bytes ?? utf8(''))).toBe(larger)
+      expect(file(at)).toMatchObject({ mode: 0o440, isReadOnly: true })
+      await expect(host.replaceFile('1', bytesOf('x'))).rejects.toThrow()
+    })
+
     test('undone, it shows nothing', async () => {
       const { host, file, variable } = make()
       await host.mountTmpfs(4096, 64)
       await host.writeFile('0', bytesOf('s3cr3t'), 0o400, owner)
-      await host.bindFile('0', at, true)
+      await host.bindFile('0', at, { isReadOnly: true })
       await host.setEnv('DB', bytesOf('s3cr3t'))
 
       await host.clearEnv()

@@ -1,5 +1,5 @@
 import { Redacted, utf8, wipe, type RedactedBytes } from '@conclave/kernel'
-import { HostFailed, type Host } from '../host.ts'
+import { HostFailed, type Binding, type Host } from '../host.ts'
 import type { UriWanted } from '../uri.ts'
 import type { ImageWanted } from '../image.ts'
 import { wholePages } from '../limits.ts'
@@ -82,9 +82,17 @@ export class MemoryHost implements Host {
     tmpfs.files.set(name, { bytes: this.#copy(bytes), mode, owner })
   }
 
-  async bindFile(name: string, at: string, isReadOnly: boolean, mustExist = false): Promise<void> {
+  async replaceFile(name: string, bytes: RedactedBytes): Promise<void> {
     this.#count()
-    if (mustExist) throw new HostFailed(`Absolute container path '${at}' does not exist`)
+    const before = this.#tmpfs?.files.get(name)
+    if (before === undefined) throw new HostFailed(`there is no file ${name} in the tmpfs`)
+    this.#tmpfs?.files.set(name, { ...before, bytes: this.#copy(bytes) })
+    wipe(before.bytes)
+  }
+
+  async bindFile(name: string, at: string, { isReadOnly, mustExist }: Binding): Promise<void> {
+    this.#count()
+    if (mustExist === true) throw new HostFailed(`Absolute container path '${at}' does not exist`)
     if (this.#tmpfs?.files.has(name) !== true) throw new HostFailed(`no file ${name} to bind`)
     if (at === '/') throw new HostFailed('there is a directory at /')
     this.#bound.set(at, { name, isReadOnly })

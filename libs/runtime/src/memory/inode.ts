@@ -12,18 +12,29 @@ export interface StorageLimits {
 export class Storage {
   readonly device: number
   readonly contents = new ContentStore()
-  readonly limits: StorageLimits
+  #limits: StorageLimits
   readonly #inodes = new Set<Inode>()
   #usedBytes = 0
   #lastInode = 1
 
   constructor(device: number, limits: StorageLimits) {
     this.device = device
-    this.limits = limits
+    this.#limits = limits
   }
 
   get usedBytes(): number {
     return this.#usedBytes
+  }
+
+  get limits(): StorageLimits {
+    return this.#limits
+  }
+
+  /** Grows, if it must, until one more file of that size fits, but not beyond `sizeBytesMax`. */
+  makeRoom(sizeBytes: number, sizeBytesMax: number): void {
+    const needed = Math.min(this.#usedBytes + this.#blocks(sizeBytes), sizeBytesMax)
+    if (needed <= this.#limits.sizeBytesMax) return
+    this.#limits = { ...this.#limits, sizeBytesMax: needed }
   }
 
   /** @throws FileSystemError ENOSPC when there are too many */

@@ -10,6 +10,7 @@ import {
   HostFailed,
   programOf,
   sandboxDirectory,
+  type Binding,
   type Host,
   type ImageConfig,
   type ImageSource,
@@ -158,15 +159,24 @@ export class MemoryContainer implements Container, Host {
     this.#tmpfs.write(name, bytes.reveal(), mode, owner, this.#options.clock.nowMs())
   }
 
-  async bindFile(name: string, at: string, isReadOnly: boolean, mustExist = false): Promise<void> {
-    if (mustExist && !this.fs.hasFile(at)) {
+  async replaceFile(name: string, bytes: RedactedBytes): Promise<void> {
+    const tmpfs = this.#tmpfs
+    if (tmpfs === undefined) throw new HostFailed('the container has no tmpfs')
+    const { before, after } = tmpfs.replace(name, bytes.reveal(), this.#options.clock.nowMs())
+    this.fs.rebind(before, after)
+    before.links = 0
+    before.releaseIfUnused()
+  }
+
+  async bindFile(name: string, at: string, binding: Binding): Promise<void> {
+    if (binding.mustExist === true && !this.fs.hasFile(at)) {
       throw new HostFailed(`Absolute container path '${at}' does not exist`)
     }
     const inode = this.#tmpfs?.file(name)
     if (inode === undefined) throw new HostFailed(`there is no file ${name} in the tmpfs`)
     const owner = at.startsWith(`${sandboxDirectory}/`) ? this.#user : rootUser
     try {
-      this.fs.bind(at, inode, isReadOnly, owner)
+      this.fs.bind(at, inode, binding, owner)
     } catch (refusal) {
       if (!(refusal instanceof FileSystemError)) throw refusal
       throw new HostFailed(refusal.message, { cause: refusal })
@@ -347,9 +357,9 @@ export class MemoryContainer implements Container, Host {
     const { storage } = this.#tmpfs ?? {}
     if (storage === undefined) return [root]
     const sizeBytes = storage.limits.sizeBytesMax
-    const files = this.fs.boundFiles.map(({ at, isReadOnly }): Mount => {
-      const access = isReadOnly ? 'ro' : 'rw'
-      const options = `${access},nosuid,nodev,noexec,size=${sizeBytes / 1024}k,mode=700`
+    const own = `nosuid,nodev,noexec,size=${sizeBytes / 1024}k,mode=700`
+    const files = this.fs.boundFiles.map(({ at, isReadOnly, mountOptions = own }): Mount => {
+      const options = `${isReadOnly ? 'ro' : 'rw'},${mountOptions}`
       const usedBytes = storage.usedBytes
       return { source: 'tmpfs', at, type: 'tmpfs', options, sizeBytes, usedBytes }
     })

@@ -51,7 +51,7 @@ function bound(isReadOnly: boolean) {
   tmpfs.write('0', utf8('s3cr3t'), isReadOnly ? 0o400 : 0o600, owner, 0)
   const inode = tmpfs.file('0')
   if (inode === undefined) throw new Error('it was written')
-  fs.bind('/home/keys/db', inode, isReadOnly, owner)
+  fs.bind('/home/keys/db', inode, { isReadOnly }, owner)
   return { fs, tmpfs }
 }
 
@@ -213,9 +213,11 @@ describe('a file of a tmpfs, bound over the tree', () => {
     if (inode === undefined) throw new Error('it was written')
     fs.symlink('/home', '/home/link', owner)
 
-    expect(refusal(() => fs.bind('/home/link/db', inode, true, owner))).toBe('ENOTDIR')
-    expect(refusal(() => fs.bind('/home/link', inode, true, owner))).toBe('ELOOP')
-    expect(refusal(() => fs.bind('/home', inode, true, owner))).toBe('EISDIR')
+    expect(refusal(() => fs.bind('/home/link/db', inode, { isReadOnly: true }, owner))).toBe(
+      'ENOTDIR',
+    )
+    expect(refusal(() => fs.bind('/home/link', inode, { isReadOnly: true }, owner))).toBe('ELOOP')
+    expect(refusal(() => fs.bind('/home', inode, { isReadOnly: true }, owner))).toBe('EISDIR')
   })
 
   test('MR9: unbound, the empty file below it is there; wiped, nobody reads it any more', () => {

@@ -1,4 +1,4 @@
-import type { ImageEntry } from '@conclave/isolators'
+import type { Binding, ImageEntry } from '@conclave/isolators'
 import type { Clock } from '@conclave/kernel'
 import {
   FileSystemError,
@@ -25,6 +25,8 @@ const pathSizeBytesMax = 4096
 export interface BoundFile {
   readonly at: string
   readonly isReadOnly: boolean
+  /** What `mount` shows of it, where the tmpfs's own options are not shown. */
+  readonly mountOptions?: string | undefined
   readonly inode: Inode
 }
 
@@ -104,7 +106,8 @@ export class MemoryFileSystem implements FileSystem {
    * that is made, with the directories above it. Symbolic links are not followed on the way, so that no
    * link in the tree can say where a secret goes.
    */
-  bind(at: string, inode: Inode, isReadOnly: boolean, owner: Credentials): void {
+  bind(at: string, inode: Inode, binding: Binding, owner: Credentials): void {
+    const { isReadOnly, mountOptions } = binding
     const names = namesOf(at)
     const last = names.pop()
     if (last === undefined) throw new FileSystemError('EISDIR', at)
@@ -117,8 +120,18 @@ export class MemoryFileSystem implements FileSystem {
     if (hidden.kind === 'directory') throw new FileSystemError('EISDIR', at)
     if (hidden.kind === 'symlink') throw new FileSystemError('ELOOP', at)
     if (this.#bound.has(hidden)) throw new FileSystemError('EBUSY', at)
-    this.#bound.set(hidden, { at, isReadOnly, inode })
+    this.#bound.set(hidden, { at, isReadOnly, mountOptions, inode })
     if (isReadOnly) this.#readOnly.add(inode)
+  }
+
+  /** Shows `after` wherever `before` is shown. */
+  rebind(before: Inode, after: Inode): void {
+    for (const [hidden, bound] of this.#bound) {
+      if (bound.inode !== before) continue
+      this.#bound.set(hidden, { ...bound, inode: after })
+      if (bound.isReadOnly) this.#readOnly.add(after)
+    }
+    this.#readOnly.delete(before)
   }
 
   /** Harmless when nothing is bound there. */

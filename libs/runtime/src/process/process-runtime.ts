@@ -121,6 +121,10 @@ class ProcessContainer implements Container, Host {
     throw new HostFailed('the container has no tmpfs')
   }
 
+  async replaceFile(): Promise<void> {
+    throw new HostFailed('the container has no tmpfs')
+  }
+
   /** A process is started with strings, so this is where a value becomes one. */
   async setEnv(name: string, value: string | RedactedBytes): Promise<void> {
     this.#environment.set(name, value instanceof Redacted ? utf8Text(value.reveal()) : value)
