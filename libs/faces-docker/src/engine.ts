@@ -17,6 +17,13 @@ export interface Engine {
   readonly node?: SwarmNode | undefined
   /** Which names stand for simulated images. Default: any. */
   readonly simulatedImages?: SimulatedImagesMode | undefined
+  /** Who can be asked for secrets that have no value here. */
+  readonly secretDrivers?:
+    | {
+        /** Whether this machine has a driver of that name. */
+        has(name: string): Promise<boolean>
+      }
+    | undefined
 }
 
 export const simulatedImagesOf = ({ simulatedImages }: Engine): SimulatedImagesMode =>

@@ -10,6 +10,7 @@ import { networksRoutes } from './networks/networks-routes.ts'
 import { notHereRoutes } from './not-here-routes.ts'
 import { pluginsRoutes } from './plugins/plugins-routes.ts'
 import { volumesRoutes } from './volumes/volumes-routes.ts'
+import { configsRoutes } from './configs/configs-routes.ts'
 import { secretsRoutes } from './secrets-routes.ts'
 import { nodesRoutes } from './nodes-routes.ts'
 import { servicesRoutes } from './services/services-routes.ts'
@@ -76,6 +77,7 @@ export const dockerFace =
     await app.register(swarmRoutes(engine))
     await app.register(nodesRoutes(engine))
     await app.register(secretsRoutes(engine))
+    await app.register(configsRoutes(engine))
     await app.register(servicesRoutes(engine))
     await app.register(tasksRoutes(engine))
   }

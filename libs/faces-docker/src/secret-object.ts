@@ -1,4 +1,4 @@
-import type { SecretMetadata } from '@conclave/model'
+import { ownLabelPrefix, secretDriverLabel, type SecretMetadata } from '@conclave/model'
 import { isAnnotationName } from './names.ts'
 import { rfc3339 } from './times.ts'
 
@@ -8,6 +8,7 @@ import { rfc3339 } from './times.ts'
  */
 
 const templatingLabel = 'conclave.docker/templating'
+const optionsLabel = 'conclave.docker/driver-options'
 
 export interface SecretObject {
   readonly ID: string
@@ -17,6 +18,7 @@ export interface SecretObject {
   readonly Spec: {
     readonly Name: string
     readonly Labels: Readonly<Record<string, string>>
+    readonly Driver?: { readonly Name: string; readonly Options?: unknown }
     readonly Templating?: { readonly Name: string }
   }
 }
@@ -30,7 +32,6 @@ export const isVisible = ({ path }: SecretMetadata): boolean => isAnnotationName
 
 export function secretObject(metadata: SecretMetadata): SecretObject {
   const { id = '', revision = 0, path, createdAtMs, updatedAtMs } = metadata
-  const templating = templatingOf(metadata.labels)
   return {
     ID: id,
     Version: { Index: revision },
@@ -39,12 +40,27 @@ export function secretObject(metadata: SecretMetadata): SecretObject {
     Spec: {
       Name: path,
       Labels: shownLabels(metadata.labels),
-      ...(templating === undefined ? {} : { Templating: { Name: templating } }),
+      ...driversOf(metadata.labels),
     },
   }
 }
 
-const isOurs = (name: string): boolean => name.startsWith('conclave.docker/')
+/** Who has the value, and what the value is written in, where somebody said so. */
+export function driversOf(
+  labels: Readonly<Record<string, string>>,
+): Pick<SecretObject['Spec'], 'Driver' | 'Templating'> {
+  const { [secretDriverLabel]: driver, [optionsLabel]: options } = labels
+  const templating = templatingOf(labels)
+  const Options: unknown = options === undefined ? undefined : JSON.parse(options)
+  return {
+    ...(driver !== undefined && {
+      Driver: { Name: driver, ...(Options !== undefined && { Options }) },
+    }),
+    ...(templating !== undefined && { Templating: { Name: templating } }),
+  }
+}
+
+const isOurs = (name: string): boolean => name.startsWith(ownLabelPrefix)
 
 export const shownLabels = (
   labels: Readonly<Record<string, string>>,
@@ -54,10 +70,18 @@ export const shownLabels = (
 /** The labels to keep: the client's, and what Docker's object says beside them. */
 export const keptLabels = (
   labels: Readonly<Record<string, string>>,
-  templating: string | undefined,
+  own: {
+    readonly templating: string
+    readonly driver: string
+    readonly driverOptions: Readonly<Record<string, string>>
+  },
 ): Readonly<Record<string, string>> => ({
   ...shownLabels(labels),
-  ...(templating === undefined ? {} : { [templatingLabel]: templating }),
+  ...(own.templating !== '' && { [templatingLabel]: own.templating }),
+  ...(own.driver !== '' && { [secretDriverLabel]: own.driver }),
+  ...(Object.keys(own.driverOptions).length > 0 && {
+    [optionsLabel]: JSON.stringify(own.driverOptions),
+  }),
 })
 
 /** What labels of ours a secret has, to keep them when the client's are replaced. */

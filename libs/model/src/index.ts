@@ -38,6 +38,7 @@ export {
   SecretVersion,
 } from './secret.ts'
 
+export { ownLabelPrefix, secretDriverLabel } from './secret-driver.ts'
 export { CommandInfo, Environment, EnvironmentVariable, Uri } from './mesos/command.ts'
 export {
   ContainerInfo,

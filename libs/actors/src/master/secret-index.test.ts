@@ -85,4 +85,23 @@ describe('a secret', () => {
       env: 'prod',
     })
   })
+
+  test('MA58: has labels of the cluster’s own only from operators, and what is beside them, too', async () => {
+    const own = { 'conclave.docker/driver': 'vault', vault_path: 'prod/root' }
+    const input = () => ({ kind: 'binary' as const, bytes: new Redacted(utf8('x')) })
+    const denied = { code: 'access.denied' }
+
+    const asDev = cluster.settle(secrets().create(dev, 'dev/drv', { ...input(), labels: own }))
+    await expect(asDev).rejects.toMatchObject(denied)
+    await cluster.settle(secrets().create(dev, 'dev/drv', input()))
+    await expect(cluster.settle(secrets().relabel(dev, 'dev/drv', own))).rejects.toMatchObject(
+      denied,
+    )
+    await cluster.settle(secrets().relabel(root, 'dev/drv', own))
+    await expect(cluster.settle(secrets().relabel(dev, 'dev/drv', {}))).rejects.toMatchObject(
+      denied,
+    )
+    const { labels } = await cluster.settle(secrets().metadata(dev, 'dev/drv'))
+    expect(labels).toEqual(own)
+  })
 })

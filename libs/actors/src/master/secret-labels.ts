@@ -1,9 +1,22 @@
+import { ownLabelPrefix } from '@conclave/model'
 import { SecretLabelsInvalid } from './errors.ts'
 
 const countMax = 64
 const nameLengthMax = 128
 /** Of all names and values together, in UTF-8: they are part of every list that the secret is in. */
 const bytesMax = 16 * 1024
+
+type Labels = Readonly<Record<string, string>>
+
+/**
+ * Whether only an operator may put `after` in the place of `before`: where a driver has the value, labels
+ * decide which one it gives away.
+ */
+export const isForOperators = (before: Labels | undefined, after: Labels | undefined): boolean =>
+  after !== undefined && [...ownNames(before), ...ownNames(after)].length > 0
+
+const ownNames = (labels: Labels = {}): readonly string[] =>
+  Object.keys(labels).filter((name) => name.startsWith(ownLabelPrefix))
 
 /** @throws SecretLabelsInvalid */
 export function checkLabels(labels: Readonly<Record<string, string>>): void {

@@ -25,7 +25,8 @@ import {
 import { identityChangedKey } from './identity-records.ts'
 import { inlinePath } from './inline-path.ts'
 import { secretIdOf, type SecretIndex } from './secret-index.ts'
-import { checkLabels } from './secret-labels.ts'
+import { operatorResource } from './resources.ts'
+import { checkLabels, isForOperators } from './secret-labels.ts'
 import type { Caller, SecretApi, SecretInput, SecretQuery, SecretValue } from './master-api.ts'
 import { encodeRecord, Records, type Kept } from './record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
@@ -177,6 +178,9 @@ export class SecretService implements SecretApi {
         if (!this.#access.may(caller, secretResource(at), 'update')) {
           return { refuse: () => this.#denied(caller, at, 'update') }
         }
+        if (!this.#mayLabel(caller, known, labels)) {
+          return { refuse: () => this.#deniedLabels(caller, at, 'update') }
+        }
         const why =
           known === undefined
             ? new SecretNotFound(at)
@@ -302,6 +306,9 @@ export class SecretService implements SecretApi {
           if (!this.#access.may(caller, secretResource(at), action)) {
             return { refuse: () => this.#denied(caller, at, action) }
           }
+          if (!this.#mayLabel(caller, known, input.labels)) {
+            return { refuse: () => this.#deniedLabels(caller, at, action) }
+          }
           const found = fault(at, known)
           if (found !== undefined) return { refuse: () => this.#refused(caller, at, action, found) }
           await record()
@@ -393,6 +400,15 @@ export class SecretService implements SecretApi {
     })
     await this.#access.audit(caller, 'list', folder === '' ? '/' : folder, 'allowed')
     return found
+  }
+
+  #mayLabel(caller: Caller, known: Known, labels: SecretInput['labels']): boolean {
+    if (!isForOperators(known?.record.labels, labels)) return true
+    return this.#access.may(caller, operatorResource, 'full')
+  }
+
+  #deniedLabels(caller: Caller, path: SecretPath, action: 'create' | 'update') {
+    return this.#access.denied(caller, action, operatorResource, 'full', path)
   }
 
   #denied(caller: Caller, path: SecretPath, action: 'create' | 'read' | 'update' | 'delete') {

@@ -3,7 +3,7 @@ import { isAnnotationName } from '../names.ts'
 
 /*
  * A config is a secret in a folder of its own, whose value this face gives back: so it is sealed at rest,
- * and agents get it by grants, as every secret is. See docs/adr.
+ * and agents get it by grants, as every secret is. See docs/adr/0036.
  */
 
 const folder = 'docker-configs'

@@ -16,7 +16,7 @@ const config = (name: string, more: object = {}) => ({
 })
 const kept = (path: string, template?: string) => ({ path, template })
 
-describe('DK9: the files of a ContainerSpec', () => {
+describe('DK14: the files of a ContainerSpec', () => {
   test('are volumes with modes and owners of their own, one secret under two targets among them', () => {
     const spec: FilesSpec = {
       Secrets: [secret('a'), secret('b', { UID: '1000', GID: '1001', Mode: 0o400 }, 'a')],
