@@ -88,12 +88,11 @@ describe('a secret', () => {
 
   test('MA58: has labels of the cluster’s own only from operators, and what is beside them, too', async () => {
     const own = { 'conclave.docker/driver': 'vault', vault_path: 'prod/root' }
-    const input = () => ({ kind: 'binary' as const, bytes: new Redacted(utf8('x')) })
     const denied = { code: 'access.denied' }
 
-    const asDev = cluster.settle(secrets().create(dev, 'dev/drv', { ...input(), labels: own }))
+    const asDev = cluster.settle(secrets().create(dev, 'dev/drv', { ...text('x'), labels: own }))
     await expect(asDev).rejects.toMatchObject(denied)
-    await cluster.settle(secrets().create(dev, 'dev/drv', input()))
+    await cluster.settle(secrets().create(dev, 'dev/drv', text('x')))
     await expect(cluster.settle(secrets().relabel(dev, 'dev/drv', own))).rejects.toMatchObject(
       denied,
     )
