@@ -3,6 +3,7 @@ import type { SecretMetadata } from '@conclave/model'
 import { z } from 'zod'
 import type { Engine } from '../engine.ts'
 import { rpc } from '../errors.ts'
+import { printable } from '../printable.ts'
 import { isVisible, templatingOf } from '../secret-object.ts'
 import { isConfig } from './config-path.ts'
 
@@ -156,5 +157,3 @@ const referencedOf = ({ path, labels }: SecretMetadata): Referenced => ({
   path,
   template: templatingOf(labels),
 })
-
-const printable = (text: string): string => text.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?')
