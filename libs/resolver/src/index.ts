@@ -1,3 +1,4 @@
+export type { DriverAnswer, DriverQuestion, SecretDrivers } from './driver.ts'
 export { ComposedResolver, type ComposedResolvers } from './compose.ts'
 export {
   moduleRefusals,

@@ -1,0 +1,1 @@
+export { TestPlugin, type PluginAnswer, type PluginCall } from './plugin.ts'
