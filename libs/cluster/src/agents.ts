@@ -11,6 +11,7 @@ import {
 } from '@conclave/model'
 import { takeExecutors } from './executors.ts'
 import { killStray, sendKill } from './kills.ts'
+import { sendRotation } from './rotate.ts'
 import { tellAgentAdded, tellAgentRemoved } from './operator/watchers.ts'
 import { agentKey, putAgent, type AgentRecord } from './records.ts'
 import { infoSizeBytesMax } from './validation/framework.ts'
@@ -157,6 +158,7 @@ function compare(
     if (one?.containerId === containerId) {
       runs.delete(`${frameworkId}/${taskId}`)
       if (kill !== undefined) sendKill(state, record, kill.graceMs)
+      else sendRotation(state, record.frameworkId, record.taskId)
       continue
     }
     const task = state.tasks.get(frameworkId, taskId)

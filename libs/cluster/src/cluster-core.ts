@@ -1,5 +1,6 @@
 import type { Core } from '@conclave/kernel'
 import type {
+  ContainerInfo,
   Grant,
   JsonObject,
   MasterCall,
@@ -21,6 +22,7 @@ import type { Viewer } from './operator/viewer.ts'
 import { watch, watcherHeartbeats } from './operator/watchers.ts'
 import type { AgentRecord, FrameworkRecord, StoredRecord, TaskRecord } from './records.ts'
 import { resealTasks } from './reseal.ts'
+import { rotateFiles, toldOfRotation } from './rotate.ts'
 import { ClusterState } from './state.ts'
 import { isStanding, retryStatuses } from './statuses.ts'
 import { isHolding } from './tasks.ts'
@@ -81,6 +83,8 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
           registerAgent(state, input.connection, input.agentName, input.message)
         } else if (input.message.type === 'status-update') {
           agentStatus(state, input.connection, input.message)
+        } else if (input.message.type === 'files-rotated') {
+          toldOfRotation(state, input.connection, input.message)
         } else {
           toldOfExecutor(state, input.connection, input.message)
         }
@@ -156,6 +160,11 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
     if (task === undefined || !isHolding(task.record)) return false
     requestKill(this.#state, task, graceMs ?? graceOf(this.#state, task.record))
     return true
+  }
+
+  /** See {@link rotateFiles}. */
+  rotate(frameworkId: string, taskId: string, wanted: ContainerInfo): void {
+    rotateFiles(this.#state, frameworkId, taskId, wanted)
   }
 
   /**

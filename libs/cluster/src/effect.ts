@@ -44,6 +44,7 @@ export type ClusterInput =
             | 'executor-message'
             | 'executor-started'
             | 'executor-ended'
+            | 'files-rotated'
         }
       >
     }

@@ -101,6 +101,10 @@ export const TaskRecord = z.object({
   exitCode: z.int().optional(),
   /** Set once somebody wanted its end, so that an agent that was away hears of it when it is back. */
   kill: z.object({ requestedAtMs: timeMs, graceMs: z.int().nonnegative() }).optional(),
+  /** The latest time that its files were given new contents while it ran (rotate.ts). */
+  rotation: z
+    .object({ id: z.int().positive(), state: z.enum(['asked', 'done', 'failed']) })
+    .optional(),
   submittedAtMs: timeMs,
   updatedAtMs: timeMs,
   endedAtMs: timeMs.optional(),

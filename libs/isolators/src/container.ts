@@ -1,5 +1,5 @@
 import { invariant, wipe, type RedactedBytes } from '@conclave/kernel'
-import type { CommandInfo, ContainerInfo, Secret } from '@conclave/model'
+import type { CommandInfo, ContainerInfo, Secret, VolumeFile } from '@conclave/model'
 import { planEnvironment, secretVariables, type SecretVariable } from './environment-secret.ts'
 import { imageOf, type PlannedImage } from './image.ts'
 import { checkSize, usualSecretLimits, type SecretLimits } from './limits.ts'
@@ -22,6 +22,8 @@ export interface PlannedSecret {
   /** What for: `volume keys/keystore` or `env DB_PASSWORD`. */
   readonly purpose: string
   readonly placement: Placement
+  /** What its volume says of the file. */
+  readonly file?: VolumeFile | undefined
 }
 
 /** A container whose spec has been checked: what it needs is known, and no one has been asked yet. */
@@ -67,6 +69,7 @@ export function checkContainer(
       secret: volume.secret,
       purpose: `volume ${volume.containerPath}`,
       placement: { where: 'tmpfs', at: volume.at, mode: octal(modeOf(volume)) },
+      file: volume.file,
     })),
     ...variables.map(({ secret, name }): PlannedSecret => ({
       secret,

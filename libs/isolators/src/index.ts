@@ -20,6 +20,7 @@ export {
 export { HostFailed, type Binding, type Host } from './host.ts'
 export { usualSecretLimits, wholePages, type SecretLimits } from './limits.ts'
 export { CleanupFailed, perform, PlacementFailed, undo } from './perform.ts'
+export { planReplacements, replaceFiles, type Replacement } from './replace.ts'
 export { planCleanup, wipePlan, type Owner, type Plan, type Step, type UndoStep } from './plan.ts'
 export {
   ContainerPathRefused,
