@@ -37,7 +37,7 @@ export {
 } from './join-token.ts'
 export { deriveKek, Kek, unwrapKey, unwrapKeyring, wrapKey, wrapKeyring } from './kek.ts'
 export { Keyring, type Dek } from './keyring.ts'
-export { derivedObjectId, objectIdOf } from './object-id.ts'
+export { agentNodeId, derivedObjectId, objectIdOf } from './object-id.ts'
 export { hashPassword, passwordCost, verifyPassword, type PasswordCost } from './password.ts'
 export {
   jwks,

@@ -17,6 +17,10 @@ export function objectIdOf(bytes: Uint8Array): string {
   return number.toString(36).slice(1, 1 + digits)
 }
 
+/** What Docker's clients call an agent. */
+export const agentNodeId = (clusterId: string, agentId: string): string =>
+  derivedObjectId(clusterId, 'node', 'agent', agentId)
+
 /** The id that follows from what `parts` say, the same for everybody who knows them. */
 export function derivedObjectId(...parts: readonly string[]): string {
   // The lengths make `a`, `bc` another thing than `ab`, `c`.

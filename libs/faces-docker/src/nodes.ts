@@ -1,5 +1,5 @@
 import type { Caller, MasterApi, MemberView, NodeView } from '@conclave/actors'
-import { derivedObjectId } from '@conclave/crypto'
+import { agentNodeId, derivedObjectId } from '@conclave/crypto'
 import { engineVersion } from './answers.ts'
 import { enginesOf } from './engine-nodes.ts'
 import type { Engine } from './engine.ts'
@@ -59,8 +59,7 @@ export interface Node {
 export const masterNodeId = (clusterId: string, masterId: string): string =>
   derivedObjectId(clusterId, 'node', 'master', masterId)
 
-export const agentNodeId = (clusterId: string, agentId: string): string =>
-  derivedObjectId(clusterId, 'node', 'agent', agentId)
+export { agentNodeId } from '@conclave/crypto'
 
 /** Managers first. */
 export async function nodesOf({ master }: Engine, caller: Caller): Promise<readonly Node[]> {

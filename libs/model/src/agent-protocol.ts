@@ -5,6 +5,7 @@ import {
   executorMessagesToAgent,
   RunningExecutor,
 } from './executor-protocol.ts'
+import { ContainerInfo } from './mesos/container.ts'
 import { AgentInfo, FrameworkInfo } from './mesos/participants.ts'
 import { Secret } from './mesos/secret.ts'
 import { TaskInfo } from './mesos/task-info.ts'
@@ -88,12 +89,21 @@ const SessionEnd = z.object({
   error: z.string().max(1024).optional(),
 })
 
+/** How a `rotate-files` went. With a failure the container has what it had, or part of what is new. */
+const FilesRotated = z.object({
+  type: z.literal('files-rotated'),
+  ...task,
+  rotation: z.int().positive(),
+  failure: z.string().max(2048).optional(),
+})
+
 /** What an agent says. */
 export const FromAgent = z.discriminatedUnion('type', [
   Registered,
   StatusUpdate,
   ResolveRequest,
   AgentEvents,
+  FilesRotated,
   SessionOutput,
   SessionEnd,
   ...executorMessagesFromAgent,
@@ -167,6 +177,14 @@ export const ToAgent = z.discriminatedUnion('type', [
     graceMs: z.int().nonnegative(),
     /** Whether the framework wants to hear of TASK_KILLING. */
     tellKilling: z.boolean(),
+  }),
+  /** Asks for the secrets of these volumes anew, and gives their files what they are now, without a restart. */
+  z.object({
+    type: z.literal('rotate-files'),
+    ...task,
+    containerId: id,
+    rotation: z.int().positive(),
+    container: schemaOf(ContainerInfo),
   }),
   z.object({ type: z.literal('status-acknowledged'), ...task, uuid: z.base64() }),
   z.object({

@@ -3,6 +3,7 @@ import {
   planContainer,
   PlanRefused,
   type CheckedContainer,
+  type ContainerAbilities,
   type SecretLimits,
 } from '@conclave/isolators'
 import { signExecutorToken } from '@conclave/crypto'
@@ -40,6 +41,7 @@ import { Executors, usualExecutorLimits, type ExecutorLimits } from './executors
 import { NestedContainers } from './executors/nested-containers.ts'
 import { Health, healthPlanOf, type HealthPlan } from './health.ts'
 import { placedIn } from './placed-secrets.ts'
+import { Rotations } from './rotations.ts'
 import { StatusUpdates, taskKey, type TaskName } from './status-updates.ts'
 import {
   endOf,
@@ -50,7 +52,14 @@ import {
   type StatusSubject,
   type TaskNews,
 } from './task-status.ts'
-import { collectFailure, launchFailure, shortened } from './wording.ts'
+import { expandedCommand, expandedFiles, hostnameOf } from './templates.ts'
+import {
+  collectFailure,
+  launchFailure,
+  shortened,
+  startFailure,
+  unresolvedFile,
+} from './wording.ts'
 
 export interface AgentLimits extends ExecutorLimits {
   readonly tickMs: number
@@ -142,6 +151,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   readonly #updates: StatusUpdates
   readonly #report: EventReport
   readonly #sessions: AgentSessions
+  readonly #rotations: Rotations
   readonly #executors: Executors
   readonly #callers: Callers
   readonly #local: LocalSessions
@@ -238,6 +248,20 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       leaked: this.#leaked,
       emit: (event) => this.#report.add(event),
     })
+    this.#rotations = new Rotations({
+      abilities: this.#abilities(),
+      limits: this.#limits.secrets,
+      running: (containerId) => {
+        const task = this.#byContainer.get(containerId)
+        return task?.stage === 'running' && !task.isKilled ? task : undefined
+      },
+      resolver: this.#resolver,
+      do: (effect) => this.#do(effect),
+      send: (message) => this.#sendIfRegistered(message),
+      placed: (task, checked, values) => this.#placedAnew(task, checked, values),
+      ticks: () => this.#ticks,
+      timeoutTicks: this.#ticksIn(this.#limits.resolveTimeoutMs),
+    })
     this.#sessions = new AgentSessions({
       taskOf: (name) =>
         this.#tasks.get(taskKey(name)) ?? this.#executors.taskOf(name)?.executor.run,
@@ -276,6 +300,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         break
       case 'prepared':
         this.#prepared(input.containerId, input.failure)
+        break
+      case 'files-replaced':
+        this.#rotations.replaced(input)
         break
       case 'started':
         this.#started(input.containerId, input.failure)
@@ -362,6 +389,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         return this.#callers.answered(message)
       case 'kill':
         return this.#kill(message)
+      case 'rotate-files':
+        return this.#rotations.begin(message)
       case 'status-acknowledged':
         return this.#acknowledged(message)
       case 'resolved':
@@ -485,11 +514,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
 
   #check({ info, command: own, container: ownContainer }: RunRequest): CheckedTask | PlanRefused {
     try {
-      const command = own ?? commandOf(info)
-      const { hasImages = false, simulatesImage, hasUris = false } = this.#options
-      const { isDockerFaithful = false } = this.#options
-      const abilities = { hasImages, simulatesImage, hasUris, isDockerFaithful }
-      const container = checkContainer(command, ownContainer ?? info.container, abilities)
+      const ofContainer = ownContainer ?? info.container
+      const command = expandedCommand(own ?? commandOf(info), ofContainer)
+      const abilities = this.#abilities()
+      const container = checkContainer(command, ofContainer, abilities)
       argumentsOf(command, container.image)
       const healthPlan = healthPlanOf(info, (ms) => this.#ticksIn(ms))
       return { container, healthPlan }
@@ -517,11 +545,14 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const refusal = refusalIn(resolved)
     if (refusal !== undefined) {
       wipeResolved(resolved)
-      const { placement } = checked.secrets[resolved.indexOf(refusal)] ?? {}
+      const { placement, file } = checked.secrets[resolved.indexOf(refusal)] ?? {}
       // Images are provisioned by somebody else than isolators, who has no such prefix.
       const isOutside = placement?.where === 'image' || placement?.where === 'uri'
       const message = isOutside ? refusal.why : collectFailure(refusal.why)
-      return this.#failLaunch(task, message)
+      return this.#failLaunch(
+        task,
+        file?.object_id === undefined ? message : unresolvedFile(file, refusal),
+      )
     }
     const values = resolved.filter((one) => one.outcome === 'value')
     if (this.#options.faithfulLeaks === true) this.#leak(checked, values)
@@ -530,7 +561,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       this.#tell(task, { type: 'secret.resolved', path, version, sizeBytes })
     }
     const user = userOf(checked.command)
+    const bytes = values.map((one) => one.bytes)
     try {
+      const { service } = task.info.container ?? {}
+      const contents = expandedFiles(checked.secrets, bytes, checked.command, service)
       const plan = planContainer(
         checked,
         {
@@ -538,12 +572,13 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
           environment: this.#environmentOf(task),
           limits: this.#limits.secrets,
         },
-        values.map(({ bytes }) => bytes),
+        contents,
       )
-      task.placed = placedIn(checked.secrets, values, plan)
+      const placed = values.map((value, at) => ({ ...value, bytes: contents[at] ?? value.bytes }))
+      task.placed = placedIn(checked.secrets, placed, plan)
       task.stage = 'preparing'
       const { containerId } = task
-      const hostname = task.info.container?.hostname ?? containerId.slice(0, 12)
+      const hostname = hostnameOf(task.info.container) ?? containerId.slice(0, 12)
       const { command } = checked
       const argv = argumentsOf(command, checked.image)
       const kind = task.hasToken === true ? { isExecutor: true } : {}
@@ -551,7 +586,29 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       this.#do({ do: 'prepare', spec, plan })
     } catch (refused) {
       if (!(refused instanceof PlanRefused)) throw refused
+      wipeResolved(resolved)
       this.#failLaunch(task, refused.message)
+    }
+  }
+
+  #abilities(): ContainerAbilities {
+    const { hasImages = false, simulatesImage, hasUris = false } = this.#options
+    const { isDockerFaithful = false } = this.#options
+    return { hasImages, simulatesImage, hasUris, isDockerFaithful }
+  }
+
+  /** What its files are of now. */
+  #placedAnew(
+    task: AgentTask,
+    checked: CheckedContainer,
+    values: readonly { readonly path: string }[],
+  ): void {
+    const files = checked.secrets.filter(({ placement }) => placement.where === 'tmpfs')
+    for (const [index, { path }] of values.entries()) {
+      const { placement } = files[index] ?? {}
+      if (placement?.where !== 'tmpfs') continue
+      const { where, at, mode } = placement
+      this.#tell(task, { type: 'secret.placed', path, where, at: shortened(at), mode })
     }
   }
 
@@ -609,7 +666,12 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (task.role === 'group-task') {
       this.#update(task, { state: 'TASK_STARTING', source: 'SOURCE_EXECUTOR' })
     }
-    this.#finish(task, endOfFailedRun(task, why))
+    // Docker's clients look for the Engine's words.
+    const isOfService = task.info.container?.service !== undefined
+    this.#finish(
+      task,
+      isOfService ? endOfFailedLaunch(startFailure(why)) : endOfFailedRun(task, why),
+    )
   }
 
   #environmentOf({ info, frameworkId, executorId, containerId, hasToken }: AgentTask) {
@@ -806,6 +868,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     this.#updates.tick()
     this.#executors.tick()
     this.#callers.tick()
+    this.#rotations.tick()
     for (const task of this.#byContainer.values()) this.#tickTask(task)
   }
 

@@ -1,4 +1,4 @@
-import type { Plan } from '@conclave/isolators'
+import type { Plan, Replacement } from '@conclave/isolators'
 import type { FromAgent, ToAgent } from '@conclave/model'
 import type { OutsideQuestion, Resolved } from '@conclave/resolver'
 import type { ContainerExit, ContainerSpec, OutputChunk } from './container-runtime.ts'
@@ -17,6 +17,13 @@ export type AgentInput =
       readonly resolved: readonly Resolved[]
     }
   | { readonly kind: 'prepared'; readonly containerId: string; readonly failure?: string }
+  /** The files of a rotation are in their places, or, with a failure, maybe some of them. */
+  | {
+      readonly kind: 'files-replaced'
+      readonly containerId: string
+      readonly rotation: number
+      readonly failure?: string
+    }
   | { readonly kind: 'started'; readonly containerId: string; readonly failure?: string }
   | { readonly kind: 'exited'; readonly containerId: string; readonly exit: ContainerExit }
   | { readonly kind: 'destroyed'; readonly containerId: string; readonly failure?: string }
@@ -44,6 +51,13 @@ export type AgentEffect =
   | { readonly do: 'prepare'; readonly spec: ContainerSpec; readonly plan: Plan }
   /** Nobody waits for that container any more: what takes long, such as an image, is given up. */
   | { readonly do: 'abandon-prepare'; readonly containerId: string }
+  /** Puts new contents into the files of a container that runs; the bytes are wiped: `files-replaced`. */
+  | {
+      readonly do: 'replace-files'
+      readonly containerId: string
+      readonly rotation: number
+      readonly files: readonly Replacement[]
+    }
   | { readonly do: 'start'; readonly containerId: string }
   | { readonly do: 'signal'; readonly containerId: string; readonly signal: string }
   /** Ends what runs, leaves nothing but the output: `destroyed`. */

@@ -1,3 +1,4 @@
+import type { VolumeFile } from '@conclave/model'
 import type { ContainerExit } from './container-runtime.ts'
 
 /*
@@ -32,6 +33,25 @@ export const launchFailure = (why: string): string => `Failed to launch containe
 
 /** The prefix is of the future combinator that awaits all secrets of an isolator. */
 export const collectFailure = (why: string): string => `Collect failed: ${why}`
+
+/** What the Engine says of a file that it could not have. Source: docker-swarm.md B4, B5. */
+export function fileFailure({ object }: VolumeFile, why: string): string {
+  const what = object === 'CONFIG' ? 'config' : 'secret'
+  return `unable to get ${what} from ${what} store: ${why}`
+}
+
+/** As above, of one that nobody gave out. The original says that it was not found, and nothing of why. */
+export function unresolvedFile(
+  file: VolumeFile,
+  { outcome, why }: { readonly outcome: string; readonly why: string },
+): string {
+  const what = file.object === 'CONFIG' ? 'config' : 'secret'
+  const known = fileFailure(file, `${what} ${file.object_id ?? ''} not found`)
+  return outcome === 'not-found' ? known : `${known}: ${why}`
+}
+
+/** What the Engine says of a container of a service. */
+export const startFailure = (why: string): string => `starting container failed: ${why}`
 
 export const killedBeforeStart = 'Killed before delivery to the executor'
 

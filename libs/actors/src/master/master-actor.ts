@@ -11,6 +11,7 @@ import {
   type SecretPath,
 } from '@conclave/model'
 import { none } from '@conclave/raft'
+import type { SecretDrivers } from '@conclave/resolver'
 import type { Compare, LiveView } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
 import type { AuditSink, Certificates, KeyKeeper, TokenKeys } from '../ports.ts'
@@ -71,6 +72,8 @@ export interface MasterActorOptions {
   readonly onTrust?: (trust: Trust) => void
   /** Where this master's disk has keys. */
   readonly keeper?: KeyKeeper
+  /** Who has the values of secrets that have none here. */
+  readonly drivers?: SecretDrivers | undefined
   /** How other masters are asked, beside Raft. */
   readonly peers: PeerAsk
   /** Another master said, with authority, that this one was removed from the group. */
@@ -180,6 +183,8 @@ export class MasterActor implements MasterApi {
       secretSizeBytesMax: sizeBytesMax,
     })
     this.#resolver = new ResolveService({
+      clusterId,
+      drivers: options.drivers,
       replicated: this.#replicated,
       secrets: this.secrets,
       audit,
@@ -211,6 +216,7 @@ export class MasterActor implements MasterApi {
       },
     })
     this.#workloadDesk = new WorkloadDesk({
+      clusterId,
       replicated: this.#replicated,
       reader,
       access,
@@ -337,14 +343,17 @@ export class MasterActor implements MasterApi {
     if (isLeading && this.#term?.isOver !== false) this.#beginTerm()
     if (replica.leader !== none) void this.#records.publish()
     if (this.#ticks % settings.ticksPerSecond === 0) this.#eachSecond()
-    if (!isLeading) return this.#workloadDesk.keeper.rest()
+    if (!isLeading) return this.#workloadDesk.rest()
     if (this.#term?.core !== undefined) this.#keyDesk.lead(this.#term)
     const kill = (task: { frameworkId: string; taskId: string }): void => {
       this.#term?.core?.kill(task.frameworkId, task.taskId)
       this.#term?.flush()
     }
     void this.runs.note(kill)
-    if (this.#term?.core !== undefined) void this.#workloadDesk.keeper.lead(kill)
+    if (this.#term?.core !== undefined) {
+      void this.#workloadDesk.keeper.lead(kill)
+      void this.#workloadDesk.rotation.lead(this.#term)
+    }
     if (this.#ticks % settings.ticksPerSecond === 0) {
       this.#term?.step({ kind: 'tick' })
       void this.#compact()
@@ -401,6 +410,7 @@ export class MasterActor implements MasterApi {
       case 'executor-message':
       case 'executor-started':
       case 'executor-ended':
+      case 'files-rotated':
         term.step({
           kind: 'agent-message',
           connection,

@@ -14,6 +14,7 @@ import {
   partsIn,
   PathInvalid,
   Secret,
+  secretDriverLabel,
   TaskInfo,
   type AuditRecord,
   type EventDraft,
@@ -21,7 +22,9 @@ import {
   type Resolution,
   type SecretPath,
 } from '@conclave/model'
+import type { SecretDrivers } from '@conclave/resolver'
 import type { AuditSink } from '../ports.ts'
+import { driverQuestion } from './driver-question.ts'
 import { SecretUnreadable } from './errors.ts'
 import type { Replicated } from './replicated.ts'
 import { inlinePath } from './inline-path.ts'
@@ -39,6 +42,9 @@ export interface ResolveServiceOptions {
   readonly clock: Clock
   readonly random: Random
   readonly emit: (draft: EventDraft) => void
+  readonly clusterId: string
+  /** Who has what has no value here. Nobody, unless given. */
+  readonly drivers?: SecretDrivers | undefined
 }
 
 interface Container {
@@ -55,7 +61,12 @@ interface Released {
   readonly envelope: Uint8Array
   /** The member of the JSON object in it that was asked for. */
   readonly key: string | undefined
+  /** Who has the value, when nothing is sealed. */
+  readonly driver?: string | undefined
 }
+
+/** What drivers said, by the place of the secret in the question. */
+type Driven = ReadonlyMap<number, RedactedBytes | Refusal>
 
 /**
  * The only way from an envelope to a container. For each secret of one question: is it granted, is
@@ -93,16 +104,45 @@ export class ResolveService {
       return { path, secret, decision: this.#decide(granted, secret) }
     })
     await this.#audit(agentId, request, decided)
-    // A grant may have been revoked while the disk was busy: what is granted now counts.
-    const still = grantsOf(term.core, connection, request)
-    if (still === undefined) return undefined
+    const driven = await this.#askDrivers(granted, agentId, decided)
+    try {
+      // A grant may have been revoked while the disk was busy: what is granted now counts.
+      const still = grantsOf(term.core, connection, request)
+      if (still === undefined) return undefined
 
-    return decided.map(({ path, secret, decision }): Resolution => {
-      const answer =
-        'outcome' in decision ? decision : this.#answer(this.#decide(still, secret), request)
-      this.#tell(container, path, answer)
-      return answer
+      return decided.map(({ path, secret, decision }, at): Resolution => {
+        const answer =
+          'outcome' in decision
+            ? decision
+            : this.#answer(this.#decide(still, secret), request, driven.get(at))
+        this.#tell(container, path, answer)
+        return answer
+      })
+    } finally {
+      for (const value of driven.values()) if (value instanceof Redacted) wipe(value)
+    }
+  }
+
+  /** All drivers at once: each answers in its time, and none throws. */
+  async #askDrivers(
+    granted: GrantAnswer,
+    agentId: string,
+    decided: readonly { readonly decision: Released | Refusal }[],
+  ): Promise<Driven> {
+    const driven = new Map<number, RedactedBytes | Refusal>()
+    const { drivers, secrets, clusterId } = this.#options
+    if (granted.outcome === 'denied') return driven
+    const asked = decided.map(async ({ decision }, at): Promise<void> => {
+      if ('outcome' in decision || decision.driver === undefined) return
+      const { path, driver } = decision
+      const labels = secrets.labelsOf(path) ?? {}
+      const question = driverQuestion({ driver, path, labels }, granted.task, clusterId, agentId)
+      const answer = await drivers?.ask(question)
+      const nobody = refusal('unavailable', `plugin "${driver}" not found`)
+      driven.set(at, answer?.outcome === 'value' ? answer.bytes : (answer ?? nobody))
     })
+    await Promise.all(asked)
+    return driven
   }
 
   #decide(granted: GrantAnswer, secret: Secret): Released | Refusal {
@@ -132,7 +172,8 @@ export class ResolveService {
     const grant = grants.find((one) => one.path === path && one.revokedAtMs === undefined)
     if (grant === undefined) return refusal('denied', `no grant for secret ${path}`)
     const found = this.#options.secrets.sealedVersion(path, grant.version ?? undefined)
-    if (found !== undefined) return { path, ...found, key }
+    const driver = this.#options.secrets.labelsOf(path)?.[secretDriverLabel]
+    if (found !== undefined) return { path, ...found, key, driver }
     return refusal(
       'not-found',
       grant.version === null
@@ -166,12 +207,20 @@ export class ResolveService {
     )
   }
 
-  #answer(decision: Released | Refusal, request: ResolveRequest): Resolution {
+  #answer(
+    decision: Released | Refusal,
+    request: ResolveRequest,
+    driven: RedactedBytes | Refusal | undefined,
+  ): Resolution {
     if ('outcome' in decision) return decision
-    const { path, version, envelope, key } = decision
+    const { path, version, envelope, key, driver } = decision
+    if (driver !== undefined && !(driven instanceof Redacted)) {
+      return driven ?? refusal('unavailable', `secret ${path} has a driver since it was asked for`)
+    }
     let value: RedactedBytes | undefined
     try {
-      const whole = this.#options.secrets.open(path, version, envelope)
+      const whole =
+        driven instanceof Redacted ? driven : this.#options.secrets.open(path, version, envelope)
       value = whole
       if (key !== undefined) {
         const member = memberOf(whole, key)

@@ -272,6 +272,11 @@ export class SecretService implements SecretApi {
     return known === undefined ? null : currentVersion(known.record).version
   }
 
+  /** The labels of a secret, where there is one. */
+  labelsOf(path: string): Readonly<Record<string, string>> | undefined {
+    return this.#records.get(secretPrefix + path)?.record.labels
+  }
+
   /** A version of a secret, the current one if none is named, with its sealed bytes. */
   sealedVersion(
     path: SecretPath,

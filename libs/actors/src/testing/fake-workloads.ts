@@ -74,6 +74,7 @@ export class FakeWorkloads {
       propose: async (txn) => store.apply(encodeCommand({ ...txn, nowMs: clock.nowMs() })),
     })
     this.#desk = new WorkloadDesk({
+      clusterId: 'test',
       replicated,
       reader: this.#reader,
       access: new Access({ identity, audit: new MemoryAudit(), clock, emit }),

@@ -7,8 +7,8 @@ import type {
   Exec,
   OutputChunk,
 } from '@conclave/actors'
-import { perform, wipePlan } from '@conclave/isolators'
-import { ConclaveError } from '@conclave/kernel'
+import { perform, replaceFiles, wipePlan } from '@conclave/isolators'
+import { ConclaveError, wipe } from '@conclave/kernel'
 import type { FromAgent } from '@conclave/model'
 import { wipeResolved, type OutsideQuestion, type Resolved } from '@conclave/resolver'
 import type { Log } from '@conclave/runtime'
@@ -125,6 +125,8 @@ export class AgentDriver {
         return this.#prepare(effect)
       case 'abandon-prepare':
         return void this.#preparing.get(effect.containerId)?.destroy()
+      case 'replace-files':
+        return this.#replaceFiles(effect)
       case 'start':
         return this.#start(effect.containerId)
       case 'signal':
@@ -189,6 +191,21 @@ export class AgentDriver {
       this.#containers.set(containerId, container)
     }
     this.#answer(made(), (failure) => ({ kind: 'prepared', containerId, ...failure }))
+  }
+
+  #replaceFiles({ containerId, rotation, files }: Effect<'replace-files'>): void {
+    const replaced = async (): Promise<void> => {
+      const container = this.#containers.get(containerId)
+      if (container !== undefined) return replaceFiles(files, container.host)
+      for (const { bytes } of files) wipe(bytes)
+      throw new Error(`no container ${containerId}`)
+    }
+    this.#answer(replaced(), (failure) => ({
+      kind: 'files-replaced',
+      containerId,
+      rotation,
+      ...failure,
+    }))
   }
 
   #start(containerId: string): void {

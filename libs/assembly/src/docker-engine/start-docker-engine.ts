@@ -1,3 +1,4 @@
+import { PluginDrivers } from '@conclave/secret-plugins'
 import { masterNow } from '@conclave/faces-docker'
 import { silentLog, SystemClock, SystemRandom, type Log } from '@conclave/runtime'
 import type { Clock, Random } from '@conclave/kernel'
@@ -48,7 +49,8 @@ export async function startDockerEngine(
   let listeners: readonly FaceListener[]
   try {
     const master = masterNow(() => engine.api)
-    listeners = await listenForDocker({ doors, master, node: engine, hostname, log })
+    const secretDrivers = new PluginDrivers()
+    listeners = await listenForDocker({ doors, master, node: engine, hostname, secretDrivers, log })
   } catch (error) {
     await engine.destroy()
     throw error

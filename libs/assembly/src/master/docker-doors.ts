@@ -66,6 +66,7 @@ export interface DockerListening {
   readonly node?: SwarmNode | undefined
   /** What `docker info` calls this machine; its own name unless given. */
   readonly hostname?: string | undefined
+  readonly secretDrivers?: Engine['secretDrivers']
   readonly log: Log
   readonly slices?: FaceListenerOptions['slices']
   readonly onAnswered?: FaceListenerOptions['onAnswered']
@@ -99,6 +100,7 @@ function listenAt(
     principal: { uid: doors.uid },
     hostname: o.hostname ?? hostname(),
     ...(node && { node }),
+    secretDrivers: o.secretDrivers,
     ...(at.tls && { principalOf: ({ raw }) => whoShows(raw.socket as TLSSocket) }),
   }
   return FaceListener.start({

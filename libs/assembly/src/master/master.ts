@@ -30,6 +30,7 @@ import { loadFirstIdentities, loadMember } from '../cluster/member-files.ts'
 import { forgetFirstAuthority } from '../cluster/first-authority.ts'
 import { JoinListener } from '../join/join-listener.ts'
 import { listenForDocker } from './docker-doors.ts'
+import { secretDriversIn } from './secret-drivers.ts'
 import { FaceListener } from './face-listener.ts'
 import type { MakeHome, StateHome } from './home/state-home.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
@@ -98,6 +99,7 @@ export class Master implements RunningMaster {
   readonly #log: Log
   readonly #events: EventLog
   readonly #home: StateHome
+  readonly #drivers: ReturnType<typeof secretDriversIn>
   readonly #actor: MasterActor
   readonly #wire: PeerWire
   readonly #peers: PeerLink
@@ -135,6 +137,7 @@ export class Master implements RunningMaster {
     })
     const { group, state } = this.#home
     const peers = new PeerAsks(clusterId, () => this.#identity.keeper.identity)
+    this.#drivers = secretDriversIn(options.directory)
     this.#actor = new MasterActor({
       settings: settingsOf(parts, tickMs),
       replica: group,
@@ -146,6 +149,7 @@ export class Master implements RunningMaster {
       tokenKeys: new SystemTokenKeys(),
       keeper: parts.keeper,
       certificates: new X509Certificates({ clock, random }),
+      drivers: this.#drivers,
       onTrust: (trust) => void this.#follow(trust),
       peers,
       onRemoved: () => void this.#removed(),
@@ -377,6 +381,7 @@ export class Master implements RunningMaster {
     const listeners = await listenForDocker({
       doors: docker,
       master: this.#actor,
+      secretDrivers: this.#drivers,
       log: this.#log,
       slices: this.#slices,
       onAnswered: this.#metrics.answered,

@@ -3,14 +3,14 @@ import { refusalOf } from '../errors.ts'
 import { referencesIn, type FilesSpec } from './references.ts'
 import { volumesOf } from './volumes.ts'
 
-const file = { Name: 'my_secret', UID: '0', GID: '0', Mode: 0o444 }
+const usual = { Name: 'my_secret', UID: '0', GID: '0', Mode: 0o444 }
 const secret = (name: string, more: object = {}, id = name.toLowerCase()) => ({
-  File: { ...file, Name: name, ...more },
+  File: { ...usual, Name: name, ...more },
   SecretID: id,
   SecretName: name,
 })
 const config = (name: string, more: object = {}) => ({
-  File: { ...file, Name: name, ...more },
+  File: { ...usual, Name: name, ...more },
   ConfigID: name,
   ConfigName: name,
 })
@@ -22,15 +22,23 @@ describe('DK14: the files of a ContainerSpec', () => {
       Secrets: [secret('a'), secret('b', { UID: '1000', GID: '1001', Mode: 0o400 }, 'a')],
       Configs: [config('c')],
     }
+    const a = { object: 'SECRET', object_id: 'a', template: 'golang' }
     const known = new Map([
       ['a', kept('a', 'golang')],
       ['c', kept('docker-configs/c')],
     ])
 
     expect(volumesOf(spec, known)).toEqual([
-      volume('/run/secrets/a', 'a', { mode: 0o444, uid: 0, gid: 0, template: 'golang' }, 'a'),
-      volume('/run/secrets/b', 'a', { mode: 0o400, uid: 1000, gid: 1001, template: 'golang' }, 'a'),
-      volume('/c', 'docker-configs/c', { mode: 0o444, uid: 0, gid: 0 }, 'c'),
+      volume('/run/secrets/a', 'a', { ...a, target: 'a', mode: 0o444, uid: 0, gid: 0 }),
+      volume('/run/secrets/b', 'a', { ...a, target: 'b', mode: 0o400, uid: 1000, gid: 1001 }),
+      volume('/c', 'docker-configs/c', {
+        object: 'CONFIG',
+        object_id: 'c',
+        target: 'c',
+        mode: 0o444,
+        uid: 0,
+        gid: 0,
+      }),
     ])
   })
 
@@ -73,11 +81,11 @@ describe('DK14: the files of a ContainerSpec', () => {
   })
 })
 
-const volume = (at: string, path: string, of: object, id: string): object => ({
+const volume = (at: string, path: string, file: object): object => ({
   mode: 'RO',
   container_path: at,
   source: { type: 'SECRET', secret: { type: 'REFERENCE', reference: { name: path } } },
-  file: { ...of, object_id: id },
+  file,
 })
 
 function refused(spec: FilesSpec): string | undefined {

@@ -16,7 +16,7 @@ import {
  */
 export function volumesOf(spec: FilesSpec, referenced: ReferencedById): readonly Volume[] {
   return referencesIn(spec).map((reference): Volume => {
-    const { id, mode, uid, gid } = reference
+    const { what, id, target, mode, uid, gid } = reference
     const object = referenced.get(id)
     invariant(object !== undefined, 'every reference was looked up')
     const { path, template } = object
@@ -24,7 +24,15 @@ export function volumesOf(spec: FilesSpec, referenced: ReferencedById): readonly
       mode: 'RO',
       container_path: pathOf(reference),
       source: { type: 'SECRET', secret: { type: 'REFERENCE', reference: { name: path } } },
-      file: { mode, uid, gid, object_id: id, ...(template === undefined ? {} : { template }) },
+      file: {
+        mode,
+        uid,
+        gid,
+        object: what === 'secret' ? 'SECRET' : 'CONFIG',
+        target,
+        object_id: id,
+        ...(template === undefined ? {} : { template }),
+      },
     }
   })
 }

@@ -91,6 +91,9 @@ export const VolumeFile = message('Volume.File', {
   mode: required(uint),
   uid: required(uint),
   gid: required(uint),
+  /** What a face that tells secrets and configs apart calls it, and by which name templates ask for it. */
+  object: optional(enumeration('SECRET', 'CONFIG')),
+  target: optional(text),
   /** The language of its template, such as `golang`: then the secret is expanded before it is placed. */
   template: optional(text),
   /** What a face that has ids of its own calls the secret, for words that its users know. */
@@ -153,6 +156,17 @@ export const ContainerService = message('ContainerInfo.Service', {
   id: required(text),
   name: required(text),
   labels: optional(map(text)),
+  /** Where one of its tasks is, which the master says when it is launched. */
+  place: optional(
+    message('ContainerInfo.Service.Place', {
+      task_id: required(text),
+      slot: required(text),
+      node_id: required(text),
+      hostname: required(text),
+      os: required(text),
+      arch: required(text),
+    }),
+  ),
 })
 export type ContainerService = Infer<typeof ContainerService>
 

@@ -13,9 +13,12 @@ import { NodeService } from './node-service.ts'
 import { WorkloadKeeper, workloadLabel } from './workload-keeper.ts'
 import { WorkloadRecords } from './workload-records.ts'
 import { WorkloadService } from './workload-service.ts'
+import { RotationKeeper } from './rotation-keeper.ts'
+import { withPlace } from './task-place.ts'
 import { taskSpecOf } from './workload-spec.ts'
 
 export interface WorkloadDeskOptions {
+  readonly clusterId: string
   readonly replicated: Replicated
   readonly reader: RecordReader
   readonly access: Access
@@ -30,6 +33,7 @@ export class WorkloadDesk {
   readonly service: WorkloadService
   readonly nodes: NodeService
   readonly keeper: WorkloadKeeper
+  readonly rotation: RotationKeeper
   readonly #options: WorkloadDeskOptions
   readonly #records: WorkloadRecords
 
@@ -41,6 +45,7 @@ export class WorkloadDesk {
     const nodes = (): readonly Node[] => this.nodes.nodes()
     this.service = new WorkloadService({ ...options, records, nodes })
     this.keeper = new WorkloadKeeper({ ...options, records, nodes: this.nodes })
+    this.rotation = new RotationKeeper({ ...options, records })
   }
 
   /** Something was agreed on. */
@@ -48,6 +53,7 @@ export class WorkloadDesk {
     this.#records.told(batch)
     this.service.told(batch)
     this.keeper.told(batch)
+    this.rotation.told(batch)
   }
 
   /** Another state is here as a whole. */
@@ -55,6 +61,13 @@ export class WorkloadDesk {
     this.#records.toldOfEverything()
     this.service.toldOfEverything()
     this.keeper.toldOfEverything()
+    this.rotation.toldOfEverything()
+  }
+
+  /** Another master leads. */
+  rest(): void {
+    this.keeper.rest()
+    this.rotation.rest()
   }
 
   tick(): void {
@@ -85,7 +98,8 @@ export class WorkloadDesk {
       throw new WorkloadTaskNotDue(taskId)
     }
     const { workloadId: id, slot } = due.task
-    const template = taskSpecOf(due.spec)
+    const node = this.nodes.nodes().find((one) => one.agentId === agentId)
+    const template = withPlace(taskSpecOf(due.spec), due.task, node, this.#options.clusterId)
     const own = [
       { key: workloadLabel, value: id },
       { key: 'conclave.slot', value: slot },

@@ -30,6 +30,7 @@ import {
 import type { WorkloadApi, WorkloadChange, WorkloadTaskView, WorkloadView } from './workload-api.ts'
 import { WorkloadChanges } from './workload-changes.ts'
 import type { WorkloadRecords } from './workload-records.ts'
+import { canRotateTo } from './rotation.ts'
 import { parseWorkloadSpec, secretsOf } from './workload-spec.ts'
 import { WorkloadViews } from './workload-views.ts'
 
@@ -362,7 +363,7 @@ const templateText = ({ template, forceUpdate }: WorkloadSpec): string =>
 function withSpec(before: Workload, spec: WorkloadSpec): Workload {
   const text = templateText(spec)
   const { templateVersion, templateVersionLast, previous } = before
-  const isSame = text === templateText(before.spec)
+  const isSame = text === templateText(before.spec) || canRotateTo(before.spec, spec)
   const isPrevious = previous !== undefined && text === templateText(previous.spec)
   const known = isSame ? templateVersion : isPrevious ? previous.templateVersion : undefined
   return {

@@ -1,0 +1,117 @@
+import { tasksPrefix } from '@conclave/cluster'
+import type { Op, WatchBatch } from '@conclave/store'
+import {
+  idInTaskId,
+  specKey,
+  specPrefix,
+  taskPrefix,
+  templateKey,
+  type Workload,
+} from '@conclave/workloads'
+import { encodeRecord, type Stored } from '../record.ts'
+import { isStill, type Replicated } from '../replicated.ts'
+import { secretPrefix } from '../secret-records.ts'
+import type { Term } from '../term.ts'
+import { isRotatedInPlace } from './rotation.ts'
+import type { WorkloadRecords } from './workload-records.ts'
+import { secretsOf, taskSpecOf } from './workload-spec.ts'
+
+export interface RotationKeeperOptions {
+  readonly replicated: Replicated
+  readonly records: WorkloadRecords
+  readonly onProblem: (what: string, error: unknown) => void
+}
+
+/**
+ * Keeps the files of workloads that are rotated in place at what their secrets are, on the leader: whenever
+ * one of their secrets, their spec or a task of theirs changed, the core compares what a task has with what
+ * it shall have. Where a container would not take it, all of the workload's tasks are replaced, as its
+ * update policy says. It remembers nothing that the next leader would need.
+ */
+export class RotationKeeper {
+  readonly #options: RotationKeeperOptions
+  readonly #records: WorkloadRecords
+  #due = new Set<string>()
+  #isLooking = false
+
+  constructor(options: RotationKeeperOptions) {
+    this.#options = options
+    this.#records = options.records
+  }
+
+  told({ events }: WatchBatch): void {
+    for (const { key } of events) {
+      if (key.startsWith(secretPrefix)) this.#toldOfSecret(key.slice(secretPrefix.length))
+      else if (key.startsWith(specPrefix)) this.#due.add(key.slice(specPrefix.length))
+      else if (key.startsWith(taskPrefix)) {
+        this.#due.add(key.slice(taskPrefix.length).split('/')[0] ?? '')
+      } else if (key.startsWith(tasksPrefix)) {
+        const task = this.#records.task(idInTaskId(key))?.record
+        if (task !== undefined) this.#due.add(task.workloadId)
+      }
+    }
+  }
+
+  toldOfEverything(): void {
+    for (const { record } of this.#records.workloads()) this.#due.add(record.id)
+  }
+
+  rest(): void {
+    this.#due.clear()
+  }
+
+  #toldOfSecret(path: string): void {
+    for (const { record } of this.#records.workloads()) {
+      if (!isRotatedInPlace(record.spec)) continue
+      if (secretsOf(record.spec).some((one) => one === path)) this.#due.add(record.id)
+    }
+  }
+
+  /** One look at all that is due. */
+  async lead(term: Term): Promise<void> {
+    if (this.#isLooking || this.#due.size === 0) return
+    this.#isLooking = true
+    const due = this.#due
+    this.#due = new Set()
+    try {
+      for (const id of due) await this.#look(term, id)
+    } catch (error) {
+      for (const id of due) this.#due.add(id)
+      this.#options.onProblem('files could not be rotated', error)
+    } finally {
+      this.#isLooking = false
+    }
+  }
+
+  async #look(term: Term, id: string): Promise<void> {
+    const known = this.#records.workload(id)
+    if (known === undefined || known.record.removedAtMs !== undefined) return
+    const { spec, templateVersion } = known.record
+    const wanted = taskSpecOf(spec).container
+    if (!isRotatedInPlace(spec) || wanted === undefined) return
+    for (const { record: task } of this.#records.tasksOf(id)) {
+      const { frameworkId, taskId, state, desired } = task
+      const isOurs = task.templateVersion === templateVersion && desired === 'running'
+      if (!isOurs || state !== 'running' || frameworkId === undefined) continue
+      if (term.core?.taskOf(frameworkId, taskId)?.rotation?.state === 'failed') {
+        return this.#replaceAll(known)
+      }
+      term.core?.rotate(frameworkId, taskId, wanted)
+      term.flush()
+    }
+  }
+
+  /** Another number for the template, and the reconciler replaces what has the old one. */
+  async #replaceAll({ record, modRevision }: Stored<Workload>): Promise<void> {
+    const { id, spec, templateVersionLast } = record
+    const templateVersion = templateVersionLast + 1
+    const next = { ...record, templateVersion, templateVersionLast: templateVersion }
+    const committed = await this.#options.replicated.commit({
+      compare: [isStill(specKey(id), { modRevision })],
+      success: [put(specKey(id), next), put(templateKey(id, templateVersion), { spec })],
+    })
+    if (committed === undefined) this.#due.add(id)
+  }
+}
+
+const put = (key: string, record: unknown): Op => ({ do: 'put', key, value: encodeRecord(record) })
