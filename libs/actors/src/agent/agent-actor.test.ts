@@ -888,37 +888,37 @@ describe('a secret on its way', () => {
   })
 })
 
+const fileVolume = (name: string, more: object = {}): object => ({
+  mode: 'RO',
+  container_path: '/run/secrets/pw',
+  source: { type: 'SECRET', secret: { type: 'REFERENCE', reference: { name } } },
+  file: { mode: 0o444, uid: 0, gid: 0, object: 'SECRET', object_id: 'x', target: 'pw', ...more },
+})
+const rotateMessage = (of: object, rotation = 1): object => ({
+  type: 'rotate-files',
+  frameworkId: 'f1',
+  taskId: 't1',
+  containerId: 'c1',
+  rotation,
+  container: of,
+})
+const replacedFiles = (stage: Stage): readonly string[] =>
+  (stage.done('replace-files').at(-1)?.files ?? []).map(
+    ({ name, bytes }) => `${name} ${utf8Text(bytes.reveal())}`,
+  )
+
 describe('MA61: new contents for the files of a container that runs', () => {
-  const volume = (name: string, more: object = {}): object => ({
-    mode: 'RO',
-    container_path: '/run/secrets/pw',
-    source: { type: 'SECRET', secret: { type: 'REFERENCE', reference: { name } } },
-    file: { mode: 0o444, uid: 0, gid: 0, object: 'SECRET', object_id: 'x', target: 'pw', ...more },
-  })
   const service = { id: 's', name: 'web' }
   const container = (...volumes: object[]): object => ({ type: 'MESOS', service, volumes })
-  const rotate = (of: object, rotation = 1): object => ({
-    type: 'rotate-files',
-    frameworkId: 'f1',
-    taskId: 't1',
-    containerId: 'c1',
-    rotation,
-    container: of,
-  })
-  const running = (of: object = container(volume('db'))): Stage =>
+  const running = (of: object = container(fileVolume('db'))): Stage =>
     new Stage().registered().launch({ container: of }).release().running()
-  const files = (stage: Stage): readonly string[] =>
-    (stage.done('replace-files').at(-1)?.files ?? []).map(
-      ({ name, bytes }) => `${name} ${utf8Text(bytes.reveal())}`,
-    )
-
   test('are asked for as those of a new one, put in their place, and answered for', () => {
-    const stage = running().master(rotate(container(volume('db2'))))
+    const stage = running().master(rotateMessage(container(fileVolume('db2'))))
     expect(stage.said('resolve').at(-1)?.secrets).toMatchObject([
       { secret: { reference: { name: 'db2' } }, purpose: 'volume /run/secrets/pw' },
     ])
     stage.release('new')
-    expect(files(stage)).toEqual(['0 new'])
+    expect(replacedFiles(stage)).toEqual(['0 new'])
     expect(stage.said('files-rotated')).toEqual([])
     stage.tell({ kind: 'files-replaced', containerId: 'c1', rotation: 1 })
     expect(stage.said('files-rotated')).toEqual([
@@ -928,18 +928,18 @@ describe('MA61: new contents for the files of a container that runs', () => {
   })
 
   test('are expanded where they are templates', () => {
-    const of = container(volume('db', { template: 'golang' }))
-    const stage = running(of).master(rotate(of)).release('{{.Service.Name}}')
-    expect(files(stage)).toEqual(['0 web'])
+    const of = container(fileVolume('db', { template: 'golang' }))
+    const stage = running(of).master(rotateMessage(of)).release('{{.Service.Name}}')
+    expect(replacedFiles(stage)).toEqual(['0 web'])
   })
 
   test.each<[string, object, string]>([
-    ['another place', { ...volume('db'), container_path: '/other' }, 'not the ones'],
-    ['another mode', volume('db', { mode: 0o400 }), 'not the ones'],
-    ['a bad template', volume('db', { template: 'x' }), 'unrecognized template type'],
+    ['another place', { ...fileVolume('db'), container_path: '/other' }, 'not the ones'],
+    ['another mode', fileVolume('db', { mode: 0o400 }), 'not the ones'],
+    ['a bad template', fileVolume('db', { template: 'x' }), 'unrecognized template type'],
   ])('are refused with %s', (_what, wanted, message) => {
     const stage = running()
-      .master(rotate(container(wanted)))
+      .master(rotateMessage(container(wanted)))
       .release('new')
     expect(stage.done('replace-files')).toEqual([])
     expect(stage.said('files-rotated')).toMatchObject([
@@ -948,11 +948,11 @@ describe('MA61: new contents for the files of a container that runs', () => {
   })
 
   test('are refused for a container that does not run, and answered for when nobody releases them', () => {
-    const none = new Stage().registered().master(rotate(container(volume('db'))))
+    const none = new Stage().registered().master(rotateMessage(container(fileVolume('db'))))
     expect(none.said('files-rotated')).toMatchObject([{ failure: 'the container does not run' }])
 
     const stage = running()
-      .master(rotate(container(volume('db'))))
+      .master(rotateMessage(container(fileVolume('db'))))
       .ticks(400)
     expect(stage.said('files-rotated')).toMatchObject([
       { failure: 'no master released its secrets in time' },
@@ -963,8 +963,8 @@ describe('MA61: new contents for the files of a container that runs', () => {
 
   test('asked again while they are under way, only the newest counts', () => {
     const stage = running()
-      .master(rotate(container(volume('db')), 1))
-      .master(rotate(container(volume('db')), 2))
+      .master(rotateMessage(container(fileVolume('db')), 1))
+      .master(rotateMessage(container(fileVolume('db')), 2))
       .release('new')
     expect(stage.done('replace-files')).toHaveLength(1)
     stage.tell({ kind: 'files-replaced', containerId: 'c1', rotation: 1 })
