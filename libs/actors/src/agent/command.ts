@@ -34,13 +34,18 @@ export function argumentsOf(
   return isImages ? [] : programOf(command, undefined)
 }
 
-/** The one ordinary user of a container, whatever a task calls it. */
+/** The one ordinary user of a container, whatever name a task calls it by. */
 const ordinaryId = 1000
 
-export const userOf = ({ user }: CommandInfo): ContainerUser =>
-  user === 'root'
-    ? { name: 'root', uid: 0, gid: 0 }
-    : { name: user ?? 'task', uid: ordinaryId, gid: ordinaryId }
+/** `uid` or `uid:gid`, as Docker's users may be written. */
+const numbers = /^(\d{1,9})(?::(\d{1,9}))?$/
+
+export function userOf({ user = 'task' }: CommandInfo): ContainerUser {
+  const [, uid, gid = '0'] = numbers.exec(user) ?? []
+  if (user === 'root' || uid === '0') return { name: 'root', uid: 0, gid: 0 }
+  if (uid === undefined) return { name: user, uid: ordinaryId, gid: ordinaryId }
+  return { name: user, uid: Number(uid), gid: Number(gid) }
+}
 
 /** A command's executor is called like its task; a group's has a name of its own. */
 export const executorIdOf = (task: TaskInfo): string =>

@@ -62,7 +62,8 @@ function commandOf({ Command, Args, Env, User }: ContainerSpec): object {
     docker_arguments: true,
     ...(entry.length > 0 && { value: entry[0] }),
     ...(given.length > 0 && { arguments: given }),
-    ...(User && { user: User }),
+    // Images that are simulated name nobody, and then it is root as in Docker.
+    user: User || 'root',
     ...environmentOf(Env ?? []),
   }
 }
