@@ -1,4 +1,5 @@
 import type { WorkloadTaskView } from '@conclave/actors'
+import type { Volume } from '@conclave/model'
 
 /* Where a task is, in SwarmKit's states and words. Source: docker-swarm.md A8. */
 
@@ -74,8 +75,19 @@ function refused({ message = '', spec, taskState }: WorkloadTaskView): TaskStand
     const text = `No such image: ${imageOf(spec)}`
     return { State: 'rejected', Message: 'preparing', Err: text }
   }
-  const text = `starting container failed: ${why.replace(secretPrefix, '')}`
-  return { State: 'failed', Message: 'starting', Err: text }
+  const text = secretError(why.replace(secretPrefix, ''), spec)
+  return { State: 'failed', Message: 'starting', Err: `starting container failed: ${text}` }
+}
+
+/** A secret that is gone is called by its id there: its name may be another secret's by now. */
+function secretError(why: string, { template }: WorkloadTaskView['spec']): string {
+  const [, path] = /^no secret (\S+)$/.exec(why) ?? []
+  const { container } = template as { container?: { volumes?: readonly Volume[] } }
+  const volume = container?.volumes?.find(
+    ({ source }) => path !== undefined && source?.secret?.reference?.name === path,
+  )
+  const id = volume?.file?.object_id
+  return id === undefined ? why : `unable to get secret from secret store: secret ${id} not found`
 }
 
 const isAboutImage = (why: string): boolean => /\b(image|registry|manifest|blob)\b/i.test(why)

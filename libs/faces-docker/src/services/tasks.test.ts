@@ -1,7 +1,7 @@
 import type { InstanceState } from '@conclave/workloads'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Front } from '../testing/front.ts'
-import { sentSpec, Services } from '../testing/services.ts'
+import { secretReference, sentSpec, Services } from '../testing/services.ts'
 
 let front: Front
 let services: Services
@@ -78,6 +78,18 @@ describe('DK10: a task', () => {
       ...(task?.Status as object),
     } as Record<string, unknown>
     expect(rest).toEqual(shown)
+  })
+
+  test('whose secret is gone calls it by its id', async () => {
+    const secret = await services.secret('s')
+    const Secrets = [secretReference(secret, 's')]
+    const id = await services.create(sentSpec('app', {}, { Secrets }))
+    const message = 'Collect failed: no secret s'
+    front.master.scene.putTask(id, { slot: '1', state: 'rejected', message })
+    const [task] = await services.tasks()
+    expect(task?.Status.Err).toBe(
+      `starting container failed: unable to get secret from secret store: secret ${secret} not found`,
+    )
   })
 
   test('is found by what it is of, where it is, and what shall become of it', async () => {
