@@ -99,19 +99,11 @@ export class Mirror implements LiveView {
   }
 
   list(prefix: string, options: ListOptions & { readonly at?: number } = {}): ListResult {
-    const { limit = Infinity, after, keysOnly = false, at = this.#revision } = options
+    const { keysOnly = false, at = this.#revision } = options
     this.#checkReadable(at)
-    const kvs: KeyValue[] = []
-    let more = false
-    const start = after !== undefined && compareKeys(after, prefix) > 0 ? after : prefix
-    this.#order.scan(start, (history) => {
-      if (history.key === after) return true
-      if (!history.key.startsWith(prefix)) return false
+    const { shown: kvs, more } = this.#order.page(prefix, options, (history) => {
       const kv = visible(history, at)
-      if (kv === undefined) return true
-      more = kvs.length >= limit
-      if (!more) kvs.push(keysOnly ? { ...kv, value: noBytes } : kv)
-      return !more
+      return kv !== undefined && keysOnly ? { ...kv, value: noBytes } : kv
     })
     return { kvs, revision: at, more }
   }

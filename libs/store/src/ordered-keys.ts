@@ -71,6 +71,29 @@ export class OrderedKeys<Item extends Keyed> {
     }
   }
 
+  /**
+   * Of the keys that begin with `prefix`, and are behind `after` if that is given, those that `show` has
+   * something of: `limit` of them, and whether there are more.
+   */
+  page<Shown>(
+    prefix: string,
+    { limit = Infinity, after }: { readonly limit?: number; readonly after?: string },
+    show: (item: Item) => Shown | undefined,
+  ): { readonly shown: Shown[]; readonly more: boolean } {
+    const shown: Shown[] = []
+    let more = false
+    this.scan(after !== undefined && compareKeys(after, prefix) > 0 ? after : prefix, (item) => {
+      if (item.key === after) return true
+      if (!item.key.startsWith(prefix)) return false
+      const one = show(item)
+      if (one === undefined) return true
+      more = shown.length >= limit
+      if (!more) shown.push(one)
+      return !more
+    })
+    return { shown, more }
+  }
+
   /** The chunk that holds `key`, or would: the last one that does not begin above it. */
   #chunkIndex(key: string): number {
     let low = 0

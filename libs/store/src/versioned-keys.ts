@@ -118,19 +118,11 @@ export class VersionedKeys {
   }
 
   list(prefix: string, options: ListOptions & { readonly at?: number | undefined }): ListResult {
-    const { limit = Infinity, after, keysOnly = false, at = this.#revision } = options
+    const { keysOnly = false, at = this.#revision } = options
     this.#checkReadable(at)
-    const kvs: KeyValue[] = []
-    let more = false
-    const start = after !== undefined && compareKeys(after, prefix) > 0 ? after : prefix
-    this.#order.scan(start, (history) => {
-      if (history.key === after) return true
-      if (!history.key.startsWith(prefix)) return false
+    const { shown: kvs, more } = this.#order.page(prefix, options, (history) => {
       const version = visible(history, at)
-      if (version === undefined) return true
-      more = kvs.length >= limit
-      if (!more) kvs.push(shownAs(history.key, version, keysOnly ? noBytes : valueOf(version)))
-      return !more
+      return version && shownAs(history.key, version, keysOnly ? noBytes : valueOf(version))
     })
     return { kvs, revision: at, more }
   }

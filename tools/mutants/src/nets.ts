@@ -53,7 +53,8 @@ export async function cast(
       const vitest = join(root, 'node_modules/vitest/vitest.mjs')
       const { output, ...run } = await node(
         join(root, room),
-        [vitest, 'run', '--bail', '1', '--no-color'],
+        // Only a test that waits in vain takes so long, and a busy machine must not look like one.
+        [vitest, 'run', '--bail', '1', '--no-color', '--testTimeout', '60000'],
         180,
       )
       const failed = /FAIL +(.+)/.exec(output)?.[1]?.slice(0, 120)

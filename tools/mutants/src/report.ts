@@ -16,8 +16,10 @@ cell was not tried.
 
 The simulation sees what whole members do. They change one member at a time there, and write their log the simple way, so mistakes
 in joint configurations and in asynchronous writes are for the other nets; some mistakes only cost time (\`no-check-quorum\`, \`leader-not-protected\`,
-\`rehearsal-raises-term\`, \`transfer-to-anybody\`, \`wrong-answer\`), and some are caught by the next line of defence before they do
-harm (\`failure-forgotten\`: the process stops; \`unclamped-commit\`: a leader asks where logs agree before it says what is committed).
+\`rehearsal-raises-term\`, \`transfer-to-anybody\`), and some are caught by the next line of defence before they do
+harm (\`failure-forgotten\`: the process stops; \`unclamped-commit\`: a leader asks where logs agree before it says what is committed;
+\`term-of-snapshot-forgotten\`: who is sent a snapshot has answered in its term before, and so has written it down). Those are the
+business of the room's own tests.
 `
 
 /** The whole table as a document. */
@@ -37,6 +39,7 @@ export function describeResults(results: readonly Result[]): string {
   return [
     head,
     `${results.length} mutants, ${alive.length} alive. Caught: ${counts.join(', ')}.`,
+    `By neither corpus nor simulation: ${unitOnly(results).join(', ') || 'none'}.`,
     '',
     `| mutant | what goes wrong | ${netNames.join(' | ')} |`,
     '| --- | --- | --- | --- | --- |',
@@ -44,6 +47,11 @@ export function describeResults(results: readonly Result[]): string {
     '',
   ].join('\n')
 }
+
+const unitOnly = (results: readonly Result[]): readonly string[] =>
+  results
+    .filter(({ catches: { corpus, simulation } }) => !corpus?.isCaught && !simulation?.isCaught)
+    .map(({ mutant }) => `\`${mutant.name}\``)
 
 function cell(caught: Catch | undefined): string {
   if (caught === undefined) return ''
