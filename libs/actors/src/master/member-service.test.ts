@@ -313,3 +313,20 @@ describe('a master that was removed', () => {
     expect(other?.wasRemoved).toBe(false)
   })
 })
+
+test('MA25: where members cannot be changed at all, every change is refused with what to do instead', async () => {
+  const why = 'etcd decides; stop its process instead'
+  Object.defineProperty(cluster.leader.replica, 'whyMembersStay', { value: why })
+  const { members } = cluster.leader.actor
+  const before = await roles()
+
+  for (const ask of [
+    () => members.promote(root, 'master-2'),
+    () => members.demote(root, 'master-2'),
+    () => members.remove(root, 'master-2', { force: true }),
+    () => members.leave(root, 'master-2'),
+  ]) {
+    await expect(cluster.settle<unknown>(ask())).rejects.toThrow(new MembershipRefused(why))
+  }
+  expect(await roles()).toEqual(before)
+})

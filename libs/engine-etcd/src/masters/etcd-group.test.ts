@@ -307,5 +307,8 @@ describe.skipIf(whyNoEtcd !== undefined)(`masters in front of etcd ${whyNoEtcd ?
         .map(({ nodeId }) => nodeId),
     ).toEqual([3])
     await expect(leader.group.changeMembers()).rejects.toThrow(MembershipRefused)
+    expect(leader.group.whyMembersStay).toMatch(
+      /started with --engine, too; .* stop its process, and take from it/,
+    )
   })
 })
