@@ -213,8 +213,8 @@ export type Hunter = keyof typeof hunters
 
 const names = Object.keys(hunters) as [Hunter, ...Hunter[]]
 
-/** What a run that does nothing else hunts. */
-export const drawHunter = (dice: Dice): Hunter => dice.pick(names)
+/** What a run that does nothing else hunts: as many seeds as there are hunters have them all. */
+export const hunterOf = (seed: number): Hunter => names[seed % names.length] ?? names[0]
 
 /** One hunt after another, from the first leader on. */
 export function huntFor(hunter: Hunter, durationMs: number, dice: Dice): readonly Planned[] {

@@ -51,7 +51,24 @@ export class Operator {
       return world.count('change of nobody')
     }
     if (step === 'add-learner') members[nodeId - 1]?.join()
+    const isLast = config.voters.length === 1 && config.voters[0] === nodeId
+    if (isLast && (step === 'remove' || step === 'demote')) {
+      return void this.#askTheLast(asked, { do: step, nodeId })
+    }
     void this.#ask(asked, { do: step, nodeId }, triesMax)
+  }
+
+  /** Whoever is the only voter is told at once that it may not go: while that is tried, nothing else can change. */
+  async #askTheLast(asked: Member, change: MemberChange): Promise<void> {
+    const { world } = this.#options
+    try {
+      await asked.call((replica) => replica.changeMembers(change))
+      world.violate('SI12', `the last voter, ${change.nodeId}, was let go`)
+    } catch (error) {
+      const isTold = [MembershipRefused, NotLeader, ProcessGone].some((one) => error instanceof one)
+      if (!isTold) world.violate('SI12', `the last voter may not go, and is told ${String(error)}`)
+      world.count(`change ${error instanceof MembershipRefused ? 'refused' : 'not done'}`)
+    }
   }
 
   async #ask(asked: Member, change: MemberChange, tries: number): Promise<void> {

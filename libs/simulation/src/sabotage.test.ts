@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { hunterOf } from './hunters.ts'
 import type { ProfileName } from './profiles.ts'
 import { simulate } from './simulate.ts'
 import { sabotage } from './testing/sabotage.ts'
@@ -42,7 +43,8 @@ describe('a run is found to break', () => {
   })
 
   test('SI14 when nobody stands for a leader that is gone', { timeout: 60_000 }, async () => {
-    const aboutKilledLeaders = 33
+    const seeds = Array.from({ length: 100 }, (_, seed) => seed)
+    const aboutKilledLeaders = seeds.find((seed) => hunterOf(seed) === 'killed-leader') ?? 0
     const parts = sabotage['nobody stands for a leader that is gone']
 
     const { violation } = await simulate({ seed: aboutKilledLeaders, profile: 'hunters', parts })

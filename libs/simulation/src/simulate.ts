@@ -7,7 +7,7 @@ import { drawPlan } from './fault-plan.ts'
 import type { FaultPlan } from './fault.ts'
 import { checkHistory } from './history-checker.ts'
 import { History } from './history.ts'
-import { drawHunter, settingFor } from './hunters.ts'
+import { hunterOf, settingFor } from './hunters.ts'
 import { inspectJournal } from './journal-inspector.ts'
 import { Keeper } from './keeper.ts'
 import { LeakChecker } from './leak-checker.ts'
@@ -110,9 +110,7 @@ class Simulation {
     const { seed, keepsTrace = false } = options
     this.#options = options
     this.#profile = options.profile ?? 'mixed'
-    const hunter = profiles[this.#profile].isAboutOneHunter
-      ? drawHunter(new Dice(seed, 'hunter'))
-      : undefined
+    const hunter = profiles[this.#profile].isAboutOneHunter ? hunterOf(seed) : undefined
     const setting = {
       ...drawSetting(this.#profile, new Dice(seed, 'setting')),
       ...(hunter && settingFor(hunter)),

@@ -12,10 +12,11 @@ const order = [
   'members',
   'hunters',
   'mixed',
-  'members',
+  'hunters',
   'disk',
   'hunters',
   'lossy',
+  'hunters',
   'calm',
 ]
 const profiles = order.filter(isProfileName)
