@@ -4,6 +4,7 @@ import { Client } from './client.ts'
 import { appCommands } from './commands/app.ts'
 import { authorityCommands } from './commands/authority.ts'
 import { clusterCommands } from './commands/cluster.ts'
+import { dockerCommands } from './commands/docker.ts'
 import { engineCommand } from './commands/engine.ts'
 import { masterCommands } from './commands/master.ts'
 import { nodeCommands } from './commands/node.ts'
@@ -40,6 +41,7 @@ export function conclave(): Command {
   nodeCommands(program, client)
   masterCommands(program, client)
   engineCommand(program)
+  dockerCommands(program)
   authorityCommands(program, client)
   registryCommand(program)
   lockCommands(program, client)

@@ -102,10 +102,17 @@ export async function ownNodeId(engine: Engine, caller: Caller): Promise<string>
   return own?.object.ID ?? masterNodeId(clusterId, masterId)
 }
 
-/** The leader knows who can be reached; the others know who there is. */
+/**
+ * The leader knows who can be reached, and is asked by any master. Where that is not possible, as over Redis, this
+ * one knows who there is.
+ */
 async function mastersOf(master: MasterApi, caller: Caller): Promise<readonly MemberView[]> {
-  const { role, members, leader } = master.status()
-  if (role === 'leader') return master.members.list(caller)
+  try {
+    return await master.members.list(caller)
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'cluster.not-leader') throw error
+  }
+  const { members, leader } = master.status()
   return members.map((member, at) => ({
     ...member,
     nodeId: at + 1,

@@ -33,12 +33,21 @@ import { inlinePath } from './inline-path.ts'
 import { OperatorService } from './operator-service.ts'
 import { ShownMessages } from './shown-messages.ts'
 import { IdentityService } from './identity-service.ts'
-import type { Address, AgentView, Caller, EventApi, MasterApi, MasterStatus } from './master-api.ts'
+import type {
+  Address,
+  AgentView,
+  Caller,
+  EventApi,
+  MasterApi,
+  MasterStatus,
+  MemberApi,
+} from './master-api.ts'
 import { foundingKey, keyringKey } from './master-records.ts'
 import { KekChain } from './keys/kek-chain.ts'
 import { KeyDesk } from './keys/key-desk.ts'
 import type { LockApi } from './keys/lock-api.ts'
 import { resealedTemplate, rewrapped } from './keys/sealed-records.ts'
+import { LedMembers } from './led-members.ts'
 import { MemberService } from './member-service.ts'
 import { Members, type PeerPlace } from './members.ts'
 import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
@@ -114,7 +123,8 @@ export class MasterActor implements MasterApi {
   /** For who is, or wants to be, a member: no face has it. */
   readonly enrolment: EnrolmentApi
   readonly lock: LockApi
-  readonly members: MemberService
+  readonly members: MemberApi
+  readonly #members: MemberService
   readonly documents: DocumentService
 
   readonly #options: MasterActorOptions
@@ -156,7 +166,7 @@ export class MasterActor implements MasterApi {
     this.identity = new IdentityService({ view: store, keys, audit, clock, random, emit, refresh })
     this.#access = new Access({ identity: this.identity, audit, clock, emit })
     const access = this.#access
-    this.members = new MemberService({
+    this.#members = new MemberService({
       masterId: settings.masterId,
       nodeId: settings.nodeId,
       members: this.#records,
@@ -168,6 +178,12 @@ export class MasterActor implements MasterApi {
       emit,
       onRemoved: () => options.onRemoved?.(),
       onProblem: (what, error) => options.onProblem?.(what, error),
+    })
+    this.members = new LedMembers({
+      own: this.#members,
+      isLeader: () => replica.role === 'leader',
+      leader: () => this.#records.peers().find(({ nodeId }) => nodeId === replica.leader),
+      peers: options.peers,
     })
     const sizeBytesMax = settings.secretSizeBytesMax ?? secretSizeBytesMax
     this.secrets = new SecretService({
@@ -375,7 +391,7 @@ export class MasterActor implements MasterApi {
     this.#sessions.endForbidden()
     this.frameworks.endForbidden()
     this.operators.endForbidden()
-    this.members.tick()
+    this.#members.tick()
   }
 
   /** What was opened while it was allowed, and is no longer, ends (MA5). */
@@ -446,7 +462,7 @@ export class MasterActor implements MasterApi {
 
   /** A master asks, and its certificate proves that it is `masterId`. */
   peerAsks(masterId: string, question: PeerQuestion): Promise<PeerAnswer> {
-    return this.members.answer(masterId, question)
+    return this.#members.answer(masterId, question)
   }
 
   /** Ids for a master that is about to join: never given again. @throws Unavailable, OutcomeUnknown */

@@ -57,6 +57,46 @@ async function countOf({ events }: MemoryMaster, type: string): Promise<number> 
   return count
 }
 
+describe('MA53: a master that does not lead', () => {
+  const members = (): MemoryMaster['actor']['members'] => cluster.follower.actor.members
+
+  test('asks the leader, and answers as that does', async () => {
+    const listed = await cluster.settle(members().list(root))
+    expect(listed).toEqual(await cluster.settle(cluster.leader.actor.members.list(root)))
+
+    const other = cluster.masters.find((one) => one !== cluster.leader && one !== cluster.follower)
+    const { masterId = '' } = other ?? {}
+    const demoted = await cluster.settle(members().demote(root, masterId))
+    expect(demoted).toMatchObject({ masterId, role: 'learner' })
+    const again = cluster.settle(members().demote(root, masterId))
+    await expect(again).rejects.toThrow(MembershipRefused)
+    await cluster.settle(members().remove(root, masterId, { force: true }))
+    expect(await roles()).not.toHaveProperty(masterId)
+  })
+
+  test('asks on behalf of those who may, and puts both on record', async () => {
+    const denied = cluster.settle(members().list(callerOf('dev')))
+    await expect(denied).rejects.toThrow(AccessDenied)
+    await cluster.settle(members().list(root))
+    for (const { audit } of [cluster.follower, cluster.leader]) {
+      expect(audit.records).toContainEqual(
+        expect.objectContaining({ principal: 'root', action: 'administer', outcome: 'allowed' }),
+      )
+    }
+  })
+
+  test('answers nobody who is no member', async () => {
+    const stranger = cluster.start(9)
+    const asked = {
+      ask: 'administer',
+      what: { do: 'list' },
+      by: { uid: 'root', requestId: 'r' },
+    } as const
+    const answer = await cluster.settle(cluster.leader.actor.peerAsks(stranger.masterId, asked))
+    expect(answer).toMatchObject({ answer: 'refused' })
+  })
+})
+
 describe('a master that joins', () => {
   test('MA24: learns, catches up, and then votes, without anybody’s doing', async () => {
     await put('dev/before')

@@ -7,6 +7,7 @@ import type { Group } from '../group.ts'
 import type { Access } from './access.ts'
 import { holderKey, removedKey, type RemovedRecord } from './authority/authority-records.ts'
 import { CatchUp } from './catch-up.ts'
+import { administer } from './led-members.ts'
 import { MembershipBusy, MembershipRefused, NotLeader, Unavailable } from './errors.ts'
 import type { Caller, MemberApi, MemberView } from './master-api.ts'
 import { memberKey, type MemberRecord } from './master-records.ts'
@@ -129,6 +130,9 @@ export class MemberService implements MemberApi {
       }
       case 'join':
         return this.#admit(masterId, question)
+      case 'administer':
+        if (members.get(masterId)?.state === 'member') return administer(this, question)
+        return { answer: 'refused', why: 'you are no member of the group' }
       case 'farewell':
       default:
         // Whoever was removed may not send others away: only who votes here speaks for the group.

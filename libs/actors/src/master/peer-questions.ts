@@ -7,6 +7,30 @@ import { Listeners } from './master-records.ts'
  * answers is proven by certificates; a member that was removed still has one.
  */
 
+const masterId = z.string().max(255)
+
+export const Administration = z.object({
+  ask: z.literal('administer'),
+  what: z.discriminatedUnion('do', [
+    z.object({ do: z.literal('list') }),
+    z.object({ do: z.literal('promote'), masterId }),
+    z.object({ do: z.literal('demote'), masterId }),
+    z.object({ do: z.literal('remove'), masterId, force: z.boolean() }),
+    z.object({ do: z.literal('leave'), masterId }),
+  ]),
+  by: z.object({ uid: z.string().max(255), requestId: z.string().max(255) }),
+})
+export type Administration = Readonly<z.infer<typeof Administration>>
+
+const Seen = z.object({
+  masterId,
+  nodeId: z.int().positive(),
+  role: z.enum(['leader', 'voter', 'learner']),
+  isReachable: z.boolean(),
+  lag: z.int().optional(),
+  listeners: Listeners,
+})
+
 export const PeerQuestion = z.discriminatedUnion('ask', [
   /** Who are you? Asked back before a master is let in, at the address it gave. */
   z.object({ ask: z.literal('who') }),
@@ -21,6 +45,8 @@ export const PeerQuestion = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('membership'), listeners: Listeners.optional() }),
   /** You are not one of us any more. */
   z.object({ ask: z.literal('farewell') }),
+  /** You lead: do this for a caller of mine. Asked by a member alone, since all of them decide who may what. */
+  Administration,
 ])
 export type PeerQuestion = Readonly<z.infer<typeof PeerQuestion>>
 
@@ -34,6 +60,10 @@ export const PeerAnswer = z.discriminatedUnion('answer', [
   /** Not now, or not here: the leader may know. */
   z.object({ answer: z.literal('later'), why: z.string() }),
   z.object({ answer: z.literal('noted') }),
+  /** The masters, or the one that it was about. */
+  z.object({ answer: z.literal('administered'), members: z.array(Seen) }),
+  /** With the code of the error that the caller would have had there. */
+  z.object({ answer: z.literal('failed'), code: z.string(), why: z.string() }),
 ])
 export type PeerAnswer = Readonly<z.infer<typeof PeerAnswer>>
 

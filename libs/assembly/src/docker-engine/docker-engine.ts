@@ -13,7 +13,14 @@ import {
   type SwarmNode,
   type SwarmState,
 } from '@conclave/faces-docker'
-import { Redacted, wipe, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
+import {
+  ConclaveError,
+  Redacted,
+  wipe,
+  type Clock,
+  type Random,
+  type RedactedBytes,
+} from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
 import type { MasterAddress } from '../cluster/addresses.ts'
 import { loadMember } from '../cluster/member-files.ts'
@@ -75,6 +82,7 @@ export class DockerEngine implements SwarmNode {
   #masters: readonly MasterAddress[] = []
   #clusterId = ''
   #failure: string | undefined
+  #written: Promise<void> = Promise.resolve()
   #isBusy = false
   #isStopped = false
 
@@ -243,8 +251,19 @@ export class DockerEngine implements SwarmNode {
   }
 
   async #keep(kept: EngineFile): Promise<void> {
-    await saveEngineFile(this.#options.directory, kept)
-    this.#file = kept
+    await this.#change(() => kept)
+  }
+
+  /** One after the other, each on what the one before has written. */
+  #change(next: (known: EngineFile | undefined) => EngineFile | undefined): Promise<void> {
+    const done = this.#written.then(async () => {
+      const kept = next(this.#file)
+      if (kept === undefined) return
+      await saveEngineFile(this.#options.directory, kept)
+      this.#file = kept
+    })
+    this.#written = done.catch(() => undefined)
+    return done
   }
 
   async #erase(kept: EngineFile): Promise<void> {
@@ -269,7 +288,8 @@ export class DockerEngine implements SwarmNode {
     if (place !== kept.place) await this.#keep(now)
     const enrolment = await loadEnrolment(own)
     const clusterId = enrolment?.clusterId ?? (await clusterIdIn(own))
-    await this.#run(now, enrolment?.masters ?? (place ? [place] : []), clusterId)
+    const masters = kept.masters ?? enrolment?.masters ?? (place ? [place] : [])
+    await this.#run(now, masters, clusterId)
   }
 
   async #run(
@@ -285,6 +305,9 @@ export class DockerEngine implements SwarmNode {
       role: kept.role,
       place: kept.place,
       masters,
+      clusterId,
+      onMasters: (now) => void this.#noteMasters(now),
+      onRefused: (why) => this.#fail(new NodeRemoved(why)),
       hostname,
       agent,
       uid,
@@ -307,8 +330,19 @@ export class DockerEngine implements SwarmNode {
     const { log } = this.#options
     log.error({ err: error }, 'this engine cannot be what it was')
     const why = error instanceof Error ? error.message : 'it failed'
-    this.#failure =
-      error instanceof MasterRemoved ? `this node was removed from the swarm: ${why}` : why
+    this.#failure = error instanceof MasterRemoved ? new NodeRemoved(why).message : why
+    // Its containers are nobody's now.
+    void this.#member?.stop()
+  }
+
+  /** Whoever starts again looks for those who are there, not for those who were. */
+  async #noteMasters(masters: readonly MasterAddress[]): Promise<void> {
+    this.#masters = masters
+    await this.#change((kept) =>
+      kept?.stage === 'member' ? { ...kept, masters: [...masters] } : undefined,
+    ).catch((error: unknown) =>
+      this.#options.log.warn({ err: error }, 'who the masters are could not be written down'),
+    )
   }
 
   #founded({ clusterId, place, password }: Omit<Founded, 'uid'>): void {
@@ -384,6 +418,17 @@ export class DockerEngine implements SwarmNode {
       log.warn({ err: error }, 'the other masters could not be told that this one leaves')
     })
     await Promise.race([told, patience])
+  }
+}
+
+/** The others go on without this machine: it can only be told to leave what it was in. */
+export class NodeRemoved extends ConclaveError {
+  readonly code = 'engine.removed'
+
+  constructor(why: string) {
+    super(
+      `this node was removed from the swarm (${why}): docker swarm leave --force, and join anew`,
+    )
   }
 }
 

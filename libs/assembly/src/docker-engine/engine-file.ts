@@ -24,6 +24,8 @@ export const EngineFile = z.object({
   role: z.enum(['master', 'agent']),
   /** Where its master listens. */
   place: MasterAddress.optional(),
+  /** The masters as they were known last. */
+  masters: z.array(MasterAddress).readonly().optional(),
 })
 export type EngineFile = Readonly<z.infer<typeof EngineFile>>
 

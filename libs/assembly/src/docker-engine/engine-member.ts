@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Caller } from '@conclave/actors'
+import { isDeepStrictEqual } from 'node:util'
+import type { Address, Caller } from '@conclave/actors'
 import { forgetEngine, keepEngine } from '@conclave/faces-docker'
 import { uuid, type Clock, type Random } from '@conclave/kernel'
 import { Ticker, type Log } from '@conclave/runtime'
@@ -12,13 +13,20 @@ import { startMaster } from '../master/start-master.ts'
 import type { RunningMaster } from '../master/master.ts'
 import { LeaderScheduler } from './leader-scheduler.ts'
 import type { MemberLayout } from './member-layout.ts'
+import { askStanding } from './standing.ts'
 
 export interface EngineMemberOptions {
   readonly layout: MemberLayout
   readonly role: 'master' | 'agent'
   /** Of a master. */
   readonly place: MasterAddress | undefined
+  /** As they were known last. */
   readonly masters: readonly MasterAddress[]
+  readonly clusterId: string
+  /** The masters are others now. */
+  readonly onMasters: (masters: readonly MasterAddress[]) => void
+  /** The masters want nothing of this machine any more. */
+  readonly onRefused: (why: string) => void
   readonly hostname: string
   readonly agent: Omit<MemberAgentOptions, 'directory' | 'masters' | 'hostname' | 'log'>
   /** On whose behalf the machine asks its own master. */
@@ -29,6 +37,8 @@ export interface EngineMemberOptions {
 }
 
 const tickMs = 250
+/** How often it asks how it stands. */
+const standingTicks = 12
 
 /** What runs of one machine in one cluster: a master with an agent and a scheduler beside it, or an agent alone. */
 export class EngineMember {
@@ -40,11 +50,15 @@ export class EngineMember {
   #agent: RunningAgent | undefined
   #agentName = ''
   #scheduler: LeaderScheduler | undefined
+  #masters: readonly MasterAddress[]
+  #ticks = 0
+  #isAsking = false
   #ended: Promise<void> | undefined
 
   private constructor(options: EngineMemberOptions) {
     this.#options = options
-    this.#ticker = new Ticker(tickMs, () => this.#scheduler?.tick())
+    this.#masters = options.masters
+    this.#ticker = new Ticker(tickMs, () => this.#tick())
     this.#isWhole.promise.catch(() => undefined)
   }
 
@@ -57,6 +71,7 @@ export class EngineMember {
     const member = new EngineMember(options)
     if (options.role === 'master') await member.#startMaster()
     else await member.#startAgent()
+    member.#ticker.start()
     void member.#complete()
     return member
   }
@@ -83,11 +98,24 @@ export class EngineMember {
     return { principal: { uid: this.#options.uid }, requestId: uuid(this.#options.random) }
   }
 
-  /** Tells the others that this machine is a master no more, while it still can. */
+  /**
+   * Ends what runs here, and has the others let this machine's master go while it still can say so. The last
+   * master has nobody to be let go by.
+   *
+   * @throws what the masters refuse it with
+   */
   async sayFarewell(): Promise<void> {
     const master = this.#master
-    if (master === undefined || master.state !== 'running') return
+    if (master?.state !== 'running') return
+    const others = master.api.status().members.length > 1
+    if (others && this.#agentName !== '') {
+      await master.api.nodes.update(this.caller(), this.#agentName, { role: 'worker' })
+    }
     await forgetEngine(master.api, this.caller(), master.masterId)
+    this.#end()
+    // What its containers came to is reported while somebody listens.
+    await this.#agent?.stop()
+    if (others) await Promise.race([letGo(master, () => this.caller()), master.failed])
   }
 
   stop(): Promise<void> {
@@ -125,12 +153,11 @@ export class EngineMember {
   }
 
   async #startAgent(): Promise<void> {
-    const { layout, masters, hostname, log, agent: settings } = this.#options
-    const known = this.#mastersKnown()
+    const { layout, hostname, log, agent: settings } = this.#options
     const { name, agent } = await startMemberAgent({
       ...settings,
       directory: layout.agent,
-      masters: known.length > 0 ? known : masters,
+      masters: this.#mastersKnown(),
       hostname,
       log,
     })
@@ -141,9 +168,34 @@ export class EngineMember {
 
   /** Its own master first: whoever leads, that one knows it. */
   #mastersKnown(): readonly MasterAddress[] {
-    const { place, masters } = this.#options
-    if (place === undefined) return masters
-    return [place, ...masters.filter(({ masterId }) => masterId !== place.masterId)]
+    const { place } = this.#options
+    if (place === undefined) return this.#masters
+    return [place, ...this.#masters.filter(({ masterId }) => masterId !== place.masterId)]
+  }
+
+  #tick(): void {
+    this.#scheduler?.tick()
+    this.#ticks++
+    if (this.#agent === undefined || this.#ticks % standingTicks !== 0 || this.#isAsking) return
+    this.#isAsking = true
+    void this.#askStanding(this.#agent)
+      .catch((error: unknown) =>
+        this.#options.log.warn({ err: error }, 'how this engine stands could not be asked'),
+      )
+      .finally(() => (this.#isAsking = false))
+  }
+
+  /** Masters come and go while it is one of theirs; and one day it may be none. */
+  async #askStanding(agent: RunningAgent): Promise<void> {
+    const { clusterId, onMasters, onRefused } = this.#options
+    const joins = this.#mastersKnown().map(joinOf)
+    const standing = await askStanding(joins, agent.identity, clusterId)
+    if (standing === undefined || this.#ending.signal.aborted) return
+    if (standing.is === 'refused') return onRefused(standing.why)
+    if (isDeepStrictEqual(standing.masters, this.#masters)) return
+    this.#masters = standing.masters
+    agent.setMasters(this.#mastersKnown().map(agentsOf), this.#mastersKnown().map(joinOf))
+    onMasters(standing.masters)
   }
 
   /** Tries for as long as it takes: a quorum may be away, or a master may wait for the unlock key. */
@@ -175,7 +227,6 @@ export class EngineMember {
         directory: layout.scheduler,
         log,
       })
-      this.#ticker.start()
       if (this.#agent === undefined) {
         await this.#enrolAgent(master, place)
         await this.#startAgent()
@@ -217,7 +268,29 @@ const isEnrolled = (directory: string): Promise<boolean> =>
     () => false,
   )
 
+const joinOf = ({ host, ports }: MasterAddress): Address => ({ host, port: ports.join })
+const agentsOf = ({ host, ports }: MasterAddress): Address => ({ host, port: ports.agents })
+
 const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, ms)
   })
+
+const passing = [
+  'cluster.not-leader',
+  'cluster.unavailable',
+  'cluster.outcome-unknown',
+  'member.busy',
+]
+
+/** A leader hands leadership on first, and then asks the next one. */
+async function letGo(master: RunningMaster, caller: () => Caller): Promise<void> {
+  for (;;) {
+    try {
+      return await master.api.members.leave(caller(), master.masterId)
+    } catch (error) {
+      if (!passing.includes(String((error as { code?: unknown }).code))) throw error
+      await pause(tickMs)
+    }
+  }
+}

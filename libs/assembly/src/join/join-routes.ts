@@ -103,6 +103,11 @@ export const joinRoutes =
       return { authority: await enrolment.confirm(whoShows(request, clusterId, authorityPem())) }
     })
 
+    app.post('/v1/standing', async (request) => {
+      const masters = await enrolment.standing(whoShows(request, clusterId, authorityPem()))
+      return { masters: masters.flatMap((master) => addressOf(master) ?? []) }
+    })
+
     app.post('/v1/kek', async (request) => {
       const shown = whoShows(request, clusterId, authorityPem())
       const publicKey = Buffer.from(textOf(bodyOf(request), 'publicKey'), 'base64')

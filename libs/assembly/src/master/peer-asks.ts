@@ -29,8 +29,14 @@ export class PeerAsks implements PeerAsk {
   }
 }
 
-/** Who is asked to let somebody in asks back and waits for the log; the rest is known at once. */
-const timeoutsMs = { who: 3000, membership: 3000, farewell: 3000, join: 9000 } as const
+/** Who is asked to let somebody in, or to change who votes, waits for the log; the rest is known at once. */
+const timeoutsMs = {
+  who: 3000,
+  membership: 3000,
+  farewell: 3000,
+  join: 9000,
+  administer: 35_000,
+} as const
 
 /** A question as it came in, and what is answered. @throws LinkRefused when it is none */
 export async function answerPeer(

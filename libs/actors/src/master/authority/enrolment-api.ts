@@ -71,6 +71,8 @@ export interface EnrolmentApi {
    * @throws HolderRefused
    */
   confirm(shown: Shown): Promise<string>
+  /** Who the masters are now, for a member that was told long ago. @throws HolderRefused when it was removed */
+  standing(shown: Shown): Promise<readonly MasterSeen[]>
   /**
    * The KEK, in a box to a one-time X25519 key, for a master that has joined.
    * @throws HolderRefused, RenewalThrottled, CryptographicFailure

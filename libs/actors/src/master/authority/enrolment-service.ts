@@ -122,6 +122,13 @@ export class EnrolmentService implements EnrolmentApi {
     })
   }
 
+  async standing({ id, role, issuerPem }: Shown): Promise<readonly MasterSeen[]> {
+    await this.#options.replicated.refresh()
+    if (this.#isRemoved(role, id)) throw new HolderRefused(removed(id))
+    if (!counts(issuerPem, this.#trust().authorityPem)) throw new HolderRefused(ofNoRoot)
+    return this.#options.masters()
+  }
+
   async kek(shown: Shown, publicKey: Uint8Array, requestId: string): Promise<Uint8Array> {
     const { clusterId, replicated, random, emit } = this.#options
     this.#meter(shown)
