@@ -106,7 +106,7 @@ export const swarmLifeRoutes =
         if (node?.state.is === 'inactive') throw notInSwarm()
         if (node?.state.is !== 'locked') throw new Refusal(409, 'swarm is not locked')
         checkUnlockKey(text)
-        await node.unlock(text, request.ip)
+        await node.unlock(text, sourceOf(request))
         return sendEmpty(reply)
       } finally {
         wipe(text)
@@ -179,6 +179,9 @@ async function managersSeen(
     return undefined
   }
 }
+
+/** Who calls at a socket of this machine has no address. */
+const sourceOf = ({ ip }: { readonly ip?: string | undefined }): string => ip ?? '127.0.0.1'
 
 /** Before anybody is asked with it. @throws Refusal */
 function checkToken(text: Parameters<typeof parseJoinToken>[0]): void {

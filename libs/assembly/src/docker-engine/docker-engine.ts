@@ -209,7 +209,11 @@ export class DockerEngine implements SwarmNode {
     const master = this.#member?.master
     if (master === undefined) throw noSwarm()
     await master.unlock(key, source)
-    await master.ready()
+    // Until it has started, not until it can serve: the others may still be locked.
+    const failed = master.failed.then(() => true)
+    while (master.state === 'booting-locked' && !this.#isStopped) {
+      if (await Promise.race([failed, pause(20)])) return
+    }
   }
 
   async stop(): Promise<void> {
@@ -443,13 +447,14 @@ class JoinGoesOn extends Refusal {
 }
 
 async function untilVoter(member: EngineMember): Promise<undefined> {
-  while (member.master?.api.status().isVoter === false) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 50)
-    })
-  }
+  while (member.master?.api.status().isVoter === false) await pause(50)
   return undefined
 }
+
+const pause = (ms: number): Promise<false> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(false), ms)
+  })
 
 /** As the certificate of the founder says. */
 const clusterIdIn = async (directory: string): Promise<string> =>
