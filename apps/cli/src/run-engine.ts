@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import {
@@ -39,13 +40,15 @@ export async function runEngine(options: EngineCommandOptions): Promise<number> 
     ...(await agentSettings(options.agentSetting ?? [])),
   })
   const { hostname: _hostname, ...agent } = agentOptionsOf(settings)
+  const context = join(directory, 'context.json')
   const ended = thisProcess.ended(false)
   const engine = await startDockerEngine({
     directory,
     doors: doorsOf(directory, options),
     hostname: options.hostname ?? hostname(),
     agent,
-    onFounded: (made) => writePrivateJson(join(directory, 'context.json'), contextOf(made)),
+    onFounded: (made) => writePrivateJson(context, contextOf(made)),
+    onLeft: () => rmSync(context, { force: true }),
     log: createLogger({ level: options.logLevel, to: 'stderr', base: { app: 'engine' } }),
   })
   const { hosts, state } = engine

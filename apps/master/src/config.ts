@@ -5,6 +5,8 @@ import { secretSetting, setting } from '@conclave/runtime'
 import { z } from 'zod'
 
 const mebibyte = 1024 * 1024
+const file = z.string()
+const none = ''
 
 /** What a master can be told. */
 export const settings = {
@@ -36,6 +38,18 @@ export const settings = {
     'the user whose rights whoever may open the docker socket has',
     'dev',
   ),
+  dockerHosts: setting(
+    z.array(z.string().startsWith('tcp://')).readonly(),
+    'more places where the docker CLI finds this master, each as tcp://host:port; on this machine alone unless with TLS',
+    [] as readonly string[],
+  ),
+  dockerTlsCa: setting(
+    file,
+    'a file with the authority of docker clients (PEM), for TLS on all of these',
+    none,
+  ),
+  dockerTlsCert: setting(file, 'a file with the certificate that they are shown (PEM)', none),
+  dockerTlsKey: setting(file, 'a file with its key (PEM), for its owner alone', none),
   faithfulLeaks: setting(
     z.boolean(),
     "true to show what Mesos shows in its state (inline secrets, variables, executors' data), for lessons; or false",

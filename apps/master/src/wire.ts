@@ -1,4 +1,13 @@
-import { engineOf, parsePeerWire, startMaster, type AppMember } from '@conclave/assembly'
+import {
+  DockerTlsIncomplete,
+  engineOf,
+  parseDockerHost,
+  parsePeerWire,
+  startMaster,
+  type AppMember,
+  type DockerDoors,
+  type DockerTls,
+} from '@conclave/assembly'
 import type { Config, Log } from '@conclave/runtime'
 import type { settings } from './config.ts'
 
@@ -9,10 +18,7 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
     masters: config.masters,
     peerWire: parsePeerWire(config.peerWire),
     engine: engineOf(config),
-    docker:
-      config.dockerSocket === 'none'
-        ? undefined
-        : { path: config.dockerSocket, uid: config.dockerUser },
+    docker: dockerDoorsOf(config),
     tickMs: config.tickMs,
     plainHttp: config.plainHttp,
     faithfulLeaks: config.faithfulLeaks,
@@ -25,4 +31,23 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
     failed: master.failed,
     stop: () => master.stop(),
   }
+}
+
+/** Everywhere that the docker CLI finds this master. @throws DockerHostInvalid, ConfigInvalid */
+function dockerDoorsOf(config: Config<typeof settings>): DockerDoors {
+  const { dockerSocket, dockerUser: uid, dockerHosts } = config
+  const tls = dockerTlsOf(config)
+  return {
+    uid,
+    ...(dockerSocket !== 'none' && { path: dockerSocket }),
+    ports: dockerHosts.map(parseDockerHost).flatMap((at) => ('path' in at ? [] : [{ ...at, tls }])),
+  }
+}
+
+function dockerTlsOf(config: Config<typeof settings>): DockerTls | undefined {
+  const { dockerTlsCa: caFile, dockerTlsCert: certFile, dockerTlsKey: keyFile } = config
+  const given = [caFile, certFile, keyFile].filter((name) => name !== '')
+  if (given.length === 0) return undefined
+  if (given.length === 3) return { caFile, certFile, keyFile }
+  throw new DockerTlsIncomplete()
 }

@@ -56,6 +56,7 @@ export { isPeerWire, parsePeerWire, type PeerWire } from './master/peer-wire.ts'
 export { isRemoved, MasterRemoved, NotLetIn } from './master/membership.ts'
 export {
   DockerHostInvalid,
+  DockerTlsIncomplete,
   parseDockerHost,
   type DockerDoors,
   type DockerHost,

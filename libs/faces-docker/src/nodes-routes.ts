@@ -115,9 +115,19 @@ export const nodesRoutes =
           'an agent of this cluster cannot become a manager: let it leave, and join with a manager token',
         )
       }
-      await changeRole(members, caller, master.masterId, role)
-      // So that constraints such as node.role==manager know it as the same.
-      if (agent !== undefined) await nodes.update(caller, agent.name, { role })
+      // So that constraints such as node.role==manager know it as the same. Before a demotion, since a node
+      // that demotes itself may not be asked any more.
+      const known = async (as: typeof role): Promise<void> => {
+        if (agent !== undefined) await nodes.update(caller, agent.name, { role: as })
+      }
+      if (role === 'worker') await known(role)
+      try {
+        await changeRole(members, caller, master.masterId, role)
+      } catch (error) {
+        if (role === 'worker') await known('manager')
+        throw error
+      }
+      if (role === 'manager') await known(role)
     }
 
     /** Its master first: a node whose removal broke off is still there to be removed. */

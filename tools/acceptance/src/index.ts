@@ -1,4 +1,5 @@
 export { Conclave, type Asking, type ConclaveOptions, type Master, type Ready } from './conclave.ts'
+export { DockerEngine, type DockerEngineOptions } from './docker-engine.ts'
 export { Framework, subscription, type TaskStatus } from './framework.ts'
 export { Home } from './home.ts'
 export { flipByte, journalFiles, tearTail, writtenLength } from './journal-files.ts'

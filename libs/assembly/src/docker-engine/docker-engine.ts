@@ -49,6 +49,8 @@ export interface DockerEngineOptions {
   readonly agent: EngineMemberOptions['agent']
   /** Told of a cluster that was founded here, before it counts as made: nothing else keeps the password. */
   readonly onFounded?: ((made: Founded) => void) | undefined
+  /** Told when a membership is over. */
+  readonly onLeft?: (() => void) | undefined
   readonly log: Log
   readonly clock: Clock
   readonly random: Random
@@ -276,6 +278,7 @@ export class DockerEngine implements SwarmNode {
     this.#member = undefined
     await member?.stop()
     await eraseMembership(directory, kept, layoutOf(directory, kept).member)
+    this.#options.onLeft?.()
     this.#file = undefined
     this.#failure = undefined
     this.#masters = []

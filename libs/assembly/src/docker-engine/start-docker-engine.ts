@@ -13,6 +13,7 @@ export interface StartDockerEngineOptions extends Pick<
   /** Everywhere that the docker CLI finds it. */
   readonly doors: DockerDoors
   readonly onFounded?: DockerEngineOptions['onFounded']
+  readonly onLeft?: DockerEngineOptions['onLeft']
   readonly log?: Log
   readonly clock?: Clock
   readonly random?: Random

@@ -47,6 +47,17 @@ export class DockerHostInvalid extends ConclaveError {
   }
 }
 
+/** TLS for the docker CLI takes three files, and some of them were named. */
+export class DockerTlsIncomplete extends ConclaveError {
+  readonly code = 'docker.tls-incomplete'
+
+  constructor() {
+    super(
+      'TLS for the docker CLI takes all three: its authority, a certificate and the key of that',
+    )
+  }
+}
+
 export type DockerHost =
   | { readonly path: string }
   | { readonly host: string; readonly port: number }
