@@ -38,15 +38,15 @@ const update = async (name: string, spec: object): Promise<[number, unknown]> =>
   const { statusCode, payload } = await front.ask('POST', path, { ...Spec, ...spec })
   return [statusCode, payload === '' ? '' : (JSON.parse(payload) as unknown)]
 }
+const learner = (one: MemberView): MemberView => ({
+  ...one,
+  masterId: 'master-2',
+  nodeId: 2,
+  role: 'learner',
+})
 /** A second master, which only learns. */
 const withLearner = (): void => {
   const { members } = front.master
-  const learner = (one: MemberView): MemberView => ({
-    ...one,
-    masterId: 'master-2',
-    nodeId: 2,
-    role: 'learner',
-  })
   members.views = members.views.flatMap((one) => [one, learner(one)])
 }
 
@@ -123,7 +123,7 @@ describe('DK8: an engine', () => {
   })
 })
 
-describe('DK12: while the root is replaced', () => {
+describe('DK33: while the root is replaced', () => {
   test('nodes show the old one until they have shown a certificate of the new one', async () => {
     const { authority } = front.master
     const old = authority.view.rootPem

@@ -57,9 +57,9 @@ async function countOf({ events }: MemoryMaster, type: string): Promise<number> 
   return count
 }
 
-describe('MA53: a master that does not lead', () => {
-  const members = (): MemoryMaster['actor']['members'] => cluster.follower.actor.members
+const members = (): MemoryMaster['actor']['members'] => cluster.follower.actor.members
 
+describe('MA53: a master that does not lead', () => {
   test('asks the leader, and answers as that does', async () => {
     const listed = await cluster.settle(members().list(root))
     expect(listed).toEqual(await cluster.settle(cluster.leader.actor.members.list(root)))

@@ -63,7 +63,10 @@ export function addressSeen({
   const peers = listeners['peers'] ?? listeners['agents']
   const known = peers === undefined ? listeners : { ...listeners, peers }
   const ports = Object.fromEntries(Object.entries(known).map(([name, { port }]) => [name, port]))
-  return MasterAddress.safeParse({ masterId, nodeId, host, ports }).data
+  const faceHost = listeners['conclave']?.host
+  const isApart = faceHost !== undefined && faceHost !== host
+  return MasterAddress.safeParse({ masterId, nodeId, host, ...(isApart && { faceHost }), ports })
+    .data
 }
 
 function mastersIn<Master>(text: string, schema: z.ZodType<Master>): readonly Master[] {

@@ -262,14 +262,20 @@ export class DockerEngine implements SwarmNode {
 
   /** One after the other, each on what the one before has written. */
   #change(next: (known: EngineFile | undefined) => EngineFile | undefined): Promise<void> {
-    const done = this.#written.then(async () => {
-      const kept = next(this.#file)
-      if (kept === undefined) return
-      await saveEngineFile(this.#options.directory, kept)
-      this.#file = kept
-    })
+    const done = this.#write(next, this.#written)
     this.#written = done.catch(() => undefined)
     return done
+  }
+
+  async #write(
+    next: (known: EngineFile | undefined) => EngineFile | undefined,
+    before: Promise<void>,
+  ): Promise<void> {
+    await before
+    const kept = next(this.#file)
+    if (kept === undefined) return
+    await saveEngineFile(this.#options.directory, kept)
+    this.#file = kept
   }
 
   async #erase(kept: EngineFile): Promise<void> {

@@ -194,7 +194,6 @@ export class EngineMember {
     if (standing.is === 'refused') return onRefused(standing.why)
     if (isDeepStrictEqual(standing.masters, this.#masters)) return
     this.#masters = standing.masters
-    agent.setMasters(this.#mastersKnown().map(agentsOf), this.#mastersKnown().map(joinOf))
     onMasters(standing.masters)
   }
 
@@ -269,7 +268,6 @@ const isEnrolled = (directory: string): Promise<boolean> =>
   )
 
 const joinOf = ({ host, ports }: MasterAddress): Address => ({ host, port: ports.join })
-const agentsOf = ({ host, ports }: MasterAddress): Address => ({ host, port: ports.agents })
 
 const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => {

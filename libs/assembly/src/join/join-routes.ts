@@ -105,7 +105,7 @@ export const joinRoutes =
 
     app.post('/v1/standing', async (request) => {
       const masters = await enrolment.standing(whoShows(request, clusterId, authorityPem()))
-      return { masters: masters.flatMap((master) => addressOf(master) ?? []) }
+      return { masters: masters.flatMap((master) => addressSeen(master) ?? []) }
     })
 
     app.post('/v1/kek', async (request) => {

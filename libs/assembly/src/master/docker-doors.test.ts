@@ -76,7 +76,7 @@ function ask(port: number, path: string, as: TlsIdentity | undefined): Promise<A
 const clientOf = (id: string, of = authority): Promise<TlsIdentity> =>
   issueCertificate(of, { id, role: 'conclave-client' })
 
-describe('DK11: the docker face over TLS', () => {
+describe('DK32: the docker face over TLS', () => {
   test('acts as whom the certificate names', async () => {
     const port = await listen()
     expect(await ask(port, '/_ping', await clientOf('admin'))).toEqual({ status: 200, text: 'OK' })
