@@ -92,7 +92,7 @@ describe.skipIf(why !== undefined)(`DK14: a container of a service ${why ?? ''}`
     await cluster?.stop()
   })
 
-  test('keeps a config, shows its data, and removes it when nobody uses it', async () => {
+  test('DK15: keeps a config, shows its data, and removes it when nobody uses it', async () => {
     const id = await config('app', 'cfg=1\n', '-l', 'a=b')
     expect(id).toMatch(/^[0-9a-z]{25}$/)
     const [inspected] = JSON.parse(await out(['config', 'inspect', 'app'])) as object[]
@@ -198,7 +198,7 @@ describe.skipIf(why !== undefined)(`DK14: a container of a service ${why ?? ''}`
     expect(error).toContain(message)
   })
 
-  test('gets from a driver what the cluster does not have, or its reason', async () => {
+  test('DK16: gets from a driver what the cluster does not have, or its reason', async () => {
     await out(['secret', 'create', '--driver', 'vault', '-l', 'path=x', 'drv'])
     expect(await out(['secret', 'ls', '--format', '{{.Driver}}', '-f', 'name=drv'])).toBe('vault')
     const unknown = await docker(['secret', 'create', '--driver', 'nosuch', 'other'])
@@ -223,7 +223,7 @@ describe.skipIf(why !== undefined)(`DK14: a container of a service ${why ?? ''}`
     )
   })
 
-  test('DK15: gets the new value of a secret in place, whole, and goes on', async () => {
+  test('DK17: gets the new value of a secret in place, whole, and goes on', async () => {
     await secret('rotated', first.text)
     const label = ['-l', 'conclave.rotate=in-place']
     await service('kept', ...label, '--secret', 'source=rotated,target=pw', ...run)
@@ -260,7 +260,7 @@ describe.skipIf(why !== undefined)(`DK14: a container of a service ${why ?? ''}`
     expect(await out(['secret', 'rm', 'rotated'])).toBe('rotated')
   })
 
-  test('DK15: is replaced where it cannot be: a template that is none any more', async () => {
+  test('DK17: is replaced where it cannot be: a template that is none any more', async () => {
     await secret('shaky', 'one {{.Service.Name}}', '--template-driver', 'golang')
     await service('replaced', '-l', 'conclave.rotate=in-place', '--secret', 'shaky', ...run)
     const before = await taskOf('replaced')
@@ -274,7 +274,7 @@ describe.skipIf(why !== undefined)(`DK14: a container of a service ${why ?? ''}`
     expect(ended.desired).toBe('shutdown')
   })
 
-  test('keeps what it has without the label', async () => {
+  test('DK17: keeps what it has without the label', async () => {
     await secret('fixed', first.text)
     await service('plain', '--secret', 'fixed', ...run)
     const before = await taskOf('plain')

@@ -564,6 +564,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const bytes = values.map((one) => one.bytes)
     try {
       const { service } = task.info.container ?? {}
+      const hostname = hostnameOf(task.info.container) ?? task.containerId.slice(0, 12)
       const contents = expandedFiles(checked.secrets, bytes, checked.command, service)
       const plan = planContainer(
         checked,
@@ -578,7 +579,6 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       task.placed = placedIn(checked.secrets, placed, plan)
       task.stage = 'preparing'
       const { containerId } = task
-      const hostname = hostnameOf(task.info.container) ?? containerId.slice(0, 12)
       const { command } = checked
       const argv = argumentsOf(command, checked.image)
       const kind = task.hasToken === true ? { isExecutor: true } : {}

@@ -1,6 +1,7 @@
 import { boxContext, createBoxKeyPair, openBox, type BoxKeyPair } from '@conclave/crypto'
 import { Redacted, utf8, utf8Text, uuidBytes } from '@conclave/kernel'
 import type { FromAgent, Resolution, ToAgent } from '@conclave/model'
+import type { DriverAnswer, DriverQuestion } from '@conclave/resolver'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryAgent } from '../testing/memory-agent.ts'
@@ -17,6 +18,8 @@ const random = new SeededRandom(11)
 let cluster: MemoryCluster
 let agent: MemoryAgent
 let framework: MemoryFramework
+let asked: DriverQuestion[] = []
+let driven: (question: DriverQuestion) => DriverAnswer
 
 const resources = [
   { name: 'cpus', type: 'SCALAR', scalar: { value: 4 } },
@@ -28,10 +31,18 @@ const needs = [
 ]
 
 beforeEach(async () => {
+  asked = []
   cluster = new MemoryCluster({
     clock: new ManualClock(),
     random,
     identities: await firstPeople(random),
+    drivers: {
+      has: async () => true,
+      ask: async (question) => {
+        asked.push(question)
+        return driven(question)
+      },
+    },
   })
   await cluster.elected()
   await store('dev/db', 's3cr3t')
@@ -349,5 +360,63 @@ describe('an agent that asks faster than it is answered', () => {
     expect(agent.isPaused).toBe(true)
 
     await cluster.until(() => !agent.isPaused)
+  })
+})
+
+describe('MA59: a secret that a driver has', () => {
+  const labels = { 'conclave.docker/driver': 'vault', path: 'x' }
+
+  const drive = async (): Promise<void> => {
+    const input = { kind: 'binary' as const, bytes: new Redacted(new Uint8Array(0)), labels }
+    await cluster.settle(cluster.leader.actor.secrets.create(root, 'dev/drv', input))
+  }
+
+  test('is what the driver says for this task, boxed, and wiped here', async () => {
+    const bytes = new Redacted(utf8('driven'))
+    driven = () => ({ outcome: 'value', bytes })
+    await drive()
+    const keyPair = createBoxKeyPair(random)
+    const launched = await launch(reference('dev/drv'))
+
+    const [answer] = await ask(agent, question(launched, keyPair))
+
+    expect(opened(answer, launched, keyPair)).toBe('driven')
+    expect(asked).toMatchObject([
+      { driver: 'vault', secretName: 'dev/drv', secretLabels: { path: 'x' }, taskId: 'task-1' },
+    ])
+    expect(bytes.reveal().every((byte) => byte === 0)).toBe(true)
+  })
+
+  test('is not had when the driver has a reason, which the agent is told', async () => {
+    driven = () => ({ outcome: 'unavailable', why: 'plugin vault: backend says no' })
+    await drive()
+    const launched = await launch(reference('dev/drv'))
+    const answers = await ask(agent, question(launched, createBoxKeyPair(random)))
+    expect(answers).toEqual([{ outcome: 'unavailable', why: 'plugin vault: backend says no' }])
+  })
+
+  test('S3: is not asked for before it is on record, nor given once the task has ended', async () => {
+    const bytes = new Redacted(utf8('driven'))
+    await drive()
+    const launched = await launch(reference('dev/drv'))
+    driven = () => {
+      const resolved = cluster.leader.audit.records.filter(({ action }) => action === 'resolve')
+      expect(resolved).toMatchObject([{ path: 'dev/drv', outcome: 'allowed' }])
+      end(launched)
+      return { outcome: 'value', bytes }
+    }
+    const answers = await ask(agent, question(launched, createBoxKeyPair(random)))
+    expect(answers).toMatchObject([{ outcome: 'denied' }])
+    expect(bytes.reveal().every((byte) => byte === 0)).toBe(true)
+  })
+
+  test('that nobody was granted is not asked for', async () => {
+    driven = () => ({ outcome: 'value', bytes: new Redacted(utf8('driven')) })
+    await drive()
+    const launched = await launch(reference('dev/db'))
+    const secret = { secret: reference('dev/drv') as Wanted['secret'], purpose: 'env DB' }
+    const answers = await ask(agent, question(launched, createBoxKeyPair(random), [secret]))
+    expect(answers).toMatchObject([{ outcome: 'denied' }])
+    expect(asked).toEqual([])
   })
 })

@@ -10,6 +10,7 @@ import {
   type RedactedBytes,
 } from '@conclave/kernel'
 import type { Entry, HardState, NodeId, SnapshotMeta } from '@conclave/raft'
+import type { SecretDrivers } from '@conclave/resolver'
 import { StoreMachine, type WatchBatch } from '@conclave/store'
 import { EventLog } from '../event-log.ts'
 import type { FirstAuthority } from '../master/authority/authority-founding.ts'
@@ -39,6 +40,8 @@ export interface MemoryClusterOptions {
   readonly random: Random
   readonly identities: FirstIdentities
   readonly replicaLimits?: Partial<ReplicaLimits>
+  /** Who has the values of secrets that have none. */
+  readonly drivers?: SecretDrivers
   readonly settings?: Partial<
     Pick<
       MasterSettings,
@@ -426,6 +429,7 @@ export class MemoryMaster {
       tokenKeys: new MemoryTokenKeys(),
       certificates: this.#certificates,
       keeper: this.keeper,
+      drivers: this.#options.drivers,
       peers: { ask: (...asked) => this.#cluster.ask(this, ...asked) },
       onRemoved: () => (this.wasRemoved = true),
       onProblem: (what, error) => {

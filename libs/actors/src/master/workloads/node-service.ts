@@ -125,6 +125,12 @@ export class NodeService implements NodeApi {
       .filter(({ certificateName: name }) => view.get(removedKey('agent', name)) === undefined)
   }
 
+  /** What tasks are told of the machine that they are on. */
+  machine(agentId: string): Pick<Node, 'agentId' | 'hostname' | 'platform'> | undefined {
+    const agent = this.#agents.get(`${agentsPrefix}${agentId}`)?.record
+    return agent && { agentId, hostname: agent.info.hostname, platform: platformOf(agent) }
+  }
+
   #views(): readonly NodeView[] {
     const { records } = this.#options
     const used = this.#used()

@@ -6,7 +6,7 @@ import type { Node, WorkloadTask } from '@conclave/workloads'
 export function withPlace(
   template: TaskSpec,
   { id, slot }: WorkloadTask,
-  node: Node | undefined,
+  node: Pick<Node, 'agentId' | 'hostname' | 'platform'> | undefined,
   clusterId: string,
 ): TaskSpec {
   const { container } = template

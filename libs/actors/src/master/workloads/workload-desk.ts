@@ -98,7 +98,7 @@ export class WorkloadDesk {
       throw new WorkloadTaskNotDue(taskId)
     }
     const { workloadId: id, slot } = due.task
-    const node = this.nodes.nodes().find((one) => one.agentId === agentId)
+    const node = this.nodes.machine(agentId)
     const template = withPlace(taskSpecOf(due.spec), due.task, node, this.#options.clusterId)
     const own = [
       { key: workloadLabel, value: id },
