@@ -18,8 +18,9 @@ const random = new SeededRandom(11)
 let cluster: MemoryCluster
 let agent: MemoryAgent
 let framework: MemoryFramework
-let asked: DriverQuestion[] = []
-let driven: (question: DriverQuestion) => DriverAnswer
+/** What a driver was asked, and what it says. */
+let toDriver: DriverQuestion[] = []
+let driven: (of: DriverQuestion) => DriverAnswer
 
 const resources = [
   { name: 'cpus', type: 'SCALAR', scalar: { value: 4 } },
@@ -31,16 +32,16 @@ const needs = [
 ]
 
 beforeEach(async () => {
-  asked = []
+  toDriver = []
   cluster = new MemoryCluster({
     clock: new ManualClock(),
     random,
     identities: await firstPeople(random),
     drivers: {
       has: async () => true,
-      ask: async (question) => {
-        asked.push(question)
-        return driven(question)
+      ask: async (of) => {
+        toDriver.push(of)
+        return driven(of)
       },
     },
   })
@@ -381,7 +382,7 @@ describe('MA59: a secret that a driver has', () => {
     const [answer] = await ask(agent, question(launched, keyPair))
 
     expect(opened(answer, launched, keyPair)).toBe('driven')
-    expect(asked).toMatchObject([
+    expect(toDriver).toMatchObject([
       { driver: 'vault', secretName: 'dev/drv', secretLabels: { path: 'x' }, taskId: 'task-1' },
     ])
     expect(bytes.reveal().every((byte) => byte === 0)).toBe(true)
@@ -417,6 +418,6 @@ describe('MA59: a secret that a driver has', () => {
     const secret = { secret: reference('dev/drv') as Wanted['secret'], purpose: 'env DB' }
     const answers = await ask(agent, question(launched, createBoxKeyPair(random), [secret]))
     expect(answers).toMatchObject([{ outcome: 'denied' }])
-    expect(asked).toEqual([])
+    expect(toDriver).toEqual([])
   })
 })
