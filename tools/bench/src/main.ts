@@ -6,8 +6,9 @@ import { dockerSuite } from './docker/docker-suite.ts'
 import { mesosSuite } from './mesos-suite.ts'
 import { lineOf, type Report, type Result } from './result.ts'
 import { storeRows, storeSuite } from './store/store-suite.ts'
+import { workloadsSuite } from './workloads-suite.ts'
 
-const suiteNames = ['store', 'containers', 'mesos', 'docker'] as const
+const suiteNames = ['store', 'containers', 'mesos', 'workloads', 'docker'] as const
 const rows = Object.entries(storeRows).map(([name, { what }]) => `  ${name.padEnd(12)} ${what}`)
 
 const usage = `npm run bench [-- SUITE…] [--json FILE] [--brief] [--only ROW,…] [--fsync-delay MS]
@@ -63,6 +64,11 @@ process.stdout.write(`${machine}\n`)
 
 const show = (line: string): void => void process.stdout.write(`  ${line}\n`)
 const onResult = (result: Result): void => show(lineOf(result))
+const suites: Readonly<Record<string, (isBrief: boolean) => Promise<readonly Result[]>>> = {
+  containers: containersSuite,
+  mesos: mesosSuite,
+  workloads: workloadsSuite,
+}
 const measure = async (suite: string): Promise<readonly Result[]> => {
   const isBrief = values.brief
   if (suite === 'store') {
@@ -70,7 +76,7 @@ const measure = async (suite: string): Promise<readonly Result[]> => {
     return storeSuite({ isBrief, ...wanted, fsyncDelayMs, say: show, onResult })
   }
   if (suite === 'docker') return dockerSuite({ isBrief, say: show, onResult })
-  const results = await (suite === 'mesos' ? mesosSuite(isBrief) : containersSuite(isBrief))
+  const results = await (suites[suite] ?? containersSuite)(isBrief)
   for (const result of results) onResult(result)
   return results
 }
