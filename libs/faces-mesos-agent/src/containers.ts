@@ -114,7 +114,7 @@ export function kill(
 ): PlainAnswer {
   if (part === undefined) return plain(400)
   const signal = signalNames[part.signal ?? 9]
-  if (signal === undefined) return plain(400, `signal ${part.signal} is not one that can be sent`)
+  if (signal === undefined) return plain(400, `'signal' ${part.signal} is not one that can be sent`)
   const name = containerName(part.container_id)
   return api.kill(name, signal) ? plain(200, '') : unknown(name)
 }

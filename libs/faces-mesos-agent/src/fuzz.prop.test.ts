@@ -28,6 +28,8 @@ const calls = [
   'SUBSCRIBE',
 ] as const
 
+const runs = Number(process.env['CONCLAVE_FUZZ_RUNS'] ?? 2000)
+
 /** The shape of a call with something wrong somewhere in it. */
 const body = fc.oneof(
   fc.json().map((text) => text),
@@ -49,7 +51,7 @@ const body = fc.oneof(
 
 test(
   'FA9: whatever comes is answered, and is no failure of ours',
-  { timeout: 120_000 },
+  { timeout: 120_000 + runs * 40 },
   async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -67,7 +69,7 @@ test(
           expect(status).not.toBe(500)
         },
       ),
-      { numRuns: Number(process.env['FUZZ_RUNS'] ?? 2000) },
+      { numRuns: runs },
     )
   },
 )

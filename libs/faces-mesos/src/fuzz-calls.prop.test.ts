@@ -25,7 +25,9 @@ const nameless = [
   /^Failed to convert JSON into Call protobuf: (Failed to find enum for '|Expecting a JSON object|Nested deeper)/,
   /^Failed to validate scheduler::Call: (Not a valid UUID$|Authenticated principal )/,
   /^Framework cannot be found$/,
+  /^Framework is not subscribed$/,
   /^The stream ID '/,
+  /^FrameworkInfo update is not valid: Changing framework's principal is not allowed\.$/,
   /^No framework found with specified ID$/,
   /^Agent '/,
 ]
@@ -48,10 +50,10 @@ function bodyOf(kind: AnyMessage, type: string, seed: number): unknown {
   const options = { texts: front.texts(), wrongPercent: draw(5) }
   const wanted = field?.is === 'message' && draw(20) > 0
   return {
-    type,
     ...(draw(20) > 0 && { framework_id: { value: front.frameworkId } }),
     ...(wanted && { [part]: nearly(field, draw, options) }),
     ...(draw(10) === 0 && nearly(kind, draw, options)),
+    type,
   }
 }
 

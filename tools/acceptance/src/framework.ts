@@ -6,6 +6,7 @@ export interface Offer {
   readonly id: { readonly value: string }
   readonly agent_id: { readonly value: string }
   readonly hostname: string
+  readonly resources?: readonly { readonly name: string; readonly scalar?: { value: number } }[]
 }
 
 export interface TaskStatus {
@@ -135,6 +136,18 @@ export class Framework {
     })
   }
 
+  /** An offer with so many CPUs in one piece: what tasks have left comes back in pieces, which go back. */
+  async roomyOffer(cpus: number): Promise<Offer> {
+    for (;;) {
+      const offer = await this.offer()
+      const { scalar } = offer.resources?.find(({ name }) => name === 'cpus') ?? {}
+      if ((scalar?.value ?? 0) >= cpus) return offer
+      await this.call('DECLINE', {
+        decline: { offer_ids: [offer.id], filters: { refuse_seconds: 0 } },
+      })
+    }
+  }
+
   /** Any call but SUBSCRIBE. */
   async call(type: string, part: object = {}, streamId = this.#streamId): Promise<PlainAnswer> {
     const call = { framework_id: { value: this.id }, type, ...part }
@@ -142,9 +155,9 @@ export class Framework {
     return { status: answer.statusCode ?? 0, headers: answer.headers, body: await textOf(answer) }
   }
 
-  /** Launches tasks on one offer, and refuses no later ones for it. */
-  async launch(tasks: readonly object[]): Promise<Offer> {
-    const { id, agent_id, hostname } = await this.offer()
+  /** Launches tasks on one offer, any or one with so many CPUs, and refuses no later ones for it. */
+  async launch(tasks: readonly object[], cpus = 0): Promise<Offer> {
+    const { id, agent_id, hostname } = await this.roomyOffer(cpus)
     await this.call('ACCEPT', {
       accept: {
         offer_ids: [id],

@@ -212,22 +212,8 @@ const groupTask = (id: string, secret: string, command: string): object => ({
   task_id: { value: id },
 })
 
-/** An offer with room for a group: what single tasks have left is offered in pieces. */
-async function roomyOffer(): Promise<Awaited<ReturnType<Framework['offer']>>> {
-  for (;;) {
-    const offer = await framework.offer()
-    const { resources: has = [] } = offer as {
-      readonly resources?: readonly { readonly name: string; readonly scalar?: { value: number } }[]
-    }
-    if (has.some(({ name, scalar }) => name === 'cpus' && (scalar?.value ?? 0) >= 1)) return offer
-    await framework.call('DECLINE', {
-      decline: { offer_ids: [offer.id], filters: { refuse_seconds: 0 } },
-    })
-  }
-}
-
 async function launchGroup(executorId: string, tasks: readonly object[]): Promise<void> {
-  const { id, agent_id } = await roomyOffer()
+  const { id, agent_id } = await framework.roomyOffer(1)
   const executor = {
     type: 'DEFAULT',
     executor_id: { value: executorId },

@@ -21,15 +21,19 @@ export class Front {
   /** What every secret is that its tasks ask for. */
   secretValue = 'a value'
   readonly actor: AgentActor
-  readonly app: FastifyInstance = fastify({
-    ...mesosAgentServerOptions,
-    forceCloseConnections: true,
-    logger: { level: 'trace', stream: this.log },
-  })
+  readonly app: FastifyInstance
   readonly key = new Redacted(utf8('a key of this test'))
+  readonly #isQuiet: boolean
   #isWorking = false
 
-  constructor(options: Partial<AgentFaceOptions> = {}) {
+  /** @param isQuiet for a long run: nothing is kept of what it logs and does */
+  constructor(options: Partial<AgentFaceOptions> = {}, { isQuiet = false } = {}) {
+    this.#isQuiet = isQuiet
+    this.app = fastify({
+      ...mesosAgentServerOptions,
+      forceCloseConnections: true,
+      ...(!isQuiet && { logger: { level: 'trace', stream: this.log } }),
+    })
     this.actor = new AgentActor({
       agentId: undefined,
       info: parseOurs(AgentInfo, { hostname: 'box', resources: [] }),
@@ -74,7 +78,7 @@ export class Front {
   }
 
   #carryOut(effect: AgentEffect): void {
-    this.effects.push(effect)
+    if (!this.#isQuiet) this.effects.push(effect)
     const { actor } = this
     switch (effect.do) {
       case 'send':

@@ -1,0 +1,233 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { eventsOf } from '@conclave/runtime'
+import { canary, findCanaries, scanDirectory, type Canary } from '@conclave/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  answersOf,
+  Conclave,
+  conclaveProgram,
+  Framework,
+  Home,
+  inline,
+  processFacts,
+  Program,
+  reference,
+  repository,
+  resources,
+  taskSpec,
+  until,
+  untilTerm,
+  variable,
+  volume,
+} from '../src/index.ts'
+
+/*
+ * The leak map (mesos.md §21) on real processes, in both modes; the old way of credentials for a whole
+ * agent; and an executor that says it is another one.
+ */
+
+const password = canary('agent-wide password')
+const ofVariable = canary('inline variable')
+const ofVolume = canary('inline volume')
+const stored = canary('stored')
+const exampleOf = (name: string, file: string): string =>
+  readFileSync(join(repository, 'examples/mesos', name, file), 'utf8')
+
+const auth = (): string => Buffer.from(`alice:${password.text}`).toString('base64')
+
+const holding = (shown: ReadonlyMap<string, string>, value: Canary | string): string[] =>
+  [...shown]
+    .filter(([, text]) =>
+      typeof value === 'string'
+        ? text.includes(value)
+        : findCanaries(Buffer.from(text), [value]).length > 0,
+    )
+    .map(([name]) => name)
+    .toSorted()
+
+const counted = (status: number, all: readonly number[]): number =>
+  all.filter((one) => one === status).length
+
+describe.each([
+  { mode: 'by default', flags: [] as string[], leaks: false },
+  { mode: 'with --faithful-leaks', flags: ['--faithful-leaks'], leaks: true },
+])('$mode', ({ flags, leaks }) => {
+  const home = new Home()
+  let cluster: Conclave
+  let framework: Framework
+  let registry: Program
+  let registryHost = ''
+  const refused: { readonly call: string; readonly status: number }[] = []
+
+  beforeAll(async () => {
+    const file = home.file('alice.pw')
+    writeFileSync(file, password.text, { mode: 0o600 })
+    const args = [conclaveProgram, 'registry', '--port', '0', '--user', `alice:${file}:tenant-a/*`]
+    registry = new Program(process.execPath, args, { env: home.environment })
+    await until('the registry listens', () => registry.stdout.includes('"ready":true'))
+    registryHost = (JSON.parse(registry.stdout) as { registry: string }).registry
+    const config = JSON.stringify({ auths: { [registryHost]: { auth: auth() } } })
+    const settings = ['executors=process', 'image_providers=docker', `docker_config=${config}`]
+    const given = settings.flatMap((setting) => ['--agent-setting', setting])
+    cluster = await Conclave.start(['--agents', '1', ...flags, ...given], { home })
+    const { code, stderr } = await cluster.cli(['secret', 'put', 'leaks/stored'], stored.text)
+    if (code !== 0) throw new Error(stderr)
+    framework = await Framework.subscribe(cluster, { name: 'leaks', failoverTimeoutSeconds: 60 })
+    void listen()
+  })
+  afterAll(async () => {
+    framework?.close()
+    await cluster?.stop()
+    await registry?.end()
+    home.remove()
+  })
+
+  async function listen(): Promise<void> {
+    try {
+      const { body } = await cluster.stream(await cluster.leader(), 'conclave', '/events')
+      for await (const { data } of eventsOf(body)) {
+        const event = JSON.parse(data) as { type: string; call: string; status: number }
+        if (event.type === 'executor.refused') refused.push(event)
+      }
+    } catch {
+      // The cluster has ended.
+    }
+  }
+
+  /** What an operator is shown by the agent itself, by endpoint. */
+  async function agentShows(): Promise<ReadonlyMap<string, string>> {
+    const { uid, password: own } = cluster.ready.credentials
+    const authorization = `Basic ${Buffer.from(`${uid}:${own}`).toString('base64')}`
+    const base = cluster.ready.agents[0]?.listeners['mesos'] ?? ''
+    const shown = new Map<string, string>()
+    for (const path of ['/state', '/flags']) {
+      const answer = await fetch(new URL(path, base), { headers: { authorization } })
+      shown.set(path, await answer.text())
+    }
+    for (const type of ['GET_STATE', 'GET_EXECUTORS', 'GET_TASKS', 'GET_CONTAINERS', 'GET_FLAGS']) {
+      const answer = await fetch(new URL('/api/v1', base), {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json' },
+        body: JSON.stringify({ type }),
+      })
+      shown.set(type, await answer.text())
+    }
+    return shown
+  }
+
+  test('agent-docker-config: opens the image for whoever runs a task, and is told in flags only with leaks', async () => {
+    const text = exampleOf('agent-docker-config', 'task.json')
+    const spec = JSON.parse(text.replace('127.0.0.1:5000', registryHost)) as object
+    const name = 'agent-docker-config'
+
+    await framework.launch([{ ...spec, task_id: { value: name } }])
+    await framework.status(name, 'TASK_FINISHED')
+
+    const said = await until('the task has said what is in the image', async () => {
+      const { stdout } = await cluster.cli(['task', 'logs', name])
+      return stdout.includes('only tenant-a may read this') && stdout
+    })
+    const shown = await agentShows()
+    expect(holding(shown, auth())).toEqual(leaks ? ['/flags', '/state', 'GET_FLAGS'] : [])
+    expect(said).not.toContain(auth())
+  })
+
+  test('inline values are shown where Mesos shows them, or nowhere', async () => {
+    const task = taskSpec('inline', untilTerm, {
+      variables: [
+        variable('INLINE', inline(ofVariable.bytes)),
+        variable('STORED', reference('leaks/stored')),
+      ],
+      volumes: [volume('keys/inline', inline(ofVolume.bytes))],
+    })
+    const { agent_id } = await framework.launch([{ ...task, task_id: { value: 'inline' } }])
+    await framework.status('inline', 'TASK_RUNNING')
+
+    const ofAgent = await agentShows()
+    const ofCommand = ['/state', 'GET_EXECUTORS', 'GET_STATE', 'GET_TASKS']
+    expect(holding(ofAgent, ofVolume)).toEqual(leaks ? ofCommand : [])
+    expect(holding(ofAgent, ofVariable)).toEqual(leaks ? ['GET_EXECUTORS', 'GET_STATE'] : [])
+    expect(holding(ofAgent, stored)).toEqual([])
+    const subjects = { secrets: ['leaks/stored'], runs: [], tasks: ['inline'] }
+    const leader = await cluster.leader()
+    const ofMaster = new Map(
+      (await answersOf(cluster, leader, cluster.ready.credentials, subjects)).map(
+        ({ place, bytes }) => [place, Buffer.from(bytes).toString()],
+      ),
+    )
+    expect(holding(ofMaster, ofVolume).length > 0).toBe(leaks)
+    expect(holding(ofMaster, ofVariable)).toEqual([])
+    expect(holding(ofMaster, stored)).toEqual([])
+
+    // Neither mode puts a value on a disk, into arguments or into an environment of its own.
+    const values = [ofVariable, ofVolume, stored]
+    const { hits } = await scanDirectory(cluster.directory, values)
+    expect(hits).toEqual([])
+    const facts = processFacts(cluster).filter(
+      ({ bytes }) => findCanaries(bytes, values).length > 0,
+    )
+    expect(facts.map(({ place }) => place)).toEqual([])
+    await framework.call('KILL', { kill: { task_id: { value: 'inline' }, agent_id } })
+    await framework.status('inline', 'TASK_KILLED')
+  })
+
+  test('spoofing: each attempt is answered 401 or 403 and on record, and the victim goes on', async () => {
+    const program = join(repository, 'examples/mesos/spoofing/executor.mjs')
+    const command = `exec ${JSON.stringify(process.execPath)} ${JSON.stringify(program)}`
+    const spec = (name: string, data?: object): object => {
+      const example = JSON.parse(exampleOf('spoofing', 'task.json')) as { executor: object }
+      return {
+        ...example,
+        name,
+        task_id: { value: name },
+        resources,
+        executor: {
+          ...example.executor,
+          executor_id: { value: name },
+          command: { value: command },
+        },
+        ...(data && { data: Buffer.from(JSON.stringify(data)).toString('base64') }),
+      }
+    }
+    const { agent_id } = await framework.launch([spec('victim')], 0.5)
+    const victim = await said<{ container: string }>('container')
+
+    await framework.launch([spec('spoofer', victim)], 0.5)
+    const { answers } = await said<{ answers: Readonly<Record<string, number>> }>('answers')
+
+    expect(answers).toEqual({
+      'a status of the victim, without a token': 401,
+      'a status of the victim, with a forged token': 401,
+      'a status of the victim, with its own token': 403,
+      "the victim's stream, without a token": 401,
+      "the victim's stream, with its own token": 403,
+      "a container in the victim's": 403,
+      "the end of the victim's container": 403,
+      'what the victim prints': 403,
+      'the state of the agent': 403,
+    })
+    const attempts = Object.values(answers)
+    await until('every attempt is told of', () => refused.length >= attempts.length)
+    const told = refused.map(({ status }) => status)
+    expect([counted(401, told), counted(403, told)]).toEqual([
+      counted(401, attempts),
+      counted(403, attempts),
+    ])
+    await framework.status('spoofer', 'TASK_FINISHED')
+    expect(framework.statusesOf('victim').map(({ state }) => state)).toEqual(['TASK_RUNNING'])
+    await framework.call('KILL', { kill: { task_id: { value: 'victim' }, agent_id } })
+    await framework.status('victim', 'TASK_KILLED')
+  })
+
+  /** The newest word of an executor that has `key` in it. */
+  const said = <T>(key: string): Promise<T> =>
+    until(`an executor tells of ${key}`, () => {
+      for (const { message } of framework.events.toReversed()) {
+        if (message === undefined) continue
+        const words = JSON.parse(Buffer.from(message.data, 'base64').toString()) as object
+        if (key in words) return words as T
+      }
+      return undefined
+    })
+})
