@@ -1,10 +1,9 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { utf8Text } from '@conclave/kernel'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { usualResources } from '../cluster/member-agent.ts'
+import { askSocket, type SocketAnswer } from '../testing/ask-socket.ts'
 import { loadEngineFile } from './engine-file.ts'
 import { startDockerEngine, type RunningDockerEngine } from './start-docker-engine.ts'
 
@@ -40,30 +39,10 @@ async function crash(name: string): Promise<void> {
   running.delete(name)
 }
 
-interface Answer {
-  readonly status: number
-  readonly body: unknown
-}
+const ask = (name: string, method: string, path: string, body?: unknown): Promise<SocketAnswer> =>
+  askSocket(socketOf(name), method, path, body)
 
-function ask(name: string, method: string, path: string, body?: unknown): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const asked = request({ socketPath: socketOf(name), method, path, headers }, (response) => {
-      const pieces: Buffer[] = []
-      response.on('data', (piece: Buffer) => pieces.push(piece))
-      response.on('end', () => {
-        const text = utf8Text(Buffer.concat(pieces))
-        const status = response.statusCode ?? 0
-        resolve({ status, body: text === '' ? '' : (JSON.parse(text) as unknown) })
-      })
-    })
-    asked.on('error', reject)
-    asked.end(body === undefined ? undefined : JSON.stringify(body))
-  })
-}
-
-const init = (name: string): Promise<Answer> =>
-  // Port 0 is none: whoever runs these tests may have a swarm of their own.
+const init = (name: string): Promise<SocketAnswer> =>
   ask(name, 'POST', '/swarm/init', { ListenAddr: '0.0.0.0:2377', AdvertiseAddr: '127.0.0.1' })
 
 interface NodeShown {
@@ -95,7 +74,7 @@ async function until(what: string, attempt: () => Promise<boolean>): Promise<voi
   throw new Error(`in vain waited until ${what}`)
 }
 
-async function joinAs(role: 'Manager' | 'Worker', name: string, at: string): Promise<Answer> {
+async function joinAs(role: 'Manager' | 'Worker', name: string, at: string): Promise<SocketAnswer> {
   const { JoinTokens } = (await ask(at, 'GET', '/swarm')).body as {
     JoinTokens: Record<'Manager' | 'Worker', string>
   }

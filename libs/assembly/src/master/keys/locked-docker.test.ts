@@ -1,0 +1,50 @@
+import { utf8Text, wipe } from '@conclave/kernel'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { askSocket, type SocketAnswer } from '../../testing/ask-socket.ts'
+import { devCaller, TestCluster } from '../../testing/test-cluster.ts'
+
+let cluster: TestCluster | undefined
+
+afterEach(async () => {
+  await cluster?.remove()
+})
+
+describe('DK31: a master that is locked', () => {
+  test('takes the unlock key at its docker socket, and then is what it was', async () => {
+    const path = join('/tmp', `conclave-locked-${process.pid}.sock`)
+    const docker = { docker: { path, uid: 'dev' } }
+    cluster = await TestCluster.start({ masters: 1 }, docker)
+    const ask = (method: string, at: string, body?: unknown): Promise<SocketAnswer> =>
+      askSocket(path, method, at, body)
+    expect((await ask('POST', '/swarm/init', {})).status).toBe(200)
+    const shown = await cluster.leader.api.lock.lock(devCaller)
+    const UnlockKey = utf8Text(shown.reveal())
+    wipe(shown)
+    const { masterId, api } = cluster.leader
+    await vi.waitFor(async () => {
+      expect((await api.lock.status(devCaller)).waitingFor).toEqual([])
+    })
+    await cluster.leader.stop()
+
+    const locked = await cluster.startMaster(masterId, docker)
+    expect(locked.state).toBe('booting-locked')
+    expect((await ask('GET', '/info')).body).toMatchObject({ Swarm: { LocalNodeState: 'locked' } })
+    expect(await ask('GET', '/secrets')).toEqual({
+      status: 503,
+      body: {
+        message:
+          'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.',
+      },
+    })
+    const wrong = { UnlockKey: `SWMKEY-1-${'A'.repeat(43)}` }
+    expect((await ask('POST', '/swarm/unlock', wrong)).status).toBe(401)
+    expect((await ask('POST', '/swarm/unlock', { UnlockKey: 'x' })).status).toBe(400)
+    expect((await ask('POST', '/swarm/leave?force=1')).status).toBe(503)
+
+    expect((await ask('POST', '/swarm/unlock', { UnlockKey })).status).toBe(200)
+    await locked.ready()
+    expect((await ask('GET', '/info')).body).toMatchObject({ Swarm: { LocalNodeState: 'active' } })
+    expect(cluster.lines.join('')).not.toContain(UnlockKey)
+  })
+})
