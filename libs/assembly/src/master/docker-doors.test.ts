@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { request as plainRequest } from 'node:http'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -95,6 +96,41 @@ describe('DK32: the docker face over TLS', () => {
 
   test('does not listen with a key that others may read', async () => {
     await expect(listen(0o644)).rejects.toMatchObject({ code: 'member.file-unusable' })
+  })
+})
+
+const call = async (headers: Readonly<Record<string, string>>): Promise<number> => {
+  const [listener] = listeners
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port: listener?.port, path: '/_ping', agent: false }
+    const asked = plainRequest({ ...options, headers, setHost: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+    asked.on('error', reject)
+    asked.end()
+  })
+}
+
+describe('NT-04: a port of this machine', () => {
+  beforeEach(async () => {
+    const ports = [{ host: '127.0.0.1', port: 0 }]
+    const listening = { master: new FakeMaster(), log: silentLog }
+    listeners = await listenForDocker({ ...listening, doors: { uid: 'admin', ports } })
+  })
+
+  test.each(['127.0.0.1:2375', 'localhost:2375', '[::1]:2375', 'docker', 'api.moby.localhost'])(
+    'is for clients that call it %j',
+    async (host) => {
+      expect(await call({ host })).toBe(200)
+    },
+  )
+
+  test('is for no page of a browser, nor by a name that somebody let point here', async () => {
+    const host = '127.0.0.1:2375'
+    expect(await call({ host, origin: 'https://evil.example' })).toBe(403)
+    expect(await call({ host, origin: 'null' })).toBe(403)
+    expect(await call({ host: 'evil.example:2375' })).toBe(403)
   })
 })
 

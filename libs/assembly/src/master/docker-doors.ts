@@ -1,16 +1,19 @@
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { TLSSocket } from 'node:tls'
 import type { MasterApi } from '@conclave/actors'
 import {
   dockerFace,
   dockerServerOptions,
+  partsOf,
   type Engine,
   type SwarmNode,
 } from '@conclave/faces-docker'
 import { ConclaveError } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
 import type { Principal } from '@conclave/model'
+import type { FastifyPluginAsync } from 'fastify'
 import { MemberFileUnusable, readPrivately } from '../cluster/member-files.ts'
 import { FaceExposed, FaceListener, isLoopback, type FaceListenerOptions } from './face-listener.ts'
 
@@ -116,7 +119,8 @@ function listenAt(
   }
   return FaceListener.start({
     face: 'docker',
-    plugin: dockerFace(engine),
+    plugin:
+      at.path === undefined ? withoutBrowsers(dockerFace(engine), at.host) : dockerFace(engine),
     server: dockerServerOptions,
     requestSeconds: 0,
     ...at,
@@ -125,6 +129,31 @@ function listenAt(
     onAnswered,
   })
 }
+
+/** What clients of Docker's send that have no name to send: the CLI, by its versions. */
+const hostsOfClients = ['', 'docker', 'localhost', 'api.moby.localhost']
+
+/**
+ * A page in a browser of this machine can call at its ports, too: it says where it comes from, or calls by a name
+ * of its own that it has let point here. No client of Docker's does either. Source: threats.md NT-04.
+ */
+const withoutBrowsers =
+  (face: FastifyPluginAsync, host: string): FastifyPluginAsync =>
+  async (app) => {
+    app.addHook('onRequest', async ({ headers }, reply) => {
+      const { host: called = '', origin } = headers
+      const { host: name } = partsOf(called)
+      const isByName = isIP(name) === 0 && name !== host && !hostsOfClients.includes(name)
+      if (origin === undefined && !isByName) return undefined
+      const message =
+        'this is for clients of the Engine API: not for pages, nor by a name of others'
+      return reply
+        .code(403)
+        .header('content-type', 'application/json')
+        .send(Buffer.from(`${JSON.stringify({ message })}\n`))
+    })
+    await app.register(face)
+  }
 
 /** Whom the certificate names that TLS has checked: its CN. Nobody is known by another certificate. */
 function whoShows(socket: TLSSocket): Principal {
