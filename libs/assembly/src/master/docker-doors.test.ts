@@ -112,7 +112,7 @@ const call = async (headers: Readonly<Record<string, string>>): Promise<number> 
   })
 }
 
-describe('NT-04: a port of this machine', () => {
+describe('DK32 threat:NT-04: a port of this machine', () => {
   beforeEach(async () => {
     const ports = [{ host: '127.0.0.1', port: 0 }]
     const listening = { master: new FakeMaster(), log: silentLog }
@@ -155,7 +155,7 @@ describe('a place for the docker CLI', () => {
     expect(() => parseDockerHost(text)).toThrow(DockerHostInvalid)
   })
 
-  test('is beyond this machine only with TLS, or where somebody says so', async () => {
+  test('threat:NT-06: is beyond this machine only with TLS, or where somebody says so', async () => {
     const listening = { master: new FakeMaster(), log: silentLog }
     const beyond = { host: '0.0.0.0', port: 0 }
     const refused = listenForDocker({ ...listening, doors: { uid: 'admin', ports: [beyond] } })

@@ -94,6 +94,9 @@ export async function listenForDocker(o: DockerListening): Promise<readonly Face
     if (path !== undefined) started.push(await listenAt(o, { path, host: '', port: 0 }))
     for (const { host, port, tls, isExposed } of ports) {
       if (tls === undefined && isExposed !== true && !isLoopback(host)) throw new FaceExposed(host)
+      if (tls === undefined && !isLoopback(host)) {
+        o.log.warn({ host, port }, 'the docker face listens beyond this machine, in plain HTTP')
+      }
       const files = tls && (await readTls(tls))
       started.push(await listenAt(o, { host, port, ...(files && { tls: files }) }))
     }
