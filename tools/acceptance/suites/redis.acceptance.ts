@@ -108,7 +108,7 @@ describe.skipIf(why !== undefined)(`masters that speak over Redis ${why ?? ''}`,
 
   test('show them no key either: not what wraps all others, nor what proves who a master is', async () => {
     const watch = await redis.watch()
-    const keys = cluster.ready.masters.flatMap(({ masterId }) => keysIn(cluster, masterId))
+    const keys = cluster.ready.masters.flatMap(({ directory }) => keysIn(directory))
     const control = randomBytes(32)
     expect(keys).toHaveLength(6)
 
@@ -134,10 +134,11 @@ describe.skipIf(why !== undefined)(`masters that speak over Redis ${why ?? ''}`,
 })
 
 /** The KEK that rests beside a master, and the private half of its certificate's key. */
-function keysIn(cluster: Conclave, masterId: string): readonly Uint8Array[] {
-  const at = (name: string): Buffer => readFileSync(join(cluster.directory, masterId, name))
-  const { d = '' } = createPrivateKey(at('identity.pem')).export({ format: 'jwk' })
-  return [at('kek.key'), Buffer.from(d, 'base64url')]
+function keysIn(directory: string): readonly Uint8Array[] {
+  const identity = readFileSync(join(directory, 'identity.pem'))
+  const privateKey = identity.subarray(identity.indexOf('-----BEGIN PRIVATE KEY-----'))
+  const { d = '' } = createPrivateKey(privateKey).export({ format: 'jwk' })
+  return [readFileSync(join(directory, 'kek.key')), Buffer.from(d, 'base64url')]
 }
 
 /** MONITOR prints what is no letter as `\\xNN`, or by one letter behind a backslash. */
