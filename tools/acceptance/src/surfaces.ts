@@ -106,7 +106,7 @@ export async function answersOf(
 }
 
 /** What any process of the same user can see of the members, where the system shows it as files. */
-export function processFacts(cluster: Conclave): readonly Surface[] {
+export function processFacts(cluster: Pick<Conclave, 'pids'>): readonly Surface[] {
   if (process.platform !== 'linux') return []
   return cluster.pids.flatMap((pid) =>
     ['cmdline', 'environ'].map((name) => ({

@@ -1,7 +1,7 @@
 import type { RecordedError } from './recordings.ts'
 
 /** In what state an Engine gives an error. */
-export type Situation = 'outside' | 'manager' | 'locked' | 'worker' | 'leaderless'
+export type Situation = 'outside' | 'manager' | 'twins' | 'worker' | 'leaderless' | 'locked'
 
 /** What a request needs of the swarm that it is made to. */
 export interface Furnished {
@@ -60,6 +60,8 @@ export function situationOf({ message }: RecordedError): Situation {
   if (/encrypted and needs|could not be unlocked|invalid key string/.test(message)) return 'locked'
   if (message.includes('Worker nodes can')) return 'worker'
   if (/deadline exceeded|does not have a leader/.test(message)) return 'leaderless'
+  // Of its four nodes of one name we have two.
+  if (message.includes('secrets-testing is ambiguous')) return 'twins'
   const isOutside = /connect this node|not part of a swarm|advertise address|join token/.test(
     message,
   )
@@ -92,7 +94,9 @@ const subjects = ({ nodeId, service, secretId }: Furnished): Readonly<Record<str
 
 /** The node has another name here, and other ids begin with one letter. */
 function ours(text: string, { hostname, prefixOfSeven }: Furnished, cli: string): string {
-  const named = text.replaceAll('secrets-testing', hostname)
+  const named = text
+    .replaceAll('secrets-testing', hostname)
+    .replace(' (4 matches found)', ' (2 matches found)')
   return cli.endsWith(' 0') ? named.replace(/(?<=secrets?[ /])0\b/, prefixOfSeven) : named
 }
 

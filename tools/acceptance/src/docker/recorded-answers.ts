@@ -44,7 +44,8 @@ function shared(kind: string, id: string, path: string, step: number): unknown {
   if (kind === 'nodes') return id === '' ? [node] : node
   if (kind === 'services' && path === '/services?status=true') return [listed]
   if (kind === 'services') {
-    if (id === secondService) return { ...firstService, ID: id, Spec: secondSpec }
+    if (id === secondService)
+      return { ...firstService, ID: id, Version: { Index: 24 }, Spec: secondSpec }
     return step === steps.rotation
       ? object('GET /services/{id}?insertDefaults=false after an update')
       : firstService

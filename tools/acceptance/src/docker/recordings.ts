@@ -42,3 +42,7 @@ const read = (name: string): unknown =>
 export const walkthrough = (read('walkthrough') as { steps: readonly Step[] }).steps
 export const recordedErrors = read('errors') as readonly RecordedError[]
 export const recordedObjects = read('objects') as Readonly<Record<string, unknown>>
+
+/** All exchanges there are. */
+export const recordedCount =
+  recordedErrors.length + walkthrough.reduce((sum, { http }) => sum + http.length, 0)

@@ -31,6 +31,11 @@ const kinds: readonly Kind[] = [
     pattern: '(?<=Maximum supported API version is )1\\.\\d\\d',
     isIdentity: false,
   },
+  {
+    name: 'time since',
+    pattern: '\\bUp (?:Less than a second|About an? \\w+|\\d+ \\w+)',
+    isIdentity: false,
+  },
   { name: 'digest', pattern: 'sha256:[0-9a-f]{64}', isIdentity: false },
   { name: 'container id', pattern: '\\b[0-9a-f]{64}\\b', isIdentity: true },
   { name: 'object id', pattern: '\\b(?=[a-z]*[0-9])[0-9a-z]{25}\\b', isIdentity: true },
