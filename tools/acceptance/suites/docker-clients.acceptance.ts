@@ -30,7 +30,7 @@ beforeAll(async () => {
   machine = await DockerEngine.start(home, 'clients')
   socketPath = machine.socket.replace('unix://', '')
   engine = new EngineClient(machine.socket)
-  const wanted = { ListenAddr: '127.0.0.1:0', AdvertiseAddr: '127.0.0.1', Spec: {} }
+  const wanted = { ListenAddr: '0.0.0.0:2377', AdvertiseAddr: '127.0.0.1', Spec: {} }
   const { status, body } = await engine.ask('POST', '/swarm/init', { body: wanted })
   if (status !== 200) throw new Error(body.toString())
 })

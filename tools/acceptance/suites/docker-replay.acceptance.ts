@@ -90,7 +90,7 @@ describe('DK7: what a real Engine answered, a machine answers', () => {
 
   const join = async (client: EngineClient, role: 'Worker' | 'Manager'): Promise<void> =>
     ask(client, '/swarm/join', {
-      ListenAddr: '127.0.0.1:0',
+      ListenAddr: '0.0.0.0:2377',
       AdvertiseAddr: '127.0.0.1',
       ...(await invitation(role)),
     })
@@ -98,7 +98,7 @@ describe('DK7: what a real Engine answered, a machine answers', () => {
   beforeAll(async () => {
     home = new Home()
     manager = await start('one')
-    const wanted = { ListenAddr: '127.0.0.1:0', AdvertiseAddr: '127.0.0.1', Spec: {} }
+    const wanted = { ListenAddr: '0.0.0.0:2377', AdvertiseAddr: '127.0.0.1', Spec: {} }
     await ask(manager, '/swarm/init', wanted)
   })
   afterAll(async () => {
