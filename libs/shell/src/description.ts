@@ -1,4 +1,6 @@
 import { FileSystemError, type FileHandle, type FileStat } from './file-system.ts'
+import type { OutputGate } from './output-gate.ts'
+import type { Terminal } from './terminal.ts'
 import type { WaitSet } from './wait-set.ts'
 
 /**
@@ -10,6 +12,11 @@ export abstract class Description {
 
   /** What `ls -l /proc/self/fd` shows. */
   abstract readonly label: string
+
+  /** There for what is the programs' side of a terminal. */
+  get terminal(): Terminal | undefined {
+    return undefined
+  }
 
   retain(): this {
     this.#references++
@@ -137,17 +144,20 @@ export class TextDescription extends Description {
 export class SinkDescription extends Description {
   readonly label = 'pipe:[host]'
   readonly #deliver: (bytes: Uint8Array) => void
+  readonly #gate: OutputGate | undefined
 
-  constructor(deliver: (bytes: Uint8Array) => void) {
+  constructor(deliver: (bytes: Uint8Array) => void, gate?: OutputGate) {
     super()
     this.#deliver = deliver
+    this.#gate = gate
   }
 
   read(): Uint8Array {
     return nothing
   }
 
-  write(bytes: Uint8Array): number {
+  write(bytes: Uint8Array): number | WaitSet {
+    if (this.#gate?.isShut === true) return this.#gate.room
     this.#deliver(bytes)
     return bytes.length
   }

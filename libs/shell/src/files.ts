@@ -273,15 +273,24 @@ export class Files {
     return new TextDescription(path, found.bytes())
   }
 
+  isTerminal(number: number): boolean {
+    return this.#process.descriptions[number]?.terminal !== undefined
+  }
+
   #descriptor(number: number): Description {
     const description = this.#process.descriptions[number]
     if (description === undefined) throw new FileSystemError('ENOENT', `/dev/fd/${number}`)
     return description
   }
 
+  get #terminal(): Description | undefined {
+    return this.#process.descriptions.find((open) => open?.terminal !== undefined)
+  }
+
   #device(name: ByteString): Description | undefined {
     const { random } = this.#surroundings
-    if (name === 'null' || name === 'tty') return new NullDescription()
+    if (name === 'null') return new NullDescription()
+    if (name === 'tty') return this.#terminal ?? new NullDescription()
     if (name === 'zero') return new DeviceDescription('/dev/zero', zeroes)
     if (name === 'full') return new DeviceDescription('/dev/full', zeroes, true)
     if (name !== 'urandom' && name !== 'random') return undefined

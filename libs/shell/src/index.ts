@@ -22,4 +22,6 @@ export {
   type StdinWriter,
 } from './machine.ts'
 export type { Network, NetworkAnswer, NetworkRequest } from './network.ts'
+export { OutputGate } from './output-gate.ts'
 export { signalName, signalNumber, type SignalName } from './signals.ts'
+export type { TerminalSize } from './terminal.ts'

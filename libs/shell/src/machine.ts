@@ -11,13 +11,15 @@ import {
   type ExitStatus,
   type Limits,
   type Mount,
-  type Process,
+  Process,
   type User,
 } from './kernel.ts'
-import { load } from './loader.ts'
+import { load, programs } from './loader.ts'
 import type { Network } from './network.ts'
+import type { OutputGate } from './output-gate.ts'
 import { HostPipe } from './pipe.ts'
 import { signalName, signalNumber, type SignalName } from './signals.ts'
+import { Terminal, type TerminalSize } from './terminal.ts'
 
 /** The machine has ended, or was never started: nothing can run in it. */
 export class MachineNotRunning extends ConclaveError {
@@ -64,19 +66,28 @@ export interface ProcessOptions {
   readonly stderr: (bytes: Uint8Array) => void
   /** Keeps standard input open for {@link StartedProcess.stdin}. Without it, it is `/dev/null`. */
   readonly stdin?: boolean
+  /** Programs wait to write while it is shut. Without it, all they write is taken. */
+  readonly gate?: OutputGate
+  /** Standard input, output and error are one terminal, whose output goes to `stdout`. */
+  readonly terminal?: TerminalSize
 }
 
 /** The near end of a process's standard input. */
 export interface StdinWriter {
   /** Copies and queues all of `bytes`. False asks to wait a little: the process reads slower. */
   write(bytes: Uint8Array): boolean
+  /** Calls back once, when the process has read some of it or reads no more. */
+  onTaken(tell: () => void): void
+  /** A terminal has no end but `^D`, which is typed. */
   end(): void
 }
 
 export interface StartedProcess {
   readonly pid: number
-  /** There when it was asked for. */
+  /** There when it was asked for, or on a terminal. */
   readonly stdin?: StdinWriter
+  /** There on a terminal. */
+  readonly resize?: (size: TerminalSize) => void
 }
 
 /** How a process ended: `exitCode` is 128 plus the number of `signal` when it died of one. */
@@ -183,18 +194,63 @@ export class Machine {
     else listeners.push(callback)
   }
 
+  /**
+   * Why a program cannot be run, with the exit code that shells have for it, or undefined when it can. As
+   * {@link exec} would look it up.
+   */
+  refusalOf(
+    options: Pick<ProcessOptions, 'argv' | 'env' | 'cwd' | 'uid' | 'gid'>,
+  ): { readonly status: 126 | 127; readonly why: string } | undefined {
+    const path = options.env.get('PATH')
+    const credentials = { uid: options.uid ?? 0, gid: options.gid ?? 0 }
+    const probe = new Process(this.#kernel, 0, {
+      argv: [],
+      environment: new Map(),
+      cwd: fromText(options.cwd ?? '/'),
+      umask: 0o022,
+      credentials,
+      descriptions: [],
+    })
+    const text = typeof path === 'string' ? fromText(path) : undefined
+    const found = programs.resolve(probe, options.argv.map(fromText), text)
+    return found.isFound ? undefined : found
+  }
+
   /** The processes of the machine as `ps` would show them, in order of their pids. */
   processes(): readonly { readonly pid: number; readonly argv: readonly ByteString[] }[] {
     return [...this.#kernel.processes.values()].map(({ pid, argv }) => ({ pid, argv }))
   }
 
   #spawn(options: ProcessOptions): StartedProcess {
+    if (options.terminal !== undefined) return this.#spawnOnTerminal(options, options.terminal)
     const input = options.stdin === true ? new HostPipe() : undefined
     const birth = this.#birth(options, input?.reader ?? new NullDescription())
+    const { pid } = this.#born(birth)
+    return input === undefined ? { pid } : { pid, stdin: input }
+  }
+
+  #spawnOnTerminal(options: ProcessOptions, size: TerminalSize): StartedProcess {
+    const terminal = new Terminal(size, options.stdout, options.gate)
+    const birth = this.#birth(options, terminal)
+    const { pid } = this.#born({ ...birth, descriptions: [terminal, terminal, terminal] })
+    terminal.onSignal = (number) => {
+      for (const process of this.#kernel.processes.values()) {
+        if (process.group === pid) this.#kernel.signal(process, number)
+      }
+    }
+    const stdin: StdinWriter = {
+      write: (bytes) => terminal.type(bytes),
+      onTaken: (tell) => terminal.onTaken(tell),
+      end: () => {},
+    }
+    return { pid, stdin, resize: (to) => terminal.resize(to) }
+  }
+
+  #born(birth: Birth): Process {
     try {
-      const { pid } = this.#kernel.spawn(birth, this.#kernel.load)
-      this.#exits?.delete(pid)
-      return input === undefined ? { pid } : { pid, stdin: input }
+      const process = this.#kernel.spawn(birth, this.#kernel.load)
+      this.#exits?.delete(process.pid)
+      return process
     } catch (refusal) {
       if (!(refusal instanceof ForkRefused)) throw refusal
       throw new TooManyProcesses('the container has as many processes as it may have')
@@ -207,9 +263,9 @@ export class Machine {
       environment.set(fromText(name), typeof value === 'string' ? fromText(value) : value)
       if (typeof value !== 'string') this.#ownedBytes.push(value)
     }
-    const stdout = new SinkDescription(options.stdout)
+    const stdout = new SinkDescription(options.stdout, options.gate)
     const isOneStream = options.stderr === options.stdout
-    const stderr = isOneStream ? stdout : new SinkDescription(options.stderr)
+    const stderr = isOneStream ? stdout : new SinkDescription(options.stderr, options.gate)
     return {
       argv: options.argv.map(fromText),
       environment,

@@ -131,6 +131,12 @@ export class HostPipe {
     return buffer.sizeBytes < pipeSizeBytesMax
   }
 
+  /** Calls back once, when the process has read some of it or reads no more. */
+  onTaken(tell: () => void): void {
+    if (this.#buffer.hasReader) this.#buffer.writable.add({ wake: tell })
+    else tell()
+  }
+
   end(): void {
     this.#buffer.hasWriter = false
     this.#buffer.readable.wake()

@@ -49,6 +49,7 @@ export const signal = {
   child: 17,
   continue: 18,
   stop: 19,
+  windowChange: 28,
 } as const
 
 /** Every signal's number and name, in order. 0 is not one of them. */

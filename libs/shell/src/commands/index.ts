@@ -50,6 +50,7 @@ import { kill, pgrep, ps, tee, yes } from './processes.ts'
 import { sed } from './sed.ts'
 import { sleep } from './sleep.ts'
 import { sort, uniq } from './sort.ts'
+import { stty, tty } from './terminal.ts'
 import { test } from './test.ts'
 import { tr } from './tr.ts'
 import { wc } from './wc.ts'
@@ -146,6 +147,7 @@ export const commands: ReadonlyMap<ByteString, Program> = new Map<ByteString, Pr
     sleep,
     sort,
     stat,
+    stty,
     sync: () => 0,
     tac,
     tail,
@@ -157,7 +159,7 @@ export const commands: ReadonlyMap<ByteString, Program> = new Map<ByteString, Pr
     tr,
     true: () => 0,
     truncate,
-    tty: (invocation) => invocation.answer('not a tty\n', 1),
+    tty,
     umount,
     uname,
     uniq,

@@ -11,6 +11,9 @@ import { formatTime } from './calendar.ts'
 import { writeInto } from './lines.ts'
 import { userName } from './permissions.ts'
 
+const terminalOf = ({ descriptions }: Process): string =>
+  descriptions.find((open) => open?.terminal !== undefined) === undefined ? '?' : 'pts/0'
+
 /** Signals by name or number, to processes by pid; 0 is the group, -1 everybody, -n group n. */
 export const kill: Program = function* (invocation) {
   const args = [...invocation.args]
@@ -183,7 +186,7 @@ const columns: Readonly<Record<string, Column>> = {
   '%mem': { title: '%MEM', width: 4, show: () => '0.0' },
   vsz: { title: 'VSZ', width: 6, show: () => '0' },
   rss: { title: 'RSS', width: 5, show: () => '0' },
-  tty: { title: 'TTY', isLeft: true, width: 8, show: () => '?' },
+  tty: { title: 'TTY', isLeft: true, width: 8, show: terminalOf },
   stat: { title: 'STAT', isLeft: true, width: 4, show: state },
   s: { title: 'S', width: 1, show: state },
   stime: { title: 'STIME', width: 5, show: started },

@@ -18,8 +18,8 @@ const binaryOperators: ReadonlySet<ByteString> = new Set(
 export function fileTest(files: Files, operator: string, operand: ByteString): boolean {
   if (operator === '-n') return operand !== ''
   if (operator === '-z') return operand === ''
-  // No process of a simulated machine has a terminal.
-  if (operator === '-t' || operand === '') return false
+  if (operator === '-t') return /^\d{1,9}$/.test(operand) && files.isTerminal(Number(operand))
+  if (operand === '') return false
   if (operator === '-L' || operator === '-h') {
     return files.statIfThere(operand, false)?.kind === 'symlink'
   }

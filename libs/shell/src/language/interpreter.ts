@@ -9,7 +9,7 @@ import { ForkRefused, type Process } from '../kernel.ts'
 import { createPipe } from '../pipe.ts'
 import { compileRegex } from '../regex/posix.ts'
 import { Glob } from '../regex/glob.ts'
-import { signal } from '../signals.ts'
+import { exitCodeOfSignal, signal } from '../signals.ts'
 import type { Task } from '../wait-set.ts'
 import type { Builtin } from './builtin.ts'
 import { builtins, shellPrograms, specialBuiltins } from './builtins.ts'
@@ -93,6 +93,7 @@ export class Interpreter implements Substituter {
     // A process that does not ignore SIGPIPE ends in this pause, and says nothing.
     if (this.process.killedBy !== 0) yield
     yield* this.complain(complaint(fault))
+    this.shell.isFaulted = true
     this.shell.leaveWith('exit', fault instanceof ScriptFault ? fault.status : 2)
   }
 
@@ -235,6 +236,13 @@ export class Interpreter implements Substituter {
           process.pending.length = 0
           return
         }
+      }
+      if (body === undefined && number === signal.int && shell.isInteractive) {
+        yield* writeComplaint(process, '\n')
+        shell.isFaulted = true
+        shell.leaveWith('exit', exitCodeOfSignal(number))
+        process.pending.length = 0
+        return
       }
       number = process.pending.shift()
     }

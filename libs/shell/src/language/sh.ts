@@ -5,6 +5,7 @@ import type { Invocation, Program, Programs } from '../invocation.ts'
 import { readLine, writeComplaint } from '../io.ts'
 import type { Process } from '../kernel.ts'
 import type { Task } from '../wait-set.ts'
+import { isInteractive, runInteractive } from './interactive.ts'
 import { Interpreter } from './interpreter.ts'
 import { parseProgram, type Parsed } from './parse.ts'
 import { ScriptFault } from './script-fault.ts'
@@ -75,7 +76,8 @@ function* runSource(shell: Shell, source: Source): Task<number> {
       yield* interpreter.program(parseProgram(source.text), true)
       break
     case 'input':
-      yield* runInput(interpreter)
+      if (isInteractive(interpreter.process)) yield* runInteractive(interpreter)
+      else yield* runInput(interpreter)
       break
     case 'file': {
       const text = yield* readScript(interpreter, source.path)

@@ -89,6 +89,10 @@ export class Shell {
   /** Exit code of the last command substitution, which becomes that of a bare assignment. */
   substitutionStatus = 0
   leave: Leave | undefined
+  /** It talks with a person: see `interactive.ts`. */
+  isInteractive = false
+  /** It would leave because of a fault or `^C`, which an interactive shell outlives. */
+  isFaulted = false
   /** How many loops `break` and `continue` still have to leave. */
   leaveLoops = 0
   loopDepth = 0
