@@ -79,12 +79,24 @@ const SessionOutput = z.object({
   sessionId: requestId,
   stream: z.enum(['stdout', 'stderr']),
   data: chunk,
+  /** When it was written, of logs: to the millisecond for the first byte of it. */
+  atMs: z.int().optional(),
+})
+
+/** The program has read so many bytes more of its input: so many more may be sent. */
+const SessionTaken = z.object({
+  type: z.literal('session-taken'),
+  sessionId: requestId,
+  sizeBytes: z.int().nonnegative(),
 })
 
 const SessionEnd = z.object({
   type: z.literal('session-end'),
   sessionId: requestId,
-  /** Of an exec; of logs, the task's own exit code once it is known. */
+  /**
+   * Of an exec; of logs, the task's own exit code once it is known. With an `error`: the program of an exec
+   * was never started, 126 or 127 as shells have it.
+   */
   exitCode: z.int().optional(),
   error: z.string().max(1024).optional(),
 })
@@ -105,6 +117,7 @@ export const FromAgent = z.discriminatedUnion('type', [
   AgentEvents,
   FilesRotated,
   SessionOutput,
+  SessionTaken,
   SessionEnd,
   ...executorMessagesFromAgent,
 ])
@@ -129,6 +142,26 @@ export const Resolution = z.discriminatedUnion('outcome', [
 export type Resolution = z.infer<typeof Resolution>
 
 const sessionId = { sessionId: requestId }
+
+const screen = z.int().nonnegative().max(65_535)
+/** How many characters a terminal shows. */
+export const TerminalSize = z.object({ rows: screen, columns: screen })
+export type TerminalSize = Readonly<z.infer<typeof TerminalSize>>
+
+/** How a program is run beside a container's own. */
+const ExecHow = {
+  argv: z.array(z.string()).min(1).readonly(),
+  /** Beside the container's. */
+  env: z.record(z.string(), z.string()),
+  /** `name`, `uid`, `name:group` or `uid:gid`, as the container's own files know them. Default: the container's. */
+  user: z.string().max(255).optional(),
+  /** Absolute. Default: the container's. */
+  workdir: z.string().max(4096).optional(),
+  /** Its input and output are one terminal. */
+  terminal: TerminalSize.optional(),
+  /** A program that cannot be started is an `error` of the session, rather than output of a shell. */
+  mustStart: z.boolean().optional(),
+}
 
 /** What a master says. */
 export const ToAgent = z.discriminatedUnion('type', [
@@ -197,17 +230,26 @@ export const ToAgent = z.discriminatedUnion('type', [
     ...sessionId,
     ...task,
     follow: z.boolean(),
+    /** So many of the last lines, of those that are there. Default: all. */
+    tail: z.int().nonnegative().optional(),
+    /** Nothing that was written before. */
+    sinceMs: z.int().nonnegative().optional(),
   }),
   z.object({
     type: z.literal('open-exec'),
     ...sessionId,
     ...task,
-    argv: z.array(z.string()).min(1).readonly(),
-    env: z.record(z.string(), z.string()),
+    ...ExecHow,
   }),
+  /** To the container's own program. Nothing happens when it does not run. */
+  z.object({ type: z.literal('signal-task'), ...task, signal: z.string().max(16) }),
   z.object({ type: z.literal('session-input'), ...sessionId, data: chunk }),
   z.object({ type: z.literal('session-input-end'), ...sessionId }),
   z.object({ type: z.literal('session-signal'), ...sessionId, signal: z.string().max(16) }),
+  z.object({ type: z.literal('session-resize'), ...sessionId, ...TerminalSize.shape }),
+  /** No more output until `session-go`: its reader is slow. What an exec writes meanwhile waits. */
+  z.object({ type: z.literal('session-hold'), ...sessionId }),
+  z.object({ type: z.literal('session-go'), ...sessionId }),
   z.object({ type: z.literal('session-close'), ...sessionId }),
   ...executorMessagesToAgent,
 ])

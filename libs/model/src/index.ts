@@ -153,5 +153,5 @@ export {
   TaskStatus,
   type TaskReason,
 } from './mesos/task-status.ts'
-export { exitCodeLabel, FromAgent, Resolution, ToAgent } from './agent-protocol.ts'
+export { exitCodeLabel, FromAgent, Resolution, TerminalSize, ToAgent } from './agent-protocol.ts'
 export type { CallerKnown, RunningExecutor } from './executor-protocol.ts'

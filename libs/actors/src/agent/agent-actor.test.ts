@@ -832,7 +832,14 @@ describe('sessions', () => {
     stage.tell({ kind: 'session-ended', sessionId: 's1', exitCode: 2 })
 
     expect(stage.effects.filter(({ do: kind }) => /session|exec/.test(kind))).toEqual([
-      { do: 'open-exec', sessionId: 's1', containerId: 'c1', argv: ['cat'], env: { A: 'b' } },
+      {
+        do: 'open-exec',
+        sessionId: 's1',
+        containerId: 'c1',
+        argv: ['cat'],
+        env: { A: 'b' },
+        how: {},
+      },
       { do: 'write-session', sessionId: 's1', bytes: utf8('hello') },
       { do: 'signal-session', sessionId: 's1', signal: 'INT' },
       { do: 'end-session-input', sessionId: 's1' },
@@ -840,6 +847,62 @@ describe('sessions', () => {
     expect(stage.said('session-end')).toEqual([
       { type: 'session-end', sessionId: 's1', exitCode: 2 },
     ])
+  })
+
+  test('AG34: an exec is run as somebody, somewhere, on a terminal, and flows as it is read', () => {
+    const how = { user: 'www', workdir: '/srv', terminal: { rows: 24, columns: 80 } }
+    const stage = new Stage()
+      .registered()
+      .launch()
+      .running()
+      .master({ ...exec, ...how, mustStart: true })
+    expect(stage.done('open-exec')).toMatchObject([{ how: { ...how, mustStart: true } }])
+
+    stage.master({ type: 'session-resize', sessionId: 's1', rows: 50, columns: 132 })
+    stage.master({ type: 'session-hold', sessionId: 's1' })
+    stage.master({ type: 'session-go', sessionId: 's1' })
+    stage.tell({ kind: 'session-taken', sessionId: 's1', sizeBytes: 5 })
+    const error = 'exec: "nosuch": executable file not found in $PATH'
+    stage.tell({ kind: 'session-ended', sessionId: 's1', exitCode: 127, error })
+
+    expect(stage.effects.filter(({ do: kind }) => kind.endsWith('-session'))).toEqual([
+      { do: 'resize-session', sessionId: 's1', size: { rows: 50, columns: 132 } },
+      { do: 'hold-session', sessionId: 's1', isHeld: true },
+      { do: 'hold-session', sessionId: 's1', isHeld: false },
+    ])
+    expect(stage.said('session-taken')).toEqual([
+      { type: 'session-taken', sessionId: 's1', sizeBytes: 5 },
+    ])
+    expect(stage.said('session-end')).toMatchObject([{ exitCode: 127, error }])
+  })
+
+  test('AG34: logs are asked for by their last lines and by time, and say when they were written', () => {
+    const stage = new Stage().registered().launch().running()
+    stage.master({ type: 'open-logs', ...open, follow: false, tail: 3, sinceMs: 1000 })
+    expect(stage.done('open-logs')).toMatchObject([
+      { wanted: { follow: false, tail: 3, sinceMs: 1000 } },
+    ])
+
+    stage.tell({ kind: 'session-output', sessionId: 's1', chunk: { ...chunk, atMs: 1234 } })
+
+    expect(stage.said('session-output')).toMatchObject([{ atMs: 1234 }])
+  })
+
+  test('AG34: a running task is signalled, and nothing else is', () => {
+    const signal = { type: 'signal-task', frameworkId: 'f1', taskId: 't1', signal: 'HUP' }
+    const stage = new Stage().registered().launch(withSecrets).master(signal)
+    expect(stage.done('signal')).toEqual([])
+
+    stage.release().running().master(signal)
+
+    expect(stage.done('signal')).toEqual([{ do: 'signal', containerId: 'c1', signal: 'HUP' }])
+  })
+
+  test('AG34: a task that asks for a terminal has one', () => {
+    const container = { type: 'MESOS', tty_info: { window_size: { rows: 10, columns: 40 } } }
+    const stage = new Stage().registered().launch({ container })
+
+    expect(stage.done('prepare')).toMatchObject([{ spec: { terminal: { rows: 10, columns: 40 } } }])
   })
 
   test('AG17: there is no exec into what does not run', () => {

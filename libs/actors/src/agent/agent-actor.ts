@@ -21,7 +21,7 @@ import {
 } from '@conclave/resolver'
 import type { AgentEffect, AgentInput } from './agent-effect.ts'
 import { AgentSessions } from './agent-sessions.ts'
-import type { AgentTask, RunRequest, TaskEnd } from './agent-task.ts'
+import { terminalOf, type AgentTask, type RunRequest, type TaskEnd } from './agent-task.ts'
 import {
   argumentsOf,
   commandOf,
@@ -316,6 +316,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       case 'session-output':
         if (!this.#local.output(input)) this.#sessions.output(input)
         break
+      case 'session-taken':
+        this.#sessions.taken(input)
+        break
       case 'session-ended':
         if (!this.#local.ended(input)) this.#sessions.ended(input)
         break
@@ -405,8 +408,16 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         return this.#sessions.endInput(message)
       case 'session-signal':
         return this.#sessions.signal(message)
+      case 'session-resize':
+        return this.#sessions.resize(message)
+      case 'session-hold':
+        return this.#sessions.hold(message.sessionId, true)
+      case 'session-go':
+        return this.#sessions.hold(message.sessionId, false)
       case 'session-close':
         return this.#sessions.close(message.sessionId)
+      case 'signal-task':
+        return this.#signal(message)
     }
   }
 
@@ -582,7 +593,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       const { command } = checked
       const argv = argumentsOf(command, checked.image)
       const kind = task.hasToken === true ? { isExecutor: true } : {}
-      const spec = { containerId, hostname, argv, command, user, ...kind }
+      const terminal = terminalOf(task)
+      const spec = { containerId, hostname, argv, command, user, ...kind, ...terminal }
       this.#do({ do: 'prepare', spec, plan })
     } catch (refused) {
       if (!(refused instanceof PlanRefused)) throw refused
@@ -740,6 +752,12 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (task.stage !== 'running' && task.stage !== 'starting') return
     if (tellKilling) this.#update(task, { state: 'TASK_KILLING', source: 'SOURCE_EXECUTOR' })
     if (task.stage === 'running') this.#terminate(task)
+  }
+
+  #signal({ frameworkId, taskId, signal }: Extract<ToAgent, { type: 'signal-task' }>): void {
+    const task = this.#tasks.get(taskKey({ frameworkId, taskId }))
+    if (task?.stage !== 'running') return
+    this.#do({ do: 'signal', containerId: task.containerId, signal })
   }
 
   #terminate(task: AgentTask): void {

@@ -1,7 +1,13 @@
 import type { Plan, Replacement } from '@conclave/isolators'
-import type { FromAgent, ToAgent } from '@conclave/model'
+import type { FromAgent, TerminalSize, ToAgent } from '@conclave/model'
 import type { OutsideQuestion, Resolved } from '@conclave/resolver'
-import type { ContainerExit, ContainerSpec, OutputChunk } from './container-runtime.ts'
+import type {
+  ContainerExit,
+  ContainerSpec,
+  ExecHow,
+  OutputChunk,
+  OutputWanted,
+} from './container-runtime.ts'
 
 /** What an agent is told: by its master, by the machine, and by time. */
 export type AgentInput =
@@ -28,6 +34,8 @@ export type AgentInput =
   | { readonly kind: 'exited'; readonly containerId: string; readonly exit: ContainerExit }
   | { readonly kind: 'destroyed'; readonly containerId: string; readonly failure?: string }
   | { readonly kind: 'session-output'; readonly sessionId: string; readonly chunk: OutputChunk }
+  /** The program has read so much of what was written to the session. */
+  | { readonly kind: 'session-taken'; readonly sessionId: string; readonly sizeBytes: number }
   | {
       readonly kind: 'session-ended'
       readonly sessionId: string
@@ -76,7 +84,7 @@ export type AgentEffect =
       readonly do: 'open-logs'
       readonly sessionId: string
       readonly containerId: string
-      readonly follow: boolean
+      readonly wanted: OutputWanted
     }
   | {
       readonly do: 'open-exec'
@@ -84,10 +92,14 @@ export type AgentEffect =
       readonly containerId: string
       readonly argv: readonly string[]
       readonly env: Readonly<Record<string, string>>
+      readonly how: ExecHow
     }
   | { readonly do: 'write-session'; readonly sessionId: string; readonly bytes: Uint8Array }
   | { readonly do: 'end-session-input'; readonly sessionId: string }
   | { readonly do: 'signal-session'; readonly sessionId: string; readonly signal: string }
+  | { readonly do: 'resize-session'; readonly sessionId: string; readonly size: TerminalSize }
+  /** Its reader is slow: no more output, until it may go on. */
+  | { readonly do: 'hold-session'; readonly sessionId: string; readonly isHeld: boolean }
   | { readonly do: 'close-session'; readonly sessionId: string }
   /** Nothing runs any more. */
   | { readonly do: 'stopped' }

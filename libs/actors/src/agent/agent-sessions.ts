@@ -1,6 +1,7 @@
 import type { ToAgent } from '@conclave/model'
 import type { AgentEffect, AgentInput } from './agent-effect.ts'
 import type { AgentTask } from './agent-task.ts'
+import type { ExecHow, OutputWanted } from './container-runtime.ts'
 import { taskKey, type TaskName } from './status-updates.ts'
 import { shortened } from './wording.ts'
 
@@ -37,30 +38,31 @@ export class AgentSessions {
     this.#options = options
   }
 
-  openLogs({ sessionId, follow, frameworkId, taskId }: Told<'open-logs'>): void {
+  openLogs({ sessionId, follow, tail, sinceMs, frameworkId, taskId }: Told<'open-logs'>): void {
     const name = { frameworkId, taskId }
+    const wanted: OutputWanted = { follow, tail, sinceMs }
     const task = this.#options.taskOf(name)
     this.#sessions.set(sessionId, { logsOf: name })
     if (task !== undefined && task.stage !== 'ended') {
       if (task.stage === 'running' || task.stage === 'ending') {
         const { containerId } = task
-        return this.#options.do({ do: 'open-logs', sessionId, containerId, follow })
+        return this.#options.do({ do: 'open-logs', sessionId, containerId, wanted })
       }
-      task.waitingLogs.push({ sessionId, follow })
+      task.waitingLogs.push({ sessionId, wanted })
       return
     }
     const ended = this.#ended.get(taskKey(name))
     if (ended === undefined) {
       return this.#end(sessionId, { error: `there is no output of task ${taskId}` })
     }
-    this.#options.do({ do: 'open-logs', sessionId, containerId: ended.containerId, follow })
+    this.#options.do({ do: 'open-logs', sessionId, containerId: ended.containerId, wanted })
   }
 
   /** Sessions that were opened during the launch begin. */
   started({ containerId, waitingLogs }: AgentTask): void {
-    for (const { sessionId, follow } of waitingLogs.splice(0)) {
+    for (const { sessionId, wanted } of waitingLogs.splice(0)) {
       if (!this.#sessions.has(sessionId)) continue
-      this.#options.do({ do: 'open-logs', sessionId, containerId, follow })
+      this.#options.do({ do: 'open-logs', sessionId, containerId, wanted })
     }
   }
 
@@ -86,14 +88,16 @@ export class AgentSessions {
     return this.#ended.values().some((one) => one.containerId === containerId)
   }
 
-  openExec({ sessionId, argv, env, frameworkId, taskId }: Told<'open-exec'>): void {
+  openExec({ sessionId, frameworkId, taskId, argv, env, ...told }: Told<'open-exec'>): void {
+    const { user, workdir, terminal, mustStart } = told
+    const how: ExecHow = { user, workdir, terminal, mustStart }
     const task = this.#options.taskOf({ frameworkId, taskId })
     this.#sessions.set(sessionId, { logsOf: undefined })
     if (task?.stage !== 'running') {
       return this.#end(sessionId, { error: `task ${taskId} is not running` })
     }
     const { containerId } = task
-    this.#options.do({ do: 'open-exec', sessionId, containerId, argv, env })
+    this.#options.do({ do: 'open-exec', sessionId, containerId, argv, env, how })
   }
 
   input({ sessionId, data }: Told<'session-input'>): void {
@@ -111,6 +115,15 @@ export class AgentSessions {
     this.#options.do({ do: 'signal-session', sessionId, signal })
   }
 
+  resize({ sessionId, rows, columns }: Told<'session-resize'>): void {
+    if (!this.#sessions.has(sessionId)) return
+    this.#options.do({ do: 'resize-session', sessionId, size: { rows, columns } })
+  }
+
+  hold(sessionId: string, isHeld: boolean): void {
+    if (this.#sessions.has(sessionId)) this.#options.do({ do: 'hold-session', sessionId, isHeld })
+  }
+
   close(sessionId: string): void {
     if (this.#sessions.delete(sessionId)) this.#options.do({ do: 'close-session', sessionId })
   }
@@ -121,12 +134,23 @@ export class AgentSessions {
 
   output({ sessionId, chunk }: Extract<AgentInput, { kind: 'session-output' }>): void {
     if (!this.#sessions.has(sessionId)) return
-    const { stream, bytes } = chunk
+    const { stream, bytes, atMs } = chunk
     const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
     this.#options.do({
       do: 'send',
-      message: { type: 'session-output', sessionId, stream, data },
+      message: {
+        type: 'session-output',
+        sessionId,
+        stream,
+        data,
+        ...(atMs !== undefined && { atMs }),
+      },
     })
+  }
+
+  taken({ sessionId, sizeBytes }: Extract<AgentInput, { kind: 'session-taken' }>): void {
+    if (!this.#sessions.has(sessionId)) return
+    this.#options.do({ do: 'send', message: { type: 'session-taken', sessionId, sizeBytes } })
   }
 
   ended({ sessionId, exitCode, error }: Extract<AgentInput, { kind: 'session-ended' }>): void {

@@ -1,7 +1,14 @@
 import type { CheckedContainer } from '@conclave/isolators'
-import type { CommandInfo, ContainerInfo, TaskInfo, TaskReason, TaskState } from '@conclave/model'
+import type {
+  CommandInfo,
+  ContainerInfo,
+  TaskInfo,
+  TaskReason,
+  TaskState,
+  TerminalSize,
+} from '@conclave/model'
 import type { Health, HealthPlan } from './health.ts'
-import type { ContainerExit } from './container-runtime.ts'
+import type { ContainerExit, OutputWanted } from './container-runtime.ts'
 import type { TaskName } from './status-updates.ts'
 
 /**
@@ -96,5 +103,13 @@ export interface AgentTask extends RunRequest {
   /** It is to be destroyed as soon as no container is nested in it any more. */
   isEmptying: boolean
   /** Sessions that wait for it to start. */
-  readonly waitingLogs: { readonly sessionId: string; readonly follow: boolean }[]
+  readonly waitingLogs: { readonly sessionId: string; readonly wanted: OutputWanted }[]
+}
+
+/** The terminal that a task asks for. Nobody has to say how large it is before somebody looks at it. */
+export function terminalOf({ container, info }: RunRequest): { terminal: TerminalSize } | object {
+  const { tty_info: wanted } = container ?? info.container ?? {}
+  if (wanted === undefined) return {}
+  const { rows, columns } = wanted.window_size ?? { rows: 24, columns: 80 }
+  return { terminal: { rows, columns } }
 }

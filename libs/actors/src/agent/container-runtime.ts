@@ -1,4 +1,4 @@
-import type { CommandInfo } from '@conclave/model'
+import type { CommandInfo, TerminalSize } from '@conclave/model'
 import type { Host, Owner } from '@conclave/isolators'
 import { ConclaveError } from '@conclave/kernel'
 
@@ -7,9 +7,44 @@ export class ContainerRefused extends ConclaveError {
   readonly code = 'container.refused'
 }
 
+/** The program of an exec cannot be started. Says why in the words of runc. */
+export class ProgramRefused extends ConclaveError {
+  readonly code = 'container.program-refused'
+  /** What shells answer: 127 when there is nothing of that name, 126 when it is there. */
+  readonly exitCode: 126 | 127
+
+  constructor(exitCode: 126 | 127, why: string) {
+    super(why)
+    this.exitCode = exitCode
+  }
+}
+
 export interface OutputChunk {
   readonly stream: 'stdout' | 'stderr'
   readonly bytes: Uint8Array
+  /** When it was written, where somebody noted it. */
+  readonly atMs?: number
+}
+
+/** Which part of the output is read. */
+export interface OutputWanted {
+  /** What comes after the end of what is there, too. */
+  readonly follow: boolean
+  /** So many of the last lines that are there. Default: all. */
+  readonly tail?: number | undefined
+  /** Nothing that was written before. */
+  readonly sinceMs?: number | undefined
+}
+
+/** How a program is run beside the container's own. */
+export interface ExecHow {
+  /** `name`, `uid`, `name:group` or `uid:gid`, as the container knows them. Default: the container's own. */
+  readonly user?: string | undefined
+  /** An absolute path. Default: the container's own. */
+  readonly workdir?: string | undefined
+  readonly terminal?: TerminalSize | undefined
+  /** @throws ProgramRefused, rather than output of a shell, when it cannot be started */
+  readonly mustStart?: boolean | undefined
 }
 
 /** `exitCode` is 128 plus the number of `signal`, such as `KILL`, when it died of one. */
@@ -33,6 +68,8 @@ export interface ContainerSpec {
   readonly user: ContainerUser
   /** A program of a framework's that will call at the agent's listener. */
   readonly isExecutor?: boolean
+  /** Its input and output are one terminal. */
+  readonly terminal?: TerminalSize
 }
 
 /** The port: what an agent needs of a machine that runs containers. Source: reference/isolators.md §1. */
@@ -52,25 +89,29 @@ export interface Container {
   readonly host: Host
   /** Starts the program, with the environment that the plan set. `onExit` is called once, later. */
   start(onExit: (exit: ContainerExit) => void): Promise<void>
-  /** Runs one more program beside it, with its environment and `env`. @throws ContainerRefused */
-  exec(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Exec>
+  /** Runs one more program beside it, with its environment and `env`. @throws ContainerRefused, ProgramRefused */
+  exec(argv: readonly string[], env: Readonly<Record<string, string>>, how?: ExecHow): Promise<Exec>
   /** Harmless when it has ended. Unknown names are ignored. */
   signal(name: string): void
   /** Ends every process, and leaves nothing but the output. */
   destroy(): Promise<void>
   /** The newest output, then what follows until the end or until `signal` aborts; also after the end. */
-  output(follow: boolean, signal: AbortSignal): AsyncIterable<OutputChunk>
+  output(wanted: OutputWanted, signal: AbortSignal): AsyncIterable<OutputChunk>
   /** Overwrites the output, too. */
   forgetOutput(): void
 }
 
 /** A program that was started beside the container's own. */
 export interface Exec {
-  /** Ends when the program has ended and everything it said was read. */
+  /** Ends when the program has ended and everything it said was read. It waits for a slow reader. */
   output(signal: AbortSignal): AsyncIterable<OutputChunk>
   /** Resolves with its end, which the container's end also is. */
   readonly exit: Promise<ContainerExit>
   write(bytes: Uint8Array): void
+  /** Resolves when the program has read most of what was written, or reads no more. */
+  taken(): Promise<void>
   endInput(): void
+  /** Of its terminal, if it has one. */
+  resize(size: TerminalSize): void
   signal(name: string): void
 }

@@ -9,11 +9,14 @@ export { containerIdOf, containerName, rootOf } from './container-name.ts'
 export type { AgentEffect, AgentInput } from './agent-effect.ts'
 export {
   ContainerRefused,
+  ProgramRefused,
   type Container,
   type ContainerExit,
   type ContainerRuntime,
   type ContainerSpec,
   type ContainerUser,
   type Exec,
+  type ExecHow,
   type OutputChunk,
+  type OutputWanted,
 } from './container-runtime.ts'

@@ -368,12 +368,65 @@ describe('a task', () => {
     expect(agent.heard('session-input')).toHaveLength(1)
   })
 
+  test('MA53: is held back while its reader is slow, and goes on when that has caught up', async () => {
+    const { agent } = await runningTask()
+    const { tasks } = cluster.leader.actor
+    const session = await cluster.settle(tasks.exec(root, 'task-1', { argv: ['yes'] }))
+    const sessionId = agent.heard('open-exec')[0]?.sessionId ?? ''
+    const data = Buffer.alloc(64 * 1024).toString('base64')
+    const say = (): void => {
+      agent.say({ type: 'session-output', sessionId, stream: 'stdout', data })
+    }
+
+    while (agent.heard('session-hold').length === 0) say()
+    say()
+    expect(agent.heard('session-hold')).toHaveLength(1)
+    expect(agent.heard('session-go')).toEqual([])
+    agent.say({ type: 'session-end', sessionId, exitCode: 0 })
+
+    expect(await lastOf(session)).toMatchObject({ exitCode: 0 })
+  })
+
+  test('MA53: is sent no more input than its program reads', async () => {
+    const { agent } = await runningTask()
+    const { tasks } = cluster.leader.actor
+    const session = await cluster.settle(tasks.exec(root, 'task-1', { argv: ['cat'] }))
+    const sessionId = agent.heard('open-exec')[0]?.sessionId ?? ''
+    const sizes = (): number =>
+      agent
+        .heard('session-input')
+        .reduce((sum, { data }) => sum + Buffer.from(data, 'base64').length, 0)
+    let hasRoom = false
+
+    session.write(Buffer.alloc(1024 * 1024))
+    const waited = session.room().then(() => (hasRoom = true))
+    const untaken = sizes()
+    expect(untaken).toBeLessThan(512 * 1024)
+    await Promise.resolve()
+    expect(hasRoom).toBe(false)
+    for (let count = 0; count < 5; count++) {
+      agent.say({ type: 'session-taken', sessionId, sizeBytes: 256 * 1024 })
+    }
+    await waited
+
+    expect(sizes()).toBe(1024 * 1024)
+  })
+
+  test('MA53: can be signalled', async () => {
+    const { agent } = await runningTask()
+    const { tasks } = cluster.leader.actor
+    await cluster.settle(tasks.signal(root, 'task-1', 'HUP'))
+
+    expect(agent.heard('signal-task')).toMatchObject([{ taskId: 'task-1', signal: 'HUP' }])
+  })
+
   test('MA14: cannot be entered through a follower', async () => {
     await runningTask()
     const { tasks } = cluster.follower.actor
     const calls: readonly (() => Promise<unknown>)[] = [
       () => tasks.logs(root, 'task-1', { follow: false }),
       () => tasks.exec(root, 'task-1', { argv: ['sh'] }),
+      () => tasks.signal(root, 'task-1', 'HUP'),
       () => tasks.kill(root, 'task-1'),
     ]
     for (const call of calls) {

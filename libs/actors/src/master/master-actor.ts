@@ -441,6 +441,7 @@ export class MasterActor implements MasterApi {
       case 'events':
         return this.#report(term, channel, message.events)
       case 'session-output':
+      case 'session-taken':
       case 'session-end':
         return this.#sessions.receive(connection, message)
       case 'ask-caller':

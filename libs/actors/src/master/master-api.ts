@@ -8,6 +8,7 @@ import type {
   SchedulerEvent,
   SecretKind,
   SecretMetadata,
+  TerminalSize,
 } from '@conclave/model'
 import type { RedactedBytes } from '@conclave/kernel'
 import type { AuthorityApi } from './authority/authority-api.ts'
@@ -200,20 +201,54 @@ export interface PendingRuns {
 }
 
 export type SessionOutput =
-  | { readonly kind: 'data'; readonly stream: 'stdout' | 'stderr'; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'data'
+      readonly stream: 'stdout' | 'stderr'
+      readonly bytes: Uint8Array
+      /** When the first of the bytes was written, of logs. */
+      readonly atMs?: number | undefined
+    }
   | {
       readonly kind: 'end'
+      /** With an `error`: the program was never started, 126 or 127 as shells have it. */
       readonly exitCode: number | undefined
       readonly error: string | undefined
     }
 
 /** A stream from, or into, one container. */
 export interface TaskSession {
+  /** While nobody reads it, what runs in the session waits before long. */
   output(): AsyncIterable<SessionOutput>
   write(bytes: Uint8Array): void
+  /** Resolves when more input is welcome: the program has read most of what was written, or it has ended. */
+  room(): Promise<void>
   endInput(): void
   signal(name: string): void
+  /** Of its terminal, if it has one. */
+  resize(size: TerminalSize): void
   close(): void
+}
+
+export interface LogsWanted {
+  readonly follow: boolean
+  /** So many of the last lines of what is there. Default: all. */
+  readonly tail?: number | undefined
+  /** Nothing that was written before. */
+  readonly sinceMs?: number | undefined
+}
+
+/** A program to run beside a container's own. */
+export interface ExecWanted {
+  readonly argv: readonly string[]
+  /** Beside the container's. */
+  readonly env?: Readonly<Record<string, string>>
+  /** `name`, `uid`, `name:group` or `uid:gid`, as the container knows them. Default: the container's own. */
+  readonly user?: string | undefined
+  /** Absolute. Default: the container's own. */
+  readonly workdir?: string | undefined
+  readonly terminal?: TerminalSize | undefined
+  /** One that cannot be started is an `error` of the session, rather than output of a shell. */
+  readonly mustStart?: boolean | undefined
 }
 
 export interface TaskApi {
@@ -221,12 +256,10 @@ export interface TaskApi {
   /** Accepts a task id or any unambiguous beginning of one. @throws TaskNotFound */
   find(caller: Caller, taskId: string): Promise<TaskView>
   kill(caller: Caller, taskId: string): Promise<TaskView>
-  logs(caller: Caller, taskId: string, options: { readonly follow: boolean }): Promise<TaskSession>
-  exec(
-    caller: Caller,
-    taskId: string,
-    options: { readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> },
-  ): Promise<TaskSession>
+  /** To the task's own program, such as `HUP`. What becomes of it is the task's to tell. */
+  signal(caller: Caller, taskId: string, signal: string): Promise<void>
+  logs(caller: Caller, taskId: string, options: LogsWanted): Promise<TaskSession>
+  exec(caller: Caller, taskId: string, options: ExecWanted): Promise<TaskSession>
 }
 
 export interface TaskView {

@@ -3,7 +3,15 @@ import { addScalars, isTerminal } from '@conclave/model'
 import type { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
 import { NotLeader, TaskAmbiguous, TaskNotFound, TaskNotRunning } from './errors.ts'
-import type { AgentView, Caller, TaskApi, TaskSession, TaskView } from './master-api.ts'
+import type {
+  AgentView,
+  Caller,
+  ExecWanted,
+  LogsWanted,
+  TaskApi,
+  TaskSession,
+  TaskView,
+} from './master-api.ts'
 import type { Replicated } from './replicated.ts'
 import { operatorResource } from './resources.ts'
 import type { TaskSessions } from './task-sessions.ts'
@@ -48,40 +56,35 @@ export class TaskService implements TaskApi {
     return viewOf(await this.#find(caller, task.taskId))
   }
 
-  async logs(
-    caller: Caller,
-    taskId: string,
-    { follow }: { readonly follow: boolean },
-  ): Promise<TaskSession> {
+  async signal(caller: Caller, taskId: string, signal: string): Promise<void> {
+    const { channel, task } = await this.#enterRunning(caller, taskId)
+    if (isTerminal(task.state)) throw new TaskNotRunning(task.taskId)
+    channel.send({ type: 'signal-task', ...nameOf(task), signal })
+  }
+
+  async logs(caller: Caller, taskId: string, wanted: LogsWanted): Promise<TaskSession> {
     const { channel, task } = await this.#enterRunning(caller, taskId)
     const isAllowed = (): boolean => this.#maySee(caller, task)
     return this.#options.sessions.open(channel, isAllowed, (sessionId) => ({
       type: 'open-logs',
       sessionId,
-      frameworkId: task.frameworkId,
-      taskId: task.taskId,
-      follow,
+      ...nameOf(task),
+      ...wanted,
     }))
   }
 
-  async exec(
-    caller: Caller,
-    taskId: string,
-    {
-      argv,
-      env = {},
-    }: { readonly argv: readonly string[]; readonly env?: Readonly<Record<string, string>> },
-  ): Promise<TaskSession> {
+  async exec(caller: Caller, taskId: string, wanted: ExecWanted): Promise<TaskSession> {
+    const { argv, env = {}, ...how } = wanted
     const { channel, task } = await this.#enterRunning(caller, taskId)
     if (isTerminal(task.state)) throw new TaskNotRunning(task.taskId)
     const isAllowed = (): boolean => this.#maySee(caller, task)
     return this.#options.sessions.open(channel, isAllowed, (sessionId) => ({
       type: 'open-exec',
       sessionId,
-      frameworkId: task.frameworkId,
-      taskId: task.taskId,
+      ...nameOf(task),
       argv: [...argv],
       env: { ...env },
+      ...how,
     }))
   }
 
@@ -159,6 +162,8 @@ export class TaskService implements TaskApi {
     return this.#options.access.denied(caller, 'administer', operatorResource, 'full', what)
   }
 }
+
+const nameOf = ({ frameworkId, taskId }: TaskRecord) => ({ frameworkId, taskId })
 
 const viewOf = (task: TaskRecord): TaskView => ({
   taskId: task.taskId,

@@ -1,5 +1,5 @@
 import { uuid, type Random } from '@conclave/kernel'
-import type { FromAgent, ToAgent } from '@conclave/model'
+import type { FromAgent, TerminalSize, ToAgent } from '@conclave/model'
 import { Signal } from '../signal.ts'
 import type { AgentChannel } from './agent-channel.ts'
 import type { SessionOutput, TaskSession } from './master-api.ts'
@@ -8,13 +8,21 @@ import type { SessionOutput, TaskSession } from './master-api.ts'
 const unreadBytesMax = 16 * 1024 * 1024
 /** Input waits here, not in the agent's connection, which statuses and secrets have to pass too. */
 const linkBytesMax = 1024 * 1024
+/** Input on its way to a program that has not read it. */
+const untakenBytesMax = 256 * 1024
+/** Above this the agent holds the output back, below that it goes on. */
+const holdAtBytes = 1024 * 1024
+const goAtBytes = 256 * 1024
 const inputBytesMax = 16 * 1024 * 1024
 const chunkBytes = 48 * 1024
 
 export type OpenSession = (
   sessionId: string,
 ) => Extract<ToAgent, { type: 'open-logs' | 'open-exec' }>
-type SessionMessage = Extract<FromAgent, { type: 'session-output' | 'session-end' }>
+type SessionMessage = Extract<
+  FromAgent,
+  { type: 'session-output' | 'session-taken' | 'session-end' }
+>
 
 /** Streams between clients of this master and containers, through the connections of their agents. */
 export class TaskSessions {
@@ -40,7 +48,8 @@ export class TaskSessions {
     const session = this.#sessions.get(message.sessionId)
     if (session?.connection !== connection) return
     if (message.type === 'session-end') session.end(message.exitCode, message.error)
-    else session.received(message.stream, Buffer.from(message.data, 'base64'))
+    else if (message.type === 'session-taken') session.taken(message.sizeBytes)
+    else session.received(message.stream, Buffer.from(message.data, 'base64'), message.atMs)
   }
 
   /** Lets input go on that waited for a slow connection. */
@@ -72,6 +81,10 @@ class Session implements TaskSession {
   #unreadBytes = 0
   #input: ToAgent[] = []
   #inputBytes = 0
+  /** Sent to the agent, and not yet read by the program. */
+  #untakenBytes = 0
+  readonly #moved = new Signal()
+  #isHeld = false
   #isOver = false
 
   constructor(o: {
@@ -92,11 +105,12 @@ class Session implements TaskSession {
 
   // ── the agent's side ──────────────────────────────────────────────────────────────────────────
 
-  received(stream: 'stdout' | 'stderr', bytes: Uint8Array): void {
+  received(stream: 'stdout' | 'stderr', bytes: Uint8Array, atMs: number | undefined): void {
     if (this.#isOver) return
-    this.#unread.push({ kind: 'data', stream, bytes })
+    this.#unread.push({ kind: 'data', stream, bytes, atMs })
     this.#unreadBytes += bytes.length
     this.#changed.raise()
+    if (this.#unreadBytes > holdAtBytes) this.#hold(true)
     if (this.#unreadBytes <= unreadBytesMax) return
     this.#send({ type: 'session-close', sessionId: this.#id })
     this.end(undefined, `more than ${unreadBytesMax} bytes were left unread`)
@@ -108,7 +122,13 @@ class Session implements TaskSession {
     this.#input = []
     this.#unread.push({ kind: 'end', exitCode, error })
     this.#changed.raise()
+    this.#moved.raise()
     this.#onOver()
+  }
+
+  taken(sizeBytes: number): void {
+    this.#untakenBytes = Math.max(0, this.#untakenBytes - sizeBytes)
+    this.pass()
   }
 
   endUnlessAllowed(): void {
@@ -118,11 +138,21 @@ class Session implements TaskSession {
   }
 
   pass(): void {
-    while (this.#input.length > 0 && this.#channel.waitingBytes < linkBytesMax) {
+    while (
+      this.#input.length > 0 &&
+      this.#channel.waitingBytes < linkBytesMax &&
+      this.#untakenBytes < untakenBytesMax
+    ) {
       const message = this.#input.shift()
-      if (message !== undefined) this.#channel.send(message)
+      if (message === undefined) break
+      if (message.type === 'session-input') {
+        const sizeBytes = Buffer.byteLength(message.data, 'base64')
+        this.#inputBytes -= sizeBytes
+        this.#untakenBytes += sizeBytes
+      }
+      this.#channel.send(message)
     }
-    if (this.#input.length === 0) this.#inputBytes = 0
+    this.#moved.raise()
   }
 
   // ── the client's side ─────────────────────────────────────────────────────────────────────────
@@ -136,6 +166,7 @@ class Session implements TaskSession {
           continue
         }
         if (next.kind === 'data') this.#unreadBytes -= next.bytes.length
+        if (this.#unreadBytes < goAtBytes) this.#hold(false)
         yield next
         if (next.kind === 'end') return
       }
@@ -147,12 +178,17 @@ class Session implements TaskSession {
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at += chunkBytes) {
       const data = Buffer.from(bytes.subarray(at, at + chunkBytes)).toString('base64')
+      this.#inputBytes += Buffer.byteLength(data, 'base64')
       this.#send({ type: 'session-input', sessionId: this.#id, data })
     }
-    this.#inputBytes += bytes.length
-    if (this.#input.length === 0) this.#inputBytes = 0
     if (this.#inputBytes > inputBytesMax) {
       this.end(undefined, `more than ${inputBytesMax} bytes of input wait for the container`)
+    }
+  }
+
+  async room(): Promise<void> {
+    while (!this.#isOver && this.#inputBytes + this.#untakenBytes >= untakenBytesMax) {
+      await this.#moved.wait(this.#abandoned.signal)
     }
   }
 
@@ -160,8 +196,15 @@ class Session implements TaskSession {
     this.#send({ type: 'session-input-end', sessionId: this.#id })
   }
 
+  /** Past the input that waits: that may be what shall be ended. */
   signal(name: string): void {
-    this.#send({ type: 'session-signal', sessionId: this.#id, signal: name })
+    if (this.#isOver) return
+    this.#channel.send({ type: 'session-signal', sessionId: this.#id, signal: name })
+  }
+
+  resize(size: TerminalSize): void {
+    if (this.#isOver) return
+    this.#channel.send({ type: 'session-resize', sessionId: this.#id, ...size })
   }
 
   close(): void {
@@ -169,8 +212,16 @@ class Session implements TaskSession {
     if (this.#isOver) return
     this.#isOver = true
     this.#input = []
+    this.#moved.raise()
     this.#channel.send({ type: 'session-close', sessionId: this.#id })
     this.#onOver()
+  }
+
+  #hold(isHeld: boolean): void {
+    if (this.#isOver || this.#isHeld === isHeld) return
+    this.#isHeld = isHeld
+    const type = isHeld ? 'session-hold' : 'session-go'
+    this.#channel.send({ type, sessionId: this.#id })
   }
 
   #send(message: ToAgent): void {

@@ -12,6 +12,7 @@ import {
   type ResourceId,
   type SchedulerCall,
   type SecretMetadata,
+  type TerminalSize,
 } from '@conclave/model'
 import { EventLog } from '../event-log.ts'
 import {
@@ -46,6 +47,8 @@ import type {
   SecretValue,
   SessionOutput,
   TaskApi,
+  ExecWanted,
+  LogsWanted,
   TaskSession,
   TaskView,
 } from '../master/master-api.ts'
@@ -526,6 +529,10 @@ class FakeTasks implements TaskApi {
   views: TaskView[] = []
   /** The sessions that were opened, newest last. */
   readonly sessions: FakeSession[] = []
+  readonly logsWanted: LogsWanted[] = []
+  readonly execsWanted: ExecWanted[] = []
+  /** Such as `HUP to task-1`. */
+  readonly signals: string[] = []
 
   constructor(enter: () => void) {
     this.#enter = enter
@@ -570,16 +577,23 @@ class FakeTasks implements TaskApi {
   async logs(
     caller: Caller,
     taskId: string,
-    { follow }: { readonly follow: boolean },
+    wanted: Parameters<TaskApi['logs']>[2],
   ): Promise<TaskSession> {
-    return this.#open(await this.find(caller, taskId), follow ? 'logs, followed' : 'logs')
+    this.logsWanted.push(wanted)
+    return this.#open(await this.find(caller, taskId), wanted.follow ? 'logs, followed' : 'logs')
+  }
+
+  async signal(caller: Caller, taskId: string, signal: string): Promise<void> {
+    this.signals.push(`${signal} to ${(await this.find(caller, taskId)).taskId}`)
   }
 
   async exec(
     caller: Caller,
     taskId: string,
-    { argv, env }: Parameters<TaskApi['exec']>[2],
+    wanted: Parameters<TaskApi['exec']>[2],
   ): Promise<TaskSession> {
+    this.execsWanted.push(wanted)
+    const { argv, env } = wanted
     const variables = Object.entries(env ?? {}).map(([name, value]) => `${name}=${value}`)
     return this.#open(await this.find(caller, taskId), [...variables, ...argv].join(' '))
   }
@@ -599,6 +613,8 @@ export class FakeSession implements TaskSession {
   /** What was put in, in order: text, `<signal NAME>`, `<end>`. */
   readonly input: string[] = []
   isClosed = false
+  /** Nothing more is read from whoever writes until it resolves. */
+  isFull: Promise<void> = Promise.resolve()
   readonly #outputs: SessionOutput[] = []
   readonly #changed = new Signal()
   readonly #closing = new AbortController()
@@ -609,8 +625,8 @@ export class FakeSession implements TaskSession {
   }
 
   /** The container prints `text`. */
-  print(text: string, stream: 'stdout' | 'stderr' = 'stdout'): void {
-    this.#put({ kind: 'data', stream, bytes: Buffer.from(text) })
+  print(text: string, stream: 'stdout' | 'stderr' = 'stdout', atMs?: number): void {
+    this.#put({ kind: 'data', stream, bytes: Buffer.from(text), atMs })
   }
 
   end(exitCode: number | undefined, error?: string): void {
@@ -634,8 +650,16 @@ export class FakeSession implements TaskSession {
     this.input.push(Buffer.from(bytes).toString())
   }
 
+  async room(): Promise<void> {
+    await this.isFull
+  }
+
   endInput(): void {
     this.input.push('<end>')
+  }
+
+  resize({ rows, columns }: TerminalSize): void {
+    this.input.push(`<resize ${rows}x${columns}>`)
   }
 
   signal(name: string): void {

@@ -1,11 +1,12 @@
-import type {
-  AgentActor,
-  AgentEffect,
-  AgentInput,
-  Container,
-  ContainerRuntime,
-  Exec,
-  OutputChunk,
+import {
+  ProgramRefused,
+  type AgentActor,
+  type AgentEffect,
+  type AgentInput,
+  type Container,
+  type ContainerRuntime,
+  type Exec,
+  type OutputChunk,
 } from '@conclave/actors'
 import { perform, replaceFiles, wipePlan } from '@conclave/isolators'
 import { ConclaveError, wipe } from '@conclave/kernel'
@@ -38,6 +39,8 @@ export interface AgentDriverOptions {
 interface Session {
   readonly closing: AbortController
   exec: Exec | undefined
+  /** There while the reader of its output is too slow. */
+  hold: { readonly over: Promise<void>; readonly end: () => void } | undefined
   /** What came in before the program was there. */
   readonly early: ((exec: Exec) => void)[]
 }
@@ -104,7 +107,10 @@ export class AgentDriver {
   cut(): void {
     this.#isCut = true
     this.#inputs.length = 0
-    for (const { closing } of this.#sessions.values()) closing.abort()
+    for (const { closing, hold } of this.#sessions.values()) {
+      closing.abort()
+      hold?.end()
+    }
     this.#sessions.clear()
     for (const container of this.#containers.values()) container.forgetOutput()
     this.#containers.clear()
@@ -148,11 +154,15 @@ export class AgentDriver {
       case 'open-exec':
         return this.#openExec(effect)
       case 'write-session':
-        return this.#toExec(effect.sessionId, (exec) => exec.write(effect.bytes))
+        return this.#toExec(effect.sessionId, (exec) => this.#write(effect, exec))
       case 'end-session-input':
         return this.#toExec(effect.sessionId, (exec) => exec.endInput())
       case 'signal-session':
         return this.#toExec(effect.sessionId, (exec) => exec.signal(effect.signal))
+      case 'resize-session':
+        return this.#toExec(effect.sessionId, (exec) => exec.resize(effect.size))
+      case 'hold-session':
+        return this.#hold(effect)
       case 'close-session':
         return this.#closeSession(effect.sessionId)
       case 'stopped':
@@ -257,18 +267,18 @@ export class AgentDriver {
 
   // ── sessions ──────────────────────────────────────────────────────────────────────────────────
 
-  #openLogs({ sessionId, containerId, follow }: Effect<'open-logs'>): void {
+  #openLogs({ sessionId, containerId, wanted }: Effect<'open-logs'>): void {
     const session = this.#addSession(sessionId)
     const container = this.#containers.get(containerId)
     if (container === undefined) return this.#sessionEnded(sessionId, { error: 'it is forgotten' })
-    const output = container.output(follow, session.closing.signal)
+    const output = container.output(wanted, session.closing.signal)
     void this.#pump(sessionId, output).then(() => this.#sessionEnded(sessionId, {}))
   }
 
-  #openExec({ sessionId, containerId, argv, env }: Effect<'open-exec'>): void {
+  #openExec({ sessionId, containerId, argv, env, how }: Effect<'open-exec'>): void {
     const session = this.#addSession(sessionId)
     const run = async (): Promise<void> => {
-      const exec = await this.#container(containerId).exec(argv, env)
+      const exec = await this.#container(containerId).exec(argv, env, how)
       session.exec = exec
       for (const act of session.early.splice(0)) act(exec)
       await this.#pump(sessionId, exec.output(session.closing.signal))
@@ -277,12 +287,32 @@ export class AgentDriver {
     }
     run().catch((error: unknown) => {
       const why = error instanceof ConclaveError ? error.message : 'the runtime failed'
-      this.#sessionEnded(sessionId, { error: why })
+      const code = error instanceof ProgramRefused ? { exitCode: error.exitCode } : {}
+      this.#sessionEnded(sessionId, { ...code, error: why })
     })
   }
 
+  /** What the program has not read counts as not taken, so that its sender waits. */
+  #write({ sessionId, bytes }: Effect<'write-session'>, exec: Exec): void {
+    exec.write(bytes)
+    const sizeBytes = bytes.length
+    void exec.taken().then(() => this.tell({ kind: 'session-taken', sessionId, sizeBytes }))
+  }
+
+  #hold({ sessionId, isHeld }: Effect<'hold-session'>): void {
+    const session = this.#sessions.get(sessionId)
+    session?.hold?.end()
+    if (session === undefined) return
+    session.hold = isHeld ? newHold() : undefined
+  }
+
   #addSession(sessionId: string): Session {
-    const session: Session = { closing: new AbortController(), exec: undefined, early: [] }
+    const session: Session = {
+      closing: new AbortController(),
+      exec: undefined,
+      hold: undefined,
+      early: [],
+    }
     this.#sessions.set(sessionId, session)
     return session
   }
@@ -290,6 +320,7 @@ export class AgentDriver {
   async #pump(sessionId: string, output: AsyncIterable<OutputChunk>): Promise<void> {
     for await (const chunk of output) {
       this.tell({ kind: 'session-output', sessionId, chunk })
+      for (let hold; (hold = this.#sessions.get(sessionId)?.hold) !== undefined;) await hold.over
       while (
         this.#options.waitingBytes(sessionId) > waitingBytesMax &&
         this.#sessions.has(sessionId)
@@ -314,7 +345,13 @@ export class AgentDriver {
     const session = this.#sessions.get(sessionId)
     this.#sessions.delete(sessionId)
     session?.closing.abort()
+    session?.hold?.end()
     session?.exec?.endInput()
     session?.exec?.signal('HUP')
   }
+}
+
+function newHold(): NonNullable<Session['hold']> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { over: promise, end: resolve }
 }

@@ -100,7 +100,7 @@ export class Front {
         const { sessionId } = effect
         const chunk = { stream: 'stdout', bytes: utf8('said by the program') } as const
         actor.step({ kind: 'session-output', sessionId, chunk })
-        return effect.follow ? undefined : actor.step({ kind: 'session-ended', sessionId })
+        return effect.wanted.follow ? undefined : actor.step({ kind: 'session-ended', sessionId })
       }
       default:
     }

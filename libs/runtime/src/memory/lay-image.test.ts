@@ -50,7 +50,7 @@ async function run(image: ImageRoot, command: object, plan: Plan = [provision]):
   await container.start(resolve)
   await promise
   const chunks: string[] = []
-  for await (const { bytes } of container.output(true, new AbortController().signal)) {
+  for await (const { bytes } of container.output({ follow: true }, new AbortController().signal)) {
     chunks.push(utf8Text(bytes))
   }
   runtime.destroyAll()

@@ -1,10 +1,13 @@
 import {
   ContainerRefused,
+  ProgramRefused,
   type Container,
   type ContainerExit,
   type ContainerSpec,
   type Exec,
+  type ExecHow,
   type OutputChunk,
+  type OutputWanted,
 } from '@conclave/actors'
 import {
   HostFailed,
@@ -37,9 +40,14 @@ import {
   TooManyProcesses,
   type Exit,
   type Mount,
+  type ProcessOptions,
+  type StartedProcess,
+  type TerminalSize,
   type User,
 } from '@conclave/shell'
 import type { Executor } from './executor.ts'
+import { ExecOutput } from './exec-output.ts'
+import { execUserOf, type ExecUser } from './exec-user.ts'
 import { accountsWith, layDown, rootUser } from './image.ts'
 import { layImage } from './lay-image.ts'
 import { putIntoSandbox } from './put-into-sandbox.ts'
@@ -75,6 +83,11 @@ export interface MemoryContainerOptions {
   readonly onDestroyed: () => void
 }
 
+/** What programs on a terminal look for. Docker's own value. */
+const ofTerminal = { TERM: 'xterm' }
+
+const superuser = { uid: 0, gid: 0 }
+
 /** The device number of the tmpfs; the container's own volume has 1. */
 const tmpfsDevice = 2
 
@@ -98,7 +111,7 @@ export class MemoryContainer implements Container, Host {
     this.#options = options
     const isRoot = spec.user.uid === 0
     this.#user = { ...spec.user, home: isRoot ? rootUser.home : sandboxDirectory }
-    this.#log = new OutputLog(limits.outputSizeBytesMax)
+    this.#log = new OutputLog(limits.outputSizeBytesMax, () => clock.nowMs())
     this.fs = new MemoryFileSystem(clock, {
       sizeBytesMax: limits.volumeSizeBytesMax,
       inodesMax: limits.inodesMax,
@@ -220,8 +233,9 @@ export class MemoryContainer implements Container, Host {
     this.#onExit = onExit
     const { pid } = machine.start({
       argv: this.#program(),
-      env: this.#environmentWith({}),
+      env: this.#environmentWith(spec.terminal === undefined ? {} : ofTerminal),
       ...this.#surroundings(),
+      ...(spec.terminal && { terminal: spec.terminal }),
       stdout: (bytes) => this.#log.append('stdout', bytes),
       stderr: (bytes) => this.#log.append('stderr', bytes),
     })
@@ -229,23 +243,28 @@ export class MemoryContainer implements Container, Host {
     executor.add(machine)
   }
 
-  async exec(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Exec> {
+  async exec(
+    argv: readonly string[],
+    env: Readonly<Record<string, string>>,
+    how: ExecHow = {},
+  ): Promise<Exec> {
     const machine = this.#machine
     if (machine === undefined || machine.state === 'ended') {
       throw new ContainerRefused('the container is not running')
     }
-    const log = new OutputLog(this.#options.limits.outputSizeBytesMax)
+    const program = { argv, ...this.#execSurroundings(env, how) }
+    if (how.mustStart === true) this.#demandProgram(machine, program)
+    const output = new ExecOutput(this.#options.limits.outputSizeBytesMax)
     try {
-      const { pid, stdin } = machine.exec({
-        argv,
-        env: this.#environmentWith(env),
-        ...this.#surroundings(),
+      const started = machine.exec({
+        ...program,
         stdin: true,
-        stdout: (bytes) => log.append('stdout', bytes),
-        stderr: (bytes) => log.append('stderr', bytes),
+        gate: output.gate,
+        ...(how.terminal && { terminal: how.terminal }),
+        stdout: (bytes) => output.append('stdout', bytes),
+        stderr: (bytes) => output.append('stderr', bytes),
       })
-      invariant(stdin !== undefined, 'standard input was asked for')
-      const exec: MemoryExec = new MemoryExec(machine, pid, stdin, log, () =>
+      const exec: MemoryExec = new MemoryExec(machine, started, output, () =>
         this.#execs.delete(exec),
       )
       this.#execs.add(exec)
@@ -256,13 +275,75 @@ export class MemoryContainer implements Container, Host {
     }
   }
 
+  /** What a program is run with, in the name of whoever was asked for. */
+  #execSurroundings(
+    env: Readonly<Record<string, string>>,
+    { user, workdir, terminal }: ExecHow,
+  ): Pick<ProcessOptions, 'env' | 'cwd' | 'uid' | 'gid'> {
+    const own = this.#surroundings()
+    const who: ExecUser | undefined =
+      user === undefined || user === ''
+        ? undefined
+        : execUserOf(user, (path) => this.#contentOf(path))
+    const added = {
+      ...(terminal && ofTerminal),
+      ...(who && { HOME: who.home }),
+      ...env,
+    }
+    return {
+      env: this.#environmentWith(added),
+      cwd: workdir === undefined || workdir === '' ? own.cwd : workdir,
+      uid: who?.uid ?? own.uid,
+      gid: who?.gid ?? own.gid,
+    }
+  }
+
+  /** As runc would refuse it. @throws ProgramRefused */
+  #demandProgram(
+    machine: Machine,
+    program: Pick<ProcessOptions, 'argv' | 'env' | 'cwd' | 'uid' | 'gid'>,
+  ): void {
+    const { argv, cwd = '/' } = program
+    const [name = ''] = argv
+    const inWorkdir = `chdir to cwd ("${cwd}") set in config.json failed`
+    try {
+      if (this.fs.stat(cwd, superuser).kind !== 'directory') {
+        throw new ProgramRefused(126, `${inWorkdir}: not a directory`)
+      }
+    } catch (refusal) {
+      if (!(refusal instanceof FileSystemError)) throw refusal
+      throw new ProgramRefused(127, `${inWorkdir}: no such file or directory`)
+    }
+    const refused = machine.refusalOf(program)
+    if (refused === undefined) return
+    const why =
+      refused.status === 126
+        ? 'permission denied'
+        : name.includes('/')
+          ? `stat ${name}: no such file or directory`
+          : 'executable file not found in $PATH'
+    throw new ProgramRefused(refused.status, `exec: "${name}": ${why}`)
+  }
+
+  #contentOf(path: string): Uint8Array | undefined {
+    try {
+      const file = this.fs.open(path, {}, superuser)
+      const bytes = file.read(0, file.stat().sizeBytes)
+      file.close()
+      return bytes
+    } catch (refusal) {
+      if (refusal instanceof FileSystemError) return undefined
+      throw refusal
+    }
+  }
+
   signal(name: string): void {
     const known = knownSignal(name)
     if (known !== undefined) this.#machine?.signal(1, known)
   }
 
-  output(follow: boolean, signal: AbortSignal): AsyncIterable<OutputChunk> {
-    return this.#log.read(follow, signal)
+  output(wanted: OutputWanted, signal: AbortSignal): AsyncIterable<OutputChunk> {
+    return this.#log.read(wanted, signal)
   }
 
   forgetOutput(): void {
@@ -379,53 +460,59 @@ const backlogBytesMax = 16 * 1_048_576
 class MemoryExec implements Exec {
   readonly exit: Promise<ContainerExit>
   readonly #machine: Machine
-  readonly #pid: number
-  readonly #stdin: { write(bytes: Uint8Array): boolean; end(): void }
-  readonly #log: OutputLog
+  readonly #started: StartedProcess
+  readonly #output: ExecOutput
   readonly #onEnd: () => void
   #backlogBytes = 0
+  #isFull = false
+  #hasEnded = false
   #resolve: (exit: ContainerExit) => void = () => {}
 
-  constructor(
-    machine: Machine,
-    pid: number,
-    stdin: { write(bytes: Uint8Array): boolean; end(): void },
-    log: OutputLog,
-    onEnd: () => void,
-  ) {
+  constructor(machine: Machine, started: StartedProcess, output: ExecOutput, onEnd: () => void) {
     this.#machine = machine
-    this.#pid = pid
-    this.#stdin = stdin
-    this.#log = log
+    this.#started = started
+    this.#output = output
     this.#onEnd = onEnd
     this.exit = new Promise((resolve) => {
       this.#resolve = resolve
     })
-    machine.onExit(pid, (exit) => this.ended(exit))
+    machine.onExit(started.pid, (exit) => this.ended(exit))
   }
 
   output(signal: AbortSignal): AsyncIterable<OutputChunk> {
-    return this.#log.read(true, signal)
+    return this.#output.read(signal)
   }
 
   write(bytes: Uint8Array): void {
-    this.#backlogBytes = this.#stdin.write(bytes) ? 0 : this.#backlogBytes + bytes.length
+    this.#isFull = this.#started.stdin?.write(bytes) === false
+    this.#backlogBytes = this.#isFull ? this.#backlogBytes + bytes.length : 0
     // Nothing can make the sender wait, and input must not fill this process.
     if (this.#backlogBytes > backlogBytesMax) this.signal('KILL')
   }
 
+  async taken(): Promise<void> {
+    if (!this.#isFull || this.#hasEnded) return
+    const read = new Promise<void>((resolve) => this.#started.stdin?.onTaken(resolve))
+    await Promise.race([read, this.exit])
+  }
+
   endInput(): void {
-    this.#stdin.end()
+    this.#started.stdin?.end()
+  }
+
+  resize(size: TerminalSize): void {
+    this.#started.resize?.(size)
   }
 
   signal(name: string): void {
     const known = knownSignal(name)
-    if (known !== undefined) this.#machine.signal(this.#pid, known)
+    if (known !== undefined) this.#machine.signal(this.#started.pid, known)
   }
 
   ended({ exitCode, signal }: Exit): void {
+    this.#hasEnded = true
     this.#onEnd()
-    this.#log.end()
+    this.#output.end()
     this.#resolve(signal === undefined ? { exitCode } : { exitCode, signal })
   }
 }

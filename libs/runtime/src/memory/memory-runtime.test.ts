@@ -153,7 +153,7 @@ describe('what a container leaves', () => {
 
     expect(holding(buffers, canary)).toBe(0)
     expect(await exit).toMatchObject({ exitCode: 137 })
-    expect(await textOf(container.output(false, new AbortController().signal))).toBe('')
+    expect(await textOf(container.output({ follow: false }, new AbortController().signal))).toBe('')
   })
 
   test('MR1: a plan that fails leaves the container without anything of it', async () => {
@@ -204,7 +204,7 @@ describe('many containers', () => {
     const container = await createContainer(runtime, 'yes | head -c 100000; echo; echo last')
 
     await started(container)
-    const text = await textOf(container.output(false, new AbortController().signal))
+    const text = await textOf(container.output({ follow: false }, new AbortController().signal))
 
     expect(text.length).toBeLessThan(8300)
     expect(text.endsWith('last\n')).toBe(true)
@@ -231,8 +231,8 @@ describe('many containers', () => {
     await Promise.all([started(full), started(other)])
     const never = new AbortController().signal
 
-    expect(await textOf(full.output(false, never))).toBe('full\n')
-    expect(await textOf(other.output(false, never))).toBe('fits\n')
+    expect(await textOf(full.output({ follow: false }, never))).toBe('full\n')
+    expect(await textOf(other.output({ follow: false }, never))).toBe('fits\n')
   })
 
   test('MR4: a thousand, each with a secret of its own, run at once and give it back', async () => {

@@ -1,4 +1,4 @@
-import type { OutputChunk } from '@conclave/actors'
+import type { OutputChunk, OutputWanted } from '@conclave/actors'
 import { utf8, wipe } from '@conclave/kernel'
 
 interface Piece {
@@ -7,12 +7,18 @@ interface Piece {
   readonly from: number
   readonly room: Uint8Array
   sizeBytes: number
+  /** When what begins at an offset was written; in order, the first at 0. */
+  readonly marks: { readonly offset: number; readonly atMs: number }[]
 }
 
 /** What is read at once: a message to a master holds no more. */
 const chunkSizeBytesMax = 65_536
 /** Short writes are gathered in pieces of this size: a byte a piece would cost a hundred. */
 const pieceSizeBytes = 1024
+/** A piece notes no more times than this: later bytes of it have the last one. */
+const marksMax = 64
+
+const newline = 10
 
 /**
  * The newest bytes that a program wrote, both streams in the order of its writes. Readers hold a
@@ -20,27 +26,34 @@ const pieceSizeBytes = 1024
  */
 export class OutputLog {
   readonly #sizeBytesMax: number
+  readonly #nowMs: () => number
   #pieces: Piece[] = []
   #sizeBytes = 0
   #end = 0
   #isEnded = false
   readonly #waiting = new Set<() => void>()
 
-  constructor(sizeBytesMax: number) {
+  constructor(sizeBytesMax: number, nowMs: () => number) {
     this.#sizeBytesMax = sizeBytesMax
+    this.#nowMs = nowMs
   }
 
   /** Copies `bytes`. */
   append(stream: OutputChunk['stream'], bytes: Uint8Array): void {
     if (bytes.length === 0 || this.#isEnded) return
+    const atMs = this.#nowMs()
     const last = this.#pieces.at(-1)
     if (last?.stream === stream && last.room.length - last.sizeBytes >= bytes.length) {
       last.room.set(bytes, last.sizeBytes)
+      if (last.marks.length < marksMax && last.marks.at(-1)?.atMs !== atMs) {
+        last.marks.push({ offset: last.sizeBytes, atMs })
+      }
       last.sizeBytes += bytes.length
     } else {
       const room = new Uint8Array(Math.max(bytes.length, pieceSizeBytes))
       room.set(bytes)
-      this.#pieces.push({ stream, from: this.#end, room, sizeBytes: bytes.length })
+      const marks = [{ offset: 0, atMs }]
+      this.#pieces.push({ stream, from: this.#end, room, sizeBytes: bytes.length, marks })
     }
     this.#end += bytes.length
     this.#sizeBytes += bytes.length
@@ -62,9 +75,9 @@ export class OutputLog {
     this.end()
   }
 
-  async *read(follow: boolean, signal: AbortSignal): AsyncGenerator<OutputChunk> {
-    let position = this.#floor
-    const lastWanted = follow ? Infinity : this.#end
+  async *read(wanted: OutputWanted, signal: AbortSignal): AsyncGenerator<OutputChunk> {
+    let position = Math.max(this.#beginOfLast(wanted.tail), this.#beginSince(wanted.sinceMs))
+    const lastWanted = wanted.follow ? Infinity : this.#end
     while (!signal.aborted && position < lastWanted) {
       if (position < this.#floor) {
         const missed = this.#floor - position
@@ -93,8 +106,36 @@ export class OutputLog {
     const piece = this.#pieces[index]
     if (piece === undefined) return undefined
     const start = position - piece.from
-    const end = Math.min(piece.sizeBytes, start + chunkSizeBytesMax)
-    return start < end ? { stream: piece.stream, bytes: piece.room.slice(start, end) } : undefined
+    const next = piece.marks.find(({ offset }) => offset > start)?.offset ?? piece.sizeBytes
+    const end = Math.min(next, start + chunkSizeBytesMax)
+    if (start >= end) return undefined
+    const mark = piece.marks.findLast(({ offset }) => offset <= start)
+    const { stream, room } = piece
+    return { stream, bytes: room.slice(start, end), ...(mark && { atMs: mark.atMs }) }
+  }
+
+  /** Where the last `lines` lines begin, of those that are there. A line without an end is one, too. */
+  #beginOfLast(lines: number | undefined): number {
+    if (lines === undefined) return this.#floor
+    if (lines === 0) return this.#end
+    let found = 0
+    for (const piece of this.#pieces.toReversed()) {
+      for (let at = piece.sizeBytes - 1; at >= 0; at--) {
+        const isLineEnd = piece.room[at] === newline
+        const begin = piece.from + at + 1
+        if (isLineEnd && begin !== this.#end && ++found === lines) return begin
+      }
+    }
+    return this.#floor
+  }
+
+  #beginSince(sinceMs: number | undefined): number {
+    if (sinceMs === undefined) return this.#floor
+    for (const { from, marks } of this.#pieces) {
+      const first = marks.find(({ atMs }) => atMs >= sinceMs)
+      if (first !== undefined) return from + first.offset
+    }
+    return this.#end
   }
 
   #dropOldest(): void {

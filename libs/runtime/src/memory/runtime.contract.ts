@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { Container, ContainerExit, ContainerRuntime, OutputChunk } from '@conclave/actors'
+import type {
+  Container,
+  ContainerExit,
+  ContainerRuntime,
+  ExecHow,
+  OutputChunk,
+} from '@conclave/actors'
 import { perform, planCleanup, sandboxDirectory, type Plan } from '@conclave/isolators'
 import { Redacted, utf8 } from '@conclave/kernel'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -41,7 +47,7 @@ export async function textOf(
 export async function said(container: Container, wanted: string): Promise<string> {
   let text = ''
   const closing = new AbortController()
-  for await (const { bytes } of container.output(true, closing.signal)) {
+  for await (const { bytes } of container.output({ follow: true }, closing.signal)) {
     text += Buffer.from(bytes).toString()
     if (text.includes(wanted)) closing.abort()
   }
@@ -80,8 +86,8 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
     ): Promise<{ exit: ContainerExit; stdout: string; stderr: string }> => {
       const container = await createContainer(runtime, script, plan)
       const exit = await started(container)
-      const stdout = await textOf(container.output(true, never()))
-      const stderr = await textOf(container.output(true, never()), 'stderr')
+      const stdout = await textOf(container.output({ follow: true }, never()))
+      const stderr = await textOf(container.output({ follow: true }, never()), 'stderr')
       await container.destroy()
       container.forgetOutput()
       return { exit, stdout, stderr }
@@ -179,7 +185,7 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
       await said(container, 'ready')
       container.signal('SIGTERM')
       expect(await exit).toEqual({ exitCode: 3 })
-      expect(await textOf(container.output(false, never()))).toBe('ready\ncaught\n')
+      expect(await textOf(container.output({ follow: false }, never()))).toBe('ready\ncaught\n')
     })
 
     test('a program that ignores SIGTERM ends with SIGKILL', async () => {
@@ -210,7 +216,7 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
 
       expect(await textOf(exec.output(never()))).toBe('s3cr3t v4riable more\ntyped\n')
       expect(await exec.exit).toEqual({ exitCode: 4 })
-      expect(await textOf(container.output(false, never()))).toBe('ready\n')
+      expect(await textOf(container.output({ follow: false }, never()))).toBe('ready\n')
       container.signal('KILL')
       await exit
     })
@@ -233,6 +239,72 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
       })
     })
 
+    test('an exec is run by whoever and wherever it was asked for', async () => {
+      const container = await createContainer(runtime, 'echo ready; sleep 3600')
+      started(container)
+      await said(container, 'ready')
+      const say = async (how: ExecHow, ...argv: string[]): Promise<string> =>
+        textOf((await container.exec(argv, {}, how)).output(never()))
+
+      expect(
+        await say({ user: 'root', workdir: '/tmp' }, 'sh', '-c', 'id -u; pwd; echo $HOME'),
+      ).toBe('0\n/tmp\n/root\n')
+      expect(await say({ user: '77:88' }, 'sh', '-c', 'id -u; id -g')).toBe('77\n88\n')
+      const refusals = [
+        [{ user: 'nobody-here' }, ['true'], 126, 'unable to find user nobody-here'],
+        [{ mustStart: true }, ['nosuch'], 127, 'executable file not found in $PATH'],
+        [{ mustStart: true }, ['/etc/passwd'], 126, 'permission denied'],
+        [{ mustStart: true, workdir: '/no/such' }, ['true'], 127, 'chdir to cwd ("/no/such")'],
+      ] as const
+      for (const [how, argv, exitCode, why] of refusals) {
+        await expect(container.exec(argv, {}, how)).rejects.toMatchObject({
+          code: 'container.program-refused',
+          exitCode,
+          message: expect.stringContaining(why) as string,
+        })
+      }
+    })
+
+    test('an exec on a terminal echoes, edits, and has a size', async () => {
+      const container = await createContainer(runtime, 'echo ready; sleep 3600')
+      started(container)
+      await said(container, 'ready')
+      const terminal = { rows: 24, columns: 80 }
+      const exec = await container.exec(
+        ['sh', '-c', 'read a; stty size; echo $TERM $a'],
+        {},
+        { terminal },
+      )
+
+      exec.resize({ rows: 30, columns: 100 })
+      exec.write(utf8('hallo\r'))
+
+      expect(await textOf(exec.output(never()))).toBe('hallo\r\n30 100\r\nxterm hallo\r\n')
+    })
+
+    test('an exec waits for whoever reads it, and is waited for by whoever writes', async () => {
+      const container = await createContainer(runtime, 'echo ready; sleep 3600')
+      started(container)
+      await said(container, 'ready')
+      const sizeBytes = 6 * 1024 * 1024
+      const exec = await container.exec(['head', '-c', String(sizeBytes), '/dev/zero'], {})
+      let seen = 0
+      for await (const { bytes } of exec.output(never())) {
+        seen += bytes.length
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect(seen).toBe(sizeBytes)
+
+      const reader = await container.exec(['sh', '-c', 'sleep 0.05; cat | wc -c'], {})
+      const counted = textOf(reader.output(never()))
+      for (let count = 0; count < 16; count++) {
+        reader.write(new Uint8Array(64 * 1024))
+        await reader.taken()
+      }
+      reader.endInput()
+      expect((await counted).trim()).toBe(String(16 * 64 * 1024))
+    })
+
     test('destroyed while it runs, it ends, and its output can still be read', async () => {
       const container = await createContainer(runtime, 'echo ready; sleep 3600')
       const exit = started(container)
@@ -242,9 +314,9 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
       await container.destroy()
 
       expect(await exit).toMatchObject({ exitCode: 137 })
-      expect(await textOf(container.output(true, never()))).toBe('ready\n')
+      expect(await textOf(container.output({ follow: true }, never()))).toBe('ready\n')
       container.forgetOutput()
-      expect(await textOf(container.output(true, never()))).toBe('')
+      expect(await textOf(container.output({ follow: true }, never()))).toBe('')
     })
 
     test('containers see nothing of each other', async () => {

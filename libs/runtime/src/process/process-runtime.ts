@@ -9,6 +9,7 @@ import {
   type ContainerSpec,
   type Exec,
   type OutputChunk,
+  type OutputWanted,
 } from '@conclave/actors'
 import { HostFailed, sandboxDirectory, type Host } from '@conclave/isolators'
 import { Redacted, utf8Text, type RedactedBytes } from '@conclave/kernel'
@@ -94,7 +95,7 @@ class ProcessContainer implements Container, Host {
 
   constructor(options: ProcessContainerOptions) {
     this.#options = options
-    this.#log = new OutputLog(options.outputSizeBytesMax)
+    this.#log = new OutputLog(options.outputSizeBytesMax, Date.now)
   }
 
   get host(): Host {
@@ -204,8 +205,8 @@ class ProcessContainer implements Container, Host {
     this.#options.onDestroyed()
   }
 
-  output(follow: boolean, signal: AbortSignal): AsyncIterable<OutputChunk> {
-    return this.#log.read(follow, signal)
+  output(wanted: OutputWanted, signal: AbortSignal): AsyncIterable<OutputChunk> {
+    return this.#log.read(wanted, signal)
   }
 
   forgetOutput(): void {

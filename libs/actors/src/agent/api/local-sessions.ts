@@ -43,14 +43,14 @@ export class LocalSessions {
   ): LocalSession {
     const session = this.#add(sink)
     const { sessionId } = session
-    this.#options.do({ do: 'open-exec', sessionId, containerId, argv, env })
+    this.#options.do({ do: 'open-exec', sessionId, containerId, argv, env, how: {} })
     return session
   }
 
   logs(containerId: string, sink: SessionSink, follow: boolean): LocalSession {
     const session = this.#add(sink)
     const { sessionId } = session
-    this.#options.do({ do: 'open-logs', sessionId, containerId, follow })
+    this.#options.do({ do: 'open-logs', sessionId, containerId, wanted: { follow } })
     return session
   }
 
