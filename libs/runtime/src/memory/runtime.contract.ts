@@ -241,7 +241,7 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
 
     test('an exec is run by whoever and wherever it was asked for', async () => {
       const container = await createContainer(runtime, 'echo ready; sleep 3600')
-      started(container)
+      void started(container)
       await said(container, 'ready')
       const say = async (how: ExecHow, ...argv: string[]): Promise<string> =>
         textOf((await container.exec(argv, {}, how)).output(never()))
@@ -267,7 +267,7 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
 
     test('an exec on a terminal echoes, edits, and has a size', async () => {
       const container = await createContainer(runtime, 'echo ready; sleep 3600')
-      started(container)
+      void started(container)
       await said(container, 'ready')
       const terminal = { rows: 24, columns: 80 }
       const exec = await container.exec(
@@ -284,7 +284,7 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
 
     test('an exec waits for whoever reads it, and is waited for by whoever writes', async () => {
       const container = await createContainer(runtime, 'echo ready; sleep 3600')
-      started(container)
+      void started(container)
       await said(container, 'ready')
       const sizeBytes = 6 * 1024 * 1024
       const exec = await container.exec(['head', '-c', String(sizeBytes), '/dev/zero'], {})

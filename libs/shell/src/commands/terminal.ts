@@ -23,9 +23,10 @@ export const stty: Program = (invocation) => {
   return 0
 }
 
+const flag = (name: string, isOn: boolean): string => (isOn ? name : `-${name}`)
+
 function settingsOf(terminal: Terminal): string {
   const { rows, columns } = terminal.size
-  const flag = (name: string, isOn: boolean): string => (isOn ? name : `-${name}`)
   const flags = [
     flag('isig', terminal.raisesSignals),
     flag('icanon', terminal.isCanonical),

@@ -32,7 +32,10 @@ export function* runInteractive(interpreter: Interpreter): Task<void> {
       continue
     }
     const isEnd = line === ''
-    if (isEnd && text === '') return yield* writeComplaint(process, '\n')
+    if (isEnd && text === '') {
+      yield* writeComplaint(process, '\n')
+      return
+    }
     text += line
     const parsed = parseProgram(text)
     if (parsed.isIncomplete && !isEnd) continue
