@@ -72,6 +72,12 @@ function takeField(json: Buffer, name: string): ReturnType<typeof takeJsonField>
   }
 }
 
+/** JSON of `schema` that came by another way. @throws Refusal */
+export function parseJson<T>(json: Buffer, schema: z.ZodType<T>): T {
+  if (json.length === 0) throw new Refusal(400, 'got EOF while reading request body')
+  return parse(json, schema)
+}
+
 function parse<T>(json: Buffer, schema: z.ZodType<T>): T {
   let value: unknown
   try {

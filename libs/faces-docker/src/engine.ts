@@ -4,13 +4,16 @@ import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import type { FastifyRequest } from 'fastify'
 import type { SwarmNode } from './swarm-node.ts'
 
+/** What of a request says who asks. */
+export type Asked = Pick<FastifyRequest, 'id' | 'raw'>
+
 /** What every part of this face knows: the master behind it, and on whose behalf it asks. */
 export interface Engine {
   readonly master: MasterApi
   /** Whoever reaches the socket may do what they may, as it is with dockerd. */
   readonly principal: Principal
   /** Who asks, where a listener knows better: by a client's certificate. */
-  readonly principalOf?: ((request: FastifyRequest) => Principal | undefined) | undefined
+  readonly principalOf?: ((request: Asked) => Principal | undefined) | undefined
   /** What `docker info` calls this machine. */
   readonly hostname: string
   /** The machine, where it can come into a swarm and leave it; a master by itself always is one. */
@@ -33,7 +36,7 @@ export const simulatedImagesOf = ({ simulatedImages }: Engine): SimulatedImagesM
 export const hasMaster = ({ node }: Engine): boolean =>
   node === undefined || node.state.is === 'manager'
 
-export const callerOf = ({ principal, principalOf }: Engine, request: FastifyRequest): Caller => ({
+export const callerOf = ({ principal, principalOf }: Engine, request: Asked): Caller => ({
   principal: principalOf?.(request) ?? principal,
   requestId: request.id,
 })

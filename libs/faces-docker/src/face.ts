@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http'
 import { letIn, takeBodiesAsBytes } from '@conclave/runtime'
-import type { FastifyPluginAsync, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import { answerError, engineHeaders, refuse } from './answers.ts'
+import { containersRoutes } from './containers/containers-routes.ts'
 import type { Engine } from './engine.ts'
 import { noSuchPage } from './errors.ts'
 import { distributionRoutes } from './images/distribution-routes.ts'
@@ -18,28 +18,16 @@ import { tasksRoutes } from './services/tasks-routes.ts'
 import { swarmLifeRoutes } from './swarm-life.ts'
 import { swarmRoutes } from './swarm-routes.ts'
 import { systemRoutes } from './system-routes.ts'
-import { splitVersion, type Versioned, type VersionRefusal } from './versions.ts'
+import { takeVersion, versionRefusalOf } from './request-version.ts'
 
 /** A secret that is too large must be told so in the Engine's words: some clients send all of it first. */
 const bodyBytesMax = 16 * 1024 * 1024
 
-const asked = new WeakMap<IncomingMessage, Versioned | VersionRefusal>()
-
 /** What the server that carries this face must know: routes are found behind the version in the path. */
 export const dockerServerOptions = {
-  rewriteUrl: (request) => {
-    const split = splitVersion(request.url ?? '/')
-    asked.set(request, split)
-    return 'url' in split ? split.url : '/'
-  },
+  rewriteUrl: takeVersion,
   frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
 } as const satisfies FastifyServerOptions
-
-/** The version that a request is made in. */
-export function versionOf({ raw }: FastifyRequest): Versioned['version'] {
-  const split = asked.get(raw) ?? splitVersion('/')
-  return 'version' in split ? split.version : [0, 0]
-}
 
 /** Docker's Engine API, as far as a swarm and its secrets go. Source: docker-swarm.md part A. */
 export const dockerFace =
@@ -52,8 +40,8 @@ export const dockerFace =
       return refuse(reply, noSuchPage())
     })
     app.addHook('onRequest', async (request, reply) => {
-      const split = asked.get(request.raw)
-      if (split !== undefined && 'refused' in split) {
+      const split = versionRefusalOf(request)
+      if (split !== undefined) {
         if (split.refused === 'too-new')
           return refuse(reply, { ...badVersion, message: split.message })
         return reply
@@ -80,6 +68,7 @@ export const dockerFace =
     await app.register(configsRoutes(engine))
     await app.register(servicesRoutes(engine))
     await app.register(tasksRoutes(engine))
+    await app.register(containersRoutes(engine))
   }
 
 const badVersion = { name: 'Refusal', status: 400 }

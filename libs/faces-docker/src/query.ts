@@ -5,4 +5,7 @@ export const queryOf = (request: FastifyRequest): URLSearchParams =>
 
 /** Go's `strconv.ParseBool`, and a name alone, as clients send `?force=1`. */
 export const isSet = (request: FastifyRequest, name: string): boolean =>
-  ['', '1', 't', 'true', 'True', 'TRUE', 'T'].includes(queryOf(request).get(name) ?? 'false')
+  isSetIn(queryOf(request), name)
+
+export const isSetIn = (query: URLSearchParams, name: string): boolean =>
+  ['', '1', 't', 'true', 'True', 'TRUE', 'T'].includes(query.get(name) ?? 'false')

@@ -1,0 +1,233 @@
+import { randomBytes } from 'node:crypto'
+import { TaskNotRunning, type Caller, type TaskSession } from '@conclave/actors'
+import type { FastifyPluginAsync } from 'fastify'
+import { z } from 'zod'
+import { sendEmpty, sendJson } from '../answers.ts'
+import { parseJson, readBody } from '../bodies.ts'
+import { callerOf, type Engine } from '../engine.ts'
+import { Refusal } from '../errors.ts'
+import { queryOf } from '../query.ts'
+import { versionOf } from '../request-version.ts'
+import { findRunning, notRunning } from './container.ts'
+import { Execs, startError, type Exec, type ExecConfig } from './execs.ts'
+import { hijackPlain, streamType, type HijackRoute } from './hijack.ts'
+import { workdirOf } from './process.ts'
+import { ignoreInput, send, sendOutput, takeInput, type SessionEnd } from './streaming.ts'
+import { stdcopyFrame } from './stdcopy.ts'
+import type { Duplex } from 'node:stream'
+
+const flag = z.boolean().nullish()
+const text = z.string().nullish()
+const screen = z.tuple([z.int().nonnegative(), z.int().nonnegative()]).nullish()
+
+const Wanted = z.object({
+  User: text,
+  Privileged: flag,
+  Tty: flag,
+  ConsoleSize: screen,
+  AttachStdin: flag,
+  AttachStdout: flag,
+  AttachStderr: flag,
+  DetachKeys: text,
+  Env: z.array(z.string()).nullish(),
+  WorkingDir: text,
+  Cmd: z.array(z.string()).nullish(),
+})
+
+const Start = z.object({ Detach: flag, Tty: flag, ConsoleSize: screen })
+
+interface Named {
+  readonly Params: { readonly id: string }
+}
+
+const usualSize = { rows: 24, columns: 80 }
+
+/** Programs beside a container's own. Source: docker-swarm.md A5, A7. */
+export class ExecRoutes {
+  readonly #engine: Engine
+  readonly #execs = new Execs(() => randomBytes(32).toString('hex'))
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  get execs(): Execs {
+    return this.#execs
+  }
+
+  readonly plugin: FastifyPluginAsync = async (app) => {
+    const engine = this.#engine
+
+    app.post<Named>('/containers/:id/exec', async (request, reply) => {
+      const wanted = readBody(request, Wanted)
+      const config = configOf(wanted)
+      const container = await findRunning(engine, callerOf(engine, request), request.params.id)
+      const size = sizeOf(wanted.ConsoleSize) ?? usualSize
+      const { id } = this.#execs.create(container, config, size)
+      return sendJson(reply, { Id: id }, 201)
+    })
+
+    // Without an `Upgrade`; with one it comes by way of `hijack`.
+    app.post<Named>('/exec/:id/start', async (request, reply) => {
+      const exec = this.#execs.get(request.params.id)
+      const start = readBody(request, Start)
+      const session = await this.#start(exec, callerOf(engine, request), start)
+      if (start.Detach === true) {
+        session.endInput()
+        void this.#toNobody(exec, session)
+        return sendEmpty(reply)
+      }
+      session.endInput()
+      const socket = hijackPlain(reply, streamType(versionOf(request), exec.config.isTty))
+      await this.#toClient(exec, session, socket)
+      return reply
+    })
+
+    app.post<Named>('/exec/:id/resize', async (request, reply) => {
+      const exec = this.#execs.get(request.params.id)
+      const query = queryOf(request)
+      const size = { rows: dimension(query.get('h')), columns: dimension(query.get('w')) }
+      exec.size = size
+      exec.session?.resize(size)
+      return sendEmpty(reply)
+    })
+
+    app.get<Named>('/exec/:id/json', async (request, reply) =>
+      sendJson(reply, execObject(this.#execs.get(request.params.id))),
+    )
+  }
+
+  /** `POST /exec/{id}/start` of clients that want the connection. */
+  readonly hijack: HijackRoute = {
+    path: /^\/exec\/([^/]+)\/start$/,
+    handle: async ({ asked, version, body, accept }, id = '') => {
+      const exec = this.#execs.get(id)
+      const start = parseJson(body, Start)
+      const session = await this.#start(exec, callerOf(this.#engine, asked), start)
+      await this.#serve(exec, session, accept(streamType(version, exec.config.isTty)))
+    },
+  }
+
+  async #serve(
+    exec: Exec,
+    session: TaskSession,
+    { socket, early }: { readonly socket: Duplex; readonly early: Buffer },
+  ): Promise<void> {
+    if (exec.config.stdin) takeInput(socket, early, session)
+    else {
+      ignoreInput(socket)
+      session.endInput()
+    }
+    await this.#toClient(exec, session, socket)
+  }
+
+  /** @throws Refusal */
+  async #start(exec: Exec, caller: Caller, start: z.infer<typeof Start>): Promise<TaskSession> {
+    const { container, config } = exec
+    if (exec.state !== 'created') {
+      throw new Refusal(409, `Error: Exec command ${exec.id} is already running`)
+    }
+    exec.state = 'running'
+    exec.size = sizeOf(start.ConsoleSize) ?? exec.size
+    try {
+      const { argv, env, user, workdir, isTty } = config
+      exec.session = await this.#engine.master.tasks.exec(caller, container.task.taskId, {
+        argv,
+        env,
+        user: user || undefined,
+        workdir: workdir || workdirOf(container),
+        terminal: isTty ? exec.size : undefined,
+        mustStart: true,
+      })
+      return exec.session
+    } catch (error) {
+      exec.state = 'created'
+      if (error instanceof TaskNotRunning) throw notRunning(container)
+      throw error
+    }
+  }
+
+  async #toClient(exec: Exec, session: TaskSession, socket: Duplex): Promise<void> {
+    const { isTty, stdout, stderr } = exec.config
+    const end = await sendOutput(session, socket, { stdout, stderr, isRaw: isTty })
+    if (end.error !== undefined) {
+      const line = Buffer.from(`${startError(end.error)}\r\n`)
+      await send(socket, isTty ? line : stdcopyFrame('stdout', line))
+    }
+    // The client asks for the exit code as soon as the stream has ended.
+    ended(exec, end)
+    socket.end()
+  }
+
+  async #toNobody(exec: Exec, session: TaskSession): Promise<void> {
+    for await (const output of session.output()) if (output.kind === 'end') ended(exec, output)
+  }
+}
+
+/** Without an exit code it was lost with its agent: killed, as far as anybody knows. */
+function ended(exec: Exec, { exitCode = 137 }: SessionEnd): void {
+  exec.state = 'ended'
+  exec.exitCode = exitCode
+  exec.session = undefined
+}
+
+function configOf(wanted: z.infer<typeof Wanted>): ExecConfig {
+  const argv = wanted.Cmd ?? []
+  if (argv.length === 0 || argv[0] === '') throw new Refusal(400, 'No exec command specified')
+  return {
+    argv,
+    env: Object.fromEntries(
+      (wanted.Env ?? []).flatMap((variable) => {
+        const at = variable.indexOf('=')
+        return at < 1 ? [] : [[variable.slice(0, at), variable.slice(at + 1)]]
+      }),
+    ),
+    user: wanted.User ?? '',
+    workdir: wanted.WorkingDir ?? '',
+    isTty: wanted.Tty ?? false,
+    stdin: wanted.AttachStdin ?? false,
+    stdout: wanted.AttachStdout ?? false,
+    stderr: wanted.AttachStderr ?? false,
+    isPrivileged: wanted.Privileged ?? false,
+    detachKeys: wanted.DetachKeys ?? '',
+  }
+}
+
+const sizeMax = 65_535
+
+function sizeOf(size: z.infer<typeof screen>): Exec['size'] | undefined {
+  const [rows = 0, columns = 0] = size ?? []
+  if (rows === 0 || columns === 0) return undefined
+  return { rows: Math.min(rows, sizeMax), columns: Math.min(columns, sizeMax) }
+}
+
+function dimension(asked: string | null): number {
+  if (asked === null || !/^\d{1,5}$/.test(asked)) {
+    throw new Refusal(400, `strconv.Atoi: parsing "${(asked ?? '').slice(0, 16)}": invalid syntax`)
+  }
+  return Math.min(Number(asked), sizeMax)
+}
+
+function execObject({ id, container, config, state, exitCode }: Exec): object {
+  const [entrypoint = '', ...args] = config.argv
+  return {
+    ID: id,
+    Running: state === 'running',
+    ExitCode: state === 'ended' ? exitCode : null,
+    ProcessConfig: {
+      tty: config.isTty,
+      entrypoint,
+      arguments: args,
+      privileged: config.isPrivileged,
+      ...(config.user !== '' && { user: config.user }),
+    },
+    OpenStdin: config.stdin,
+    OpenStderr: config.stderr,
+    OpenStdout: config.stdout,
+    CanRemove: false,
+    ContainerID: container.id,
+    DetachKeys: config.detachKeys,
+    // A simulated program is no process of this machine.
+    Pid: 0,
+  }
+}

@@ -1,0 +1,143 @@
+import {
+  TaskNotFound,
+  TaskNotRunning,
+  type Caller,
+  type LogsWanted,
+  type TaskSession,
+} from '@conclave/actors'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { engineHeaders } from '../answers.ts'
+import { callerOf, type Engine } from '../engine.ts'
+import { Refusal } from '../errors.ts'
+import { isSet, isSetIn, queryOf } from '../query.ts'
+import { versionOf } from '../request-version.ts'
+import { momentMs } from '../times.ts'
+import { speaks } from '../versions.ts'
+import { findContainer, findRunning, notRunning, type Container } from './container.ts'
+import { hijackPlain, streamType, type HijackRoute } from './hijack.ts'
+import { LogLines } from './log-lines.ts'
+import { ignoreInput, send, sendOutput } from './streaming.ts'
+
+interface Named {
+  readonly Params: { readonly id: string }
+}
+
+/** What a container has said, and says. Source: docker-swarm.md A5, A7. */
+export class LogsRoutes {
+  readonly #engine: Engine
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  readonly plugin: FastifyPluginAsync = async (app) => {
+    const engine = this.#engine
+
+    app.get<Named>('/containers/:id/logs', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const isWanted = (stream: string): boolean => isSet(request, stream)
+      const streams = new Set((['stdout', 'stderr'] as const).filter(isWanted))
+      if (streams.size === 0) {
+        throw new Refusal(400, 'Bad parameters: you must choose at least one stream')
+      }
+      const container = await findContainer(engine, caller, request.params.id)
+      const query = queryOf(request)
+      const isRaw = container.spec.TTY ?? false
+      const lines = new LogLines({
+        streams,
+        isRaw,
+        hasTimes: isSet(request, 'timestamps'),
+        ...(isSet(request, 'details') && { details: '' }),
+        untilMs: momentMs(query.get('until'), Date.now()),
+      })
+      const session = await openLogs(engine, caller, container, logsWanted(request))
+      reply.hijack()
+      const { raw } = reply
+      const version = versionOf(request)
+      raw.writeHead(200, {
+        ...engineHeaders,
+        ...(speaks(version, '1.42') && { 'content-type': streamType(version, isRaw) }),
+      })
+      raw.flushHeaders()
+      raw.once('close', () => session.close())
+      for await (const output of session.output()) {
+        if (output.kind === 'end') break
+        for (const line of lines.write(output)) await send(raw, line)
+        if (lines.isOver) break
+      }
+      for (const line of lines.end()) await send(raw, line)
+      raw.end()
+      return reply
+    })
+
+    // Without an `Upgrade`; with one it comes by way of `hijack`.
+    app.post<Named>('/containers/:id/attach', async (request, reply) => {
+      const attached = await this.#attach(
+        callerOf(engine, request),
+        request.params.id,
+        queryOf(request),
+      )
+      const type = streamType(versionOf(request), attached.isRaw)
+      const socket = hijackPlain(reply, type)
+      socket.once('close', () => attached.session.close())
+      await sendOutput(attached.session, socket, attached)
+      socket.end()
+      return reply
+    })
+
+    app.post<Named>('/containers/:id/resize', async (_request, reply) => reply.code(200).send())
+  }
+
+  /** `POST /containers/{id}/attach`. Nothing reads the input of a service's container. */
+  readonly hijack: HijackRoute = {
+    path: /^\/containers\/([^/]+)\/attach$/,
+    handle: async ({ asked, version, query, accept }, id = '') => {
+      const caller = callerOf(this.#engine, asked)
+      const attached = await this.#attach(caller, id, query)
+      const { socket } = accept(streamType(version, attached.isRaw))
+      ignoreInput(socket)
+      socket.once('close', () => attached.session.close())
+      await sendOutput(attached.session, socket, attached)
+      socket.end()
+    },
+  }
+
+  async #attach(caller: Caller, asked: string, query: URLSearchParams) {
+    const container = await findRunning(this.#engine, caller, asked)
+    const follow = isSetIn(query, 'stream')
+    const tail = isSetIn(query, 'logs') ? undefined : 0
+    const session = await openLogs(this.#engine, caller, container, { follow, tail })
+    return {
+      session,
+      stdout: isSetIn(query, 'stdout'),
+      stderr: isSetIn(query, 'stderr'),
+      isRaw: container.spec.TTY ?? false,
+    }
+  }
+}
+
+export function logsWanted(request: FastifyRequest): LogsWanted {
+  const query = queryOf(request)
+  const tail = query.get('tail') ?? 'all'
+  const sinceMs = momentMs(query.get('since'), Date.now())
+  return {
+    follow: isSet(request, 'follow'),
+    tail: /^\d{1,9}$/.test(tail) ? Number(tail) : undefined,
+    sinceMs: sinceMs === undefined ? undefined : Math.max(0, sinceMs),
+  }
+}
+
+async function openLogs(
+  engine: Engine,
+  caller: Caller,
+  container: Container,
+  wanted: LogsWanted,
+): Promise<TaskSession> {
+  try {
+    return await engine.master.tasks.logs(caller, container.task.taskId, wanted)
+  } catch (error) {
+    if (error instanceof TaskNotRunning) throw notRunning(container)
+    if (!(error instanceof TaskNotFound)) throw error
+    throw new Refusal(500, `the output of container ${container.id} is not kept any more`)
+  }
+}
