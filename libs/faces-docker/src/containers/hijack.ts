@@ -28,7 +28,7 @@ export interface HijackRequest {
   readonly query: URLSearchParams
   readonly body: Buffer
   /** Answers 101 and hands over the connection. */
-  accept(contentType: string): Hijacked
+  readonly accept: (contentType: string) => Hijacked
 }
 
 export interface HijackRoute {
