@@ -60,7 +60,7 @@ async function run(container: Container): Promise<{ exit: ContainerExit; said: s
 
 async function saidBy(container: Container, follow = false): Promise<string> {
   let said = ''
-  for await (const { bytes } of container.output(follow, new AbortController().signal)) {
+  for await (const { bytes } of container.output({ follow }, new AbortController().signal)) {
     said += Buffer.from(bytes).toString()
   }
   return said
@@ -123,7 +123,7 @@ describe.skipIf(process.platform !== 'linux')('RT19: a program of its own', () =
     const container = await shell('c1', 'sleep 1000 & echo $!; wait')
     const { ended } = await start(container)
     let child = 0
-    for await (const { bytes } of container.output(true, new AbortController().signal)) {
+    for await (const { bytes } of container.output({ follow: true }, new AbortController().signal)) {
       child = Number(Buffer.from(bytes).toString())
       break
     }
