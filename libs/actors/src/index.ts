@@ -114,6 +114,7 @@ export {
   WorkloadTaskNotFound,
 } from './master/workloads/errors.ts'
 export type * from './master/workloads/workload-api.ts'
+export type * from './master/news/news-api.ts'
 export { Signal } from './signal.ts'
 export type { SnapshotToInstall, SnapshotUnderWay } from './snapshot/replica-snapshots.ts'
 export { restoreStore } from './snapshot/restore-store.ts'

@@ -30,6 +30,7 @@ import { DocumentService } from './documents/document-service.ts'
 import { found } from './founding.ts'
 import { FrameworkService } from './framework-service.ts'
 import { inlinePath } from './inline-path.ts'
+import { NewsService } from './news/news-service.ts'
 import { OperatorService } from './operator-service.ts'
 import { ShownMessages } from './shown-messages.ts'
 import { IdentityService } from './identity-service.ts'
@@ -118,6 +119,7 @@ export class MasterActor implements MasterApi {
   readonly frameworks: FrameworkService
   readonly operators: OperatorService
   readonly events: EventApi
+  readonly news: NewsService
   readonly authority: AuthorityApi
   readonly state: StateService
   /** For who is, or wants to be, a member: no face has it. */
@@ -327,12 +329,14 @@ export class MasterActor implements MasterApi {
       onProblem: (what, error) => options.onProblem?.(what, error),
     })
     this.lock = this.#keyDesk.operators
+    this.news = new NewsService(clusterId, access)
     this.events = { follow: (caller, after, signal) => this.#follow(caller, after, signal) }
 
     store.onBatch((batch) => {
       for (const event of batch.events) this.#historyBytes += event.previous?.value.length ?? 0
       this.runs.told(batch)
       this.#workloadDesk.told(batch)
+      this.news.told(batch)
       this.#records.told(batch)
     })
     store.onRestore(() => {

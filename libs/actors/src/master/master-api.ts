@@ -14,6 +14,7 @@ import type { RedactedBytes } from '@conclave/kernel'
 import type { AuthorityApi } from './authority/authority-api.ts'
 import type { OperatorApi } from './operator-api.ts'
 import type { LockApi } from './keys/lock-api.ts'
+import type { NewsApi } from './news/news-api.ts'
 import type { DocumentApi } from './documents/document-api.ts'
 import type { NodeApi, WorkloadApi } from './workloads/workload-api.ts'
 
@@ -365,5 +366,6 @@ export interface MasterApi {
   readonly lock: LockApi
   readonly members: MemberApi
   readonly documents: DocumentApi
+  readonly news: NewsApi
   agents(caller: Caller): Promise<readonly AgentView[]>
 }

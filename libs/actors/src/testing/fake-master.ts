@@ -57,6 +57,7 @@ import type { NodeApi, WorkloadApi } from '../master/workloads/workload-api.ts'
 import type { MemberRole } from '../master/authority/authority-records.ts'
 import { operatorResource } from '../master/resources.ts'
 import { Signal } from '../signal.ts'
+import { FakeNews } from './fake-news.ts'
 import { FakeDocuments } from './fake-documents.ts'
 import { FakeLock } from './fake-lock.ts'
 import { FakeOperators } from './fake-operators.ts'
@@ -84,6 +85,7 @@ export class FakeMaster implements MasterApi {
   readonly lock: FakeLock
   readonly members: FakeMembers
   readonly documents: FakeDocuments
+  readonly news = new FakeNews()
   readonly state: FakeState
   /** What the workloads and nodes of this master are on. */
   readonly scene: FakeWorkloads

@@ -10,6 +10,17 @@ import type { Document } from './document-api.ts'
 
 export const documentPrefix = (kind: string): string => `document/${kind}/`
 export const documentKey = (kind: string, id: string): string => documentPrefix(kind) + id
+const anyDocument = 'document/'
+
+/** Which document a key is of, if it is of one. */
+export function documentPlaceOf(
+  key: string,
+): { readonly kind: string; readonly id: string } | undefined {
+  if (!key.startsWith(anyDocument)) return undefined
+  const [kind = '', id = ''] = key.slice(anyDocument.length).split('/')
+  return { kind, id }
+}
+
 export const documentNameKey = (kind: string, name: string): string =>
   `document-name/${kind}/${name}`
 

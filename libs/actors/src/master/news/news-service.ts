@@ -1,0 +1,97 @@
+import { decodeRecord } from '@conclave/model'
+import type { WatchBatch } from '@conclave/store'
+import { z } from 'zod'
+import { Signal } from '../../signal.ts'
+import type { Access } from '../access.ts'
+import { documentPlaceOf, DocumentRecord } from '../documents/document-records.ts'
+import type { Caller } from '../master-api.ts'
+import { operatorResource } from '../resources.ts'
+import { secretIdOf } from '../secret-index.ts'
+import { secretPrefix } from '../secret-records.ts'
+import type { NewsApi, NewsChange, StateNews } from './news-api.ts'
+
+/** What one follower may leave unread. */
+const unreadMax = 4096
+const agentPrefix = 'cluster/agents/'
+
+const AgentNamed = z.object({ agentId: z.string(), info: z.object({ hostname: z.string() }) })
+
+type StoreEvent = WatchBatch['events'][number]
+
+/** Makes news of what every master applies, so that each of them tells all of it. */
+export class NewsService implements NewsApi {
+  readonly #clusterId: string
+  readonly #access: Access
+  readonly #followers = new Set<StateNews[]>()
+  readonly #grown = new Signal()
+
+  constructor(clusterId: string, access: Access) {
+    this.#clusterId = clusterId
+    this.#access = access
+  }
+
+  follow(caller: Caller, signal: AbortSignal): AsyncIterable<StateNews> {
+    const valid = this.#access.whileValid(caller, signal)
+    return this.#access.whileAllowed(caller, operatorResource, 'full', this.#read(valid))
+  }
+
+  told({ events }: WatchBatch): void {
+    if (this.#followers.size === 0) return
+    const news = events.flatMap((event) => this.#newsOf(event))
+    if (news.length === 0) return
+    for (const unread of this.#followers) {
+      unread.push(...news)
+      if (unread.length > unreadMax) unread.splice(0, unread.length - unreadMax)
+    }
+    this.#grown.raise()
+  }
+
+  async *#read(signal: AbortSignal): AsyncGenerator<StateNews> {
+    const unread: StateNews[] = []
+    this.#followers.add(unread)
+    try {
+      while (!signal.aborted) {
+        const next = unread.shift()
+        if (next === undefined) await this.#grown.wait(signal)
+        else yield next
+      }
+    } finally {
+      this.#followers.delete(unread)
+    }
+  }
+
+  #newsOf(event: StoreEvent): readonly StateNews[] {
+    const { key } = event
+    if (key.startsWith(secretPrefix)) return this.#secretNews(event)
+    const document = documentPlaceOf(key)
+    if (document !== undefined) {
+      const value = valueOf(event)
+      const record = value && decodeRecord(DocumentRecord, key, value)
+      if (record === undefined) return []
+      const { kind: of, id } = document
+      return [{ kind: 'document', change: changeOf(event), of, id, name: record.name }]
+    }
+    if (!key.startsWith(agentPrefix)) return []
+    const value = valueOf(event)
+    const agent = value && decodeRecord(AgentNamed, key, value)
+    if (agent === undefined) return []
+    const { agentId, info } = agent
+    return [{ kind: 'agent', change: changeOf(event), agentId, hostname: info.hostname }]
+  }
+
+  #secretNews(event: StoreEvent): readonly StateNews[] {
+    const path = event.key.slice(secretPrefix.length)
+    const created = event.type === 'put' ? event.kv : event.previous
+    if (created === undefined) return []
+    const id = secretIdOf(this.#clusterId, path, created.createRevision)
+    return [{ kind: 'secret', change: changeOf(event), id, path }]
+  }
+}
+
+function changeOf(event: StoreEvent): NewsChange {
+  if (event.type === 'delete') return 'removed'
+  return event.kv.createRevision === event.kv.modRevision ? 'created' : 'updated'
+}
+
+const valueOf = (event: StoreEvent): Uint8Array | undefined =>
+  (event.type === 'put' ? event.kv : event.previous)?.value
