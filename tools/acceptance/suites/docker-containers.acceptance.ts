@@ -1,0 +1,231 @@
+import { canary, missingServer, scanDirectory } from '@conclave/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Conclave, Program, runProgram, until, type Outcome } from '../src/index.ts'
+
+/*
+ * Containers of a swarm's tasks with the real docker CLI. Source: reference docker-swarm.md A5, A7, A10.
+ */
+
+const why = missingServer('docker')
+const secret = canary('containers')
+
+let cluster: Conclave
+let socket: string
+/** Of the service `app`, whose task prints, ends with 3 when it is asked to, and has a secret. */
+let container: string
+
+const prints = 'echo one; echo two >&2; trap "exit 3" TERM; while :; do sleep 0.1; done'
+
+const docker = (args: readonly string[], input: string | Uint8Array = ''): Promise<Outcome> =>
+  runProgram('docker', ['-H', socket, ...args], { env: cluster.home.environment, input })
+
+const started = (...args: string[]): Program =>
+  new Program('docker', ['-H', socket, ...args], { env: cluster.home.environment })
+
+/** What a command prints, once it ended well. */
+async function out(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await docker(args)
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' })
+  return stdout.trim()
+}
+
+const running = (service: string): Promise<string> =>
+  until(`a container of ${service} runs`, async () => {
+    const ids = await out(
+      'ps',
+      '-q',
+      '--no-trunc',
+      '-f',
+      `label=com.docker.swarm.service.name=${service}`,
+    )
+    return ids.split('\n')[0] || undefined
+  })
+
+describe.skipIf(why !== undefined)(`DK12: containers and the docker CLI ${why ?? ''}`, () => {
+  beforeAll(async () => {
+    cluster = await Conclave.start(['--masters', '1', '--agents', '1'])
+    socket = cluster.ready.masters[0]?.listeners['docker'] ?? ''
+    await out('swarm', 'init')
+    await docker(['secret', 'create', 'my_secret', '-'], secret.text)
+    const flags = [
+      '--detach',
+      '--no-resolve-image',
+      '--secret',
+      'my_secret',
+      '--env',
+      'COLOR=green',
+    ]
+    await out('service', 'create', '-q', ...flags, '--name', 'app', 'busybox', 'sh', '-c', prints)
+    container = await running('app')
+  })
+  afterAll(() => cluster?.stop())
+
+  test('are listed under the names of their tasks, and found by them', async () => {
+    const format =
+      '{{.ID}} {{.Image}} {{.Names}} {{.State}} {{.Label "com.docker.swarm.service.name"}}'
+    const [line = ''] = (await out('ps', '--format', format)).split('\n')
+    expect(line).toMatch(/^[0-9a-f]{12} busybox:latest app\.1\.[0-9a-z]{25} running app$/)
+    const name = line.split(' ')[2] ?? ''
+    for (const asked of [name, `/${name}`, container, container.slice(0, 8)]) {
+      expect(await out('inspect', '--type', 'container', '--format', '{{.Id}}', asked)).toBe(
+        container,
+      )
+    }
+    expect(await out('ps', '-q', '-f', 'name=ap')).toBe(container.slice(0, 12))
+    expect(await out('ps', '-q', '-f', 'name=other')).toBe('')
+    const none = await docker(['exec', 'nosuch', 'ls'])
+    expect(none.stderr.trim()).toBe('Error response from daemon: No such container: nosuch')
+    expect(none.code).toBe(1)
+  })
+
+  test('run programs, with their output, input, exit codes, user, directory and variables', async () => {
+    expect(await docker(['exec', container, 'cat', '/run/secrets/my_secret'])).toMatchObject({
+      code: 0,
+      stdout: secret.text,
+      stderr: '',
+    })
+    expect(
+      await docker(['exec', container, 'sh', '-c', 'echo out; echo err >&2; exit 7']),
+    ).toMatchObject({ code: 7, stdout: 'out\n', stderr: 'err\n' })
+    expect(
+      await docker(['exec', '-i', container, 'wc', '-c'], Buffer.alloc(3_000_000)),
+    ).toMatchObject({
+      code: 0,
+      stdout: '3000000\n',
+    })
+    const flags = ['-u', '77:88', '-w', '/tmp', '-e', 'EXTRA=more']
+    const script = 'echo $(id -u) $(id -g) $(pwd) $COLOR $EXTRA'
+    expect(await out('exec', ...flags, container, 'sh', '-c', script)).toBe('77 88 /tmp green more')
+    const missing = await docker(['exec', container, 'nosuchcmd'])
+    expect(missing.code).toBe(127)
+    expect(missing.stdout + missing.stderr).toContain(
+      'OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuchcmd": executable file not found in $PATH: unknown',
+    )
+  })
+
+  test('run several programs at once, and say all that they have to say', async () => {
+    const counts = await Promise.all(
+      [1, 2, 3, 4].map((count) =>
+        docker(['exec', container, 'sh', '-c', `head -c ${count}000000 /dev/zero`]),
+      ),
+    )
+    expect(counts.map(({ bytes }) => bytes.length)).toEqual([1e6, 2e6, 3e6, 4e6])
+  })
+
+  test('run programs that nobody waits for', async () => {
+    expect(await out('exec', '-d', container, 'sh', '-c', 'echo done > /tmp/detached')).toBe('')
+    await until('it has run', async () => {
+      const { stdout } = await docker(['exec', container, 'cat', '/tmp/detached'])
+      return stdout === 'done\n'
+    })
+  })
+
+  test('have terminals', async () => {
+    const command = `docker -H ${socket} exec -it ${container} sh`
+    const session = new Program('script', ['-qfec', command, '/dev/null'], {
+      env: { ...cluster.home.environment, TERM: 'xterm' },
+      stdin: 'pipe',
+    })
+    const { stdin } = session.child
+    await until('there is a prompt', () => /[#$] $/.test(session.stdout))
+    stdin?.write('stty size; tty; cat\r')
+    await until('cat reads', () => session.stdout.includes('/dev/pts/0'))
+    stdin?.write('typd\x7fed\r')
+    await until('it is echoed by the terminal and by cat', () =>
+      /typd\x08 \x08ed\r+\ntyped\r+\n/.test(session.stdout),
+    )
+    stdin?.write('\x03')
+    await until('there is a prompt again', () => /\^C\r+\n.*[#$] $/s.test(session.stdout))
+    stdin?.write('exit 9\r')
+    expect((await session.outcome()).code).toBe(9)
+  })
+
+  test('show their output, from its beginning, its end, and as it comes', async () => {
+    const { stdout, stderr } = await docker(['logs', container])
+    expect({ stdout, stderr }).toEqual({ stdout: 'one\n', stderr: 'two\n' })
+    const tail = await docker(['logs', '--tail', '1', '-t', container])
+    expect(tail.stdout + tail.stderr).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z two\n$/)
+    const script = 'for i in 1 2 3; do echo line $i; sleep 0.1; done; sleep 3600'
+    await out(
+      'service',
+      'create',
+      '-qd',
+      '--no-resolve-image',
+      '--name',
+      'talker',
+      'busybox',
+      'sh',
+      '-c',
+      script,
+    )
+    const followed = started('logs', '-f', await running('talker'))
+    await until('all lines have come', () => followed.stdout.includes('line 3\n'))
+    expect(followed.stdout).toBe('line 1\nline 2\nline 3\n')
+    await out('service', 'rm', 'talker')
+    expect((await followed.outcome()).code).toBe(0)
+  })
+
+  test('show their processes and what they are allowed', async () => {
+    const [head = '', ...rows] = (await out('top', container)).split('\n')
+    expect(head).toMatch(/^UID\s+PID\s+PPID\s+C\s+STIME\s+TTY\s+TIME\s+CMD$/)
+    expect(rows.join('\n')).toContain('sh -c echo one')
+    expect(rows.join('\n')).not.toContain('ps -ef')
+    expect(await out('stats', '--no-stream', '--format', '{{.Container}}', container)).toBe(
+      container,
+    )
+  })
+
+  test('say what they are, and nothing of their secrets', async () => {
+    const inspected = await out('inspect', container)
+    expect(inspected).not.toContain(secret.text)
+    expect(JSON.parse(inspected)).toMatchObject([
+      {
+        Id: container,
+        State: { Status: 'running', Running: true, ExitCode: 0 },
+        Config: { Env: ['COLOR=green'], Image: 'busybox:latest', Tty: false },
+      },
+    ])
+  })
+
+  test('are refused what only containers of dockerd can do', async () => {
+    const refused = [
+      [['run', '--rm', 'busybox', 'true'], 'docker service create'],
+      [['pause', container], 'cannot be paused'],
+      [['rename', container, 'x'], 'is called by its service'],
+      [['cp', `${container}:/etc/passwd`, '-'], 'has files in memory only'],
+      [['rm', container], 'container is running'],
+    ] as const
+    for (const [args, text] of refused) {
+      const { code, stderr } = await docker(args)
+      expect({ args, failed: code !== 0, stderr }).toEqual({
+        args,
+        failed: true,
+        stderr: expect.stringContaining(text) as string,
+      })
+    }
+  })
+
+  test('end when they are stopped or killed, and the swarm starts others', async () => {
+    const waited = started('wait', container)
+    await until('it waits', () => waited.child.pid !== undefined)
+    expect(await out('stop', container)).toBe(container)
+    expect((await waited.outcome()).stdout).toBe('3\n')
+    const state = '{{.State.Status}} {{.State.ExitCode}}'
+    expect(await out('inspect', '--format', state, container)).toBe('exited 3')
+    expect(await out('ps', '-aq', '--no-trunc', '-f', 'exited=3')).toBe(container)
+    expect((await docker(['exec', container, 'true'])).stderr).toContain('is not running')
+
+    const second = await running('app')
+    expect(second).not.toBe(container)
+    expect(await out('kill', second)).toBe(second)
+    expect(await out('inspect', '--format', state, second)).toBe('exited 137')
+    const again = await docker(['kill', second])
+    expect(again.stderr).toContain(`container ${second} is not running`)
+    expect(await running('app')).not.toBe(second)
+  })
+
+  test('leave nothing of a secret on any disk of the cluster', async () => {
+    const { hits } = await scanDirectory(cluster.ready.directory, [secret])
+    expect(hits).toEqual([])
+  })
+})
