@@ -3,6 +3,7 @@ import type { FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import { answerError, engineHeaders, refuse } from './answers.ts'
 import { containersRoutes } from './containers/containers-routes.ts'
 import type { Engine } from './engine.ts'
+import { eventsRoutes } from './events/events-routes.ts'
 import { noSuchPage } from './errors.ts'
 import { distributionRoutes } from './images/distribution-routes.ts'
 import { imagesRoutes } from './images/images-routes.ts'
@@ -69,6 +70,7 @@ export const dockerFace =
     await app.register(servicesRoutes(engine))
     await app.register(tasksRoutes(engine))
     await app.register(containersRoutes(engine))
+    await app.register(eventsRoutes(engine))
   }
 
 const badVersion = { name: 'Refusal', status: 400 }

@@ -41,7 +41,7 @@ const running = (service: string): Promise<string> =>
     return ids.split('\n')[0] || undefined
   })
 
-describe.skipIf(why !== undefined)(`DK12: containers and the docker CLI ${why ?? ''}`, () => {
+describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ?? ''}`, () => {
   beforeAll(async () => {
     cluster = await Conclave.start(['--masters', '1', '--agents', '1'])
     socket = cluster.ready.masters[0]?.listeners['docker'] ?? ''
@@ -132,7 +132,7 @@ describe.skipIf(why !== undefined)(`DK12: containers and the docker CLI ${why ??
     await until('cat reads', () => session.stdout.includes('/dev/pts/0'))
     stdin?.write('typd\x7fed\r')
     await until('it is echoed by the terminal and by cat', () =>
-      /typd\x08 \x08ed\r+\ntyped\r+\n/.test(session.stdout),
+      session.stdout.replaceAll('\r', '').includes('typd\b \bed\ntyped\n'),
     )
     stdin?.write('\x03')
     await until('there is a prompt again', () => /\^C\r+\n.*[#$] $/s.test(session.stdout))
@@ -222,6 +222,28 @@ describe.skipIf(why !== undefined)(`DK12: containers and the docker CLI ${why ??
     const again = await docker(['kill', second])
     expect(again.stderr).toContain(`container ${second} is not running`)
     expect(await running('app')).not.toBe(second)
+  })
+
+  test('are told of as events, with the services and secrets of the swarm', async () => {
+    const format = '{{.Type}} {{.Action}} {{.Actor.Attributes.name}}'
+    const told = await out('events', '--since', '1h', '--until', '0s', '--format', format)
+    expect(told).toContain('secret create my_secret')
+    expect(told).toContain('service create app')
+    expect(told).toMatch(/container start app\.1\.[0-9a-z]{25}/)
+    expect(told).toMatch(/container die app\.1\.[0-9a-z]{25}/)
+    expect(told).not.toContain(secret.text)
+    const dead = await out(
+      'events',
+      '--since',
+      '1h',
+      '--until',
+      '0s',
+      '-f',
+      'event=die',
+      '--format',
+      '{{.Type}}',
+    )
+    expect(new Set(dead.split('\n'))).toEqual(new Set(['container']))
   })
 
   test('leave nothing of a secret on any disk of the cluster', async () => {

@@ -1,3 +1,4 @@
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { Refusal } from '../errors.ts'
 import { matchesAny, matchesLabels, parseFilters, type Filters } from '../filters.ts'
 import { printable } from '../printable.ts'
@@ -49,6 +50,7 @@ export function isContainerWanted(
   container: Container,
   filters: Filters,
   all: readonly Container[],
+  mode: SimulatedImagesMode,
 ): boolean {
   const { id, name, state, labels, image } = container
   return (
@@ -57,7 +59,9 @@ export function isContainerWanted(
     matchesAny(filters, 'status', (wanted) => state === wanted) &&
     matchesAny(filters, 'exited', (code) => state === 'exited' && isCode(container, code)) &&
     matchesAny(filters, 'health', (wanted) => (healthOf(container) ?? 'none') === wanted) &&
-    matchesAny(filters, 'ancestor', (wanted) => isImage(image, imageIdOf(container), wanted)) &&
+    matchesAny(filters, 'ancestor', (wanted) =>
+      isImage(image, imageIdOf(container, mode), wanted),
+    ) &&
     matchesAny(filters, 'before', (asked) => isOlder(container, named(all, asked))) &&
     matchesAny(filters, 'since', (asked) => isOlder(named(all, asked), container)) &&
     matchesAny(filters, 'is-task', (wanted) => wanted === 'true' || wanted === '1') &&

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { humanDuration, rfc3339, zeroTime } from '../times.ts'
 import { exitCodeOf, type Container } from './container.ts'
-import { commandText, processOf } from './process.ts'
+import { commandText, imageOf, processOf } from './process.ts'
 
 /* A container as the Engine shows it. Nothing of a secret: dockerd shows none either. Source: objects.json. */
 
@@ -26,14 +27,15 @@ export interface ContainerSummary {
 
 export const containerSummary = (
   container: Container,
+  mode: SimulatedImagesMode,
   nowMs: number,
   hasSize = false,
 ): ContainerSummary => ({
   Id: container.id,
   Names: [`/${container.name}`],
   Image: container.image,
-  ImageID: imageIdOf(container),
-  Command: commandText(processOf(container)),
+  ImageID: imageIdOf(container, mode),
+  Command: commandText(processOf(container, imageOf(container, mode))),
   Created: Math.floor(container.createdAtMs / 1000),
   Ports: [],
   Labels: container.labels,
@@ -46,8 +48,9 @@ export const containerSummary = (
   ...(hasSize && { SizeRw: 0, SizeRootFs: 0 }),
 })
 
-export const imageIdOf = ({ image }: Container): string =>
-  `sha256:${hash('sha256', `image ${image}`, 'hex')}`
+/** What an agent pulled from a registry of its own has an id that is not known here: then it follows from the name. */
+export const imageIdOf = (container: Container, mode: SimulatedImagesMode): string =>
+  imageOf(container, mode)?.id ?? `sha256:${hash('sha256', `image ${container.image}`, 'hex')}`
 
 /** Source: moby, `container/state.go`. */
 function statusText(container: Container, nowMs: number): string {
@@ -73,9 +76,14 @@ export function healthOf({ spec, task }: Container): HealthState | undefined {
   return task.healthy ? 'healthy' : 'unhealthy'
 }
 
-export function containerInspect(container: Container, hasSize: boolean): object {
+export function containerInspect(
+  container: Container,
+  mode: SimulatedImagesMode,
+  hasSize: boolean,
+): object {
   const { id, name, image, spec, labels, task, createdAtMs, state } = container
-  const argv = processOf(container)
+  const configuration = imageOf(container, mode)?.configuration
+  const argv = processOf(container, imageOf(container, mode))
   const isRunning = state === 'running'
   const health = healthOf(container)
   return {
@@ -98,7 +106,7 @@ export function containerInspect(container: Container, hasSize: boolean): object
       FinishedAt: state === 'exited' ? rfc3339(task.endedAtMs ?? task.stateAtMs) : zeroTime,
       ...(health && { Health: { Status: health, FailingStreak: 0, Log: [] } }),
     },
-    Image: imageIdOf(container),
+    Image: imageIdOf(container, mode),
     ResolvConfPath: '',
     HostnamePath: '',
     HostsPath: '',
@@ -128,14 +136,26 @@ export function containerInspect(container: Container, hasSize: boolean): object
       Tty: spec.TTY ?? false,
       OpenStdin: false,
       StdinOnce: false,
-      Env: spec.Env ?? null,
+      Env: environmentOf(spec.Env ?? [], configuration?.Env ?? []),
       Cmd: argv.length === 0 ? null : argv,
       Image: spec.Image ?? image,
       Volumes: null,
-      WorkingDir: spec.Dir ?? '',
+      WorkingDir: spec.Dir || (configuration?.WorkingDir ?? ''),
       Entrypoint: null,
       Labels: labels,
     },
     NetworkSettings: { Ports: {}, Networks: {} },
   }
+}
+
+const nameOf = (variable: string): string => variable.split('=', 1)[0] ?? ''
+
+/** The image's, and what the service says of it in its place; nothing of a secret is among them. */
+function environmentOf(
+  own: readonly string[],
+  images: readonly string[],
+): readonly string[] | null {
+  const names = new Set(own.map(nameOf))
+  const all = [...images.filter((variable) => !names.has(nameOf(variable))), ...own]
+  return all.length === 0 ? null : all
 }

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { engineHeaders, jsonLine, sendJson } from '../answers.ts'
-import { callerOf, type Engine } from '../engine.ts'
+import { callerOf, simulatedImagesOf, type Engine } from '../engine.ts'
 import { isSet, queryOf } from '../query.ts'
 import { asksForEnded, isContainerWanted, parseContainerFilters } from './container-filters.ts'
 import { containerInspect, containerSummary } from './container-object.ts'
@@ -23,9 +23,10 @@ const statsEveryMs = 1000
 export const containersRoutes =
   (engine: Engine): FastifyPluginAsync =>
   async (app) => {
+    const mode = simulatedImagesOf(engine)
     const execs = new ExecRoutes(engine)
     const logs = new LogsRoutes(engine)
-    hijackRoutes(app.server, [execs.hijack, logs.hijack], app.log)
+    hijackRoutes(app, [execs.hijack, logs.hijack])
 
     app.get('/containers/json', async (request, reply) => {
       const query = queryOf(request)
@@ -36,19 +37,19 @@ export const containersRoutes =
       const isAll = isSet(request, 'all') || hasLimit || asksForEnded(filters)
       const wanted = all
         .filter(({ state }) => isAll || state === 'running')
-        .filter((container) => isContainerWanted(container, filters, all))
+        .filter((container) => isContainerWanted(container, filters, all, mode))
         .slice(0, hasLimit ? count : undefined)
       const nowMs = Date.now()
       const hasSize = isSet(request, 'size')
       return sendJson(
         reply,
-        wanted.map((container) => containerSummary(container, nowMs, hasSize)),
+        wanted.map((container) => containerSummary(container, mode, nowMs, hasSize)),
       )
     })
 
     app.get<Named>('/containers/:id/json', async (request, reply) => {
       const container = await findContainer(engine, callerOf(engine, request), request.params.id)
-      const shown = containerInspect(container, isSet(request, 'size'))
+      const shown = containerInspect(container, mode, isSet(request, 'size'))
       const running = execs.execs.runningIn(container.id)
       return sendJson(reply, { ...shown, ...(running.length > 0 && { ExecIDs: running }) })
     })

@@ -4,7 +4,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { sendEmpty, sendJson } from '../answers.ts'
 import { parseJson, readBody } from '../bodies.ts'
-import { callerOf, type Engine } from '../engine.ts'
+import { callerOf, simulatedImagesOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
 import { queryOf } from '../query.ts'
 import { versionOf } from '../request-version.ts'
@@ -135,7 +135,7 @@ export class ExecRoutes {
         argv,
         env,
         user: user || undefined,
-        workdir: workdir || workdirOf(container),
+        workdir: workdir || workdirOf(container, simulatedImagesOf(this.#engine)),
         terminal: isTty ? exec.size : undefined,
         mustStart: true,
       })

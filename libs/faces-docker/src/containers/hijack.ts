@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { FastifyBaseLogger, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { engineHeaders, jsonLine } from '../answers.ts'
 import type { Asked } from '../engine.ts'
 import { refusalOf, Refusal } from '../errors.ts'
@@ -41,13 +41,17 @@ export interface HijackRoute {
 const bodyBytesMax = 64 * 1024
 /** How long it may take to arrive. */
 const bodyPatienceMs = 10_000
+/** How long a client may take to hang up after the end. */
+const lingerMs = 30_000
 
 /** Makes the server give up connections to `routes`. Any other request with an `Upgrade` is an ordinary one. */
-export function hijackRoutes(
-  server: Server,
-  routes: readonly HijackRoute[],
-  log: FastifyBaseLogger,
-): void {
+export function hijackRoutes(app: FastifyInstance, routes: readonly HijackRoute[]): void {
+  const { server, log } = app
+  const held = new Set<Duplex>()
+  // A server that closes does not count these among its own, and would wait for them for ever.
+  app.addHook('preClose', async () => {
+    for (const socket of held) socket.destroy()
+  })
   const upgradable = server as Server & {
     shouldUpgradeCallback?: (request: IncomingMessage) => boolean
   }
@@ -55,12 +59,16 @@ export function hijackRoutes(
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Over TLS, a client that sends no more would else hear no more.
     ;(socket as Socket).allowHalfOpen = true
+    held.add(socket)
+    socket.once('close', () => held.delete(socket))
     socket.on('error', () => socket.destroy())
-    hijack(routes, request, socket, head).catch((error: unknown) => {
-      const refused = refusalOf(error)
-      if (refused === undefined) log.error({ err: error }, 'a hijacked request failed')
-      answer(socket, refused ?? new Refusal(500, 'this is a fault of ours; the log has it'))
-    })
+    hijack(routes, request, socket, head)
+      .catch((error: unknown) => {
+        const refused = refusalOf(error)
+        if (refused === undefined) log.error({ err: error }, 'a hijacked request failed')
+        answer(socket, refused ?? new Refusal(500, 'this is a fault of ours; the log has it'))
+      })
+      .finally(() => endInTime(socket))
   })
 }
 
@@ -156,6 +164,13 @@ async function nextPiece(socket: Duplex): Promise<Buffer | undefined> {
       for (const event of ['readable', 'end', 'close']) socket.once(event, wake)
     })
   }
+}
+
+/** Both sides have said their last; a client that does not hang up is hung up on. */
+function endInTime(socket: Duplex): void {
+  const patience = setTimeout(() => socket.destroy(), lingerMs)
+  patience.unref()
+  socket.once('close', () => clearTimeout(patience))
 }
 
 function answer(socket: Duplex, { status, message }: Refusal): void {

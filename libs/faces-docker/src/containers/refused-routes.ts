@@ -48,8 +48,4 @@ export const refusedRoutes =
         'containers are started by services here: docker service create --name NAME IMAGE COMMAND, then docker exec; conclave run runs one to its end',
       )
     })
-
-    app.post('/commit', async () => {
-      throw new Refusal(501, 'no images are made of containers here')
-    })
   }

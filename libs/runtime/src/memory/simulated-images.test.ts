@@ -63,7 +63,10 @@ async function start(
     signal: (signal) => container.signal(signal),
     says: async (text) => {
       let said = ''
-      for await (const { bytes } of container.output({ follow: true }, new AbortController().signal)) {
+      for await (const { bytes } of container.output(
+        { follow: true },
+        new AbortController().signal,
+      )) {
         said += utf8Text(bytes)
         if (said.includes(text)) return said
       }

@@ -1,0 +1,77 @@
+import type { Caller } from '@conclave/actors'
+import { hasMaster, type Engine } from '../engine.ts'
+import { EngineEvents } from './event-log.ts'
+import { stateEvent } from './state-events.ts'
+import { WorkloadEvents } from './workload-events.ts'
+
+/** Between two attempts to follow a master that does not let us: it may be locked, or not be there yet. */
+const pauseMs = 1000
+
+/**
+ * Follows what changes in the cluster for as long as the face is there, so that somebody who asks for the past
+ * gets it. Every master tells all of it.
+ */
+export class EventSource {
+  readonly events = new EngineEvents()
+  readonly #engine: Engine
+  readonly #closing = new AbortController()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  begin(): void {
+    void this.#keepFollowing(() => this.#followWorkloads())
+    void this.#keepFollowing(() => this.#followState())
+  }
+
+  end(): void {
+    this.#closing.abort()
+  }
+
+  get #caller(): Caller {
+    return { principal: this.#engine.principal, requestId: 'docker-events' }
+  }
+
+  async #keepFollowing(follow: () => Promise<void>): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      // Why it ended does not matter: a machine leaves a swarm, a master is not ready. It is tried again.
+      if (hasMaster(this.#engine)) await follow().catch(() => undefined)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, pauseMs)
+        timer.unref()
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+  }
+
+  async #followWorkloads(): Promise<void> {
+    const { master } = this.#engine
+    const { clusterId } = master.status()
+    const told = new WorkloadEvents()
+    const changes = master.workloads.watch(this.#caller, this.#closing.signal)
+    const iterator = changes[Symbol.asyncIterator]()
+    // It listens from here on, so that nothing is missed between this and the beginning.
+    let next = iterator.next()
+    const services = await master.workloads.list(this.#caller)
+    told.begin(services, await master.workloads.tasks(this.#caller))
+    for (;;) {
+      const { done, value } = await next
+      if (done === true) return
+      next = iterator.next()
+      for (const change of value) {
+        for (const event of told.told(change, clusterId)) this.events.add(event, Date.now())
+      }
+    }
+  }
+
+  async #followState(): Promise<void> {
+    const { master } = this.#engine
+    const { clusterId } = master.status()
+    for await (const news of master.news.follow(this.#caller, this.#closing.signal)) {
+      const event = stateEvent(news, clusterId)
+      if (event !== undefined) this.events.add(event, Date.now())
+    }
+  }
+}
