@@ -162,10 +162,7 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
     const key = utf8Text(identity.privateKey.reveal())
     const https = { key, cert: identity.certificatePem }
     directory = mkdtempSync(join(tmpdir(), 'docker-face-'))
-    app =
-      kind === 'tls'
-        ? (fastify({ ...dockerServerOptions, https }) as unknown as FastifyInstance)
-        : fastify(dockerServerOptions)
+    app = kind === 'tls' ? fastify({ ...dockerServerOptions, https }) : fastify(dockerServerOptions)
     await app.register(dockerFace(front.engine))
     if (kind === 'unix') {
       const path = join(directory, 'docker.sock')
@@ -195,13 +192,6 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
     return answer.json<{ Id: string }>().Id
   }
 
-  async function session() {
-    await until(() => front.master.tasks.sessions.length > 0)
-    const found = front.master.tasks.sessions.at(-1)
-    if (found === undefined) throw new Error('no session was opened')
-    return found
-  }
-
   test('sends frames, and goes on after the client has said its last', async () => {
     const execId = await exec({})
     const client = new EngineClient(place).upgrade(`/v1.47/exec/${execId}/start`, {
@@ -210,7 +200,7 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
     })
     await client.until('\r\n\r\n')
     client.halfClose()
-    const running = await session()
+    const running = await openedSession()
     await until(() => running.input.includes('<end>'))
     running.print('out\n')
     running.print('err\n', 'stderr')
@@ -245,7 +235,7 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
       .send(`${body.slice(9)}first `)
     await client.until('101 UPGRADED')
     client.send('second').halfClose()
-    const running = await session()
+    const running = await openedSession()
     await until(() => running.input.includes('<end>'))
 
     expect(running.input.filter((text) => text !== '<end>').join('')).toBe('first second')
@@ -261,7 +251,7 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
       Tty: true,
       ConsoleSize: [30, 100],
     })
-    const running = await session()
+    const running = await openedSession()
     const resized = await app.inject({ method: 'POST', url: `/exec/${execId}/resize?h=50&w=132` })
     expect([resized.statusCode, resized.body]).toEqual([200, ''])
     running.print('typed\r\n')
@@ -282,7 +272,7 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
       Detach: false,
       Tty: false,
     })
-    const running = await session()
+    const running = await openedSession()
     running.end(127, 'exec: "nosuchcmd": executable file not found in $PATH')
 
     const [frame] = new StdcopyReader().push((await client.rest()).body)
@@ -299,7 +289,7 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
       Detach: false,
       Tty: false,
     })
-    const running = await session()
+    const running = await openedSession()
     await client.until('101 UPGRADED')
     client.vanish()
     await until(() => running.input.includes('<end>'))
@@ -329,10 +319,17 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
 
   test('leaves other upgrades to their routes', async () => {
     const client = new EngineClient(place).upgrade('/nosuch', undefined)
-    await client.until('page not found')
+    expect(await client.until('page not found')).toMatch(/^HTTP\/1\.1 404 /)
     client.vanish()
   })
 })
+
+async function openedSession() {
+  await until(() => front.master.tasks.sessions.length > 0)
+  const found = front.master.tasks.sessions.at(-1)
+  if (found === undefined) throw new Error('no session was opened')
+  return found
+}
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setImmediate(resolve))

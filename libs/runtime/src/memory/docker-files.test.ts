@@ -42,7 +42,7 @@ async function said(script: string): Promise<string> {
   await perform(planOf(twoTargets, 's3cr3t\n'), container.host)
   await container.start(() => {})
   let text = ''
-  for await (const { bytes } of container.output(true, AbortSignal.timeout(5000))) {
+  for await (const { bytes } of container.output({ follow: true }, AbortSignal.timeout(5000))) {
     text += Buffer.from(bytes).toString()
   }
   await container.destroy()
