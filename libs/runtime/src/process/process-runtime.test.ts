@@ -123,7 +123,10 @@ describe.skipIf(process.platform !== 'linux')('RT19: a program of its own', () =
     const container = await shell('c1', 'sleep 1000 & echo $!; wait')
     const { ended } = await start(container)
     let child = 0
-    for await (const { bytes } of container.output({ follow: true }, new AbortController().signal)) {
+    for await (const { bytes } of container.output(
+      { follow: true },
+      new AbortController().signal,
+    )) {
       child = Number(Buffer.from(bytes).toString())
       break
     }
