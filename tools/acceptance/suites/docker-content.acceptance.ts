@@ -1,6 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { WorkloadTaskView } from '@conclave/actors'
 import { TestPlugin } from '@conclave/secret-plugins/testing'
 import { canary, missingServer, scanDirectory, type Canary } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -32,20 +31,31 @@ async function out(args: readonly string[], input = ''): Promise<string> {
   return stdout.trim()
 }
 
-const tasksOf = async (service: string): Promise<readonly WorkloadTaskView[]> =>
-  JSON.parse((await cluster.cli(['app', 'ps', service, '--json'])).stdout) as WorkloadTaskView[]
+interface ShownTask {
+  readonly id: string
+  readonly desired: string
+  readonly current: string
+}
 
-const runningIn = async (service: string): Promise<WorkloadTaskView | undefined> =>
-  (await tasksOf(service)).find(
-    ({ state, desired }) => state === 'running' && desired === 'running',
+async function tasksOf(service: string): Promise<readonly ShownTask[]> {
+  const format = '{{.ID}} {{.DesiredState}} {{.CurrentState}}'
+  const text = await out(['service', 'ps', '--no-trunc', '--format', format, service])
+  return text.split('\n').map((line) => {
+    const [id = '', desired = '', current = ''] = line.split(' ')
+    return { id, desired, current }
+  })
+}
+
+const taskOf = (service: string): Promise<ShownTask> =>
+  until(`a task of ${service} runs`, async () =>
+    (await tasksOf(service)).find(
+      ({ current, desired }) => current === 'Running' && desired === 'Running',
+    ),
   )
-
-const taskOf = (service: string): Promise<WorkloadTaskView> =>
-  until(`a task of ${service} runs`, () => runningIn(service))
 
 /** What a script says in the container of a service. */
 async function inside(service: string, script: string): Promise<string> {
-  const { taskId } = await taskOf(service)
+  const taskId = `${service}.1.${(await taskOf(service)).id}`
   const { stdout, stderr } = await cluster.cli(['task', 'exec', taskId, '--', 'sh', '-c', script])
   return stdout + stderr
 }
@@ -268,10 +278,12 @@ describe.skipIf(why !== undefined)(`DK14: a container of a service ${why ?? ''}`
 
     await cluster.cli(['secret', 'put', 'shaky'], 'two {{nosuch "x"}}')
     expect(await errorOf('replaced')).toContain('function "nosuch" not defined')
-    const ended = await until('the task was replaced', async () =>
-      (await tasksOf('replaced')).find(({ id, state }) => id === before.id && state === 'killed'),
+    await until('the task was replaced', async () =>
+      (await tasksOf('replaced')).some(
+        ({ id, desired, current }) =>
+          id === before.id && desired === 'Shutdown' && current === 'Shutdown',
+      ),
     )
-    expect(ended.desired).toBe('shutdown')
   })
 
   test('DK17: keeps what it has without the label', async () => {
