@@ -120,10 +120,10 @@ describe('DK28: networks', () => {
     const Id = await create(overlay('st1_default'))
     front.master.scene.addNode('agent-1')
     const services = new Services(front)
-    const [attached] = await resolveNetworks(front.engine, caller, [{ Target: 'st1_default' }])
-    expect(attached).toEqual({ Target: Id })
-    const Networks = [attached]
+    const Networks = [{ Target: 'st1_default', Aliases: ['web'] }]
     const service = await services.create(sentSpec('app', { Networks }))
+    const { Spec } = await services.get(service)
+    expect(Spec).toMatchObject({ Networks: [{ Target: Id, Aliases: ['web'] }] })
     const refused = await front.ask('DELETE', '/networks/st1_default')
     expect([refused.statusCode, refused.json<{ message: string }>().message]).toEqual([
       400,
@@ -160,6 +160,12 @@ describe('DK28: networks', () => {
   })
 })
 
+const specOf = (Target: string): object => {
+  const ContainerSpec = { Image: 'redis' }
+  const TaskTemplate = { ContainerSpec, Networks: [{ Target }] }
+  return sentSpec('app', { TaskTemplate })
+}
+
 const resolve = (Target: string): Promise<unknown> =>
   resolveNetworks(front.engine, caller, [{ Target }])
 
@@ -174,6 +180,19 @@ describe('DK28: the networks of a service', () => {
     const resolved = await resolveNetworks(front.engine, caller, asked)
     expect(resolved.slice(0, 2)).toEqual([{ Target: Id, Aliases: ['web'] }, { Target: Id }])
     expect(resolved[2]?.Target).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  test('may be named by its tasks, too, and have to be there', async () => {
+    const Id = await create(overlay('st1_default'))
+    front.master.scene.addNode('agent-1')
+    const refused = await front.ask('POST', '/services/create', specOf('nosuch'))
+    expect([refused.statusCode, refused.json()]).toEqual([
+      404,
+      { message: 'network nosuch not found' },
+    ])
+    const services = new Services(front)
+    const { Spec } = await services.get(await services.create(specOf('st1_default')))
+    expect(Spec).toMatchObject({ TaskTemplate: { Networks: [{ Target: Id }] } })
   })
 
   test('have to be there, and to be of the swarm', async () => {

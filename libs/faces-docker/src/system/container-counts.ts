@@ -29,4 +29,6 @@ export function countContainers(containers: readonly TaskSeen[]): ContainerCount
   }
 }
 
-export const isRunning = ({ state }: WorkloadTaskView): boolean => state === 'running'
+/** One that has yet to become healthy runs, too. */
+export const isRunning = ({ state, taskState }: WorkloadTaskView): boolean =>
+  state === 'running' || (state === 'starting' && taskState === 'TASK_RUNNING')
