@@ -44,7 +44,7 @@ export async function runEngine(options: EngineCommandOptions): Promise<number> 
   const ended = thisProcess.ended(false)
   const engine = await startDockerEngine({
     directory,
-    doors: doorsOf(directory, options),
+    doors: { ...doorsOf(directory, options), simulatedImages: settings.simulatedImages },
     hostname: options.hostname ?? hostname(),
     agent,
     onFounded: (made) => writePrivateJson(context, contextOf(made)),

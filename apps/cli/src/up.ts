@@ -65,6 +65,7 @@ export async function up(options: UpOptions): Promise<number> {
     agents: options.agents,
     peerWire: peerWire(options.peerWire),
     engine,
+    simulatedImages: options.simulatedImages,
     agentSettings: {
       simulatedImages: options.simulatedImages,
       ...(options.faithfulLeaks === true && { faithfulLeaks: true }),

@@ -2,6 +2,7 @@ import { defaultReplicaLimits } from '@conclave/actors'
 import { engineSettings, isPeerWire, memberSettings } from '@conclave/assembly'
 import { secretSizeBytesMax } from '@conclave/model'
 import { secretSetting, setting } from '@conclave/runtime'
+import { simulatedImagesModes } from '@conclave/simulated-images'
 import { z } from 'zod'
 
 const mebibyte = 1024 * 1024
@@ -50,6 +51,11 @@ export const settings = {
   ),
   dockerTlsCert: setting(file, 'a file with the certificate that they are shown (PEM)', none),
   dockerTlsKey: setting(file, 'a file with its key (PEM), for its owner alone', none),
+  simulatedImages: setting(
+    z.enum(simulatedImagesModes),
+    'which images the docker socket knows, as agents have them: known, any or off',
+    'any',
+  ),
   faithfulLeaks: setting(
     z.boolean(),
     "true to show what Mesos shows in its state (inline secrets, variables, executors' data), for lessons; or false",

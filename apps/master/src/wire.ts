@@ -35,10 +35,11 @@ export async function wire(config: Config<typeof settings>, log: Log): Promise<A
 
 /** Everywhere that the docker CLI finds this master. @throws DockerHostInvalid, ConfigInvalid */
 function dockerDoorsOf(config: Config<typeof settings>): DockerDoors {
-  const { dockerSocket, dockerUser: uid, dockerHosts } = config
+  const { dockerSocket, dockerUser: uid, dockerHosts, simulatedImages } = config
   const tls = dockerTlsOf(config)
   return {
     uid,
+    simulatedImages,
     ...(dockerSocket !== 'none' && { path: dockerSocket }),
     ports: dockerHosts.map(parseDockerHost).flatMap((at) => ('path' in at ? [] : [{ ...at, tls }])),
   }

@@ -11,6 +11,7 @@ import {
   type MasterAddress,
 } from '@conclave/assembly'
 import { utf8Text, type RedactedBytes } from '@conclave/kernel'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { writePrivateJson } from '../context.ts'
 import { engineSettingsOf } from './engine.ts'
 import { anyPort, type Kind, type MemberPlan } from './member.ts'
@@ -25,19 +26,21 @@ export interface ProcessesOptions {
   readonly engine?: EtcdEngine | undefined
   /** Of every master. */
   readonly faithfulLeaks: boolean
+  readonly simulatedImages?: SimulatedImagesMode
   /** Of every agent, by field name. */
   readonly agentSettings?: Readonly<Record<string, unknown>>
 }
 
 /** Every member as a process of its own, started with a file that its app could also be given by hand. */
 export function membersAsProcesses(options: ProcessesOptions): readonly MemberPlan[] {
-  const { directory, manifest, snapshotEntries } = options
+  const { directory, manifest, snapshotEntries, simulatedImages } = options
   const ofMasters = {
     // The file is for its owner alone, as a password in it must be.
     peerWire: utf8Text(options.peerWire.reveal()),
     ...engineSettingsOf(options.engine),
     ...(options.faithfulLeaks && { faithfulLeaks: true }),
     ...(snapshotEntries !== undefined && { snapshotEntries }),
+    ...(simulatedImages !== undefined && { simulatedImages }),
   }
   return [
     ...manifest.masters.map(({ masterId }) => {

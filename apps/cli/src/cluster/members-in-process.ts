@@ -18,6 +18,7 @@ import {
 } from '@conclave/assembly'
 import type { RedactedBytes } from '@conclave/kernel'
 import { createLogger, type Log } from '@conclave/runtime'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { agentListeners, anyPort, neverLost, type MemberPlan } from './member.ts'
 
 export interface InProcessOptions {
@@ -29,6 +30,7 @@ export interface InProcessOptions {
   readonly engine?: EtcdEngine | undefined
   /** Of every master. */
   readonly faithfulLeaks: boolean
+  readonly simulatedImages?: SimulatedImagesMode
   /** Of every agent, by field name. */
   readonly agentSettings?: Readonly<Record<string, unknown>>
 }
@@ -51,7 +53,8 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
     directory,
     start: async () => {
       const log = logOf(options, id)
-      const { addresses, snapshotEntries, engine, faithfulLeaks } = options
+      const { addresses, snapshotEntries, engine, faithfulLeaks, simulatedImages } = options
+      const socket = dockerSocketIn(directory, options.manifest.superuser)
       const replicaLimits = snapshotEntries === undefined ? {} : { snapshotEntries }
       const master = await startMaster({
         directory,
@@ -60,7 +63,7 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
         replicaLimits,
         engine,
         faithfulLeaks,
-        docker: dockerSocketIn(directory, options.manifest.superuser),
+        docker: socket && { ...socket, simulatedImages },
         peerWire: parsePeerWire(options.peerWire),
       })
       return {

@@ -11,6 +11,7 @@ import {
   type MasterAddress,
 } from '@conclave/assembly'
 import { wipe, type RedactedBytes } from '@conclave/kernel'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { recallPassword, rememberPassword, type Context } from '../context.ts'
 import { CommandFailed } from '../failure.ts'
 import { LocalCluster, type Mode } from './local-cluster.ts'
@@ -26,6 +27,8 @@ export interface LocalClusterPlan {
   readonly peerWire: RedactedBytes
   /** An etcd that keeps the state, rather than the masters. */
   readonly engine?: EtcdEngine | undefined
+  /** Which images docker sockets know. Agents are told by their settings. */
+  readonly simulatedImages?: SimulatedImagesMode
   /** Of every agent, by field name. */
   readonly agentSettings?: Readonly<Record<string, unknown>>
   /** Whether masters show inline secrets as Mesos does; agents have a setting for it. */
@@ -73,7 +76,7 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
   if (password !== undefined) wipe(password)
   plan.onPrepared?.(context)
   mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o700 })
-  const { snapshotEntries, peerWire, engine, agentSettings } = plan
+  const { snapshotEntries, peerWire, engine, agentSettings, simulatedImages } = plan
   const options = {
     directory,
     manifest: { ...manifest, masters },
@@ -84,6 +87,7 @@ export async function startLocalCluster(plan: LocalClusterPlan): Promise<Started
     ...(snapshotEntries && { snapshotEntries }),
     faithfulLeaks: plan.faithfulLeaks === true,
     ...(agentSettings && { agentSettings }),
+    ...(simulatedImages && { simulatedImages }),
   }
   const members = mode === 'processes' ? membersAsProcesses(options) : membersInProcess(options)
   return {

@@ -12,6 +12,7 @@ import {
 } from '@conclave/faces-docker'
 import { ConclaveError } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import type { Principal } from '@conclave/model'
 import type { FastifyPluginAsync } from 'fastify'
 import { MemberFileUnusable, readPrivately } from '../cluster/member-files.ts'
@@ -39,6 +40,8 @@ export interface DockerDoors {
   readonly uid: string
   readonly path?: string | undefined
   readonly ports?: readonly DockerPort[] | undefined
+  /** Which names stand for simulated images there. Default: any. */
+  readonly simulatedImages?: SimulatedImagesMode | undefined
 }
 
 /** A place for the docker CLI that is none. Says what would be one. */
@@ -116,6 +119,7 @@ function listenAt(
     master,
     principal: { uid: doors.uid },
     hostname: o.hostname ?? hostname(),
+    simulatedImages: doors.simulatedImages,
     ...(node && { node }),
     secretDrivers: o.secretDrivers,
     ...(at.tls && { principalOf: ({ raw }) => whoShows(raw.socket as TLSSocket) }),
