@@ -416,7 +416,8 @@ export class MemoryContainer implements Container, Host {
   }
 
   #surroundings(): { cwd: string; uid: number; gid: number } {
-    const cwd = this.#image?.workingDirectory ?? sandboxDirectory
+    const isDocker = this.#options.spec.command?.docker_arguments === true
+    const cwd = this.#image?.workingDirectory ?? (isDocker ? '/' : sandboxDirectory)
     return { cwd, uid: this.#user.uid, gid: this.#user.gid }
   }
 

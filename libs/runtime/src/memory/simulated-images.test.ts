@@ -110,6 +110,15 @@ describe('SI4: a simulated image runs', () => {
     expect(await container.exit).toEqual({ exitCode: 0 })
   })
 
+  test.each([
+    ['busybox', '/'],
+    ['redis', '/data'],
+  ])('%s where it says, or else at the root: %s', async (name, directory) => {
+    const container = await start(name, ['sh', '-c', 'pwd; exec sleep 100'])
+    expect(await container.says('\n')).toBe(`${directory}\n`)
+    expect((await container.exec('pwd')).said).toBe(`${directory}\n`)
+  })
+
   test('whatever it is told to of any image, where there is such a program', async () => {
     const container = await start('some/tool', ['echo', 'hello'])
     expect(await container.says('hello')).toBe('hello\n')
