@@ -1,5 +1,4 @@
 import type { WorkloadTaskView } from '@conclave/actors'
-import type { Volume } from '@conclave/model'
 
 /* Where a task is, in SwarmKit's states and words. Source: docker-swarm.md A8. */
 
@@ -63,31 +62,20 @@ function exitError({ exitCode, message = '', healthy }: WorkloadTaskView): strin
   return healthy === false ? `${text}: dockerexec: unhealthy container` : text
 }
 
-const launchPrefix = /^Failed to launch container: /
-/** So an agent begins to say why a secret was not to be had. Source: reference mesos.md §11. */
-const secretPrefix = /^Collect failed: /
+/** How agents begin to say that a container could not be started. Source: reference mesos.md §11. */
+const launchPrefix = /^(?:starting container failed|Failed to launch container): /
+/** Of a secret or a config, whatever else is said in it. */
+const filePrefix = /^(?:unable to get (?:secret|config)|Collect failed: )/
 
 /** The cluster would not have it, the image was not to be had, or the container not to be started. */
 function refused({ message = '', spec, taskState }: WorkloadTaskView): TaskStanding {
   const why = message.replace(launchPrefix, '')
   if (taskState === 'TASK_ERROR') return { State: 'rejected', Message: 'assigned', Err: why }
-  if (!secretPrefix.test(why) && isAboutImage(why)) {
+  if (!filePrefix.test(why) && isAboutImage(why)) {
     const text = `No such image: ${imageOf(spec)}`
     return { State: 'rejected', Message: 'preparing', Err: text }
   }
-  const text = secretError(why.replace(secretPrefix, ''), spec)
-  return { State: 'failed', Message: 'starting', Err: `starting container failed: ${text}` }
-}
-
-/** A secret that is gone is called by its id there: its name may be another secret's by now. */
-function secretError(why: string, { template }: WorkloadTaskView['spec']): string {
-  const [, path] = /^no secret (\S+)$/.exec(why) ?? []
-  const { container } = template as { container?: { volumes?: readonly Volume[] } }
-  const volume = container?.volumes?.find(
-    ({ source }) => path !== undefined && source?.secret?.reference?.name === path,
-  )
-  const id = volume?.file?.object_id
-  return id === undefined ? why : `unable to get secret from secret store: secret ${id} not found`
+  return { State: 'failed', Message: 'starting', Err: `starting container failed: ${why}` }
 }
 
 const isAboutImage = (why: string): boolean => /\b(image|registry|manifest|blob)\b/i.test(why)

@@ -1,7 +1,7 @@
 import type { InstanceState } from '@conclave/workloads'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Front } from '../testing/front.ts'
-import { secretReference, sentSpec, Services } from '../testing/services.ts'
+import { sentSpec, Services } from '../testing/services.ts'
 
 let front: Front
 let services: Services
@@ -47,17 +47,30 @@ describe('DK10: a task', () => {
     ['killed', {}, { State: 'failed', Message: 'started', Err: 'task: non-zero exit (137)' }],
     [
       'rejected',
-      { message: 'Failed to launch container: the image busybox is not there' },
+      { message: 'starting container failed: No such image: infinite' },
       { State: 'rejected', Message: 'preparing', Err: 'No such image: eon01/infinite:latest' },
     ],
     [
       'rejected',
-      { message: 'Collect failed: unable to get secret of an image' },
+      {
+        message:
+          'starting container failed: unable to get secret from secret store: secret x not found: no image',
+      },
       {
         State: 'failed',
         Message: 'starting',
-        Err: 'starting container failed: unable to get secret of an image',
+        Err: 'starting container failed: unable to get secret from secret store: secret x not found: no image',
       },
+    ],
+    [
+      'rejected',
+      { message: 'Failed to launch container: the image is not there for linux/amd64' },
+      { State: 'rejected', Message: 'preparing', Err: 'No such image: eon01/infinite:latest' },
+    ],
+    [
+      'rejected',
+      { message: 'starting container failed: no room' },
+      { State: 'failed', Message: 'starting', Err: 'starting container failed: no room' },
     ],
     [
       'rejected',
@@ -78,18 +91,6 @@ describe('DK10: a task', () => {
       ...(task?.Status as object),
     } as Record<string, unknown>
     expect(rest).toEqual(shown)
-  })
-
-  test('whose secret is gone calls it by its id', async () => {
-    const secret = await services.secret('s')
-    const Secrets = [secretReference(secret, 's')]
-    const id = await services.create(sentSpec('app', {}, { Secrets }))
-    const message = 'Collect failed: no secret s'
-    front.master.scene.putTask(id, { slot: '1', state: 'rejected', message })
-    const [task] = await services.tasks()
-    expect(task?.Status.Err).toBe(
-      `starting container failed: unable to get secret from secret store: secret ${secret} not found`,
-    )
   })
 
   test('is found by what it is of, where it is, and what shall become of it', async () => {
