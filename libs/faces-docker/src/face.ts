@@ -14,6 +14,7 @@ import { volumesRoutes } from './volumes/volumes-routes.ts'
 import { configsRoutes } from './configs/configs-routes.ts'
 import { secretsRoutes } from './secrets-routes.ts'
 import { nodesRoutes } from './nodes-routes.ts'
+import { taskLogsRoutes } from './services/logs-routes.ts'
 import { servicesRoutes } from './services/services-routes.ts'
 import { tasksRoutes } from './services/tasks-routes.ts'
 import { swarmLifeRoutes } from './swarm-life.ts'
@@ -69,6 +70,7 @@ export const dockerFace =
     await app.register(configsRoutes(engine))
     await app.register(servicesRoutes(engine))
     await app.register(tasksRoutes(engine))
+    await app.register(taskLogsRoutes(engine))
     await app.register(containersRoutes(engine))
     await app.register(eventsRoutes(engine))
   }

@@ -253,6 +253,21 @@ describe.skipIf(why !== undefined)(`DK9: services by the docker CLI ${why ?? ''}
     await docker.out('service', 'rm', 'everywhere')
   })
 
+  test('show what their containers print', async () => {
+    const script = 'echo out; echo err >&2; sleep 1000'
+    await create('--name', 'talking', 'busybox', 'sh', '-c', script)
+    const logs = await until('both lines are there', async () => {
+      const said = await docker.run(['service', 'logs', 'talking'])
+      return said.stdout.includes('out') && said.stderr.includes('err') ? said : undefined
+    })
+    expect(logs.stdout).toMatch(/^talking\.1\.[0-9a-z]{12}@agent-\d\s+\| out$/m)
+    expect(logs.stderr).toMatch(/^talking\.1\.[0-9a-z]{12}@agent-\d\s+\| err$/m)
+    const raw = await docker.run(['service', 'logs', '--raw', '--timestamps', 'talking'])
+    expect(raw.stdout).toMatch(/^\d{4}-\d\d-\d\dT\S+Z out$/m)
+    expect(await docker.fault('service', 'logs', 'nosuch')).toBe('no such task or service: nosuch')
+    await docker.out('service', 'rm', 'talking')
+  })
+
   test('are removed with their tasks, and leave nothing of a secret on any disk', async () => {
     expect(await docker.out('service', 'rm', 'app')).toBe('app')
     expect(await docker.out('service', 'ls', '-q')).toBe('')

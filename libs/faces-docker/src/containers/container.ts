@@ -78,8 +78,10 @@ export function containerOf(
   }
 }
 
-function stateOf({ state }: WorkloadTaskView): ContainerState {
-  if (state === 'running') return 'running'
+function stateOf({ state, taskState }: WorkloadTaskView): ContainerState {
+  // A task that was never healthy is not running yet, and its container is.
+  const isUnproven = state === 'starting' && taskState === 'TASK_RUNNING'
+  if (state === 'running' || isUnproven) return 'running'
   return state === 'staging' || state === 'starting' || state === 'assigned' ? 'created' : 'exited'
 }
 

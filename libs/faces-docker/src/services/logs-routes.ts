@@ -1,0 +1,105 @@
+import { NotLeader } from '@conclave/actors'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { engineHeaders } from '../answers.ts'
+import { streamType } from '../containers/hijack.ts'
+import { logsWanted } from '../containers/logs-routes.ts'
+import { callerOf, type Engine } from '../engine.ts'
+import { Refusal } from '../errors.ts'
+import { isSet } from '../query.ts'
+import { versionOf } from '../request-version.ts'
+import { demandSwarm } from '../swarm-gate.ts'
+import { speaks } from '../versions.ts'
+import { findService } from './find-service.ts'
+import { TaskLogs, type TaskLogsWanted } from './service-logs.ts'
+import { writtenSpec } from './service-object.ts'
+import type { TaskSeen } from './task-filters.ts'
+import { findTask, tasksOf } from './tasks.ts'
+
+interface Named {
+  readonly Params: { readonly id: string }
+}
+
+/** What the tasks of a service say, or one of them. Source: docker-swarm.md A10. */
+export const taskLogsRoutes =
+  (engine: Engine): FastifyPluginAsync =>
+  async (app) => {
+    app.addHook('preHandler', async (request) => {
+      await demandSwarm(engine, request)
+    })
+
+    app.get<Named>('/services/:id/logs', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const { id, spec } = await findService(engine, caller, request.params.id)
+      const tasks = (): Promise<readonly TaskSeen[]> =>
+        tasksOf(engine, caller, new Map([['service', [id]]]))
+      return answer(engine, request, reply, { isRaw: hasTerminal(spec), tasks, mayCome: true })
+    })
+
+    app.get<Named>('/tasks/:id/logs', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const { task } = await findTask(engine, caller, request.params.id)
+      const tasks = async (): Promise<readonly TaskSeen[]> => [
+        await findTask(engine, caller, task.id),
+      ]
+      // What a task that has begun says ends with it.
+      const mayCome = task.containerId === undefined
+      return answer(engine, request, reply, { isRaw: hasTerminal(task.spec), tasks, mayCome })
+    })
+  }
+
+async function answer(
+  engine: Engine,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  of: {
+    readonly isRaw: boolean
+    readonly tasks: () => Promise<readonly TaskSeen[]>
+    /** Whether there may be more tasks later. */
+    readonly mayCome: boolean
+  },
+): Promise<FastifyReply> {
+  const wanted = wantedIn(request, of.isRaw)
+  // Only its way leads into containers: said before an answer has begun.
+  if (engine.master.status().role !== 'leader') throw new NotLeader()
+  const version = versionOf(request)
+  const { raw } = reply
+  const gone = new AbortController()
+  raw.once('close', () => gone.abort())
+  const first = await of.tasks()
+  reply.hijack()
+  raw.writeHead(200, {
+    ...engineHeaders,
+    ...(speaks(version, '1.42') && { 'content-type': streamType(version, of.isRaw) }),
+  })
+  raw.flushHeaders()
+  const logs = new TaskLogs({
+    engine,
+    caller: callerOf(engine, request),
+    to: raw,
+    wanted,
+    gone: gone.signal,
+  })
+  try {
+    await (wanted.follow && of.mayCome ? logs.follow(of.tasks) : logs.read(first))
+  } catch (error) {
+    request.log.error({ err: error }, 'the output of a service broke off')
+  }
+  raw.end()
+  return reply
+}
+
+const hasTerminal = (spec: TaskSeen['task']['spec']): boolean =>
+  writtenSpec(spec).TaskTemplate?.ContainerSpec?.TTY ?? false
+
+/** @throws Refusal */
+function wantedIn(request: FastifyRequest, isRaw: boolean): TaskLogsWanted {
+  const streams = (['stdout', 'stderr'] as const).filter((stream) => isSet(request, stream))
+  if (streams.length === 0) {
+    throw new Refusal(400, 'Bad parameters: you must choose at least one stream')
+  }
+  return {
+    ...logsWanted(request),
+    writing: { streams: new Set(streams), isRaw, hasTimes: isSet(request, 'timestamps') },
+    hasDetails: isSet(request, 'details'),
+  }
+}
