@@ -57,27 +57,27 @@ async function countOf({ events }: MemoryMaster, type: string): Promise<number> 
   return count
 }
 
-const members = (): MemoryMaster['actor']['members'] => cluster.follower.actor.members
+const elsewhere = (): MemoryMaster['actor']['members'] => cluster.follower.actor.members
 
 describe('MA53: a master that does not lead', () => {
   test('asks the leader, and answers as that does', async () => {
-    const listed = await cluster.settle(members().list(root))
+    const listed = await cluster.settle(elsewhere().list(root))
     expect(listed).toEqual(await cluster.settle(cluster.leader.actor.members.list(root)))
 
     const other = cluster.masters.find((one) => one !== cluster.leader && one !== cluster.follower)
     const { masterId = '' } = other ?? {}
-    const demoted = await cluster.settle(members().demote(root, masterId))
+    const demoted = await cluster.settle(elsewhere().demote(root, masterId))
     expect(demoted).toMatchObject({ masterId, role: 'learner' })
-    const again = cluster.settle(members().demote(root, masterId))
+    const again = cluster.settle(elsewhere().demote(root, masterId))
     await expect(again).rejects.toThrow(MembershipRefused)
-    await cluster.settle(members().remove(root, masterId, { force: true }))
+    await cluster.settle(elsewhere().remove(root, masterId, { force: true }))
     expect(await roles()).not.toHaveProperty(masterId)
   })
 
   test('asks on behalf of those who may, and puts both on record', async () => {
-    const denied = cluster.settle(members().list(callerOf('dev')))
+    const denied = cluster.settle(elsewhere().list(callerOf('dev')))
     await expect(denied).rejects.toThrow(AccessDenied)
-    await cluster.settle(members().list(root))
+    await cluster.settle(elsewhere().list(root))
     for (const { audit } of [cluster.follower, cluster.leader]) {
       expect(audit.records).toContainEqual(
         expect.objectContaining({ principal: 'root', action: 'administer', outcome: 'allowed' }),
