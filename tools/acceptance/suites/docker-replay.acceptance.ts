@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   Conclave,
+  conclaveProgram,
   DockerEngine,
   EngineClient,
   furnish,
@@ -11,7 +12,9 @@ import {
   recordedCount,
   replayErrors,
   replayWalkthrough,
+  runProgram,
   unfurnished,
+  until,
   verdictOf,
   type Replayed,
 } from '../src/index.ts'
@@ -88,6 +91,18 @@ describe('DK7: what a real Engine answered, a machine answers', () => {
     }
   }
 
+  /** Whether the manager has sealed its own keys with the unlock key. */
+  async function hasNewestKey(): Promise<boolean> {
+    const { stdout } = await runProgram(
+      process.execPath,
+      [conclaveProgram, 'cluster', 'keys', '--json'],
+      {
+        env: { ...home.environment, CONCLAVE_CONTEXT: `${machines[0]?.directory}/context.json` },
+      },
+    )
+    return (JSON.parse(stdout) as { waitingFor: readonly string[] }).waitingFor.length === 0
+  }
+
   const join = async (client: EngineClient, role: 'Worker' | 'Manager'): Promise<void> =>
     ask(client, '/swarm/join', {
       ListenAddr: '0.0.0.0:2377',
@@ -126,6 +141,7 @@ describe('DK7: what a real Engine answered, a machine answers', () => {
     const EncryptionConfig = { AutoLockManagers: true }
     await ask(manager, `/swarm/update?version=${Version.Index}`, { ...Spec, EncryptionConfig })
     const { UnlockKey } = await manager.json<{ UnlockKey: string }>('GET', '/swarm/unlockkey')
+    await until('the key is at work', hasNewestKey)
     await machines[0]?.kill()
     await machines[0]?.restart()
     replayed.push(...(await replayErrors(manager, 'locked', unfurnished)))
