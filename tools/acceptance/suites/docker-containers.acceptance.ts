@@ -182,7 +182,11 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
       {
         Id: container,
         State: { Status: 'running', Running: true, ExitCode: 0 },
-        Config: { Env: ['COLOR=green'], Image: 'busybox:latest', Tty: false },
+        Config: {
+          Env: expect.arrayContaining(['COLOR=green']) as string[],
+          Image: 'busybox:latest',
+          Tty: false,
+        },
       },
     ])
   })
