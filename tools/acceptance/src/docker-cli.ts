@@ -1,4 +1,3 @@
-import type { WorkloadTaskView } from '@conclave/actors'
 import type { Conclave, Master } from './conclave.ts'
 import { runProgram, type Outcome } from './program.ts'
 
@@ -43,19 +42,10 @@ export class DockerCli {
     return JSON.parse(await this.out(...args)) as T[]
   }
 
-  /** What a program prints in each container that a service shall have, in the order of their slots. */
+  /** What a program prints in each container of a service that runs. */
   async inside(service: string, ...program: readonly string[]): Promise<readonly string[]> {
-    const tasks = JSON.parse(
-      (await this.#cluster.cli(['app', 'ps', service, '--json'])).stdout,
-    ) as WorkloadTaskView[]
-    const wanted = tasks.filter(({ desired }) => desired === 'running')
-    return Promise.all(
-      wanted.map(async ({ taskId }) => {
-        const said = await this.#cluster.cli(['task', 'exec', taskId, '--', ...program])
-        if (said.code !== 0) throw new Error(saidOf(program, said.code, said.stderr))
-        return said.stdout.trim()
-      }),
-    )
+    const ids = await this.lines('ps', '-q', '-f', `name=${service}.`)
+    return Promise.all(ids.map((id) => this.out('exec', id, ...program)))
   }
 
   /** The lines that a list prints of each object. */
