@@ -66,6 +66,14 @@ async function saidBy(container: Container, follow = false): Promise<string> {
   return said
 }
 
+/** What it says first, once it does. */
+async function firstSaidBy(container: Container): Promise<string> {
+  for await (const { bytes } of container.output({ follow: true }, new AbortController().signal)) {
+    return Buffer.from(bytes).toString()
+  }
+  return ''
+}
+
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -95,17 +103,17 @@ describe.skipIf(process.platform !== 'linux')('RT19: a program of its own', () =
 
   test('is told a secret by its environment, and no file has it', async () => {
     const value = canary('of an executor')
-    const container = await shell('c1', 'printf %s "$SECRET" | wc -c; echo $$; sleep 1000')
+    const container = await shell('c1', 'printf %s "$SECRET" | wc -c; sleep 1000')
     await container.host.setEnv('SECRET', new Redacted(utf8(value.text)))
     const { ended } = await start(container)
-    await eventually(() => readdirSync(join(directory, 'c1')).includes('pid'))
+    const said = await firstSaidBy(container)
 
     const { hits } = await scanDirectory(home, [value])
     container.signal('TERM')
     await ended
 
     expect(hits).toEqual([])
-    expect((await saidBy(container)).split('\n')[0]?.trim()).toBe(`${value.bytes.length}`)
+    expect(said.split('\n')[0]?.trim()).toBe(`${value.bytes.length}`)
   })
 
   test('that dies of a signal says which', async () => {
@@ -122,14 +130,7 @@ describe.skipIf(process.platform !== 'linux')('RT19: a program of its own', () =
   test('takes along what it started, and leaves no directory', async () => {
     const container = await shell('c1', 'sleep 1000 & echo $!; wait')
     const { ended } = await start(container)
-    let child = 0
-    for await (const { bytes } of container.output(
-      { follow: true },
-      new AbortController().signal,
-    )) {
-      child = Number(Buffer.from(bytes).toString())
-      break
-    }
+    const child = Number(await firstSaidBy(container))
     expect(isAlive(child)).toBe(true)
 
     await container.destroy()
