@@ -308,6 +308,18 @@ describe('CL7: stricter than Mesos, naming the field', () => {
     expect(problemOf(withVariable({ name: 'A', type: 'SECRET', secret }))).toContain(problem)
   })
 
+  test('may have a limit of what it asks for, whatever decimals say of it', () => {
+    const resources = ['cpus', 'mem'].map((name) => ({
+      name,
+      type: 'SCALAR',
+      scalar: { value: 522.207 },
+    }))
+    expect(problemOf({ resources, limits: { mem: { value: 522.207 } } })).toBeUndefined()
+    expect(problemOf({ resources, limits: { mem: { value: 522.206 } } })).toBe(
+      'The memory limit must be greater than or equal to the memory request',
+    )
+  })
+
   test('an empty key, an empty name, too many secrets, too much of everything', () => {
     const keyless = { type: 'REFERENCE', reference: { name: 'a', key: '' } }
     const variable = { name: 'A', type: 'SECRET', secret: reference }

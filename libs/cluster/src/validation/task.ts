@@ -73,7 +73,7 @@ function limitsProblem({ limits = {}, resources }: TaskInfo): string | undefined
     if (asked === undefined) {
       return `When a ${what} limit is specified, a ${what} request must also be specified`
     }
-    if (!(limit.value * 1000 >= asked)) {
+    if (!(Math.round(limit.value * 1000) >= asked)) {
       return `The ${spoken} limit must be greater than or equal to the ${spoken} request`
     }
   }
