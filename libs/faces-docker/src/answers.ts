@@ -18,7 +18,14 @@ export const engineHeaders: Readonly<Record<string, string>> = {
  * read the error in it. Source: docker-swarm.md A3.
  */
 export const sendJson = (reply: FastifyReply, value: unknown, status = 200): FastifyReply =>
-  reply.code(status).header('content-type', 'application/json').send(jsonLine(value))
+  sendJsonText(reply, JSON.stringify(value), status)
+
+/** As {@link sendJson}, for what is JSON already. */
+export const sendJsonText = (reply: FastifyReply, json: string, status = 200): FastifyReply =>
+  reply
+    .code(status)
+    .header('content-type', 'application/json')
+    .send(Buffer.from(`${json}\n`))
 
 export const jsonLine = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`)
 

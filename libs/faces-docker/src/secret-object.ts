@@ -45,6 +45,17 @@ export function secretObject(metadata: SecretMetadata): SecretObject {
   }
 }
 
+const written = new WeakMap<SecretMetadata, string>()
+
+/** {@link secretObject} as JSON, written once for each metadata object: a list has thousands of them. */
+export function secretJson(metadata: SecretMetadata): string {
+  const known = written.get(metadata)
+  if (known !== undefined) return known
+  const json = JSON.stringify(secretObject(metadata))
+  written.set(metadata, json)
+  return json
+}
+
 /** Who has the value, and what the value is written in, where somebody said so. */
 export function driversOf(
   labels: Readonly<Record<string, string>>,

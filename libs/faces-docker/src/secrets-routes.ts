@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 import { rpc } from './errors.ts'
 import { isAnnotationName } from './names.ts'
 import { printable } from './printable.ts'
-import { secretObject } from './secret-object.ts'
+import { secretJson, secretObject } from './secret-object.ts'
 
 /** 500 KiB, and not one byte of it. Source: docker-swarm.md A6. */
 const dataBytesMax = 500 * 1024 - 1
@@ -19,6 +19,7 @@ export const secretsRoutes = (engine: Engine): FastifyPluginAsync =>
     dataBytesMax,
     filters: ['id', 'name', 'names', 'label'],
     show: async (_caller, metadata) => secretObject(metadata),
+    jsonOf: secretJson,
     checkDriver: async (name) => {
       if ((await engine.secretDrivers?.has(name)) === true) return
       throw rpc('Unknown', `plugin "${printable(name)}" not found`)

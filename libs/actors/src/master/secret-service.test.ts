@@ -194,6 +194,28 @@ describe('a list', () => {
       ['dev/b/c', 1],
     ])
   })
+
+  test('MA5: shows each as it is now, however often it was listed before', async () => {
+    const listed = async (path: string) =>
+      (await cluster.settle(secrets().listMetadata(root, ''))).find((one) => one.path === path)
+    const first = await listed('dev/a')
+    expect(first).toMatchObject({ version: 1, labels: {} })
+
+    await cluster.settle(secrets().relabel(root, 'dev/a', { team: 'db' }))
+    const relabelled = await listed('dev/a')
+    await cluster.settle(secrets().update(root, 'dev/a', text('longer than before')))
+    const updated = await listed('dev/a')
+    await cluster.settle(secrets().delete(root, 'dev/a'))
+    const gone = await listed('dev/a')
+    await cluster.settle(secrets().create(root, 'dev/a', text('anew')))
+    const anew = await listed('dev/a')
+
+    expect(relabelled).toMatchObject({ id: first?.id, version: 1, labels: { team: 'db' } })
+    expect(updated).toMatchObject({ id: first?.id, version: 2, sizeBytes: 18 })
+    expect(updated?.revision).toBeGreaterThan(relabelled?.revision ?? Infinity)
+    expect(gone).toBeUndefined()
+    expect(anew?.id).not.toBe(first?.id)
+  })
 })
 
 describe('without a permission', () => {

@@ -69,6 +69,8 @@ export class SecretService implements SecretApi {
   readonly #replicated: Replicated
   readonly #access: Access
   readonly #records: Records<SecretRecord>
+  /** By the record that it is of: a record is parsed once for each revision. */
+  readonly #shown = new WeakMap<SecretRecord, SecretMetadata>()
   readonly #lastVersions: Records<{ readonly version: number }>
   readonly #sizeBytesMax: number
 
@@ -210,7 +212,7 @@ export class SecretService implements SecretApi {
     const found = this.#indexed(by).flatMap((path) => {
       const known = this.#records.get(secretKey(path))
       if (known === undefined || !this.#access.mayRead(caller, path)) return []
-      return [{ ...metadataOf(path, known.record), ...this.#named(path, known) }]
+      return [this.#metadataOf(path, known)]
     })
     const asked = 'foldedPath' in by ? by.foldedPath : 'id' in by ? by.id : by.idPrefix
     await this.#access.audit(caller, 'list', asked, found.length > 0 ? 'allowed' : 'not-found')
@@ -348,6 +350,16 @@ export class SecretService implements SecretApi {
     return { ...metadataOf(path, record), ...names }
   }
 
+  /** What may be shown of the current version: the same object as long as the record is the same. */
+  #metadataOf(path: SecretPath, known: Kept<SecretRecord>): SecretMetadata {
+    const { record } = known
+    const shown = this.#shown.get(record)
+    if (shown !== undefined) return shown
+    const metadata = Object.freeze({ ...metadataOf(path, record), ...this.#named(path, known) })
+    this.#shown.set(record, metadata)
+    return metadata
+  }
+
   #named(
     path: SecretPath,
     { createRevision, modRevision }: Omit<Kept<SecretRecord>, 'record'>,
@@ -398,11 +410,12 @@ export class SecretService implements SecretApi {
   ): Promise<readonly SecretMetadata[]> {
     await this.#replicated.refresh()
     const prefix = folder === '' ? secretPrefix : `${secretPrefix}${folder}/`
-    const found = this.#records.list(prefix).flatMap(({ key, record, ...stored }) => {
+    const mayRead = this.#access.readerOf(caller)
+    const found: SecretMetadata[] = []
+    for (const { key, ...known } of this.#records.list(prefix)) {
       const path = key.slice(secretPrefix.length) as SecretPath
-      if (!this.#access.mayRead(caller, path)) return []
-      return [{ ...metadataOf(path, record), ...this.#named(path, stored) }]
-    })
+      if (mayRead(path)) found.push(this.#metadataOf(path, known))
+    }
     await this.#access.audit(caller, 'list', folder === '' ? '/' : folder, 'allowed')
     return found
   }

@@ -77,7 +77,15 @@ export class FakeWorkloads {
       clusterId: 'test',
       replicated,
       reader: this.#reader,
-      access: new Access({ identity, audit: new MemoryAudit(), clock, emit }),
+      access: new Access({
+        identity: {
+          allowed: (principal, resource, action) => identity.allowed(principal, resource, action),
+          isSuperuser: () => false,
+        },
+        audit: new MemoryAudit(),
+        clock,
+        emit,
+      }),
       clock,
       random: countingRandom(),
       emit,

@@ -4,7 +4,7 @@ import { Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
 import type { SecretMetadata } from '@conclave/model'
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
-import { sendEmpty, sendJson } from '../answers.ts'
+import { sendEmpty, sendJson, sendJsonText } from '../answers.ts'
 import { readBodyWithData } from '../bodies.ts'
 import { callerOf, type Engine } from '../engine.ts'
 import { notFound, Refusal, rpc } from '../errors.ts'
@@ -29,6 +29,8 @@ export interface SealedKind {
   readonly filters: readonly string[]
   /** As the Engine shows it. */
   readonly show: (caller: Caller, metadata: SecretMetadata) => Promise<object>
+  /** The same as JSON, where it follows from the metadata alone. */
+  readonly jsonOf?: (metadata: SecretMetadata) => string
   /**
    * Whether a driver of that name can be asked for what has no data here.
    *
@@ -56,7 +58,7 @@ export const sealedRoutes =
   (engine: Engine, kind: SealedKind): FastifyPluginAsync =>
   async (app) => {
     const { secrets } = engine.master
-    const { what, show } = kind
+    const { what, show, jsonOf } = kind
     const isOne = ({ path }: SecretMetadata): boolean => kind.nameAt(path) !== undefined
     app.addHook('preHandler', async (request) => {
       await demandSwarm(engine, request)
@@ -66,7 +68,10 @@ export const sealedRoutes =
       const filters = parseFilters(queryOf(request).get('filters'), kind.filters)
       const caller = callerOf(engine, request)
       const all = await secrets.listMetadata(caller, kind.folder)
-      const wanted = all.filter((one) => isOne(one) && isWanted(kind, one, filters))
+      const wanted = all.filter(
+        (one) => isOne(one) && (filters.size === 0 || isWanted(kind, one, filters)),
+      )
+      if (jsonOf !== undefined) return sendJsonText(reply, `[${wanted.map(jsonOf).join(',')}]`)
       const shown = await Promise.all(wanted.map((one) => unlessGone(show(caller, one))))
       return sendJson(
         reply,
