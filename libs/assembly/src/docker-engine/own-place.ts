@@ -38,6 +38,8 @@ export async function chooseOwnPlace(
   const [free] = await chooseAddresses([who], host, random)
   if (free === undefined) throw new EnginePlaceUnusable(`nothing is free on ${host}`)
   const place: MasterAddress = { ...free, faceHost: loopback }
+  // As of sockets: 0 is any port that is free.
+  if (wanted.port === 0) return place
   const port = wanted.port ?? swarmPort
   const asWanted: MasterAddress = { ...place, ports: { ...place.ports, join: port } }
   if (await isJoinFree(asWanted)) return asWanted
