@@ -1,4 +1,5 @@
 import { Refusal } from './errors.ts'
+import { printable } from './printable.ts'
 
 /** What a list is asked for: values by key. Values of one key are alternatives. */
 export type Filters = ReadonlyMap<string, readonly string[]>
@@ -41,8 +42,6 @@ function valuesOf(asked: unknown): readonly string[] | undefined {
   if (typeof asked !== 'object' || asked === null) return undefined
   return Object.entries(asked).flatMap(([value, isWanted]) => (isWanted === false ? [] : [value]))
 }
-
-const printable = (text: string): string => text.slice(0, 64).replaceAll(/[^\x20-\x7e]/g, '?')
 
 /** Whether no filter of this key was given, or `fits` one of its values. */
 export const matchesAny = (
