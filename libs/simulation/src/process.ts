@@ -215,8 +215,10 @@ export class Process {
     })
     const takeWork = replica.takeWork.bind(replica)
     replica.takeWork = () => {
+      // Before: a change of the members that is applied in it may commit more, which the next write tells.
+      const { commitIndex } = replica
       const work = takeWork()
-      if (work?.batch !== undefined) witness.taken(nodeId, work.batch, replica.commitIndex)
+      if (work?.batch !== undefined) witness.taken(nodeId, work.batch, commitIndex)
       return work
     }
     const apply = store.apply.bind(store)
