@@ -36,8 +36,8 @@ class RedisMedium implements Medium {
     return this.#watch.said()
   }
 
-  hold(): void {
-    this.#server.freeze(true)
+  async hold(): Promise<void> {
+    await this.#server.freeze(true)
   }
 
   async restart(): Promise<void> {

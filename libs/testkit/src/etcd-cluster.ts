@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { freezeProcess } from './freeze-process.ts'
+
 const host = '127.0.0.1'
 const running = new Set<ChildProcess>()
 process.once('exit', () => {
@@ -92,8 +94,9 @@ export class EtcdCluster {
   }
 
   /** Stops a member where it stands, or lets it go on: it keeps its connections and answers nobody. */
-  freeze(name: string, isFrozen: boolean): void {
-    this.#children.get(name)?.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT')
+  async freeze(name: string, isFrozen: boolean): Promise<void> {
+    const child = this.#children.get(name)
+    if (child !== undefined) await freezeProcess(child, isFrozen)
   }
 
   async stop(): Promise<void> {

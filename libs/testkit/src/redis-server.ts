@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { eventually } from './eventually.ts'
+import { freezeProcess } from './freeze-process.ts'
 
 const running = new Set<ChildProcess>()
 process.once('exit', () => {
@@ -81,8 +82,8 @@ export class RedisServer {
   }
 
   /** Stops the process where it stands, or lets it go on: it answers nobody meanwhile. */
-  freeze(isFrozen: boolean): void {
-    this.#process?.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT')
+  async freeze(isFrozen: boolean): Promise<void> {
+    if (this.#process !== undefined) await freezeProcess(this.#process, isFrozen)
   }
 
   async stop(): Promise<void> {

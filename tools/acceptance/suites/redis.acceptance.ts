@@ -60,10 +60,10 @@ describe.skipIf(why !== undefined)(`masters that speak over Redis ${why ?? ''}`,
     const load = new Load(cluster, 'redis/still')
     await until('fifty writes are acknowledged', () => load.acknowledged.size >= 50)
 
-    redis.freeze(true)
+    await redis.freeze(true)
     await new Promise((resolve) => setTimeout(resolve, 1500))
     const atThaw = load.acknowledged.size
-    redis.freeze(false)
+    await redis.freeze(false)
     await redis.ask('FLUSHALL')
     await until('fifty more are acknowledged', () => load.acknowledged.size >= atThaw + 50)
     await load.end()

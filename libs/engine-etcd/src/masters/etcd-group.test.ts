@@ -183,11 +183,12 @@ describe.skipIf(whyNoEtcd !== undefined)(`masters in front of etcd ${whyNoEtcd ?
     await eventually(() => one.group.role === 'leader')
     await one.group.propose({ compare: [], success: [put('before')] })
 
-    const [first = '', second = ''] = cluster().names
-    for (const name of [first, second]) cluster().freeze(name, true)
-    onTestFinished(() => {
-      for (const name of [first, second]) cluster().freeze(name, false)
-    })
+    const freeze = async (isFrozen: boolean): Promise<void> => {
+      const [first = '', second = ''] = cluster().names
+      for (const name of [first, second]) await cluster().freeze(name, isFrozen)
+    }
+    onTestFinished(() => freeze(false))
+    await freeze(true)
     await expect(one.group.linearize()).rejects.toThrow(Unavailable)
     const write = one.group.propose({ compare: [], success: [put('meanwhile')] })
     const error = await write.catch((reason: unknown) => reason)
@@ -195,7 +196,7 @@ describe.skipIf(whyNoEtcd !== undefined)(`masters in front of etcd ${whyNoEtcd ?
     await eventually(() => one.group.role !== 'leader' && one.group.leader === 0)
     expect(one.group.state.get('before')).toBeDefined()
 
-    for (const name of [first, second]) cluster().freeze(name, false)
+    await freeze(false)
     await eventually(() => one.group.role === 'leader')
     await one.group.propose({ compare: [], success: [put('after')] })
     expect(one.group.state.get('after')).toBeDefined()
