@@ -66,7 +66,14 @@ export class History {
     operation.answer = answer
     const { client, question, atLeast } = operation
     this.#world.count(`${question.do} ${answer.is}`)
-    this.#world.note(`client ${client} ${question.do} ${question.key}: ${describeAnswer(answer)}`)
+    this.#world.note(`client ${client} ${question.do} ${question.key}: ${describeAnswer(answer)}`, {
+      event: 'answer',
+      client,
+      question: question.do,
+      key: question.key,
+      answer: answer.is,
+      ...('revision' in answer && { revision: answer.revision }),
+    })
     if (answer.is !== 'done' && answer.is !== 'found') return
     const isChange = answer.is === 'done' && answer.hasChanged
     if (isChange ? answer.revision <= atLeast : answer.revision < atLeast) {

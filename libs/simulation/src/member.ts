@@ -183,7 +183,8 @@ export class Member implements Machine {
   }
 
   note(what: string): void {
-    this.#options.world.note(`${this.nodeId} ${what}`)
+    const { nodeId: member } = this
+    this.#options.world.note(`${member} ${what}`, { event: 'member', member, what })
   }
 
   // ── what a process reports ────────────────────────────────────────────────────────────────────

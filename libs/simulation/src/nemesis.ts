@@ -45,7 +45,8 @@ export class Nemesis {
     for (const planned of plan) {
       this.#world.after(planned.atMs * 1000, () => {
         if (this.#isOver) return
-        this.#world.note(`fault ${formatFault(planned)}`)
+        const { atMs: _atMs, ...fault } = planned
+        this.#world.note(`fault ${formatFault(planned)}`, { event: 'fault', fault })
         this.#carryOut(planned)
       })
     }
@@ -56,7 +57,7 @@ export class Nemesis {
     this.#isOver = true
     this.#awaitingLeader = []
     this.#operator.stop()
-    this.#world.note('heal')
+    this.#world.note('heal', { event: 'heal' })
     for (const undo of this.#undo) undo()
     this.#network.manners = perfectNetwork
     for (const member of this.#members) {

@@ -56,6 +56,12 @@ export class RaftChecker {
     return this.#committed.size
   }
 
+  /** Up to where the log of a member goes: as asked for, and as far as it is called durable. */
+  logOf(member: NodeId): { readonly lastIndex: number; readonly durableIndex: number } {
+    const { asked, durable } = this.#of(member)
+    return { lastIndex: asked.last, durableIndex: durable.last }
+  }
+
   recovered(member: NodeId, recovered: Recovered, isTamperedWith: boolean): void {
     const known = this.#of(member)
     if (known.hasRun) this.#checkRecovery(member, known, recovered, isTamperedWith)

@@ -7,6 +7,7 @@ import { profileNames, type ProfileName } from './profiles.ts'
 import { shrink } from './shrink.ts'
 import { simulate, type Verdict } from './simulate.ts'
 import { sabotage } from './testing/sabotage.ts'
+import type { Traced } from './trace.ts'
 
 const seeds = join(import.meta.dirname, '../seeds')
 const brief = { setting: { durationMs: 5_000, clients: 2 } }
@@ -71,6 +72,30 @@ describe('a run', () => {
     expect(twice.trace).toEqual(once.trace)
     expect(twice.traceHash).toBe(once.traceHash)
     expect(other.traceHash).not.toBe(once.traceHash)
+  })
+
+  test('D1: tells as data what its trace says in words, and is the same run', async () => {
+    const told: Traced[] = []
+    const onTrace = (traced: Traced): void => void told.push(traced)
+    const setting = { durationMs: 5_000, clients: 2 }
+    const quiet = await simulate({ seed: 7, profile: 'mixed', setting, keepsTrace: true })
+    const traced = await simulate({ seed: 7, profile: 'mixed', setting, onTrace })
+
+    expect(traced.traceHash).toBe(quiet.traceHash)
+    const ofWords = told.filter(({ event }) => event !== 'state')
+    expect(ofWords.map(({ atUs }) => atUs)).toEqual(
+      quiet.trace.map((line) => Number(line.split(' ')[0])),
+    )
+    expect(new Set(told.map(({ event }) => event))).toEqual(
+      new Set(['state', 'message', 'member', 'fault', 'heal', 'answer']),
+    )
+    const inOrder = told.map(({ atUs }) => atUs)
+    expect(inOrder).toEqual(inOrder.toSorted((a, b) => a - b))
+    for (const state of told) {
+      if (state.event !== 'state') continue
+      expect(state.appliedIndex).toBeLessThanOrEqual(state.commitIndex)
+      expect(state.durableIndex).toBeLessThanOrEqual(state.lastIndex)
+    }
   })
 
   test('D1: is the same when it is replayed from a file', async () => {

@@ -1,5 +1,6 @@
 import type { PeerMessage } from '@conclave/actors'
 import { Keyring } from '@conclave/crypto'
+import type { NodeId } from '@conclave/raft'
 import { Client } from './client.ts'
 import { ConfigChecker, isIn } from './config-checker.ts'
 import { Dice } from './dice.ts'
@@ -22,7 +23,8 @@ import { RaftChecker } from './raft-checker.ts'
 import { diskManners, drawSetting, networkManners, replicaLimits, type Setting } from './setting.ts'
 import { StateChecker, valueText } from './state-checker.ts'
 import { TakeoverChecker } from './takeover-checker.ts'
-import type { Witness } from './witness.ts'
+import { StateTracer, type TraceEvent, type Traced } from './trace.ts'
+import type { Sight, Witness } from './witness.ts'
 import { World, type Violation } from './world.ts'
 
 export interface SimulationOptions {
@@ -33,6 +35,8 @@ export interface SimulationOptions {
   /** Everything else about the run, as far as it is not to be what the seed says. */
   readonly setting?: Partial<Setting>
   readonly keepsTrace?: boolean
+  /** Is told of everything that happens, as data. The run is the same without. */
+  readonly onTrace?: (traced: Traced) => void
   /** Judges the clients' history by what they saw alone: slow, so only a sample unless told. */
   readonly isBlackBox?: boolean
   /** What members are made of, other than the live parts. */
@@ -72,6 +76,27 @@ export async function simulate(options: SimulationOptions): Promise<Verdict> {
   return new Simulation(options).run()
 }
 
+/** A message as data. */
+function eventOf(message: PeerMessage): TraceEvent {
+  const { type, from, to } = message
+  const head = { event: 'message', from, to, type } as const
+  switch (message.type) {
+    case 'SnapshotOffer': {
+      const meta = message.message.snapshot?.meta
+      return { ...head, term: message.message.term, ...(meta && { index: meta.index }) }
+    }
+    case 'SnapshotChunk':
+      return { ...head, index: message.index, number: message.number }
+    case 'SnapshotAck':
+      return { ...head, index: message.index, number: message.next }
+    default: {
+      const { term, index, logTerm, commit, reject, entries } = message
+      const entryTerms = entries.map((entry) => entry.term)
+      return { ...head, term, index, logTerm, commit, reject, entryTerms }
+    }
+  }
+}
+
 /** What of a message stands in the trace. */
 function placeOf(message: PeerMessage): string {
   switch (message.type) {
@@ -104,10 +129,11 @@ class Simulation {
   readonly #takeovers: TakeoverChecker
   /** Nothing else goes wrong then, so that it can be said how long one may take. */
   readonly #isAboutTakeovers: boolean
+  readonly #states: StateTracer | undefined
   #bootCount = 0
 
   constructor(options: SimulationOptions) {
-    const { seed, keepsTrace = false } = options
+    const { seed, keepsTrace = false, onTrace } = options
     this.#options = options
     this.#profile = options.profile ?? 'mixed'
     const hunter = profiles[this.#profile].isAboutOneHunter ? hunterOf(seed) : undefined
@@ -119,7 +145,7 @@ class Simulation {
     this.#setting = setting
     this.#isAboutTakeovers = hunter === 'killed-leader'
 
-    const world = new World({ keepsTrace })
+    const world = new World({ keepsTrace, onTrace })
     this.#world = world
     this.#raft = new RaftChecker(world, this.#everybody())
     this.#configs = new ConfigChecker(world)
@@ -156,6 +182,7 @@ class Simulation {
       everyUs: setting.keepUs,
       revision: () => this.#state.revision,
     })
+    this.#states = world.isTraced ? new StateTracer((event) => world.trace(event)) : undefined
     world.afterEvent(() => this.#look())
   }
 
@@ -253,9 +280,18 @@ class Simulation {
       if (sight !== undefined) {
         this.#raft.seen(nodeId, sight)
         this.#configs.seen(nodeId, sight)
+        this.#trace(nodeId, sight)
       }
       member.hasTurned()
     }
+  }
+
+  #trace(member: NodeId, sight: Sight): void {
+    const { role, term, commitIndex, appliedIndex, config } = sight
+    const { voters, learners } = config
+    const log = this.#raft.logOf(member)
+    const seen = { member, role, term, commitIndex, appliedIndex, ...log, voters, learners }
+    this.#states?.seen(seen)
   }
 
   #makeNetwork(): Network {
@@ -266,7 +302,7 @@ class Simulation {
       manners: networkManners(this.#setting),
       deliver: (message) => {
         const { type, from, to } = message
-        world.note(`${from}>${to} ${type} ${placeOf(message)}`)
+        world.note(`${from}>${to} ${type} ${placeOf(message)}`, eventOf(message))
         this.#member(to)?.receive(message)
       },
       onLost: ({ from, to }) => this.#member(from)?.unreachable(to),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '@conclave/kernel'
 import { EventQueue } from './event-queue.ts'
+import type { TraceEvent, Traced } from './trace.ts'
 
 /** When every run begins, in ms since 1970. */
 export const epochMs = 1_700_000_000_000
@@ -13,6 +14,12 @@ export interface Violation {
   readonly atMs: number
 }
 
+export interface WorldOptions {
+  readonly keepsTrace?: boolean
+  /** Is told of everything as data. */
+  readonly onTrace?: ((traced: Traced) => void) | undefined
+}
+
 /**
  * Virtual time: events in a queue, and nothing else makes time pass. What an event sets going (promises
  * and `setImmediate`) runs before the next event, so one seed is one history.
@@ -21,14 +28,16 @@ export class World {
   readonly #queue = new EventQueue()
   readonly #hash = createHash('sha256')
   readonly #lines: string[] | undefined
+  readonly #onTrace: ((traced: Traced) => void) | undefined
   readonly #afterEvent: (() => void)[] = []
   readonly #tally = new Map<string, number>()
   #nowUs = 0
   #eventCount = 0
   #violation: Violation | undefined
 
-  constructor({ keepsTrace = false } = {}) {
+  constructor({ keepsTrace = false, onTrace }: WorldOptions = {}) {
     this.#lines = keepsTrace ? [] : undefined
+    this.#onTrace = onTrace
   }
 
   get nowUs(): number {
@@ -70,10 +79,21 @@ export class World {
   }
 
   /** Notes what happened: the trace of a run, of which the hash is made. */
-  note(line: string): void {
+  note(line: string, event: TraceEvent): void {
     const noted = `${this.#nowUs} ${line}\n`
     this.#hash.update(noted)
     this.#lines?.push(noted.slice(0, -1))
+    this.trace(event)
+  }
+
+  /** Tells what is no part of the hash. */
+  trace(event: TraceEvent): void {
+    this.#onTrace?.({ atUs: this.#nowUs, ...event })
+  }
+
+  /** Whether anybody wants to be told. */
+  get isTraced(): boolean {
+    return this.#onTrace !== undefined
   }
 
   /** Counts something that happened, for whoever wants to know whether it ever does. */
@@ -88,7 +108,7 @@ export class World {
   violate(rule: string, what: string): void {
     if (this.#violation !== undefined) return
     this.#violation = { rule, what, atMs: this.nowMs }
-    this.note(`broken ${rule}: ${what}`)
+    this.note(`broken ${rule}: ${what}`, { event: 'broken', rule, what })
   }
 
   /** Lets time pass up to `untilUs`, or until something is broken or `isDone`. */

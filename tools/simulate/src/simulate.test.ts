@@ -24,6 +24,12 @@ describe('npm run simulate', () => {
   const run = (args: readonly string[], parts: Partial<Parts> = {}): Promise<number> =>
     main([...args], { print: (text) => lines.push(...text.split('\n')), parts })
 
+  const written = async (name: string, parts?: Partial<Parts>): Promise<string> => {
+    const path = join(out, name)
+    await run(['replay', '3', '--profile', 'mixed', '--ndjson', path], parts)
+    return readFileSync(path, 'utf8')
+  }
+
   test('SM1: says of each seed what it did, and counts in the end', async () => {
     expect(await run(['--seeds', '1..2', '--profile', 'crashes', '--out', out])).toBe(0)
 
@@ -45,6 +51,28 @@ describe('npm run simulate', () => {
     expect(await run(['replay', file])).toBe(0)
   }, 60_000)
 
+  test('SM5: writes what a replay did as data, the same bytes each time, its violation too', async () => {
+    const once = await written('once.ndjson')
+
+    expect(await written('twice.ndjson')).toBe(once)
+    const events = once
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(events.length).toBeGreaterThan(500)
+    expect(events[0]).toEqual({
+      atUs: 0,
+      event: 'member',
+      member: 1,
+      what: 'starts, the 1. time',
+    })
+    expect(events).toContainEqual(
+      expect.objectContaining({ event: 'state', role: 'leader', voters: expect.any(Array) }),
+    )
+    const broken = await written('broken.ndjson', careless)
+    expect(broken).toMatch(/"event":"broken","rule":"SI7"/)
+  }, 60_000)
+
   test.each([
     [['--seeds', 'many'], '1..300'],
     [['--seeds', '9..3'], 'goes up'],
@@ -52,6 +80,7 @@ describe('npm run simulate', () => {
     [['replay'], 'Name a seed'],
     [['replay', 'nowhere.txt'], 'no file nowhere.txt'],
     [['dance', '1'], 'no command dance'],
+    [['shrink', '1', '--ndjson', 'x'], 'replay a seed'],
     [['--sedes', '1'], '--sedes'],
   ])('SM3: refuses %j', async (args, why) => {
     expect(await run(args)).toBe(2)

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
@@ -14,6 +14,7 @@ import {
   type Parts,
   type ProfileName,
   type SimulationOptions,
+  type Traced,
   type Verdict,
 } from '@conclave/simulation'
 
@@ -24,12 +25,14 @@ export interface Surroundings {
 }
 
 const usage = `npm run simulate -- [--seeds A..B] [--profile P] [--out DIR]
-npm run simulate -- replay SEED|FILE [--profile P] [--trace]
+npm run simulate -- replay SEED|FILE [--profile P] [--trace] [--ndjson FILE]
 npm run simulate -- shrink SEED|FILE [--profile P] [--out DIR]
 npm run simulate -- naive [SEED]
 
 Profiles: ${profileNames.join(', ')}; without one, each seed takes the next in turn.
-  --out DIR  where histories of broken seeds are written (dist/simulation)`
+  --out DIR      where histories of broken seeds are written (dist/simulation)
+  --trace        prints what happened, line by line
+  --ndjson FILE  writes it as data, one JSON object a line`
 
 class Misuse extends Error {}
 
@@ -55,10 +58,11 @@ async function obey(args: readonly string[], surroundings: Surroundings): Promis
       profile: { type: 'string' },
       out: { type: 'string', default: 'dist/simulation' },
       trace: { type: 'boolean', default: false },
+      ndjson: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
-  const { profile, out, trace } = values
+  const { profile, out, trace, ndjson } = values
   if (values.help) {
     surroundings.print(usage)
     return 0
@@ -67,6 +71,9 @@ async function obey(args: readonly string[], surroundings: Surroundings): Promis
     throw new Misuse(`there is no profile ${profile}`)
   }
   const [command, what] = positionals
+  if (ndjson !== undefined && command !== 'replay') {
+    throw new Misuse('--ndjson is of one run: replay a seed or a file')
+  }
   if (command === undefined) {
     return runSeeds(readRange(values.seeds), { profile, out, ...surroundings })
   }
@@ -77,7 +84,10 @@ async function obey(args: readonly string[], surroundings: Surroundings): Promis
   }
   if (what === undefined) throw new Misuse(`${command} what? Name a seed or a file`)
   if (command === 'replay') {
-    const verdict = await runOnce(what, profile, surroundings, trace)
+    const verdict =
+      ndjson === undefined
+        ? await runOnce(what, profile, surroundings, trace)
+        : await runInto(ndjson, (onTrace) => runOnce(what, profile, surroundings, trace, onTrace))
     if (trace) for (const line of verdict.trace) surroundings.print(line)
     surroundings.print(lineOf(verdict))
     return verdict.violation === undefined ? 0 : 1
@@ -140,9 +150,11 @@ async function runOnce(
   profile: ProfileName | undefined,
   { parts }: Surroundings,
   keepsTrace: boolean,
+  onTrace?: (traced: Traced) => void,
 ): Promise<Verdict> {
   const options: Partial<SimulationOptions> = {
     keepsTrace,
+    ...(onTrace && { onTrace }),
     isBlackBox: true,
     ...(parts && { parts }),
   }
@@ -152,6 +164,27 @@ async function runOnce(
   }
   if (!existsSync(what)) throw new Misuse(`there is no file ${what}, and it is no seed`)
   return replay(parseHistoryFile(readFileSync(what, 'utf8')), options)
+}
+
+/** Runs something whose trace goes to a file, a few hundred lines at a time. */
+async function runInto(
+  path: string,
+  run: (onTrace: (traced: Traced) => void) => Promise<Verdict>,
+): Promise<Verdict> {
+  const file = openSync(path, 'w')
+  let lines: string[] = []
+  const write = (): void => {
+    writeFileSync(file, lines.join(''))
+    lines = []
+  }
+  try {
+    return await run((traced) => {
+      if (lines.push(`${JSON.stringify(traced)}\n`) >= 500) write()
+    })
+  } finally {
+    write()
+    closeSync(file)
+  }
 }
 
 async function keepSmaller(
