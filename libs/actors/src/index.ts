@@ -53,6 +53,7 @@ export {
   SecretChanged,
   SecretExists,
   SecretLabelsInvalid,
+  SecretInUse,
   SecretNotFound,
   SecretTooLarge,
   SecretUnreadable,

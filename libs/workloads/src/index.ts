@@ -5,6 +5,7 @@ export { Availability, NodeSettings, type Node } from './node.ts'
 export { reconcile } from './reconcile.ts'
 export {
   nameKey,
+  secretsUsedKey,
   NameRecord,
   nodeKey,
   nodePrefix,

@@ -10,6 +10,7 @@ import { WorkloadSpec } from './spec.ts'
  *   workloads/task/<workload id>/<id>
  *   workloads/name/<name in lower case>            the id of the workload that has this name
  *   workloads/node/<node name>                     what people say of a node
+ *   workloads/secrets-used                         a mark, put whenever a spec refers to a secret that it did not before
  *
  * Ids have no slash in them; a name may, and is therefore the last.
  */
@@ -29,6 +30,7 @@ export const templatesOfPrefix = (workloadId: string): string => `${templatePref
 export const templateKey = (workloadId: string, version: number): string =>
   templatesOfPrefix(workloadId) + version
 export const nameKey = (name: string): string => `workloads/name/${name.toLowerCase()}`
+export const secretsUsedKey = 'workloads/secrets-used'
 export const nodeKey = (nodeName: string): string => nodePrefix + nodeName
 
 /** The spec with which a template came. */

@@ -127,6 +127,18 @@ export class SecretChanged extends ConclaveError {
   }
 }
 
+/** It shall go only while no workload refers to it, and some do. */
+export class SecretInUse extends ConclaveError {
+  readonly code = 'secret.in-use'
+  /** Their names, sorted. */
+  readonly workloads: readonly string[]
+
+  constructor(path: string, workloads: readonly string[]) {
+    super(`secret ${path} is in use by ${workloads.join(', ')}`)
+    this.workloads = workloads
+  }
+}
+
 export class SecretExists extends ConclaveError {
   readonly code = 'secret.exists'
 

@@ -13,6 +13,7 @@ import {
 import { none } from '@conclave/raft'
 import type { SecretDrivers } from '@conclave/resolver'
 import type { Compare, LiveView } from '@conclave/store'
+import { secretsUsedKey } from '@conclave/workloads'
 import { EventLog } from '../event-log.ts'
 import type { AuditSink, Certificates, KeyKeeper, TokenKeys } from '../ports.ts'
 import type { Group } from '../group.ts'
@@ -194,6 +195,10 @@ export class MasterActor implements MasterApi {
       keys,
       access,
       index: new SecretIndex(clusterId, store),
+      users: {
+        of: (path) => this.#workloadDesk.service.namesThatUse(path),
+        claim: () => isStill(secretsUsedKey, store.get(secretsUsedKey)),
+      },
       identityRevision: () => this.identity.changedRevision,
       clock,
       random,
@@ -237,6 +242,7 @@ export class MasterActor implements MasterApi {
       clusterId,
       replicated: this.#replicated,
       reader,
+      secretAt: (path) => this.secrets.standing(path),
       access,
       clock,
       random,

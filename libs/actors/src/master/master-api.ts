@@ -102,6 +102,14 @@ export interface SecretInput {
   readonly labels?: Readonly<Record<string, string>> | undefined
 }
 
+/** What a deletion depends on, looked at in the transaction that deletes. */
+export interface DeletedOnly {
+  /** What is there is still the secret of this id. */
+  readonly ifId?: string
+  /** No workload's current spec refers to it. */
+  readonly ifUnused?: boolean
+}
+
 export interface SecretValue {
   readonly metadata: SecretMetadata
   /** The caller wipes it. */
@@ -140,8 +148,10 @@ export interface SecretApi {
   ): Promise<SecretMetadata>
   /** Those that the caller may read, by path without its case, by id, or by how an id begins. */
   find(caller: Caller, by: SecretQuery): Promise<readonly SecretMetadata[]>
-  /** @throws SecretNotFound, AccessDenied */
-  delete(caller: Caller, path: string): Promise<void>
+  /**
+   * @throws SecretNotFound, AccessDenied, SecretInUse
+   */
+  delete(caller: Caller, path: string, only?: DeletedOnly): Promise<void>
   /**
    * Ids below `folder` ('' for all) that the caller may read: full ids at the root, relative ones
    * in a folder. Undefined when the folder does not exist. Source: dcos.md §4.

@@ -17,6 +17,7 @@ import type { ClusterKeys } from './cluster-keys.ts'
 import {
   SecretChanged,
   SecretExists,
+  SecretInUse,
   SecretNotFound,
   SecretTooLarge,
   SecretUnreadable,
@@ -27,7 +28,14 @@ import { inlinePath } from './inline-path.ts'
 import { secretIdOf, type SecretIndex } from './secret-index.ts'
 import { operatorResource } from './resources.ts'
 import { checkLabels, isForOperators } from './secret-labels.ts'
-import type { Caller, SecretApi, SecretInput, SecretQuery, SecretValue } from './master-api.ts'
+import type {
+  Caller,
+  DeletedOnly,
+  SecretApi,
+  SecretInput,
+  SecretQuery,
+  SecretValue,
+} from './master-api.ts'
 import { encodeRecord, Records, type Kept } from './record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
 import {
@@ -50,6 +58,7 @@ export interface SecretServiceOptions {
   readonly keys: ClusterKeys
   readonly access: Access
   readonly index: SecretIndex
+  readonly users: SecretUsers
   /** See {@link IdentityService.changedRevision}. */
   readonly identityRevision: () => number
   readonly clock: Clock
@@ -59,6 +68,19 @@ export interface SecretServiceOptions {
 }
 
 type Known = Kept<SecretRecord> | undefined
+
+export interface StandingSecret {
+  readonly id: string
+  readonly claim: Compare
+}
+
+/** Who refers to secrets: the workloads of this cluster. */
+export interface SecretUsers {
+  /** Their names, sorted, as the state here has them. */
+  of(path: SecretPath): readonly string[]
+  /** The claim that none of them has begun to refer to a secret since. */
+  claim(): Compare
+}
 
 /**
  * Secrets, on any master: check, then seal and commit beside the audit record, or open behind it.
@@ -142,8 +164,9 @@ export class SecretService implements SecretApi {
     return record.versions.map((version) => metadataOf(at, record, version)).toReversed()
   }
 
-  async delete(caller: Caller, path: string): Promise<void> {
+  async delete(caller: Caller, path: string, only: DeletedOnly = {}): Promise<void> {
     const at = parseSecretPath(path)
+    const { users } = this.#options
     const audit = (): Promise<void> => this.#access.audit(caller, 'delete', at, 'allowed')
     await this.#access.beside(audit, (record) =>
       decideAndCommit(this.#replicated, async (): Promise<Decision<void>> => {
@@ -152,11 +175,17 @@ export class SecretService implements SecretApi {
         if (!this.#access.may(caller, secretResource(at), 'delete')) {
           return { refuse: () => this.#denied(caller, at, 'delete') }
         }
-        if (known === undefined)
+        const isIt = only.ifId === undefined || (known && this.#named(at, known).id === only.ifId)
+        if (known === undefined || !isIt)
           return { refuse: () => this.#refused(caller, at, 'delete', new SecretNotFound(at)) }
+        const claims = only.ifUnused === true ? [...compare, users.claim()] : compare
+        const usedBy = only.ifUnused === true ? users.of(at) : []
+        if (usedBy.length > 0) {
+          return { refuse: () => this.#refused(caller, at, 'delete', new SecretInUse(at, usedBy)) }
+        }
         await record()
         return {
-          commit: { compare, success: deleteAll(at, known.record) },
+          commit: { compare: claims, success: deleteAll(at, known.record) },
           committed: (revision) =>
             this.#options.emit({ type: 'secret.deleted', path: at, revision }),
         }
@@ -272,6 +301,18 @@ export class SecretService implements SecretApi {
   currentVersionOf(path: string): number | null {
     const known = this.#records.get(secretPrefix + path)
     return known === undefined ? null : currentVersion(known.record).version
+  }
+
+  /** The secret that is at `path` now: its id, and the claim that it is still that one. */
+  standing(path: string): StandingSecret | undefined {
+    const key = secretPrefix + path
+    const known = this.#records.get(key)
+    if (known === undefined) return undefined
+    const { createRevision } = known
+    return {
+      id: secretIdOf(this.#options.clusterId, path, createRevision),
+      claim: { key, target: 'createRevision', is: '=', operand: createRevision },
+    }
   }
 
   /** The labels of a secret, where there is one. */

@@ -20,6 +20,7 @@ import {
   RunNotFound,
   SecretChanged,
   SecretExists,
+  SecretInUse,
   SecretNotFound,
   SecretTooLarge,
   SpecInvalid,
@@ -30,6 +31,7 @@ import type {
   Action,
   AgentView,
   Caller,
+  DeletedOnly,
   EventApi,
   FrameworkApi,
   FrameworkConnection,
@@ -56,6 +58,7 @@ import type { AuthorityApi, AuthorityStatus } from '../master/authority/authorit
 import type { NodeApi, WorkloadApi } from '../master/workloads/workload-api.ts'
 import type { MemberRole } from '../master/authority/authority-records.ts'
 import { operatorResource } from '../master/resources.ts'
+import type { StandingSecret } from '../master/secret-service.ts'
 import { Signal } from '../signal.ts'
 import { FakeNews } from './fake-news.ts'
 import { FakeDocuments } from './fake-documents.ts'
@@ -113,7 +116,9 @@ export class FakeMaster implements MasterApi {
     const door = (): void => this.#enter()
     this.events = new FakeEvents(clock, this.identity)
     const emit = (draft: EventDraft): void => void this.events.log.append(draft)
-    this.secrets = new FakeSecrets(this.identity, clock, emit, door)
+    this.secrets = new FakeSecrets(this.identity, clock, emit, door, (path) =>
+      this.scene.namesThatUse(path),
+    )
     this.runs = new FakeRuns(clock, door)
     this.tasks = new FakeTasks(door)
     this.frameworks = new FakeFrameworks(door)
@@ -128,7 +133,9 @@ export class FakeMaster implements MasterApi {
     this.documents = new FakeDocuments(clock, operatorsDoor)
     this.members = new FakeMembers(door)
     this.state = new FakeState(this.identity, door)
-    this.scene = new FakeWorkloads(this.identity, clock, emit, door)
+    this.scene = new FakeWorkloads(this.identity, clock, emit, door, (path) =>
+      this.secrets.standing(path),
+    )
   }
 
   get workloads(): WorkloadApi {
@@ -266,6 +273,7 @@ class FakeSecrets implements SecretApi {
   readonly #clock: Clock
   readonly #emit: (draft: EventDraft) => void
   readonly #enter: () => void
+  readonly #usersOf: (path: string) => readonly string[]
   readonly #versions = new Map<string, StoredVersion[]>()
   #revision = 5
   /** Every input that was handed over, to see that it was wiped. */
@@ -280,11 +288,13 @@ class FakeSecrets implements SecretApi {
     clock: Clock,
     emit: (draft: EventDraft) => void,
     enter: () => void,
+    usersOf: (path: string) => readonly string[],
   ) {
     this.#identity = identity
     this.#clock = clock
     this.#emit = emit
     this.#enter = enter
+    this.#usersOf = usersOf
   }
 
   create(caller: Caller, path: string, input: SecretInput): Promise<SecretMetadata> {
@@ -357,10 +367,20 @@ class FakeSecrets implements SecretApi {
     })
   }
 
-  async delete(caller: Caller, path: string): Promise<void> {
+  async delete(caller: Caller, path: string, only: DeletedOnly = {}): Promise<void> {
     this.#check(caller, 'delete', path)
-    this.#known(path)
+    const [known] = this.#known(path)
+    if (only.ifId !== undefined && known?.metadata.id !== only.ifId) throw new SecretNotFound(path)
+    const users = only.ifUnused === true ? this.#usersOf(path) : []
+    if (users.length > 0) throw new SecretInUse(path, users)
     this.#versions.delete(path)
+  }
+
+  /** As {@link SecretService.standing}. */
+  standing(path: string): StandingSecret | undefined {
+    const id = this.#versions.get(path)?.[0]?.metadata.id
+    const claim = { key: path, target: 'createRevision', is: '=', operand: 0 } as const
+    return id === undefined ? undefined : { id, claim }
   }
 
   async list(caller: Caller, folder: string): Promise<readonly string[] | undefined> {

@@ -21,6 +21,7 @@ import { Access } from '../master/access.ts'
 import type { IdentityApi } from '../master/master-api.ts'
 import { encodeRecord } from '../master/record.ts'
 import { Replicated } from '../master/replicated.ts'
+import type { StandingSecret } from '../master/secret-service.ts'
 import type { NodeApi, WorkloadApi } from '../master/workloads/workload-api.ts'
 import { WorkloadDesk } from '../master/workloads/workload-desk.ts'
 import { MemoryAudit } from './memory-audit.ts'
@@ -66,6 +67,7 @@ export class FakeWorkloads {
     clock: Clock,
     emit: (draft: EventDraft) => void,
     enter: () => void,
+    secretAt: (path: string) => StandingSecret | undefined,
   ) {
     this.#clock = clock
     const store = this.#store
@@ -77,6 +79,7 @@ export class FakeWorkloads {
       clusterId: 'test',
       replicated,
       reader: this.#reader,
+      secretAt,
       access: new Access({
         identity: {
           allowed: (principal, resource, action) => identity.allowed(principal, resource, action),
@@ -96,6 +99,11 @@ export class FakeWorkloads {
     this.workloads = this.#desk.service
     this.nodes = this.#desk.nodes
     store.onBatch((batch) => this.#desk.told(batch))
+  }
+
+  /** The names of the workloads that refer to the secret at `path`. */
+  namesThatUse(path: string): readonly string[] {
+    return this.#desk.service.namesThatUse(path)
   }
 
   /** There is an agent `name` from now on, with room for ten small tasks. */

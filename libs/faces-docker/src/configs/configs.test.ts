@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { base64, Front } from '../testing/front.ts'
+import { sentSpec, Services } from '../testing/services.ts'
 
 let front: Front
 
@@ -135,9 +136,9 @@ describe('DK15: a config', () => {
   })
 
   test('that a service uses is not removed', async () => {
-    await created('my_config')
-    front.master.workloads.usedBy = async (_caller, path) =>
-      path === 'docker-configs/my_config' ? ['web'] : []
+    const File = { Name: 'app.conf', UID: '0', GID: '0', Mode: 0o444 }
+    const Configs = [{ File, ConfigID: await created('my_config'), ConfigName: 'my_config' }]
+    await new Services(front).create(sentSpec('web', {}, { Configs }))
     expect((await front.ask('DELETE', '/configs/my_config')).json()).toEqual({
       message:
         "rpc error: code = InvalidArgument desc = config 'my_config' is in use by the following service: web",

@@ -1,4 +1,4 @@
-import type { Caller } from '@conclave/actors'
+import { SecretInUse, type Caller } from '@conclave/actors'
 import { equalSecrets } from '@conclave/crypto'
 import { Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
 import type { SecretMetadata } from '@conclave/model'
@@ -115,9 +115,7 @@ export const sealedRoutes =
     app.delete<WithId>(`/${what}s/:id`, async (request, reply) => {
       const caller = callerOf(engine, request)
       const { path, id = '' } = await find(caller, request.params.id)
-      const users = await engine.master.workloads.usedBy(caller, path)
-      if (users.length > 0) throw inUse(kind, path, users)
-      await secrets.delete(caller, path)
+      await unlessUsed(kind, path, secrets.delete(caller, path, { ifId: id, ifUnused: true }))
       const removed = { what, id, name: kind.nameAt(path) ?? '' }
       const warnings = await removalWarnings(engine, caller, removed)
       if (warnings.length > 0) void reply.header('warning', warningHeader(warnings))
@@ -194,6 +192,16 @@ const inUse = ({ what, nameAt }: SealedKind, path: string, services: readonly st
 
 const alreadyExists = ({ what }: SealedKind, name: string): Refusal =>
   rpc('AlreadyExists', `${what} ${name} already exists`)
+
+/** The master looks at services in the moment in which it removes. */
+async function unlessUsed<T>(kind: SealedKind, path: string, removed: Promise<T>): Promise<T> {
+  try {
+    return await removed
+  } catch (error) {
+    if (!(error instanceof SecretInUse)) throw error
+    throw inUse(kind, path, error.workloads)
+  }
+}
 
 /** Two that create one name at the same time: the master takes the first. */
 async function creating<T>(kind: SealedKind, name: string, created: Promise<T>): Promise<T> {

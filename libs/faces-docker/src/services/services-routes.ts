@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Caller, WorkloadView } from '@conclave/actors'
+import { SecretNotFound, type Caller, type NeededSecret, type WorkloadView } from '@conclave/actors'
 import { objectIdOf } from '@conclave/crypto'
 import type { WorkloadSpecInput } from '@conclave/workloads'
 import type { FastifyPluginAsync } from 'fastify'
@@ -46,8 +46,9 @@ export const servicesRoutes =
       const spec = storedSpec(sent, randomServiceName())
       checkService(spec)
       const id = objectIdOf(randomBytes(17))
-      const workload = await translated(caller, spec, id, SwarmSpec.parse(body))
-      await created(spec.Name ?? '', master.workloads.create(caller, workload, { id }))
+      const { workload, secrets } = await translated(caller, spec, id, SwarmSpec.parse(body))
+      const creation = master.workloads.create(caller, workload, { id, secrets })
+      await created(spec.Name ?? '', unlessLost(caller, spec, creation))
       const warnings = lostWarnings(spec)
       return sendJson(reply, { ID: id, ...(warnings.length > 0 && { Warnings: warnings }) }, 201)
     })
@@ -85,11 +86,13 @@ export const servicesRoutes =
       const isRollback = isRollbackIn(query.get('rollback') ?? '')
       const spec = storedSpec(sent, before.name)
       checkService(spec)
-      const workload = await translated(caller, spec, before.id, SwarmSpec.parse(body))
+      const { workload, secrets } = await translated(caller, spec, before.id, SwarmSpec.parse(body))
       checkStays(before, spec)
       const expected = { expectedVersion: version }
       if (!isRollback) {
-        await master.workloads.update(caller, before.id, workload, expected)
+        const wanted = { ...expected, secrets }
+        const update = master.workloads.update(caller, before.id, workload, wanted)
+        await unlessLost(caller, spec, update)
         return sendJson(reply, { Warnings: orNull(lostWarnings(spec)) })
       }
       await wentBack(before.id, master.workloads.rollback(caller, before.id, expected))
@@ -127,18 +130,34 @@ export const servicesRoutes =
       spec: ServiceSpec,
       serviceId: string,
       swarm: SwarmSpec,
-    ): Promise<WorkloadSpecInput> {
+    ): Promise<{
+      readonly workload: WorkloadSpecInput
+      readonly secrets: readonly NeededSecret[]
+    }> {
       const container = spec.TaskTemplate?.ContainerSpec ?? {}
       const referenced = await findReferenced(engine, caller, referencesIn(container))
       const { clusterId } = master.status()
       const nodes = await master.nodes.list(caller)
-      return workloadSpecOf(spec, {
+      const workload = workloadSpecOf(spec, {
         serviceId,
         volumes: volumesOf(container, referenced),
         nodeNameOf: (id) =>
           nodes.find(({ agentId }) => agentNodeId(clusterId, agentId) === id)?.name,
         historyLimit: Math.min(100, swarm.Orchestration.TaskHistoryRetentionLimit),
       })
+      return { workload, secrets: [...referenced].map(([id, { path }]) => ({ id, path })) }
+    }
+
+    /** What was removed since its references were found is told of in the words for what never was there. */
+    async function unlessLost<T>(caller: Caller, spec: ServiceSpec, kept: Promise<T>): Promise<T> {
+      try {
+        return await kept
+      } catch (error) {
+        if (!(error instanceof SecretNotFound)) throw error
+        const container = spec.TaskTemplate?.ContainerSpec ?? {}
+        await findReferenced(engine, caller, referencesIn(container))
+        throw error
+      }
     }
 
     /** How many tasks of each service have ended well. */

@@ -154,6 +154,25 @@ describe('DK13: a secret that services use', () => {
     expect((await remove('first')).statusCode).toBe(204)
   })
 
+  test('that goes while a service is being made of it is not found', async () => {
+    const { nodes, secrets } = front.master
+    const list = nodes.list.bind(nodes)
+    const gone = await services.secret('third')
+    // The last thing that is looked at before the service is kept.
+    nodes.list = async (caller) => {
+      await secrets.delete(caller, 'third', { ifUnused: true })
+      nodes.list = list
+      return list(caller)
+    }
+    const spec = sentSpec('late', {}, { Secrets: [secretReference(gone, 'third')] })
+    const refused = await front.ask('POST', '/services/create', spec)
+    expect([refused.statusCode, refused.json()]).toEqual([
+      400,
+      { message: 'rpc error: code = InvalidArgument desc = secret not found: third' },
+    ])
+    expect((await front.ask('GET', '/services/late')).statusCode).toBe(404)
+  })
+
   test('is said to be needed for a way back, when it goes and when the way is taken', async () => {
     await services.update(id, withSecret(second, 'second'))
     const removed = await remove('first')

@@ -60,6 +60,7 @@ export const recordKinds: readonly RecordKind[] = [
   { at: 'workloads/task/', holds: 'nothing' },
   { at: 'workloads/name/', holds: 'nothing' },
   { at: 'workloads/node/', holds: 'nothing' },
+  { at: 'workloads/secrets-used', holds: 'nothing' },
   { at: 'run/', holds: 'sealed-parts' },
   { at: 'cluster/tasks/', holds: 'sealed-parts' },
   { at: 'cluster/counters', holds: 'nothing' },

@@ -62,22 +62,36 @@ export type WorkloadChange =
       readonly view: WorkloadTaskView | undefined
     }
 
+/** A secret that must be there, and be this one, in the moment in which a spec is kept. */
+export interface NeededSecret {
+  readonly path: string
+  readonly id: string
+}
+
 export interface WorkloadApi {
   /**
    * Its first tasks follow by themselves. `id` is chosen by faces whose ids have a form of their own.
    * @param spec a {@link WorkloadSpecInput}: checked whole
-   * @throws SpecInvalid (names the field), WorkloadExists, AccessDenied when a secret may not be read
+   * @throws SpecInvalid (names the field), WorkloadExists, AccessDenied when a secret may not be read, SecretNotFound
    */
-  create(caller: Caller, spec: unknown, options?: { readonly id?: string }): Promise<WorkloadView>
+  create(
+    caller: Caller,
+    spec: unknown,
+    options?: { readonly id?: string; readonly secrets?: readonly NeededSecret[] },
+  ): Promise<WorkloadView>
   /**
    * Running tasks are replaced if the template differs, as `spec.update` says. Name and mode stay.
-   * @throws WorkloadNotFound, WorkloadConflict when `expectedVersion` is not the current one, SpecInvalid, AccessDenied
+   * @throws WorkloadNotFound, WorkloadConflict when `expectedVersion` is not the current one, SpecInvalid, AccessDenied,
+   *   SecretNotFound
    */
   update(
     caller: Caller,
     id: string,
     spec: unknown,
-    options?: { readonly expectedVersion?: number | undefined },
+    options?: {
+      readonly expectedVersion?: number | undefined
+      readonly secrets?: readonly NeededSecret[]
+    },
   ): Promise<WorkloadView>
   /** Spec and previous spec change places. @throws WorkloadNotFound, WorkloadConflict, WorkloadNoPrevious */
   rollback(

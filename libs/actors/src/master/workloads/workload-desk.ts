@@ -8,6 +8,7 @@ import { RunNotYours } from '../errors.ts'
 import type { Caller } from '../master-api.ts'
 import type { Replicated } from '../replicated.ts'
 import { schedulingResource } from '../resources.ts'
+import type { StandingSecret } from '../secret-service.ts'
 import { WorkloadTaskNotDue } from './errors.ts'
 import { NodeService } from './node-service.ts'
 import { WorkloadKeeper, workloadLabel } from './workload-keeper.ts'
@@ -21,6 +22,7 @@ export interface WorkloadDeskOptions {
   readonly clusterId: string
   readonly replicated: Replicated
   readonly reader: RecordReader
+  readonly secretAt: (path: string) => StandingSecret | undefined
   readonly access: Access
   readonly clock: Clock
   readonly random: Random

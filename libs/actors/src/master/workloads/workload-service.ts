@@ -1,11 +1,12 @@
 import type { Clock, Random } from '@conclave/kernel'
 import { parseSecretPath, secretResource, type EventDraft, type SecretPath } from '@conclave/model'
-import type { Op, WatchBatch } from '@conclave/store'
+import type { Compare, Op, WatchBatch } from '@conclave/store'
 import {
   idInTaskId,
   idOf,
   idRandomBytes,
   nameKey,
+  secretsUsedKey,
   specKey,
   statusKey,
   templateKey,
@@ -15,11 +16,12 @@ import {
   type WorkloadStatus,
 } from '@conclave/workloads'
 import type { Access } from '../access.ts'
-import { SpecInvalid } from '../errors.ts'
+import { SecretNotFound, SpecInvalid } from '../errors.ts'
 import type { Caller } from '../master-api.ts'
 import { encodeRecord, type Stored } from '../record.ts'
 import { decideAndCommit, isStill, type Decision, type Replicated } from '../replicated.ts'
 import { operatorResource, tasksResource } from '../resources.ts'
+import type { StandingSecret } from '../secret-service.ts'
 import {
   WorkloadConflict,
   WorkloadExists,
@@ -27,7 +29,13 @@ import {
   WorkloadNotFound,
   WorkloadTaskNotFound,
 } from './errors.ts'
-import type { WorkloadApi, WorkloadChange, WorkloadTaskView, WorkloadView } from './workload-api.ts'
+import type {
+  NeededSecret,
+  WorkloadApi,
+  WorkloadChange,
+  WorkloadTaskView,
+  WorkloadView,
+} from './workload-api.ts'
 import { WorkloadChanges } from './workload-changes.ts'
 import type { WorkloadRecords } from './workload-records.ts'
 import { canRotateTo } from './rotation.ts'
@@ -38,6 +46,7 @@ export interface WorkloadServiceOptions {
   readonly replicated: Replicated
   readonly records: WorkloadRecords
   readonly nodes: () => readonly Node[]
+  readonly secretAt: (path: string) => StandingSecret | undefined
   readonly access: Access
   readonly clock: Clock
   readonly random: Random
@@ -46,6 +55,7 @@ export interface WorkloadServiceOptions {
 
 interface Expected {
   readonly expectedVersion?: number | undefined
+  readonly secrets?: readonly NeededSecret[]
 }
 
 /** What is wanted, on any master: who may want it, and the records that say so. The leader brings it about. */
@@ -74,8 +84,9 @@ export class WorkloadService implements WorkloadApi {
   async create(
     caller: Caller,
     json: unknown,
-    { id = idOf(this.#options.random.bytes(idRandomBytes)) }: { readonly id?: string } = {},
+    options: { readonly id?: string; readonly secrets?: readonly NeededSecret[] } = {},
   ): Promise<WorkloadView> {
+    const { id = idOf(this.#options.random.bytes(idRandomBytes)), secrets = [] } = options
     const spec = parseWorkloadSpec(json)
     checkId(id)
     await this.#replicated.refresh()
@@ -94,13 +105,20 @@ export class WorkloadService implements WorkloadApi {
     const view = await decideAndCommit(this.#replicated, (): Decision<WorkloadView> => {
       const holder = this.#records.named(spec.name) ?? this.#records.workload(id)
       if (holder !== undefined) return { refuse: async () => new WorkloadExists(spec.name) }
+      const needed = this.#standing(secrets)
+      if ('missing' in needed) return { refuse: async () => new SecretNotFound(needed.missing) }
       return {
         commit: {
-          compare: [isStill(nameKey(spec.name), undefined), isStill(specKey(id), undefined)],
+          compare: [
+            isStill(nameKey(spec.name), undefined),
+            isStill(specKey(id), undefined),
+            ...needed.claims,
+          ],
           success: [
             put(nameKey(spec.name), { workloadId: id }),
             put(specKey(id), record),
             put(templateKey(id, 1), { spec }),
+            ...secretsUsed(undefined, spec),
           ],
         },
         committed: (modRevision) => this.#views.workload({ record, modRevision }),
@@ -226,6 +244,13 @@ export class WorkloadService implements WorkloadApi {
     if (!this.#access.may(caller, resource, 'delete')) {
       throw await this.#access.denied(caller, 'administer', resource, 'delete', secretPath)
     }
+    return this.namesThatUse(secretPath)
+  }
+
+  // ── told ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** As {@link usedBy}, for whoever has checked the caller, by the state as it is here. */
+  namesThatUse(secretPath: string): readonly string[] {
     return this.#records
       .workloads()
       .filter(({ record }) => record.removedAtMs === undefined)
@@ -233,8 +258,6 @@ export class WorkloadService implements WorkloadApi {
       .map(({ record }) => record.spec.name)
       .toSorted()
   }
-
-  // ── told ──────────────────────────────────────────────────────────────────────────────────────
 
   told(batch: WatchBatch): void {
     this.#changes.told(batch)
@@ -260,7 +283,7 @@ export class WorkloadService implements WorkloadApi {
   async #change(
     caller: Caller,
     idOrName: string,
-    { expectedVersion }: Expected,
+    { expectedVersion, secrets = [] }: Expected,
     decide: (before: Workload) => { readonly record: Workload; readonly status?: WorkloadStatus },
   ): Promise<WorkloadView> {
     await this.#replicated.refresh()
@@ -276,6 +299,8 @@ export class WorkloadService implements WorkloadApi {
           return { refuse: async () => new WorkloadConflict(what, expectedVersion, current) }
         }
         const { record: decided, status } = decide(known.record)
+        const needed = this.#standing(secrets)
+        if ('missing' in needed) return { refuse: async () => new SecretNotFound(needed.missing) }
         const record = { ...decided, updatedAtMs: this.#options.clock.nowMs() }
         await this.#checkMayWant(caller, record.spec, specKey(id))
         if (!isOnRecord) await this.#access.audit(caller, 'administer', specKey(id), 'allowed')
@@ -283,10 +308,11 @@ export class WorkloadService implements WorkloadApi {
         const { templateVersion, spec } = record
         return {
           commit: {
-            compare: [isStill(specKey(id), known)],
+            compare: [isStill(specKey(id), known), ...needed.claims],
             success: [
               put(specKey(id), record),
               put(templateKey(id, templateVersion), { spec }),
+              ...secretsUsed(known.record.spec, spec),
               status === undefined
                 ? { do: 'delete', key: statusKey(id) }
                 : put(statusKey(id), status),
@@ -300,6 +326,19 @@ export class WorkloadService implements WorkloadApi {
     const { name, templateVersion } = view
     this.#options.emit({ type: 'workload.changed', workloadId: id, name, templateVersion, uid })
     return view
+  }
+
+  /** What must still be so for all of `secrets` to be there; or the path of one that is not. */
+  #standing(
+    secrets: readonly NeededSecret[],
+  ): { readonly claims: readonly Compare[] } | { readonly missing: string } {
+    const claims: Compare[] = []
+    for (const { path, id } of secrets) {
+      const there = this.#options.secretAt(path)
+      if (there?.id !== id) return { missing: path }
+      claims.push(there.claim)
+    }
+    return { claims }
   }
 
   async #checkMayWant(caller: Caller, spec: WorkloadSpec, key: string): Promise<void> {
@@ -339,6 +378,13 @@ const put = (key: string, record: unknown): Op => ({
   key,
   value: encodeRecord(record),
 })
+
+/** Whoever would remove a secret that nobody uses is told that somebody has begun to. */
+function secretsUsed(before: WorkloadSpec | undefined, after: WorkloadSpec): readonly Op[] {
+  const known = before === undefined ? [] : secretsOf(before)
+  const hasNew = secretsOf(after).some((path) => !known.includes(path))
+  return hasNew ? [{ do: 'put', key: secretsUsedKey, value: new Uint8Array(0) }] : []
+}
 
 /** @throws SpecInvalid */
 function checkId(id: string): void {
