@@ -41,13 +41,13 @@ export class KeyDesk {
   #purged: number
   /** What a snapshot must stand for, so that it is. */
   #purging: { readonly revision: number; readonly index: number } | undefined
-  #isBusy = false
+  #work: Promise<void> | undefined
 
   constructor(options: KeyDeskOptions) {
     const { store } = options
     this.#options = options
     this.#records = new KekRecords(store)
-    this.operators = new LockService(options)
+    this.operators = new LockService({ ...options, keepOwn: () => this.#keepOwn() })
     this.#rotation = new KeyringRotation(options)
     this.#purged = this.#cleanRevision()
     store.onRestore(() => {
@@ -63,17 +63,27 @@ export class KeyDesk {
 
   /** Each second, on every master. What fails is tried again the next time. */
   async tick(isLeading: boolean): Promise<void> {
-    if (this.#isBusy || this.#options.store.get(keyringKey) === undefined) return
-    this.#isBusy = true
-    try {
+    if (this.#work !== undefined || this.#options.store.get(keyringKey) === undefined) return
+    await this.#alone(async () => {
       await this.#keepUp()
+      await this.#say()
       await this.#purge()
       if (isLeading) await this.#unlink()
-    } catch (error) {
-      this.#options.onProblem("this master's keys are not where they should be yet", error)
-    } finally {
-      this.#isBusy = false
-    }
+    })
+  }
+
+  /** What was just agreed on counts for this master's files, even if it ends right after this. */
+  async #keepOwn(): Promise<void> {
+    while (this.#work !== undefined) await this.#work
+    await this.#alone(() => this.#keepUp())
+  }
+
+  async #alone(work: () => Promise<void>): Promise<void> {
+    this.#work = work().catch((error: unknown) =>
+      this.#options.onProblem("this master's keys are not where they should be yet", error),
+    )
+    await this.#work
+    this.#work = undefined
   }
 
   /** This master's own files follow what the cluster has agreed on. */
@@ -89,12 +99,12 @@ export class KeyDesk {
       }
       this.#kept = { version, isLocked, dekId }
     }
-    await this.#say(version)
   }
 
   /** The others may forget the way from older KEKs once everybody has said this. */
-  async #say(version: number): Promise<void> {
+  async #say(): Promise<void> {
     const { masterId, replicated } = this.#options
+    const { version = 1 } = this.#kept ?? {}
     if (version === 1 || this.#records.keptBy(masterId) === version) return
     await replicated.commit({
       compare: [{ key: kekKey, target: 'version', is: '>', operand: 0 }],

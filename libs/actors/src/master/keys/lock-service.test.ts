@@ -87,6 +87,30 @@ describe('autolock', () => {
     for (const master of cluster.masters) expect(await read(master, 'dev/db')).toBe('kept')
   })
 
+  test('MA62: is answered once the files of the master that was asked are under it, and not before', async () => {
+    const asked = cluster.follower
+    const { lock: operators } = asked.actor
+    const keptWhen = async (change: Promise<unknown>): Promise<unknown> => {
+      const answered = change.then(() => [asked.keeper.version, asked.keeper.isLocked])
+      return cluster.settle(answered)
+    }
+    expect(await keptWhen(operators.lock(root))).toEqual([2, true])
+    expect(await keptWhen(operators.rotateUnlockKey(root))).toEqual([3, true])
+    expect(await keptWhen(operators.unlock(root))).toEqual([4, false])
+  })
+
+  test('MA62: is answered where the files cannot be written, which goes on', async () => {
+    const asked = cluster.follower
+    asked.keeper.failure = new Error('the disk is full')
+
+    expect(utf8Text((await lock(asked)).reveal())).toMatch(/^SWMKEY-1-/)
+
+    expect(asked.keeper.isLocked).toBe(false)
+    asked.keeper.failure = undefined
+    await settled()
+    expect(asked.keeper.isLocked).toBe(true)
+  })
+
   test('KR2: leads a master that was away to the newest KEK, and then forgets the way', async () => {
     const away = cluster.follower
     away.crash()

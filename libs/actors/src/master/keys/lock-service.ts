@@ -43,6 +43,8 @@ export interface LockServiceOptions {
   readonly emit: (draft: EventDraft) => void
   /** Every master of the cluster, by its id. */
   readonly masters: () => readonly string[]
+  /** Resolves once this master's own files are under the newest KEK, or could not be written; then it goes on trying. */
+  readonly keepOwn: () => Promise<void>
 }
 
 /** What an operator is put on record with. */
@@ -70,7 +72,7 @@ export class LockService implements LockApi {
     const { random, emit } = this.#options
     const unlockKey = createUnlockKey(random)
     try {
-      return await decideAndCommit(this.#replicated, (): Decision<RedactedBytes> => {
+      const text = await decideAndCommit(this.#replicated, (): Decision<RedactedBytes> => {
         const { isLocked, version } = this.#records.now
         if (isLocked) return { refuse: async () => new AutolockUnchanged(true) }
         // What had wrapped the DEKs rested on disks: they must not outlive it.
@@ -88,6 +90,8 @@ export class LockService implements LockApi {
           },
         }
       })
+      await this.#options.keepOwn()
+      return text
     } finally {
       wipe(unlockKey)
     }
@@ -111,6 +115,7 @@ export class LockService implements LockApi {
           emit({ type: 'cluster.autolock-changed', isOn: false, version: version + 1 }),
       }
     })
+    await this.#options.keepOwn()
   }
 
   async unlockKey(caller: Caller): Promise<RedactedBytes> {
@@ -133,7 +138,7 @@ export class LockService implements LockApi {
     const meant = this.#records.now.version
     const unlockKey = createUnlockKey(random)
     try {
-      return await decideAndCommit(this.#replicated, (): Decision<RedactedBytes> => {
+      const text = await decideAndCommit(this.#replicated, (): Decision<RedactedBytes> => {
         const { isLocked, version } = this.#records.now
         if (version !== meant) return { refuse: async () => new LockChanged() }
         if (!isLocked) return { refuse: async () => new AutolockOff() }
@@ -152,6 +157,8 @@ export class LockService implements LockApi {
           },
         }
       })
+      await this.#options.keepOwn()
+      return text
     } finally {
       wipe(unlockKey)
     }
