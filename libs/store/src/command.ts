@@ -43,17 +43,15 @@ const slabs = new ByteSlabs()
 export function encodeCommand(command: Command, limits = defaultStoreLimits): Uint8Array {
   const fault = commandFault(command, limits)
   if (fault !== undefined) throw new TxnInvalid(fault)
-  const { session, nowMs, compare, success, failure = [] } = command
+  const { session, nowMs, compare, success, failure = none } = command
   const writer = scratch.clear()
   writer.u8(commandFormat).flag(session !== undefined)
   if (session !== undefined) writer.text(session.client).uint(session.seq)
   writer.uint(nowMs)
   writer.uint(compare.length)
   for (const claim of compare) writeCompare(writer, claim)
-  for (const branch of [success, failure]) {
-    writer.uint(branch.length)
-    for (const op of branch) writeOp(writer, op)
-  }
+  writeBranch(writer, success)
+  writeBranch(writer, failure)
   return slabs.keep(writer.view())
 }
 
@@ -77,17 +75,23 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const success = readMany(reader, readOp)
   const failure = readMany(reader, readOp)
   reader.end()
-  const txn = { nowMs, compare, success, failure }
-  return session === undefined ? txn : { session, ...txn }
+  return session === undefined
+    ? { nowMs, compare, success, failure }
+    : { session, nowMs, compare, success, failure }
 }
 
 function readSession(reader: ByteReader): SessionRef {
   return { client: reader.text(), seq: reader.uint() }
 }
 
+const none: readonly never[] = []
+
+/** Most commands make one change and claim nothing: a list that grows would be larger than all the rest. */
 function readMany<Item>(reader: ByteReader, read: (reader: ByteReader) => Item): readonly Item[] {
-  const items: Item[] = []
-  for (let rest = reader.uint(); rest > 0; rest--) items.push(read(reader))
+  const count = reader.uint()
+  if (count === 0) return none
+  const items = [read(reader)]
+  for (let rest = count - 1; rest > 0; rest--) items.push(read(reader))
   return items
 }
 
@@ -105,6 +109,11 @@ function readCompare(reader: ByteReader): Compare {
   return target === 'value'
     ? { key, target, is, operand: reader.bytesView() }
     : { key, target, is, operand: reader.uint() }
+}
+
+function writeBranch(writer: ByteWriter, branch: readonly Op[]): void {
+  writer.uint(branch.length)
+  for (const op of branch) writeOp(writer, op)
 }
 
 function writeOp(writer: ByteWriter, op: Op): void {

@@ -15,6 +15,10 @@ export class Leases {
     for (const lease of leases) this.#leases.set(lease.id, { lease, keys: new Set() })
   }
 
+  get count(): number {
+    return this.#leases.size
+  }
+
   has(id: number): boolean {
     return this.#leases.has(id)
   }

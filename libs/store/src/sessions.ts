@@ -28,10 +28,9 @@ export const rejections = [
 ] as const
 export type Rejection = (typeof rejections)[number]
 
-export interface Session {
-  readonly client: string
-  readonly seq: number
-  readonly outcome: Outcome
+/** What a client's last command came to. */
+export interface Session extends Outcome {
+  readonly session: SessionRef
 }
 
 /**
@@ -45,17 +44,18 @@ export class Sessions {
   /** @param sessions the one silent longest first */
   constructor(countMax: number, sessions: readonly Session[] = []) {
     this.#countMax = countMax
-    this.#sessions = new Map(sessions.map((session) => [session.client, session]))
+    this.#sessions = new Map(sessions.map((one) => [one.session.client, one]))
   }
 
   get(client: string): Session | undefined {
     return this.#sessions.get(client)
   }
 
-  remember({ client, seq }: SessionRef, outcome: Outcome): void {
+  remember(one: Session): void {
+    const { client } = one.session
     // Deleted first, because a Map keeps a key's first place.
     this.#sessions.delete(client)
-    this.#sessions.set(client, { client, seq, outcome })
+    this.#sessions.set(client, one)
     if (this.#sessions.size <= this.#countMax) return
     for (const silent of this.#sessions.keys()) {
       this.#sessions.delete(silent)

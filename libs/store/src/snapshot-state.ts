@@ -135,9 +135,9 @@ function encodeRest(leases: Leases, sessions: Sessions): Uint8Array {
   for (const { id, ttlMs, expiresAtMs } of held) writer.uint(id).uint(ttlMs).uint(expiresAtMs)
   const remembered = sessions.list()
   writer.uint(remembered.length)
-  for (const { client, seq, outcome } of remembered) {
-    writer.text(client).uint(seq)
-    writeOutcome(writer, outcome)
+  for (const one of remembered) {
+    writer.text(one.session.client).uint(one.session.seq)
+    writeOutcome(writer, one)
   }
   return writer.end()
 }
@@ -289,8 +289,8 @@ export class SnapshotReader {
   }
 
   #readSession(reader: ByteReader): void {
-    const session = { client: reader.text(), seq: reader.uint(), outcome: readOutcome(reader) }
-    this.#sessions.push(session)
+    const session = { client: reader.text(), seq: reader.uint() }
+    this.#sessions.push({ ...readOutcome(reader), session })
     this.#countDown('end')
   }
 
@@ -327,8 +327,8 @@ const isPut = 1
 const isPutUnderLease = 2
 
 function writeVersion(writer: ByteWriter, version: Version): void {
-  const { lease, modRevision, createRevision, version: count, place } = version
-  if (place === undefined) {
+  const { lease, modRevision, createRevision, version: count, page } = version
+  if (page === undefined) {
     writer.u8(isDeleted).uint(modRevision)
     return
   }

@@ -15,13 +15,13 @@ import {
   type SessionRef,
   type StoreLimits,
 } from './txn.ts'
-import { VersionedKeys } from './versioned-keys.ts'
+import { valueOf, VersionedKeys } from './versioned-keys.ts'
 import type { KeyValue, ListOptions, ListResult, LiveView, View, WatchBatch } from './view.ts'
 
 /** What applying a command came to. */
 export interface ApplyResult extends Outcome {
   /** Whose command it was, when it said so. */
-  readonly session?: SessionRef
+  readonly session?: SessionRef | undefined
   /** The command had been applied before: this is what it came to then, and nothing was changed. */
   readonly isReplay: boolean
 }
@@ -80,20 +80,19 @@ export class StoreMachine implements LiveView {
     const { session } = command
     // Before the sessions, because the client's name may be what is wrong with it.
     if (commandFault(command, this.#limits) !== undefined) {
-      return { ...this.#rejected('invalid'), ...(session && { session }), isReplay: false }
+      return { ...this.#rejected('invalid'), session, isReplay: false }
     }
-    if (session === undefined) return { ...this.#execute(command), isReplay: false }
+    if (session === undefined) return this.#execute(command, session)
 
     const last = this.#state.sessions.get(session.client)
-    if (last !== undefined && session.seq === last.seq) {
-      return { ...last.outcome, session, isReplay: true }
+    if (last !== undefined && session.seq <= last.session.seq) {
+      return session.seq === last.session.seq
+        ? { ...last, isReplay: true }
+        : { ...this.#rejected('stale'), session, isReplay: true }
     }
-    if (last !== undefined && session.seq < last.seq) {
-      return { ...this.#rejected('stale'), session, isReplay: true }
-    }
-    const outcome = this.#execute(command)
-    this.#state.sessions.remember(session, outcome)
-    return { ...outcome, session, isReplay: false }
+    const result = this.#execute(command, session)
+    this.#state.sessions.remember(result)
+    return result
   }
 
   /**
@@ -196,20 +195,39 @@ export class StoreMachine implements LiveView {
     return hash.digest('hex')
   }
 
-  #execute(command: Command): Outcome {
-    const failedCompare = command.compare.findIndex((claim) => !this.#holds(claim))
+  /** What it answers is also what is remembered: commands are many, and most of them small. */
+  #execute<Ref extends SessionRef | undefined>(
+    command: Command,
+    session: Ref,
+  ): ApplyResult & { readonly session: Ref } {
+    const failedCompare = this.#failedCompare(command.compare)
     const succeeded = failedCompare < 0
-    const branch = succeeded ? command.success : (command.failure ?? [])
+    const branch = succeeded ? command.success : (command.failure ?? noOps)
     const rejection = this.#refusal(branch)
-    if (rejection !== undefined) return this.#rejected(rejection)
-
-    const responses = branch.map((op) => this.#change(op, command.nowMs))
+    if (rejection !== undefined) {
+      return { ...this.#rejected(rejection), session, isReplay: false }
+    }
+    const { nowMs } = command
+    const [only] = branch
+    const responses =
+      only !== undefined && branch.length === 1
+        ? [this.#change(only, nowMs)]
+        : branch.map((op) => this.#change(op, nowMs))
     const hasChanged = this.#state.keys.commit()
     const { revision } = this
     if (hasChanged && this.#batchListeners.size > 0) this.#tell(revision)
     return succeeded
-      ? { revision, succeeded, responses }
-      : { revision, succeeded, failedCompare, responses }
+      ? { revision, succeeded, responses, session, isReplay: false }
+      : { revision, succeeded, failedCompare, responses, session, isReplay: false }
+  }
+
+  /** The place of the first claim that does not hold, or -1. */
+  #failedCompare(compare: readonly Compare[]): number {
+    for (let at = 0; at < compare.length; at++) {
+      const claim = compare[at]
+      if (claim !== undefined && !this.#holds(claim)) return at
+    }
+    return -1
   }
 
   #rejected(rejection: Rejection): Outcome {
@@ -217,21 +235,24 @@ export class StoreMachine implements LiveView {
   }
 
   #holds(claim: Compare): boolean {
-    const kv = this.get(claim.key)
+    const version = this.#state.keys.newest(claim.key)
     if (claim.target !== 'value') {
-      return isOrdered((kv?.[claim.target] ?? 0) - claim.operand, claim.is)
+      return isOrdered((version?.[claim.target] ?? 0) - claim.operand, claim.is)
     }
-    return kv !== undefined && isOrdered(compareBytes(kv.value, claim.operand), claim.is)
+    return (
+      version !== undefined && isOrdered(compareBytes(valueOf(version), claim.operand), claim.is)
+    )
   }
 
   /** Why the state does not allow one of these changes, found before the first of them is made. */
   #refusal(branch: readonly Op[]): Rejection | undefined {
     const { leases } = this.#state
-    const granted = new Set<number>()
+    let granted: Set<number> | undefined
     for (const op of branch) {
       switch (op.do) {
         case 'lease-grant':
           if (leases.has(op.lease)) return 'lease-exists'
+          granted ??= new Set()
           granted.add(op.lease)
           break
         case 'lease-keepalive':
@@ -239,7 +260,7 @@ export class StoreMachine implements LiveView {
           if (!leases.has(op.lease)) return 'lease-unknown'
           break
         case 'put':
-          if (op.lease !== undefined && !leases.has(op.lease) && !granted.has(op.lease)) {
+          if (op.lease !== undefined && !leases.has(op.lease) && granted?.has(op.lease) !== true) {
             return 'lease-unknown'
           }
           break
@@ -302,8 +323,10 @@ export class StoreMachine implements LiveView {
   }
 
   #detach(key: string): void {
-    const lease = this.get(key)?.lease
-    if (lease !== undefined) this.#state.leases.detach(lease, key)
+    const { keys, leases } = this.#state
+    if (leases.count === 0) return
+    const lease = keys.newest(key)?.lease ?? 0
+    if (lease !== 0) leases.detach(lease, key)
   }
 
   #tell(revision: number): void {
@@ -311,6 +334,8 @@ export class StoreMachine implements LiveView {
     if (batch !== undefined) for (const listener of this.#batchListeners) listener(batch)
   }
 }
+
+const noOps: readonly Op[] = []
 
 const isOrdered = (difference: number, is: CompareOperator): boolean => orders[is](difference)
 

@@ -91,7 +91,7 @@ export function checkTxn(
   limits: StoreLimits = defaultStoreLimits,
   session?: SessionRef,
 ): void {
-  const fault = commandFault({ ...txn, ...(session && { session }), nowMs: 0 }, limits)
+  const fault = (session && sessionFault(session)) ?? txnFault(txn, limits)
   if (fault !== undefined) throw new TxnInvalid(fault)
 }
 
@@ -99,17 +99,20 @@ export function checkTxn(
 export function commandFault(command: Command, limits: StoreLimits): string | undefined {
   const { session, nowMs } = command
   if (nowMs >= timeMsMax) return 'the time of a command is in milliseconds since 1970'
-  if (session !== undefined) {
-    const fault = nameFault(session.client, 'a client', clientSizeBytesMax)
-    if (fault !== undefined) return fault
-    if (!Number.isSafeInteger(session.seq) || session.seq < 0) return 'a client counts from 0 on'
-  }
-  return txnFault(command, limits)
+  return (session && sessionFault(session)) ?? txnFault(command, limits)
 }
+
+function sessionFault({ client, seq }: SessionRef): string | undefined {
+  const fault = nameFault(client, 'a client', clientSizeBytesMax)
+  if (fault !== undefined) return fault
+  return Number.isSafeInteger(seq) && seq >= 0 ? undefined : 'a client counts from 0 on'
+}
+
+const noOps: readonly Op[] = []
 
 /** What is wrong with `txn` in itself, whatever the store holds. */
 function txnFault(txn: Txn, limits: StoreLimits): string | undefined {
-  const { compare, success, failure = [] } = txn
+  const { compare, success, failure = noOps } = txn
   const lengthMax = limits.txnOpsMax
   if (compare.length > lengthMax || success.length > lengthMax || failure.length > lengthMax) {
     return `a transaction has at most ${lengthMax} claims, and as many changes in either branch`
@@ -120,19 +123,27 @@ function txnFault(txn: Txn, limits: StoreLimits): string | undefined {
     if (fault !== undefined) return fault
     sizeBytes += key.length + (typeof operand === 'number' ? 8 : operand.length)
   }
-  for (const branch of [success, failure]) {
-    for (const op of branch) {
-      const fault = opFault(op, limits)
-      if (fault !== undefined) return fault
-      if (op.do === 'put') sizeBytes += op.key.length + op.value.length
-    }
-    const fault = branch.length > 1 ? branchFault(branch) : undefined
-    if (fault !== undefined) return fault
-  }
+  const fault = opsFault(success, limits) ?? opsFault(failure, limits)
+  if (fault !== undefined) return fault
+  sizeBytes += putSizeBytes(success) + putSizeBytes(failure)
   if (sizeBytes > limits.txnSizeBytesMax) {
     return `a transaction has at most ${limits.txnSizeBytesMax} bytes`
   }
   return undefined
+}
+
+function opsFault(branch: readonly Op[], limits: StoreLimits): string | undefined {
+  for (const op of branch) {
+    const fault = opFault(op, limits)
+    if (fault !== undefined) return fault
+  }
+  return branch.length > 1 ? branchFault(branch) : undefined
+}
+
+function putSizeBytes(branch: readonly Op[]): number {
+  let sizeBytes = 0
+  for (const op of branch) if (op.do === 'put') sizeBytes += op.key.length + op.value.length
+  return sizeBytes
 }
 
 const keyFault = (key: string, { keySizeBytesMax }: StoreLimits): string | undefined =>

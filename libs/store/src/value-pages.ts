@@ -12,11 +12,11 @@ export interface Page {
 
 const noPage: Page = { bytes: new Uint8Array(0), usedBytes: 0, liveBytes: 0 }
 
-/** Where a value lies. */
+/** Where a value lies: in no page while there is none. */
 export interface Place {
-  page: Page
+  page: Page | undefined
   offset: number
-  readonly sizeBytes: number
+  sizeBytes: number
 }
 
 /**
@@ -31,26 +31,24 @@ export class ValuePages {
   #usedBytes = 0
   #liveBytes = 0
 
-  /** Copies `value`. */
-  put(value: Uint8Array): Place {
-    if (value.length === 0) return { page: noPage, offset: 0, sizeBytes: 0 }
-    const page = this.#pageFor(value.length)
-    const offset = page.usedBytes
-    page.bytes.set(value, offset)
-    page.usedBytes += value.length
-    page.liveBytes += value.length
-    this.#usedBytes += value.length
-    this.#liveBytes += value.length
-    return { page, offset, sizeBytes: value.length }
+  /** Copies `value`, and notes in `place` where it lies: whoever keeps it has an object for that already. */
+  put(value: Uint8Array, place: Place): void {
+    const { length } = value
+    const page = length === 0 ? noPage : this.#pageFor(length)
+    place.page = page
+    place.offset = page.usedBytes
+    place.sizeBytes = length
+    if (length === 0) return
+    page.bytes.set(value, page.usedBytes)
+    page.usedBytes += length
+    page.liveBytes += length
+    this.#usedBytes += length
+    this.#liveBytes += length
   }
 
   /** Nobody needs this value any more. */
   free({ page, sizeBytes }: Place): void {
-    if (sizeBytes === 0) return
-    page.liveBytes -= sizeBytes
-    this.#liveBytes -= sizeBytes
-    // What is free in the current page is not written again: somebody may still read what was there.
-    if (page !== this.#current) this.#forgetIfDead(page)
+    if (page !== undefined && sizeBytes > 0) this.#free(page, sizeBytes)
   }
 
   /** Whether so much lies in pages for nothing that sparse ones should be moved. */
@@ -61,11 +59,17 @@ export class ValuePages {
   /** Puts a value elsewhere when its page is sparse. Whoever read it before still has the old bytes. */
   move(place: Place): void {
     const { page, offset, sizeBytes } = place
-    if (sizeBytes === 0 || page === this.#current || page.liveBytes > page.usedBytes / 2) return
-    const moved = this.put(page.bytes.subarray(offset, offset + sizeBytes))
-    this.free(place)
-    place.page = moved.page
-    place.offset = moved.offset
+    if (page === undefined || sizeBytes === 0) return
+    if (page === this.#current || page.liveBytes > page.usedBytes / 2) return
+    this.put(page.bytes.subarray(offset, offset + sizeBytes), place)
+    this.#free(page, sizeBytes)
+  }
+
+  #free(page: Page, sizeBytes: number): void {
+    page.liveBytes -= sizeBytes
+    this.#liveBytes -= sizeBytes
+    // What is free in the current page is not written again: somebody may still read what was there.
+    if (page !== this.#current) this.#forgetIfDead(page)
   }
 
   #pageFor(sizeBytes: number): Page {

@@ -5,17 +5,21 @@ import { OrderedKeys } from './ordered-keys.ts'
 import { ValuePages, type Place } from './value-pages.ts'
 import type { KeyValue, ListOptions, ListResult, WatchBatch, WatchEvent } from './view.ts'
 
-/** What is kept of a key since one revision. There may be millions, so it is flat, and values lie in pages. */
-export interface Version {
+/**
+ * What is kept of a key since one revision. There may be millions, so it is flat: it is itself the place
+ * of its value, which lies in a page. A deletion has none.
+ */
+export interface Version extends Place {
   readonly modRevision: number
   /** 0 for a deletion, as all that follows is. */
   readonly createRevision: number
   readonly version: number
   /** 0 for none. */
   readonly lease: number
-  /** Undefined for a deletion. */
-  readonly place: Place | undefined
 }
+
+/** What one revision changed: nearly always one key, which then needs no list of its own. */
+type Changes = KeyHistory | readonly KeyHistory[]
 
 /** A version as it is read from a snapshot: a deletion has no value. */
 export interface LoadedVersion {
@@ -53,8 +57,10 @@ const keysTidiedPerCommit = 32
 export class VersionedKeys {
   readonly #histories = new Map<string, KeyHistory>()
   readonly #order = new OrderedKeys<KeyHistory>()
-  #batches: (readonly KeyHistory[])[]
-  #changed: KeyHistory[] = []
+  #batches: Changes[]
+  /** What changed since the last revision: the first one, and the others if there are any. */
+  #changed: KeyHistory | undefined
+  #alsoChanged: KeyHistory[] = []
   #revision: number
   #compactRevision: number
   #pinCount = 0
@@ -77,7 +83,11 @@ export class VersionedKeys {
 
   /** Takes in the next key of a snapshot: after the last one in key order, with versions that follow 2. */
   load(key: string, loaded: readonly LoadedVersion[]): void {
-    const versions = loaded.map((version) => this.#version(version, version.value))
+    const versions = loaded.map(({ modRevision, createRevision, version, lease, value }) => {
+      const kept = versionOf(modRevision, createRevision, version, lease)
+      if (value !== undefined) this.#pages.put(value, kept)
+      return kept
+    })
     const history = { key, versions }
     this.#histories.set(key, history)
     this.#order.append(history)
@@ -115,6 +125,12 @@ export class VersionedKeys {
     this.#checkReadable(at)
     const history = this.#histories.get(key)
     return history === undefined ? undefined : shown(key, visible(history, at))
+  }
+
+  /** What there is of the key now, for whoever needs no more than its numbers. */
+  newest(key: string): Version | undefined {
+    const version = this.#histories.get(key)?.versions.at(-1)
+    return version?.page === undefined ? undefined : version
   }
 
   list(prefix: string, options: ListOptions & { readonly at?: number | undefined }): ListResult {
@@ -185,55 +201,52 @@ export class VersionedKeys {
     const modRevision = this.#revision + 1
     const history = this.#histories.get(key)
     const previous = history?.versions.at(-1)
-    const isNew = previous?.place === undefined
-    const numbers = {
-      modRevision,
-      createRevision: isNew ? modRevision : previous.createRevision,
-      version: isNew ? 1 : previous.version + 1,
-      lease: lease ?? 0,
-    }
-    const version = this.#version(numbers, value)
+    const isNew = previous?.page === undefined
+    const createRevision = isNew ? modRevision : previous.createRevision
+    const count = isNew ? 1 : previous.version + 1
+    const version = versionOf(modRevision, createRevision, count, lease ?? 0)
+    this.#pages.put(value, version)
     this.#sizeBytes += sizeOf(version)
     if (history === undefined) {
       this.#sizeBytes += sizeOfKey(key)
       const created = { key, versions: [version] }
       this.#histories.set(key, created)
       this.#order.insert(created)
-      this.#changed.push(created)
+      this.#noteChange(created)
     } else {
       history.versions.push(version)
-      this.#changed.push(history)
+      this.#noteChange(history)
     }
-    return version.version
+    return count
   }
 
   /** Whether there was anything to delete. */
   delete(key: string): boolean {
     const history = this.#histories.get(key)
-    if (history === undefined || history.versions.at(-1)?.place === undefined) return false
-    const deletion = { modRevision: this.#revision + 1, createRevision: 0, version: 0, lease: 0 }
-    const version = this.#version(deletion, undefined)
+    if (history === undefined || history.versions.at(-1)?.page === undefined) return false
+    const version = versionOf(this.#revision + 1, 0, 0, 0)
     this.#sizeBytes += sizeOf(version)
     history.versions.push(version)
-    this.#changed.push(history)
+    this.#noteChange(history)
     return true
   }
 
-  /** One shape for all, deletions too: that is what makes them small, and quick to read. */
-  #version(
-    { modRevision, createRevision, version, lease }: Omit<LoadedVersion, 'value'>,
-    value: Uint8Array | undefined,
-  ): Version {
-    const place = value === undefined ? undefined : this.#pages.put(value)
-    return { modRevision, createRevision, version, lease, place }
+  #noteChange(history: KeyHistory): void {
+    if (this.#changed === undefined) this.#changed = history
+    else this.#alsoChanged.push(history)
   }
 
   /** Makes one revision of the changes since the last one, if there were any. Answers whether so. */
   commit(): boolean {
-    if (this.#changed.length === 0) return false
-    if (this.#changed.length > 1) this.#changed.sort((a, b) => compareKeys(a.key, b.key))
-    this.#batches.push(this.#changed)
-    this.#changed = []
+    const changed = this.#changed
+    if (changed === undefined) return false
+    if (this.#alsoChanged.length === 0) this.#batches.push(changed)
+    else {
+      const all = [changed, ...this.#alsoChanged]
+      this.#batches.push(all.sort((a, b) => compareKeys(a.key, b.key)))
+      this.#alsoChanged = []
+    }
+    this.#changed = undefined
     this.#revision++
     if (this.#pages.isWasteful) this.#tidy()
     return true
@@ -243,7 +256,7 @@ export class VersionedKeys {
   batch(revision: number, prefix: string): WatchBatch | undefined {
     const changed = this.#batches[revision - this.#compactRevision - 1]
     invariant(changed !== undefined, 'a batch is asked for by a revision that is kept')
-    const events = changed
+    const events = listOf(changed)
       .filter(({ key }) => key.startsWith(prefix))
       .map((history) => eventOf(history, revision))
     return events.length === 0 ? undefined : { revision, events }
@@ -255,7 +268,8 @@ export class VersionedKeys {
     const compacted = this.#batches.splice(0, revision - this.#compactRevision)
     this.#compactRevision = revision
     // Only a key that was changed in a compacted revision can have anything to forget.
-    for (const history of compacted.flat()) this.#overdue.add(history)
+    for (const changes of compacted)
+      for (const history of listOf(changes)) this.#overdue.add(history)
     if (this.#pinCount === 0) this.#forget()
   }
 
@@ -265,7 +279,7 @@ export class VersionedKeys {
       const forgotten = versions.splice(0, firstKept(versions, newest))
       for (const version of forgotten) {
         this.#sizeBytes -= sizeOf(version)
-        if (version.place !== undefined) this.#pages.free(version.place)
+        this.#pages.free(version)
       }
       if (versions.length > 0) continue
       this.#sizeBytes -= sizeOfKey(key)
@@ -281,7 +295,7 @@ export class VersionedKeys {
     const from = this.#tidiedTo
     this.#tidiedTo = undefined
     this.#order.scan(from ?? '', ({ key, versions }) => {
-      for (const { place } of versions) if (place !== undefined) this.#pages.move(place)
+      for (const version of versions) this.#pages.move(version)
       if (--left > 0) return true
       this.#tidiedTo = key
       return false
@@ -301,15 +315,32 @@ function visible({ versions }: KeyHistory, at: number): Version | undefined {
     newest !== undefined && newest.modRevision <= at
       ? newest
       : versions[lastAtOrBefore(versions, at)]
-  return version?.place === undefined ? undefined : version
+  return version?.page === undefined ? undefined : version
 }
 
+/** One shape for all, deletions too: that is what makes them small, and quick to read. */
+const versionOf = (
+  modRevision: number,
+  createRevision: number,
+  version: number,
+  lease: number,
+): Version => ({
+  modRevision,
+  createRevision,
+  version,
+  lease,
+  page: undefined,
+  offset: 0,
+  sizeBytes: 0,
+})
+
 /** The value of a version that is no deletion, without a copy. */
-export function valueOf({ place }: Version): Uint8Array {
-  invariant(place !== undefined, 'a deletion has no value')
-  const { page, offset, sizeBytes } = place
+export function valueOf({ page, offset, sizeBytes }: Version): Uint8Array {
+  invariant(page !== undefined, 'a deletion has no value')
   return page.bytes.subarray(offset, offset + sizeBytes)
 }
+
+const listOf = (changes: Changes): readonly KeyHistory[] => ('key' in changes ? [changes] : changes)
 
 const shown = (key: string, version: Version | undefined): KeyValue | undefined =>
   version === undefined ? undefined : shownAs(key, version, valueOf(version))
@@ -335,7 +366,7 @@ function lastAtOrBefore(versions: readonly Version[], revision: number): number 
 
 /** Where what is kept begins, if `newest` is the newest that may be forgotten, or -1. */
 const firstKept = (versions: readonly Version[], newest: number): number =>
-  versions[newest]?.place === undefined ? newest + 1 : newest
+  versions[newest]?.page === undefined ? newest + 1 : newest
 
 function versionsIn(versions: readonly Version[], span: Span): readonly Version[] {
   const from = firstKept(versions, lastAtOrBefore(versions, span.compactRevision))
@@ -344,7 +375,7 @@ function versionsIn(versions: readonly Version[], span: Span): readonly Version[
 }
 
 const sizeOfKey = (key: string): number => key.length + 8
-const sizeOf = ({ place }: Version): number => 24 + (place?.sizeBytes ?? 0)
+const sizeOf = ({ sizeBytes }: Version): number => 24 + sizeBytes
 
 function eventOf({ key, versions }: KeyHistory, revision: number): WatchEvent {
   const at = lastAtOrBefore(versions, revision)
@@ -352,8 +383,8 @@ function eventOf({ key, versions }: KeyHistory, revision: number): WatchEvent {
   invariant(version?.modRevision === revision, 'a key has a version for each batch it is in')
   const before = versions[at - 1]
   const previous =
-    before?.place === undefined ? {} : { previous: shownAs(key, before, valueOf(before)) }
-  return version.place === undefined
+    before?.page === undefined ? {} : { previous: shownAs(key, before, valueOf(before)) }
+  return version.page === undefined
     ? { type: 'delete', key, ...previous }
     : { type: 'put', key, kv: shownAs(key, version, valueOf(version)), ...previous }
 }

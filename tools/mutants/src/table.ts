@@ -452,7 +452,7 @@ export const mutants: readonly Mutant[] = [
   store(
     'sessions-ignored',
     'a repeated command is applied again',
-    'if (last !== undefined && session.seq === last.seq) {',
+    'if (last !== undefined && session.seq <= last.session.seq) {',
     'if (last !== undefined && session.seq < 0) {',
   ),
   store(
@@ -464,8 +464,8 @@ export const mutants: readonly Mutant[] = [
   store(
     'own-clock',
     'applying looks at a clock of its own',
-    'this.#change(op, command.nowMs))',
-    'this.#change(op, Date.now()))',
+    'const { nowMs } = command\n    const [only]',
+    'const nowMs = Date.now()\n    const [only]',
   ),
   inFile('libs/store/src/sessions.ts')(
     'sessions-out-of-order',
@@ -476,14 +476,14 @@ export const mutants: readonly Mutant[] = [
   keys(
     'revision-for-nothing',
     'a transaction that changes nothing makes a revision',
-    '    if (this.#changed.length === 0) return false\n',
-    '',
+    '    if (changed === undefined) return false\n',
+    '    if (changed === undefined) return this.#batches.push([]) + ++this.#revision > 0\n',
   ),
   keys(
     'version-goes-on',
     'a key that was deleted goes on counting its versions',
-    'version: isNew ? 1 : previous.version + 1,',
-    'version: (previous === undefined || !("version" in previous) ? history?.versions.length ?? 0 : previous.version) + 1,',
+    'const count = isNew ? 1 : previous.version + 1',
+    'const count = (isNew ? (history?.versions.length ?? 0) : previous.version) + 1',
   ),
   keys(
     'past-off-by-one',
