@@ -81,6 +81,8 @@ export interface ReplicaOptions {
 interface Session {
   readonly client: string
   sequence: number
+  /** What it has under way. */
+  proposal: Proposal | undefined
 }
 
 interface Waiter {
@@ -101,6 +103,8 @@ interface Proposal {
   /** Tick at which it was last handed to Raft; undefined while Raft would not take it. */
   sentAt: number | undefined
   wasEverSent: boolean
+  /** Is handed to Raft at the next {@link Replica.takeWork}. */
+  isInOutbox: boolean
   readonly resolve: (result: ApplyResult) => void
   readonly reject: (error: Error) => void
 }
@@ -138,10 +142,16 @@ export class Replica implements Group {
   /** The one used last is used next, so that few are ever needed. */
   readonly #freeSessions: Session[] = []
   #sessionCount = 0
-  /** By client and sequence number. */
-  readonly #proposals = new Map<string, Proposal>()
-  /** What is handed to Raft at the next {@link takeWork}. */
-  readonly #outbox = new Set<Proposal>()
+  /**
+   * Our own, by client. They stay, and so does this map: one whose keys come and go with each command is
+   * made anew all the time, and keeps what its former selves held alive.
+   */
+  readonly #sessions = new Map<string, Session>()
+  /** What is under way in sessions of callers, by client and sequence number. */
+  readonly #given = new Map<string, Proposal>()
+  #proposalCount = 0
+  /** What is handed to Raft at the next {@link takeWork}, and what was settled meanwhile. */
+  #outbox: Proposal[] = []
   readonly #waiters: Waiter[] = []
   #ticks = 0
 
@@ -356,8 +366,10 @@ export class Replica implements Group {
     return new Promise((resolve, reject) => {
       checkTxn(txn, this.#store.limits, given)
       const deadline = this.#ticks + this.#limits.deadlineTicks
-      this.#waiters.push({ txn, given, deadline, resolve, reject })
-      this.#startProposals()
+      const waiter = { txn, given, deadline, resolve, reject }
+      const mayStart = this.#waiters.length === 0 && this.#mayPropose
+      if (mayStart) this.#startProposal(waiter)
+      else this.#waiters.push(waiter)
       this.#options.wake()
     })
   }
@@ -470,7 +482,7 @@ export class Replica implements Group {
     this.#configChanges.close()
     this.#snapshots.close()
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
-    for (const [key, proposal] of this.#proposals) this.#giveUp(key, proposal)
+    for (const proposal of this.#proposals()) this.#giveUp(proposal)
     const reads = [...this.#waitingReads, ...this.#readRounds.flatMap(({ readers }) => readers)]
     for (const { readers } of this.#confirmedReads) reads.push(...readers)
     this.#waitingReads = []
@@ -499,52 +511,104 @@ export class Replica implements Group {
     return best?.nodeId ?? none
   }
 
+  get #mayPropose(): boolean {
+    return this.#proposalCount < this.#limits.proposalsMax
+  }
+
   /** Takes sessions for as many waiters as there may be proposals under way. */
   #startProposals(): void {
-    while (this.#proposals.size < this.#limits.proposalsMax) {
+    while (this.#mayPropose) {
       const waiter = this.#waiters.shift()
       if (waiter === undefined) return
-      const { txn, given, deadline, resolve, reject } = waiter
-      const isGiven = given !== undefined
-      const session = isGiven ? { client: given.client, sequence: given.seq } : this.#nextSession()
-      const key = proposalKey(session.client, session.sequence)
-      if (this.#proposals.has(key)) {
-        reject(new OutcomeUnknown('the same command is under way already; ask again later'))
-        continue
-      }
-      const data = encodeCommand(
-        {
-          ...txn,
-          session: { client: session.client, seq: session.sequence },
-          nowMs: this.#options.clock.nowMs(),
-        },
-        this.#store.limits,
-      )
-      const sent = { sentAt: undefined, wasEverSent: false }
-      const proposal: Proposal = { session, isGiven, data, deadline, ...sent, resolve, reject }
-      this.#proposals.set(key, proposal)
-      this.#send(proposal)
+      this.#startProposal(waiter)
     }
   }
 
-  #nextSession(): Session {
-    const session = this.#freeSessions.pop() ?? {
-      client: `${this.#options.boot}/${this.#sessionCount++}`,
-      sequence: 0,
+  #startProposal({ txn, given, deadline, resolve, reject }: Waiter): void {
+    const isGiven = given !== undefined
+    if (isGiven && this.#given.has(proposalKey(given))) {
+      reject(new OutcomeUnknown('the same command is under way already; ask again later'))
+      return
     }
+    const session = isGiven
+      ? { client: given.client, sequence: given.seq, proposal: undefined }
+      : this.#nextSession()
+    const { client, sequence: seq } = session
+    const { compare, success, failure } = txn
+    const nowMs = this.#options.clock.nowMs()
+    const data = encodeCommand(
+      { compare, success, ...(failure && { failure }), session: { client, seq }, nowMs },
+      this.#store.limits,
+    )
+    const proposal: Proposal = {
+      session,
+      isGiven,
+      data,
+      deadline,
+      sentAt: undefined,
+      wasEverSent: false,
+      isInOutbox: false,
+      resolve,
+      reject,
+    }
+    session.proposal = proposal
+    if (isGiven) this.#given.set(proposalKey(given), proposal)
+    this.#proposalCount++
+    this.#send(proposal)
+  }
+
+  #nextSession(): Session {
+    const session = this.#freeSessions.pop() ?? this.#newSession()
     session.sequence++
     return session
   }
 
+  #newSession(): Session {
+    const client = `${this.#options.boot}/${this.#sessionCount++}`
+    const session: Session = { client, sequence: 0, proposal: undefined }
+    this.#sessions.set(client, session)
+    return session
+  }
+
+  /** What is under way. */
+  #proposals(): readonly Proposal[] {
+    const proposals = [...this.#given.values()]
+    for (const { proposal } of this.#sessions.values()) {
+      if (proposal !== undefined) proposals.push(proposal)
+    }
+    return proposals
+  }
+
+  /** What is under way under this number, if it was proposed here. */
+  #proposalOf(session: SessionRef): Proposal | undefined {
+    const own = this.#sessions.get(session.client)
+    if (own !== undefined) return own.sequence === session.seq ? own.proposal : undefined
+    return this.#given.size === 0 ? undefined : this.#given.get(proposalKey(session))
+  }
+
+  /** It is under way no more. A session of ours that is not free again is never used again. */
+  #end(proposal: Proposal, isFree: boolean): void {
+    const { session, isGiven } = proposal
+    session.proposal = undefined
+    proposal.isInOutbox = false
+    this.#proposalCount--
+    if (isGiven) this.#given.delete(proposalKey({ client: session.client, seq: session.sequence }))
+    else if (isFree) this.#freeSessions.push(session)
+    else this.#sessions.delete(session.client)
+  }
+
   /** Not at once: all that is asked in one turn goes into the log, and to the others, together. */
   #send(proposal: Proposal): void {
-    this.#outbox.add(proposal)
+    if (proposal.isInOutbox) return
+    proposal.isInOutbox = true
+    this.#outbox.push(proposal)
   }
 
   #sendOutbox(): void {
-    if (this.#outbox.size === 0) return
-    const outbox = [...this.#outbox]
-    this.#outbox.clear()
+    if (this.#outbox.length === 0) return
+    const outbox = this.#outbox.filter(({ isInOutbox }) => isInOutbox)
+    this.#outbox = []
+    for (const proposal of outbox) proposal.isInOutbox = false
     for (let from = 0; from < outbox.length;) {
       let to = from
       let sizeBytes = 0
@@ -570,9 +634,9 @@ export class Replica implements Group {
   }
 
   #tickProposals(): void {
-    for (const [key, proposal] of this.#proposals) {
+    for (const proposal of this.#proposals()) {
       if (this.#ticks >= proposal.deadline) {
-        this.#giveUp(key, proposal)
+        this.#giveUp(proposal)
       } else if (proposal.sentAt === undefined || this.#mayBeLost(proposal.sentAt)) {
         // Sent twice it is applied once: the store remembers the session's last sequence number.
         this.#send(proposal)
@@ -595,10 +659,9 @@ export class Replica implements Group {
     return this.#ticks - sentAt >= 2 * this.#limits.electionTicks
   }
 
-  #giveUp(key: string, proposal: Proposal): void {
-    this.#proposals.delete(key)
-    this.#outbox.delete(proposal)
+  #giveUp(proposal: Proposal): void {
     // Its session is not used again: the entry may still be applied one day.
+    this.#end(proposal, false)
     proposal.reject(
       proposal.wasEverSent
         ? new OutcomeUnknown('the log did not answer in time; the change may or may not happen')
@@ -707,12 +770,9 @@ export class Replica implements Group {
 
   #settle(result: ApplyResult): void {
     if (result.session === undefined) return
-    const { client, seq } = result.session
-    const key = proposalKey(client, seq)
-    const proposal = this.#proposals.get(key)
+    const proposal = this.#proposalOf(result.session)
     if (proposal === undefined) return
-    this.#proposals.delete(key)
-    if (!proposal.isGiven) this.#freeSessions.push(proposal.session)
+    this.#end(proposal, true)
     proposal.resolve(result)
   }
 
@@ -731,7 +791,7 @@ export class Replica implements Group {
     if (hasNewLeader) {
       this.#campaignAt = undefined
       // Whoever led before may have dropped what it was handed.
-      for (const proposal of this.#proposals.values()) this.#send(proposal)
+      for (const proposal of this.#proposals()) this.#send(proposal)
       this.#breakReadRounds()
     }
     this.#configChanges.roleChanged()
@@ -764,4 +824,4 @@ const campaignStepTicks = 4
 
 const isNewer = ({ type, data }: Entry): boolean => type === 'EntryNormal' && isNewerCommand(data)
 
-const proposalKey = (client: string, sequence: number): string => `${client}#${sequence}`
+const proposalKey = ({ client, seq }: SessionRef): string => `${client}#${seq}`

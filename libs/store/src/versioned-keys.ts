@@ -268,25 +268,37 @@ export class VersionedKeys {
     const compacted = this.#batches.splice(0, revision - this.#compactRevision)
     this.#compactRevision = revision
     // Only a key that was changed in a compacted revision can have anything to forget.
-    for (const changes of compacted)
-      for (const history of listOf(changes)) this.#overdue.add(history)
-    if (this.#pinCount === 0) this.#forget()
+    for (const changes of compacted) {
+      if ('key' in changes) this.#letGo(changes)
+      else for (const history of changes) this.#letGo(history)
+    }
+  }
+
+  #letGo(history: KeyHistory): void {
+    if (this.#pinCount === 0) this.#forgetIn(history)
+    else this.#overdue.add(history)
   }
 
   #forget(): void {
-    for (const { key, versions } of this.#overdue) {
-      const newest = lastAtOrBefore(versions, this.#compactRevision)
-      const forgotten = versions.splice(0, firstKept(versions, newest))
-      for (const version of forgotten) {
-        this.#sizeBytes -= sizeOf(version)
-        this.#pages.free(version)
-      }
-      if (versions.length > 0) continue
-      this.#sizeBytes -= sizeOfKey(key)
-      this.#histories.delete(key)
-      this.#order.delete(key)
-    }
+    for (const history of this.#overdue) this.#forgetIn(history)
     this.#overdue = new Set()
+  }
+
+  /** Harmless when it was done already. */
+  #forgetIn({ key, versions }: KeyHistory): void {
+    const keptFrom = firstKept(versions, lastAtOrBefore(versions, this.#compactRevision))
+    if (keptFrom === 0) return
+    for (let at = 0; at < keptFrom; at++) {
+      const version = versions[at]
+      if (version === undefined) continue
+      this.#sizeBytes -= sizeOf(version)
+      this.#pages.free(version)
+    }
+    versions.splice(0, keptFrom)
+    if (versions.length > 0) return
+    this.#sizeBytes -= sizeOfKey(key)
+    this.#histories.delete(key)
+    this.#order.delete(key)
   }
 
   /** Moves the values of the next few keys out of pages that hold little else, round and round. */

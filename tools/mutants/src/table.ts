@@ -314,8 +314,8 @@ export const mutants: readonly Mutant[] = [
   replica(
     'wrong-answer',
     'a replayed command is answered, and its waiter forgotten',
-    '    if (proposal === undefined) return\n    this.#proposals.delete(key)',
-    '    if (proposal === undefined || result.isReplay) return\n    this.#proposals.delete(key)',
+    '    if (proposal === undefined) return\n    this.#end(proposal, true)',
+    '    if (proposal === undefined || result.isReplay) return\n    this.#end(proposal, true)',
   ),
 
   replica(
@@ -470,8 +470,8 @@ export const mutants: readonly Mutant[] = [
   inFile('libs/store/src/sessions.ts')(
     'sessions-out-of-order',
     'the session that was heard of last is forgotten first',
-    '    this.#sessions.delete(client)\n    this.#sessions.set',
-    '    this.#sessions.set',
+    '      this.#unlink(known)\n      this.#append(known)\n',
+    '',
   ),
   keys(
     'revision-for-nothing',
