@@ -141,7 +141,8 @@ export function expireOffers(state: ClusterState): void {
 const refuseSecondsDefault = 5
 const refuseSecondsMax = 31_536_000
 
-function refuseRest(
+/** What a framework did not take of an offer is not offered to it again for a while. */
+export function refuseRest(
   state: ClusterState,
   frameworkId: string,
   { agentId, role, left }: Pool,

@@ -67,22 +67,45 @@ export class Allocator {
     return any
   }
 
-  /** Deals out all free resources. `total` is the whole cluster's. */
+  /**
+   * Deals out all free resources. `total` is the whole cluster's. What is free on an agent in `promised`
+   * goes to the contender there, if it still wants it.
+   */
   allocate(
     supplies: readonly Supply[],
     contenders: readonly Contender[],
     total: Bag,
+    promised: ReadonlyMap<string, Contender> = new Map(),
   ): readonly Allotment[] {
     const held = new Map(contenders.map((contender) => [contender, contender.held]))
     const allotments: Allotment[] = []
     for (const supply of supplies) {
       if (!isWorthwhile(supply.free)) continue
-      const next = this.#neediest(supply, held, total)
+      const next =
+        this.#promisee(supply, contenders, promised) ?? this.#neediest(supply, held, total)
       if (next === undefined) continue
       held.set(next, plus(held.get(next) ?? next.held, supply.free))
       allotments.push({ ...supply, frameworkId: next.frameworkId, role: next.role })
     }
     return allotments
+  }
+
+  #promisee(
+    supply: Supply,
+    contenders: readonly Contender[],
+    promised: ReadonlyMap<string, Contender>,
+  ): Contender | undefined {
+    const wanted = promised.get(supply.agentId)
+    if (wanted === undefined) return undefined
+    const { frameworkId, role } = wanted
+    return contenders.find(
+      (one) => one.frameworkId === frameworkId && one.role === role && this.wouldTake(one, supply),
+    )
+  }
+
+  /** Whether it may be offered this. */
+  wouldTake(contender: Contender, supply: Supply): boolean {
+    return contender.isEager && !this.#isRefused(contender, supply)
   }
 
   #neediest(supply: Supply, held: ReadonlyMap<Contender, Bag>, total: Bag): Contender | undefined {
@@ -95,7 +118,7 @@ export class Allocator {
       Array.from(roles, ([role, bag]) => [role, dominantShare(bag, total)]),
     )
     return [...held.keys()]
-      .filter((contender) => contender.isEager && !this.#isRefused(contender, supply))
+      .filter((contender) => this.wouldTake(contender, supply))
       .map((contender) => ({
         contender,
         roleShare: shareOfRole.get(contender.role) ?? 0,

@@ -23,6 +23,7 @@ import { watch, watcherHeartbeats } from './operator/watchers.ts'
 import type { AgentRecord, FrameworkRecord, StoredRecord, TaskRecord } from './records.ts'
 import { resealTasks } from './reseal.ts'
 import { rotateFiles, toldOfRotation } from './rotate.ts'
+import { feedStarving } from './starving.ts'
 import { ClusterState } from './state.ts'
 import { isStanding, retryStatuses } from './statuses.ts'
 import { isHolding } from './tasks.ts'
@@ -220,6 +221,7 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
     expireAgents(state)
     expireFrameworks(state)
     expireOffers(state)
+    feedStarving(state)
     if (state.allocator.expire(state.ticks)) state.mayAllocate = true
     retryStatuses(state)
     heartbeats(state)

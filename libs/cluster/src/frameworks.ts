@@ -69,6 +69,7 @@ function start(
     awaySinceTick: 0,
     awayTicksMax: 0,
     heartbeatAtTick: 0,
+    offeredAtTick: -1,
   }
   state.frameworks.set(frameworkId, framework)
   state.outbox.commit([change, putFramework(record)])

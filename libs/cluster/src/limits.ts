@@ -13,6 +13,8 @@ export interface ClusterLimits {
   readonly failoverTicksMin: number
   /** When an offer that nobody answered is taken back. */
   readonly offerTimeoutTicks: number
+  /** The same while another framework waits for an offer and has none. */
+  readonly offerHoldTicks: number
   /** The first wait before an unacknowledged status is sent again; it doubles from there. */
   readonly statusRetryTicks: number
   readonly statusRetryTicksMax: number
@@ -42,6 +44,7 @@ export const defaultClusterLimits: ClusterLimits = {
   agentTimeoutTicks: 75,
   failoverTicksMin: 60,
   offerTimeoutTicks: 300,
+  offerHoldTicks: 10,
   statusRetryTicks: 10,
   statusRetryTicksMax: 600,
   killGraceMs: 3000,

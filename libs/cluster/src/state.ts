@@ -38,6 +38,8 @@ export interface Framework {
   /** How long it may stay away, from `awaySinceTick` on. */
   awayTicksMax: number
   heartbeatAtTick: number
+  /** When it was last offered anything in this term; before all ticks, if never. */
+  offeredAtTick: number
 }
 
 /** All that the leader knows, and the outbox of what it decided. The verbs are in the files around. */
@@ -105,18 +107,22 @@ export class ClusterState {
     return closed
   }
 
-  /** Offers what is free, if anything changed since the last time. */
-  allocate(): void {
+  /**
+   * Offers what is free, if anything changed since the last time.
+   *
+   * @param promised who is to have what is free on an agent, whatever others hold
+   */
+  allocate(promised?: ReadonlyMap<string, Contender>): void {
     if (!this.mayAllocate) return
     this.mayAllocate = false
-    const present = [...this.agents.values()].filter(({ connection }) => connection !== undefined)
-    const supplies = present.map(({ record: { agentId }, total }) => {
+    const supplies = this.#present.map(({ record: { agentId }, total }) => {
       const used = plus(this.tasks.usedOn(agentId), this.offers.offeredOn(agentId))
       return { agentId, free: minus(total, used) }
     })
-    const total = present.reduce((sum, agent) => plus(sum, agent.total), emptyBag)
+    const { total } = this
     const made = new Map<Framework, Offer[]>()
-    for (const allotment of this.allocator.allocate(supplies, this.#contenders(), total)) {
+    const contenders = this.contenders()
+    for (const allotment of this.allocator.allocate(supplies, contenders, total, promised)) {
       const framework = this.frameworks.get(allotment.frameworkId)
       const agent = this.agents.get(allotment.agentId)
       if (framework === undefined || agent === undefined) continue
@@ -127,6 +133,7 @@ export class ClusterState {
       this.offers.open(offer, { total: agent.total, used: this.tasks.usedOn(agentId) })
       const isMultiRole = hasCapability(framework.record.info, 'MULTI_ROLE')
       const message = offerMessage(offer, agent.record.info, isMultiRole)
+      framework.offeredAtTick = this.ticks
       const messages = made.get(framework)
       if (messages === undefined) made.set(framework, [message])
       else messages.push(message)
@@ -138,7 +145,17 @@ export class ClusterState {
     }
   }
 
-  #contenders(): readonly Contender[] {
+  /** All that the agents have which are there. */
+  get total(): Bag {
+    return this.#present.reduce((sum, agent) => plus(sum, agent.total), emptyBag)
+  }
+
+  get #present(): readonly Agent[] {
+    return [...this.agents.values()].filter(({ connection }) => connection !== undefined)
+  }
+
+  /** Everybody who may be offered something, once for each of their roles. */
+  contenders(): readonly Contender[] {
     return [...this.frameworks.values()].flatMap(({ record, streamId }) => {
       const held = this.tasks.heldBy(record.frameworkId)
       return rolesOf(record.info).map((role): Contender => {
@@ -194,6 +211,7 @@ export class ClusterState {
       awaySinceTick: 0,
       awayTicksMax: Math.ceil(seconds),
       heartbeatAtTick: 0,
+      offeredAtTick: -1,
     })
   }
 }

@@ -208,6 +208,19 @@ describe('a framework over raw HTTP', () => {
     expect(await operator('GET_STATE')).toMatchObject({ get_state: {} })
   })
 
+  test('keeps no run waiting by holding on to every offer', async () => {
+    const held = await framework.offer()
+    const file = cluster.home.file('run.json')
+    writeFileSync(file, JSON.stringify(taskSpec('run', 'echo "it ran"')))
+
+    const { code, stdout } = await cluster.cli(['run', file])
+
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('it ran') })
+    await framework.call('DECLINE', {
+      decline: { offer_ids: [held.id], filters: { refuse_seconds: 0 } },
+    })
+  })
+
   test('kills a task, and one that is gone is reconciled', async () => {
     await framework.call('KILL', { kill: { task_id: { value: 'long' } } })
     const end = await until('it has ended', () => {
