@@ -1,7 +1,8 @@
 import type { AgentApi, PlainAnswer } from '@conclave/actors'
 import {
-  encodeExecutorEvent,
+  asciiJson,
   executorCallProblem,
+  ExecutorEvent,
   parseExecutorCall,
   type ExecutorCall,
 } from '@conclave/model'
@@ -10,6 +11,7 @@ import type { Caller } from './admission.ts'
 import { plain, send } from './answers.ts'
 import { acceptRefusal, readCall } from './checks.ts'
 import type { AgentFaceOptions } from './face.ts'
+import { shown } from './json.ts'
 import { RecordStream } from './record-stream.ts'
 
 /** `POST /api/v1/executor`, once it is known who calls. The checks are in Mesos' order (mesos.md §8). */
@@ -18,7 +20,7 @@ export function answerExecutor(
   caller: Caller,
   request: FastifyRequest,
   reply: FastifyReply,
-  _options: AgentFaceOptions,
+  options: AgentFaceOptions,
 ): FastifyReply {
   const prefix = 'Failed to convert JSON into Call protobuf: '
   const read = readCall(request.body, parseExecutorCall, prefix)
@@ -30,10 +32,17 @@ export function answerExecutor(
   if (read.call.type === 'UNKNOWN') return send(reply, plain(501))
   const refusal =
     read.call.type === 'SUBSCRIBE'
-      ? subscribe(api, caller, read.call, request, reply)
+      ? subscribe(api, caller, read.call, request, reply, options)
       : api.executorCall(principalOf(caller), read.call, undefined)
   return refusal === undefined ? reply : send(reply, refusal)
 }
+
+/** One record's payload. Mesos' own has the inline values in it that a framework sent (mesos.md §8, §21). */
+export const executorEventText = (
+  api: AgentApi,
+  options: AgentFaceOptions,
+  event: ExecutorEvent,
+): string => asciiJson(shown(api, options)(ExecutorEvent, event))
 
 /** Undefined once the answer is a stream that has begun. */
 function subscribe(
@@ -42,13 +51,13 @@ function subscribe(
   call: ExecutorCall,
   request: FastifyRequest,
   reply: FastifyReply,
+  options: AgentFaceOptions,
 ): PlainAnswer | undefined {
   const unusable = acceptRefusal(request.headers)
   if (unusable !== undefined) return unusable
   const stream = new RecordStream(reply)
   const connection = {
-    send: (event: Parameters<typeof encodeExecutorEvent>[0]) =>
-      stream.send(encodeExecutorEvent(event)),
+    send: (event: ExecutorEvent) => stream.send(executorEventText(api, options, event)),
     close: () => stream.close(),
   }
   const refused = api.executorCall(principalOf(caller), call, connection)

@@ -1,6 +1,7 @@
-import { encodeExecutorEvent, parseExecutorCall } from '@conclave/model'
+import { parseExecutorCall } from '@conclave/model'
 import { canary, expectNoLeak, findCanaries } from '@conclave/testkit'
 import { afterEach, describe, expect, test } from 'vitest'
+import { executorEventText } from './executor-api.ts'
 import { Front } from './testing/front.ts'
 
 /*
@@ -16,11 +17,9 @@ const given = canary('given by an operator')
 const dockerConfig = canary('docker config')
 const label = canary('label')
 
-const sealed = {
-  type: 'VALUE',
-  value: { sealed: { id: 'i1', envelope: Buffer.from('an envelope').toString('base64') } },
-}
 const envelope = Buffer.from('an envelope').toString('base64')
+const sealedAs = (id: string): object => ({ type: 'VALUE', value: { sealed: { id, envelope } } })
+const sealed = sealedAs('i1')
 const reference = { type: 'REFERENCE', reference: { name: 'dev/db', key: 'password' } }
 const variables = (secret: object): object[] => [
   { name: 'A', type: 'SECRET', secret },
@@ -60,13 +59,16 @@ async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, str
   front.launch('told', 'e2', {
     ...secrets,
     command: undefined,
+    // What the executor is to make of it is its own business: nobody on this agent asks for this value.
+    container: { type: 'MESOS', volumes: [volume(sealedAs('i2'))] },
     executor: {
       executor_id: { value: 'e2' },
       command: { value: 'x', environment: { variables: variables(sealed) } },
     },
   })
   const told: string[] = []
-  const refusal = front.actor.api.executorCall(
+  const { api } = front.actor
+  const refusal = api.executorCall(
     undefined,
     parseExecutorCall({
       type: 'SUBSCRIBE',
@@ -74,7 +76,13 @@ async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, str
       executor_id: { value: 'e2' },
       subscribe: {},
     }),
-    { send: (event) => void told.push(encodeExecutorEvent(event)), close: () => undefined },
+    {
+      send: (event) => {
+        const options = { authenticateExecutors: true, faithfulLeaks, flags: {} }
+        told.push(executorEventText(api, options, event))
+      },
+      close: () => undefined,
+    },
   )
   expect(refusal).toBeUndefined()
   const found = new Map<string, string>()
@@ -107,7 +115,14 @@ describe('FA8: the leak map of an agent (mesos.md §21)', () => {
   test('with faithfulLeaks values of command tasks and of executors stand where Mesos has them', async () => {
     const seen = await surfaces(true)
 
-    expect(where(seen, value)).toEqual(['/state', 'GET_EXECUTORS', 'GET_STATE', 'GET_TASKS'])
+    expect(where(seen, value)).toEqual([
+      '/state',
+      'GET_EXECUTORS',
+      'GET_STATE',
+      'GET_TASKS',
+      'LAUNCH',
+      'SUBSCRIBED',
+    ])
     expect(where(seen, dockerConfig)).toEqual(['/flags', '/state', 'GET_FLAGS'])
     expect(where(seen, given)).toEqual([])
   })
@@ -150,12 +165,28 @@ describe('FA8: the leak map of an agent (mesos.md §21)', () => {
   )
 
   test.each([false, true])(
-    'LAUNCH tells an executor the type of an inline value and no more, with leaks %s',
+    'LAUNCH has the inline values of task and executor, or their type alone: with leaks %s',
     async (leaks) => {
       const seen = await surfaces(leaks)
 
-      expect(seen.get('LAUNCH')).toContain('"type":"VALUE"')
-      expect(findCanaries(Buffer.from(seen.get('LAUNCH') ?? ''), [value])).toEqual([])
+      const { launch } = JSON.parse(seen.get('LAUNCH') ?? '') as {
+        launch: { task: { container: Container; executor: Executor } }
+      }
+      const [inVolume] = launch.task.container.volumes.map(({ source }) => source.secret)
+      const [inVariable] = launch.task.executor.command.environment.variables
+      const shown = leaks
+        ? { type: 'VALUE', value: { data: Buffer.from(value.bytes).toString('base64') } }
+        : { type: 'VALUE' }
+      expect([inVolume, inVariable?.secret]).toEqual([shown, shown])
     },
   )
 })
+
+interface Container {
+  readonly volumes: readonly { readonly source: { readonly secret: object } }[]
+}
+interface Executor {
+  readonly command: {
+    readonly environment: { readonly variables: readonly { readonly secret: object }[] }
+  }
+}

@@ -104,7 +104,9 @@ export function programOf(command: CommandInfo, image: ImageConfig | undefined):
   if (command.docker_arguments === true) {
     const program = [...entrypoint, ...(rest.length > 0 ? rest : usual)]
     if (program.length > 0) return program
-    throw new ContainerSpecRefused('No command specified')
+    throw new ContainerSpecRefused(
+      'No command specified: command.arguments and the image have none',
+    )
   }
   const [first, ...more] = entrypoint.length > 0 ? entrypoint : usual
   if (first === undefined) {

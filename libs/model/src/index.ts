@@ -59,7 +59,6 @@ export {
   type AgentCallType,
 } from './mesos/agent-call.ts'
 export {
-  encodeExecutorEvent,
   ExecutorCall,
   executorCallProblem,
   ExecutorEvent,

@@ -46,6 +46,35 @@ const holding = (shown: ReadonlyMap<string, string>, value: Canary | string): st
     .map(([name]) => name)
     .toSorted()
 
+/** An executor that repeats to its framework what it was told to run. */
+const toldProgram = `
+const { MESOS_AGENT_ENDPOINT, MESOS_FRAMEWORK_ID, MESOS_EXECUTOR_ID } = process.env
+const post = (call) =>
+  fetch('http://' + MESOS_AGENT_ENDPOINT + '/api/v1/executor', {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: 'Bearer ' + process.env.MESOS_EXECUTOR_AUTHENTICATION_TOKEN,
+    },
+    body: JSON.stringify({
+      framework_id: { value: MESOS_FRAMEWORK_ID },
+      executor_id: { value: MESOS_EXECUTOR_ID },
+      ...call,
+    }),
+  })
+let text = ''
+for await (const chunk of (await post({ type: 'SUBSCRIBE', subscribe: {} })).body) {
+  text += Buffer.from(chunk).toString()
+  const at = text.indexOf('{"type":"LAUNCH"')
+  if (at < 0) continue
+  const length = Number(/(\\d+)\\n$/.exec(text.slice(0, at))[1])
+  if (text.length < at + length) continue
+  const words = JSON.stringify(JSON.parse(text.slice(at, at + length)).launch)
+  await post({ type: 'MESSAGE', message: { data: Buffer.from(words).toString('base64') } })
+  text = ''
+}
+`
+
 const counted = (status: number, all: readonly number[]): number =>
   all.filter((one) => one === status).length
 
@@ -170,6 +199,33 @@ describe.each([
     expect(facts.map(({ place }) => place)).toEqual([])
     await framework.call('KILL', { kill: { task_id: { value: 'inline' }, agent_id } })
     await framework.status('inline', 'TASK_KILLED')
+  })
+
+  test('LAUNCH: an executor is told the inline values of its tasks only with leaks', async () => {
+    const file = home.file('told.mjs')
+    writeFileSync(file, toldProgram)
+    const command = `exec ${JSON.stringify(process.execPath)} ${JSON.stringify(file)}`
+    const { executor } = JSON.parse(exampleOf('spoofing', 'task.json')) as { executor: object }
+    const volumes = [volume('keys/inline', inline(ofVolume.bytes))]
+    const { agent_id } = await framework.launch(
+      [
+        {
+          name: 'told',
+          task_id: { value: 'told' },
+          resources,
+          container: { type: 'MESOS', volumes },
+          executor: { ...executor, executor_id: { value: 'told' }, command: { value: command } },
+        },
+      ],
+      0.5,
+    )
+    const { task } = await said<{ task: object }>('task')
+
+    expect(JSON.stringify(task)).toContain('"container_path":"keys/inline"')
+    expect(findCanaries(Buffer.from(JSON.stringify(task)), [ofVolume]).length > 0).toBe(leaks)
+    const { hits } = await scanDirectory(cluster.directory, [ofVolume])
+    expect(hits).toEqual([])
+    await framework.call('SHUTDOWN', { shutdown: { executor_id: { value: 'told' }, agent_id } })
   })
 
   test('spoofing: each attempt is answered 401 or 403 and on record, and the victim goes on', async () => {

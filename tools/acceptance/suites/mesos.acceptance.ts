@@ -208,19 +208,6 @@ describe('a framework over raw HTTP', () => {
     expect(await operator('GET_STATE')).toMatchObject({ get_state: {} })
   })
 
-  test('keeps no run waiting by holding on to every offer', async () => {
-    const held = await framework.offer()
-    const file = cluster.home.file('run.json')
-    writeFileSync(file, JSON.stringify(taskSpec('run', 'echo "it ran"')))
-
-    const { code, stdout } = await cluster.cli(['run', file])
-
-    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('it ran') })
-    await framework.call('DECLINE', {
-      decline: { offer_ids: [held.id], filters: { refuse_seconds: 0 } },
-    })
-  })
-
   test('kills a task, and one that is gone is reconciled', async () => {
     await framework.call('KILL', { kill: { task_id: { value: 'long' } } })
     const end = await until('it has ended', () => {
@@ -309,6 +296,25 @@ describe('a framework over raw HTTP', () => {
     })
     await expect(again(framework.id)).resolves.toBe('Framework has been removed')
   })
+})
+
+test('a framework that holds on to every offer keeps no run waiting', async () => {
+  const holder = await Framework.subscribe(cluster, { name: 'holder' })
+  try {
+    await until('it was offered both machines', () => {
+      const offers = holder.events.flatMap((event) => event.offers?.offers ?? [])
+      return new Set(offers.map(({ agent_id: { value } }) => value)).size === 2
+    })
+    const file = cluster.home.file('run.json')
+    writeFileSync(file, JSON.stringify(taskSpec('run', 'echo "it ran"')))
+
+    const { code, stdout } = await cluster.cli(['run', file])
+
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('it ran') })
+    expect(holder.events.map(({ type }) => type)).toContain('RESCIND')
+  } finally {
+    holder.close()
+  }
 })
 
 /** What a person writes who uses the client of npm, after its README. */

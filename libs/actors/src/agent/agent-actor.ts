@@ -8,7 +8,16 @@ import {
 } from '@conclave/isolators'
 import { signExecutorToken } from '@conclave/crypto'
 import { Redacted, type Clock, type Core, type Random, type RedactedBytes } from '@conclave/kernel'
-import type { AgentInfo, EventDraft, FromAgent, TaskStatus, ToAgent } from '@conclave/model'
+import {
+  partsIn,
+  Secret,
+  TaskInfo,
+  type AgentInfo,
+  type EventDraft,
+  type FromAgent,
+  type TaskStatus,
+  type ToAgent,
+} from '@conclave/model'
 import {
   ComposedResolver,
   OutsideResolver,
@@ -37,6 +46,7 @@ import { LocalSessions } from './api/local-sessions.ts'
 import { isWithin } from './container-name.ts'
 import type { ContainerExit } from './container-runtime.ts'
 import { EventReport } from './event-report.ts'
+import type { ExecutorTask } from './executors/executor.ts'
 import { Executors, usualExecutorLimits, type ExecutorLimits } from './executors/executors.ts'
 import { NestedContainers } from './executors/nested-containers.ts'
 import { Health, healthPlanOf, type HealthPlan } from './health.ts'
@@ -212,6 +222,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       graceMsOf: (task) => this.#graceMsOf(task),
       tellOf: ({ executorId, containerId }, { frameworkId, taskId }, end) =>
         this.#update({ frameworkId, taskId, executorId, containerId }, end),
+      beforeTold:
+        options.faithfulLeaks === true ? (task, then) => this.#leakTask(task, then) : undefined,
       forward: (task, status) => this.#forward(task, status),
       send: (message) => this.#sendIfRegistered(message),
       emit: (event) => this.#report.add(event),
@@ -566,7 +578,12 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       )
     }
     const values = resolved.filter((one) => one.outcome === 'value')
-    if (this.#options.faithfulLeaks === true) this.#leak(checked, values)
+    if (this.#options.faithfulLeaks === true) {
+      this.#leak(
+        checked.secrets.map(({ secret }) => secret),
+        resolved,
+      )
+    }
     for (const { path, version, bytes } of values) {
       const sizeBytes = bytes.reveal().length
       this.#tell(task, { type: 'secret.resolved', path, version, sizeBytes })
@@ -624,15 +641,28 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     }
   }
 
-  #leak(checked: CheckedContainer, values: readonly { readonly bytes: RedactedBytes }[]): void {
-    for (const [index, { secret }] of checked.secrets.entries()) {
+  #leak(secrets: readonly Secret[], resolved: readonly Resolved[]): void {
+    for (const [index, secret] of secrets.entries()) {
       const { sealed } = secret.value ?? {}
-      const bytes = values[index]?.bytes.reveal()
-      if (sealed === undefined || bytes === undefined) continue
-      this.#leaked.set(sealed.id, new Redacted(bytes.slice()))
+      const one = resolved[index]
+      if (sealed === undefined || one?.outcome !== 'value') continue
+      this.#leaked.set(sealed.id, new Redacted(one.bytes.reveal().slice()))
       const [oldest] = this.#leaked.keys()
       if (oldest !== undefined && this.#leaked.size > leakedMax) this.#leaked.delete(oldest)
     }
+  }
+
+  /** Mesos' LAUNCH has the values that the framework sent. Those of an executor's task nobody else asks for here. */
+  #leakTask(task: ExecutorTask, then: () => void): void {
+    const { frameworkId, taskId, recordId: containerId, info } = task
+    const { executor: _own, ...rest } = info
+    const secrets = partsIn(TaskInfo, rest, Secret).filter(({ value }) => value?.sealed)
+    const wanted = secrets.map((secret) => ({ secret, purpose: 'leak to an executor' }))
+    this.#resolver.resolve({ frameworkId, taskId, containerId }, wanted, (resolved) => {
+      this.#leak(secrets, resolved)
+      wipeResolved(resolved)
+      then()
+    })
   }
 
   #prepared(containerId: string, failure: string | undefined): void {

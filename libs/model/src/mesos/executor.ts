@@ -1,6 +1,5 @@
 import { Id, ContainerId } from './id.ts'
 import {
-  asciiJson,
   bytes,
   enumeration,
   message,
@@ -9,7 +8,6 @@ import {
   repeated,
   required,
   text,
-  toJson,
   type Infer,
 } from './message.ts'
 import { AgentInfo, FrameworkInfo } from './participants.ts'
@@ -110,7 +108,3 @@ export const ExecutorEvent = message('executor.Event', {
   error: optional(message('Event.Error', { message: required(text) })),
 })
 export type ExecutorEvent = Infer<typeof ExecutorEvent>
-
-/** One record's payload: compact ASCII JSON. Whoever writes the stream puts the length before it. */
-export const encodeExecutorEvent = (event: ExecutorEvent): string =>
-  asciiJson(toJson(ExecutorEvent, event))

@@ -22,6 +22,8 @@ export interface ExecutorTask extends TaskName {
   readonly groupId: string | undefined
   /** The executor has not been told of it. */
   isQueued: boolean
+  /** It may be told now: what has to be had before is there. */
+  isReady: boolean
   isKilled: boolean
   /** How long its end may take, once somebody wants it. */
   graceMs: number

@@ -11,7 +11,7 @@ import {
 } from '@conclave/model'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
-import { AgentActor } from '../agent-actor.ts'
+import { AgentActor, type AgentActorOptions } from '../agent-actor.ts'
 import type { AgentEffect } from '../agent-effect.ts'
 
 const key = new Redacted(utf8('a key of this test'))
@@ -21,20 +21,22 @@ const info = parseOurs(AgentInfo, { hostname: 'box', resources: [] })
 class Stage {
   readonly effects: AgentEffect[] = []
   readonly heard: ExecutorEvent[] = []
-  readonly actor = new AgentActor({
-    agentId: undefined,
-    info,
-    runtime: 'memory',
-    ipAddress: '10.0.0.7',
-    clock: new ManualClock(),
-    random: new SeededRandom(7),
-    limits: { tickMs: 100 },
-    executorTokenKey: key,
-    onWork: () => this.#take(),
-  })
+  readonly actor: AgentActor
   closed = 0
 
-  constructor() {
+  constructor(options: Partial<AgentActorOptions> = {}) {
+    this.actor = new AgentActor({
+      agentId: undefined,
+      info,
+      runtime: 'memory',
+      ipAddress: '10.0.0.7',
+      clock: new ManualClock(),
+      random: new SeededRandom(7),
+      limits: { tickMs: 100 },
+      executorTokenKey: key,
+      onWork: () => this.#take(),
+      ...options,
+    })
     this.tell({ kind: 'connected' })
     this.master({ type: 'registered', agentId: 'M-S0', heartbeatSeconds: 2 })
   }
@@ -217,6 +219,39 @@ describe("an executor of a framework's own", () => {
     })
     expect(stage.done('prepare')).toHaveLength(1)
     expect(stage.events('executor.subscribed')).toHaveLength(1)
+  })
+
+  test('AG31: is told its tasks in order, though a value that is to be leaked comes late', () => {
+    const stage = new Stage({ faithfulLeaks: true }).launch().running('c-t1')
+    stage.subscribe()
+    const secret = { type: 'VALUE', value: { sealed: { id: 'i1', envelope: 'AAAA' } } }
+    const volume = { mode: 'RO', container_path: 'v', source: { type: 'SECRET', secret } }
+    const withSecret = { container: { type: 'MESOS', volumes: [volume] } }
+    stage.launch('t2', 'e1', withSecret).launch('t3')
+    const others = [task('g1'), task('g2', withSecret), task('g3')]
+    const group = others.map((one, index) => ({ containerId: `c-g${index + 1}`, task: one }))
+    stage.master({
+      type: 'launch-group',
+      frameworkId: 'f1',
+      executor: executor('e1'),
+      tasks: group,
+    })
+    const told = (): readonly (string | undefined)[] =>
+      stage.heard.flatMap(({ launch, launch_group: groups }) => [
+        ...(launch === undefined ? [] : [launch.task.name]),
+        ...(groups?.task_group.tasks ?? []).map(({ name }) => name),
+      ])
+    expect(told()).toEqual(['t1'])
+
+    const asked = stage.said('resolve')
+    const why = 'it was refused'
+    for (const { requestId, secrets } of asked.toReversed()) {
+      const resolutions = secrets.map(() => ({ outcome: 'denied', why }))
+      stage.master({ type: 'resolved', requestId, resolutions })
+    }
+
+    expect(asked.map(({ taskId }) => taskId)).toEqual(['t2', 'g2'])
+    expect(told()).toEqual(['t1', 't2', 't3', 'g1', 'g2', 'g3'])
   })
 
   test('AG31: speaks for its tasks, and hears when it was heard', () => {

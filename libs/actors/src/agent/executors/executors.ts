@@ -59,6 +59,8 @@ export interface ExecutorHost {
   readonly graceMsOf: (task: AgentTask) => number
   /** Completes a status of the agent's own, and sends it. */
   readonly tellOf: (executor: Executor, task: ExecutorTask, end: TaskEnd) => void
+  /** Gets what an executor is told of a task beside what the masters said, and then calls `then`. */
+  readonly beforeTold?: ((task: ExecutorTask, then: () => void) => void) | undefined
   /** Sends a status that an executor made. */
   readonly forward: (task: TaskName, status: TaskStatus) => void
   readonly send: (message: FromAgent) => void
@@ -182,19 +184,29 @@ export class Executors {
     const known = this.#open(frameworkId, info.executor_id.value)
     const containerId = tasks[0]?.containerId ?? uuid(this.#host.random)
     const executor = known ?? this.#begin('custom', frameworkId, framework, info, containerId)
+    const { beforeTold } = this.#host
+    const given: ExecutorTask[] = []
     for (const { containerId: recordId, task } of tasks) {
       const taskId = task.task_id.value
       if (executor.tasks.has(taskId)) continue
-      executor.tasks.set(taskId, {
+      given.push({
         frameworkId,
         taskId,
         recordId,
         info: task,
         groupId,
         isQueued: true,
+        isReady: beforeTold === undefined,
         isKilled: false,
         graceMs: 0,
         state: 'TASK_STAGING',
+      })
+    }
+    for (const task of given) executor.tasks.set(task.taskId, task)
+    for (const task of given) {
+      beforeTold?.(task, () => {
+        task.isReady = true
+        this.#deliver(executor)
       })
     }
     if (known === undefined) this.#start(executor)
@@ -316,8 +328,7 @@ export class Executors {
     const { connection } = executor
     if (connection === undefined || executor.stage !== 'running') return
     const groups = new Map<string, ExecutorTask[]>()
-    for (const task of executor.tasks.values()) {
-      if (!task.isQueued || isTerminal(task.state)) continue
+    for (const task of inLine(executor)) {
       task.isQueued = false
       if (task.groupId === undefined) {
         connection.send({ type: 'LAUNCH', launch: { task: task.info } })
@@ -558,4 +569,15 @@ function endOfTerminated({ why }: Executor, isKilled: boolean): TaskEnd {
 const waitStatus = (exit: ContainerExit | undefined): number => {
   if (exit === undefined) return -1
   return exit.signal === undefined ? exit.exitCode << 8 : exit.exitCode - 128
+}
+
+/** The tasks that it may be told of now, in order: up to the first that is not ready, or whose group is not. */
+function inLine({ tasks }: Executor): readonly ExecutorTask[] {
+  const queued = [...tasks.values()].filter((task) => task.isQueued && !isTerminal(task.state))
+  const late = queued.find(({ isReady }) => !isReady)
+  if (late === undefined) return queued
+  const { groupId } = late
+  const isHeld = (task: ExecutorTask): boolean =>
+    task === late || (groupId !== undefined && task.groupId === groupId)
+  return queued.slice(0, queued.findIndex(isHeld))
 }
