@@ -319,6 +319,50 @@ describe('FA7: files', () => {
     expect(JSON.parse(v1.body)).toEqual({ type: 'READ_FILE', read_file: { size: 19, data } })
   })
 
+  test('of a container that has ended are its output, below its own name and the latest', async () => {
+    front.launch('t1', 't1', { executor: undefined, command: { value: 'x' } })
+    front.tell({ kind: 'exited', containerId: 'c-t1', exit: { exitCode: 0 } })
+    front.tell({ kind: 'destroyed', containerId: 'c-t1' })
+    for (const run of ['latest', 'c-t1']) {
+      const path = `/slaves/M-S0/frameworks/f1/executors/t1/runs/${run}/stdout`
+      const read = await front.ask('/api/v1', { type: 'READ_FILE', read_file: { path, offset: 0 } })
+      expect(JSON.parse(read.body)).toMatchObject({ read_file: { size: 19 } })
+    }
+  })
+
+  test('that were fetched are there, in their directories, where they are kept', async () => {
+    await front.app.close()
+    const file = (path: string, text: string) => ({ path, bytes: Buffer.from(text) })
+    const all = [file('model/a/weights', '0.1'), file('model/b', '22'), file('.dockercfg', 'x')]
+    front = new Front({ fetchedInto: (id) => (id === 'c-t1' ? all : []) })
+    front.launch()
+    const list = async (path: string): Promise<unknown> => {
+      const { body } = await front.ask('/api/v1', { type: 'LIST_FILES', list_files: { path } })
+      const { list_files: files } = JSON.parse(body) as {
+        list_files: { file_infos: { path: string; size: number; mode: number }[] }
+      }
+      return files.file_infos.map((one) => [one.path, one.size, one.mode.toString(8)])
+    }
+    expect(await list(sandbox)).toEqual([
+      [`${sandbox}/model`, 0, '40755'],
+      [`${sandbox}/.dockercfg`, 1, '100644'],
+      [`${sandbox}/stdout`, 19, '100644'],
+      [`${sandbox}/stderr`, 0, '100644'],
+    ])
+    expect(await list(`${sandbox}/model`)).toEqual([
+      [`${sandbox}/model/a`, 0, '40755'],
+      [`${sandbox}/model/b`, 2, '100644'],
+    ])
+    const get = (endpoint: string, path: string) =>
+      front.ask(`/files/${endpoint}?path=${sandbox}/${path}`, undefined, {}, 'GET')
+    expect((await get('download', 'model/a/weights')).body).toBe('0.1')
+    expect((await get('browse', 'model/')).status).toBe(200)
+    expect((await get('browse', 'mod')).status).toBe(404)
+    for (const path of ['model', 'model/a', 'model/..', 'model/../.dockercfg', 'other']) {
+      expect((await get('download', path)).status).toBe(404)
+    }
+  })
+
   test.each([
     '/etc/passwd',
     `${sandbox}/../../../../../etc/passwd`,

@@ -23,6 +23,14 @@ export interface AgentFaceOptions {
   readonly faithfulLeaks: boolean
   /** What GET_FLAGS tells of how this agent was started. Nothing in it may be a secret. */
   readonly flags: Readonly<Record<string, string>>
+  /** What was fetched into the sandbox of a container, where it is kept to be shown as Mesos shows it. */
+  readonly fetchedInto?: (containerId: string) => readonly FetchedInto[]
+}
+
+/** A file in a sandbox: `path` is below it. */
+export interface FetchedInto {
+  readonly path: string
+  readonly bytes: Uint8Array
 }
 
 /** What the server that carries this face must know: it answers with Mesos' words before any route, too. */

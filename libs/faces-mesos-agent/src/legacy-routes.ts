@@ -34,19 +34,23 @@ export function legacyRoutes(
   app.get(`${prefix}/files/browse`, forFiles, async (request, reply) => {
     const path = textIn(request, 'path')
     if (path === undefined) return send(reply, plain(400, "Expecting 'path=value' in query.\n"))
-    const files = await filesIn(api, path)
+    const files = await filesIn(api, options, path)
     if (files === undefined) return send(reply, plain(404))
-    const fixed = { gid: 'root', mode: '-rw-r--r--', nlink: 1, uid: 'root' }
+    const fixed = { gid: 'root', nlink: 1, uid: 'root' }
     return sendJson(
       reply,
-      files.map((file) => ({ ...fixed, path: file.path, size: file.size })),
+      files.map(({ path: at, size, isDirectory }) => {
+        return { ...fixed, mode: isDirectory ? 'drwxr-xr-x' : '-rw-r--r--', path: at, size }
+      }),
     )
   })
-  app.get(`${prefix}/files/read`, forFiles, async (request, reply) => read(api, request, reply))
+  app.get(`${prefix}/files/read`, forFiles, async (request, reply) =>
+    read(api, options, request, reply),
+  )
   app.get(`${prefix}/files/download`, forFiles, async (request, reply) => {
     const path = textIn(request, 'path')
     if (path === undefined) return send(reply, plain(400, "Expecting 'path=value' in query.\n"))
-    const bytes = await bytesOf(api, path)
+    const bytes = await bytesOf(api, options, path)
     if (bytes === undefined) return send(reply, plain(404))
     return reply.header('content-type', 'application/octet-stream').send(bytes)
   })
@@ -57,6 +61,7 @@ const readBytesMax = 1_048_576
 /** An offset of -1 asks how long the file is. */
 async function read(
   api: AgentApi,
+  options: AgentFaceOptions,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -66,7 +71,7 @@ async function read(
   if (offset === undefined || length === undefined) {
     return send(reply, plain(400, 'Failed to parse offset or length.\n'))
   }
-  const bytes = await bytesOf(api, path)
+  const bytes = await bytesOf(api, options, path)
   if (bytes === undefined) return send(reply, plain(404))
   if (offset < 0) return sendJson(reply, { data: '', offset: bytes.length })
   const end = offset + Math.min(length < 0 ? readBytesMax : length, readBytesMax)

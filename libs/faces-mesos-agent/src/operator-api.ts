@@ -130,9 +130,9 @@ async function perform(
     case 'REMOVE_CONTAINER':
       return remove(api, call.remove_container)
     case 'LIST_FILES':
-      return listFiles(api, call.list_files?.path ?? '')
+      return listFiles(api, options, call.list_files?.path ?? '')
     case 'READ_FILE':
-      return readFile(api, call.read_file?.path ?? '', {
+      return readFile(api, options, call.read_file?.path ?? '', {
         offset: call.read_file?.offset ?? 0,
         length: call.read_file?.length,
       })

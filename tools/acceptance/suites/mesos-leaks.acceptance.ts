@@ -1,4 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { eventsOf } from '@conclave/runtime'
 import { canary, findCanaries, scanDirectory, type Canary } from '@conclave/testkit'
@@ -97,7 +99,12 @@ describe.each([
     await until('the registry listens', () => registry.stdout.includes('"ready":true'))
     registryHost = (JSON.parse(registry.stdout) as { registry: string }).registry
     const config = JSON.stringify({ auths: { [registryHost]: { auth: auth() } } })
-    const settings = ['executors=process', 'image_providers=docker', `docker_config=${config}`]
+    const settings = [
+      'executors=process',
+      'image_providers=docker',
+      `docker_config=${config}`,
+      `docker_containerizer=${leaks ? 'faithful' : 'strict'}`,
+    ]
     const given = settings.flatMap((setting) => ['--agent-setting', setting])
     cluster = await Conclave.start(['--agents', '1', ...flags, ...given], { home })
     const { code, stderr } = await cluster.cli(['secret', 'put', 'leaks/stored'], stored.text)
@@ -160,6 +167,53 @@ describe.each([
     const shown = await agentShows()
     expect(holding(shown, auth())).toEqual(leaks ? ['/flags', '/state', 'GET_FLAGS'] : [])
     expect(said).not.toContain(auth())
+  })
+
+  test('open-uri: everybody can fetch it, and the sandbox of a task that has ended shows it only with leaks', async () => {
+    const config = JSON.stringify({ [registryHost]: { auth: auth() } })
+    const files = createServer((_request, response) => response.end(config))
+    await new Promise<void>((resolve) => files.listen(0, '127.0.0.1', resolve))
+    try {
+      const host = `127.0.0.1:${(files.address() as AddressInfo).port}`
+      const spec = JSON.parse(
+        exampleOf('open-uri', 'task.json').replace('127.0.0.1:8000', host),
+      ) as object
+      await framework.launch([{ ...spec, task_id: { value: 'open-uri' } }])
+      await framework.status('open-uri', 'TASK_FINISHED')
+
+      expect(await (await fetch(`http://${host}/dockercfg`)).text()).toContain(auth())
+      const { uid, password: own } = cluster.ready.credentials
+      const authorization = `Basic ${Buffer.from(`${uid}:${own}`).toString('base64')}`
+      const sandbox = `/frameworks/${framework.id}/executors/open-uri/runs/latest`
+      const read = async (endpoint: string, name: string): Promise<string> => {
+        const url = new URL(`/files/${endpoint}`, cluster.ready.agents[0]?.listeners['mesos'])
+        url.search = String(new URLSearchParams({ path: sandbox + name, offset: '0' }))
+        return (await fetch(url, { headers: { authorization } })).text()
+      }
+      expect(await read('read', '/stdout')).toContain('644 .dockercfg')
+      expect(await read('browse', '')).toContain('/stdout')
+      expect((await read('browse', '')).includes('.dockercfg')).toBe(leaks)
+      expect((await read('download', '/.dockercfg')).includes(auth())).toBe(leaks)
+    } finally {
+      files.close()
+    }
+  })
+
+  test('docker-containerizer: secrets of a DOCKER container are refused, or lost as in Mesos', async () => {
+    const spec = JSON.parse(exampleOf('docker-containerizer', 'task.json')) as object
+    const name = 'docker-containerizer'
+    await framework.launch([{ ...spec, task_id: { value: name } }])
+
+    if (!leaks) {
+      const { message } = await framework.status(name, 'TASK_FAILED')
+      expect(message).toMatch(/^Failed to launch container: /)
+      return
+    }
+    await framework.status(name, 'TASK_FINISHED')
+    await until('the task has said what it was given', async () => {
+      const { stdout } = await cluster.cli(['task', 'logs', name])
+      return stdout.includes('no secret came')
+    })
   })
 
   test('inline values are shown where Mesos shows them, or nowhere', async () => {

@@ -256,7 +256,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       sessions: this.#local,
       containers: () => [...this.#byContainer.values()],
       tasks: () => [...this.#tasks.values()],
-      hasEnded: (containerId) => this.#sessions.hasEnded(containerId),
+      ended: () => this.#sessions.endedContainers(),
       leaked: this.#leaked,
       emit: (event) => this.#report.add(event),
     })

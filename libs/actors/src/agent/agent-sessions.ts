@@ -14,8 +14,14 @@ export interface AgentSessionsOptions {
   readonly do: (effect: AgentEffect) => void
 }
 
-interface EndedOutput {
+/** A container of a task that has ended. */
+export interface EndedContainer {
+  readonly frameworkId: string
+  readonly executorId: string
   readonly containerId: string
+}
+
+interface EndedOutput extends EndedContainer {
   readonly exitCode: number | undefined
 }
 
@@ -76,16 +82,17 @@ export class AgentSessions {
   keepOutput(task: AgentTask): void {
     const key = taskKey(task)
     this.#forgetOutput(key)
-    this.#ended.set(key, { containerId: task.containerId, exitCode: task.exit?.exitCode })
+    const { frameworkId, executorId, containerId, exit } = task
+    this.#ended.set(key, { frameworkId, executorId, containerId, exitCode: exit?.exitCode })
     const [oldest] = this.#ended.keys()
     if (oldest !== undefined && this.#ended.size > this.#options.endedOutputsMax) {
       this.#forgetOutput(oldest)
     }
   }
 
-  /** Whether the output of a container is kept although it has ended. */
-  hasEnded(containerId: string): boolean {
-    return this.#ended.values().some((one) => one.containerId === containerId)
+  /** Containers that have ended and whose output is kept, oldest first. */
+  endedContainers(): readonly EndedContainer[] {
+    return [...this.#ended.values()]
   }
 
   openExec({ sessionId, frameworkId, taskId, argv, env, ...told }: Told<'open-exec'>): void {

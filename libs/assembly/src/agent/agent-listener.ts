@@ -3,6 +3,7 @@ import type { AgentApi, ContainerRuntime } from '@conclave/actors'
 import { mesosAgentFace, mesosAgentServerOptions } from '@conclave/faces-mesos-agent'
 import { Redacted, utf8Text, type Random, type RedactedBytes } from '@conclave/kernel'
 import { ProcessRuntime, type Log } from '@conclave/runtime'
+import type { KeptFiles } from './kept-files.ts'
 import { FaceExposed, FaceListener, isLoopback } from '../master/face-listener.ts'
 
 /** Where an agent answers HTTP itself, and how freely. */
@@ -45,6 +46,7 @@ export const executorRuntimeOf = (
 export async function listen(
   api: AgentApi,
   options: AgentListenerOptions,
+  keptFiles: KeptFiles | undefined,
   log: Log,
 ): Promise<FaceListener> {
   const { host, port, authenticateExecutors = true, faithfulLeaks = false } = options
@@ -55,6 +57,7 @@ export async function listen(
     plugin: mesosAgentFace(api, {
       authenticateExecutors,
       faithfulLeaks,
+      ...(keptFiles && { fetchedInto: keptFiles.of }),
       flags: {
         authenticate_http_executors: `${authenticateExecutors}`,
         authenticate_http_readonly: 'true',

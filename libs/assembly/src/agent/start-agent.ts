@@ -34,6 +34,7 @@ import { remoteAuthority } from '../join/remote-authority.ts'
 import { AgentDriver } from './agent-driver.ts'
 import { openImages, type ImagesChoice } from './images.ts'
 import { simulates } from './simulated-source.ts'
+import { KeptFiles } from './kept-files.ts'
 import { openResolver, referencesOf, type SecretResolverChoice } from './secret-resolver.ts'
 
 export interface StartAgentOptions {
@@ -110,16 +111,35 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const agentId = await directory.agentId()
   const images = await openImages(options.images, log)
   const uris = new UriFetcher({ fileRoots: options.fetcherRoots ?? [] })
+  const keptFiles = options.listener?.faithfulLeaks === true ? new KeptFiles() : undefined
   const runtime =
     options.runtime === undefined || options.runtime === 'memory'
-      ? new MemoryRuntime({ clock, random, log, uris, ...(images && { images }) })
+      ? new MemoryRuntime({
+          clock,
+          random,
+          log,
+          uris,
+          ...(images && { images }),
+          ...(keptFiles && { onFetched: keptFiles.add }),
+        })
       : options.runtime
   const outside = await openResolver(options.resolver, log)
   await runtime.recover()
   const executorRuntime = executorRuntimeOf(options.directory, options.listener)
   await executorRuntime?.recover()
   const masters = await KnownMasters.open(options.directory, options.masters, MasterAddress)
-  const kept = { options, log, clock, random, directory, masters, agentId, runtime, outside }
+  const kept = {
+    options,
+    log,
+    clock,
+    random,
+    directory,
+    masters,
+    agentId,
+    runtime,
+    outside,
+    keptFiles,
+  }
   const agent = new Agent({ ...kept, executorRuntime })
   await agent.start()
   return agent
@@ -137,6 +157,7 @@ interface AgentParts {
   readonly runtime: ContainerRuntime
   readonly executorRuntime: ContainerRuntime | undefined
   readonly outside: ModuleResolver | undefined
+  readonly keptFiles: KeptFiles | undefined
 }
 
 type Kept = Pick<AgentParts, 'options' | 'log' | 'clock' | 'random'>
@@ -156,6 +177,7 @@ class Agent implements RunningAgent {
   readonly #identity: TlsIdentity
   readonly #keeper: IdentityKeeper | undefined
   readonly #outside: ModuleResolver | undefined
+  readonly #keptFiles: KeptFiles | undefined
   readonly #allEnded = Promise.withResolvers<void>()
   #listener: FaceListener | undefined
   #agentId: string | undefined
@@ -173,6 +195,7 @@ class Agent implements RunningAgent {
     this.#listenerOptions = options.listener
     this.#tokenKey = executorTokenKey(random)
     this.#outside = outside
+    this.#keptFiles = parts.keptFiles
     this.#agentId = agentId
     this.#actor = new AgentActor({
       agentId,
@@ -244,7 +267,12 @@ class Agent implements RunningAgent {
   async start(): Promise<void> {
     if (this.#listenerOptions !== undefined) {
       // Before it registers: masters are told where it listens.
-      this.#listener = await listen(this.#actor.api, this.#listenerOptions, this.#log)
+      this.#listener = await listen(
+        this.#actor.api,
+        this.#listenerOptions,
+        this.#keptFiles,
+        this.#log,
+      )
       this.#actor.listensOn(this.#listener.port)
     }
     this.#link.start()

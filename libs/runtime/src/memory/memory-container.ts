@@ -19,6 +19,7 @@ import {
   type ImageSource,
   type ImageWanted,
   type Owner,
+  type FetchedFile,
   type UriSource,
   type UriWanted,
 } from '@conclave/isolators'
@@ -80,6 +81,8 @@ export interface MemoryContainerOptions {
   readonly images?: ImageSource
   /** Who fetches URIs. Without anybody, none is fetched. */
   readonly uris?: UriSource
+  /** Hears what was fetched into which container. */
+  readonly onFetched?: (containerId: string, files: readonly FetchedFile[]) => void
   readonly onDestroyed: () => void
 }
 
@@ -146,12 +149,13 @@ export class MemoryContainer implements Container, Host {
   }
 
   async fetchUri(uri: UriWanted, owner: Owner): Promise<void> {
-    const { uris, spec } = this.#options
+    const { uris, spec, onFetched } = this.#options
     if (uris === undefined) throw new HostFailed('this machine fetches no URIs')
     try {
       const files = await uris.filesOf(uri, this.#closing.signal)
       if (this.#isDestroyed) throw new HostFailed('the container has ended')
       putIntoSandbox(this.fs, files, owner)
+      onFetched?.(spec.containerId, files)
     } catch (cause) {
       if (!(cause instanceof ConclaveError)) throw cause
       const { containerId } = spec

@@ -4,7 +4,7 @@ import {
   type ContainerRuntime,
   type ContainerSpec,
 } from '@conclave/actors'
-import type { ImageSource, UriSource } from '@conclave/isolators'
+import type { FetchedFile, ImageSource, UriSource } from '@conclave/isolators'
 import type { Clock, Random } from '@conclave/kernel'
 import { SystemClock } from '../clock.ts'
 import { silentLog, type Log } from '../log.ts'
@@ -21,6 +21,8 @@ export interface MemoryRuntimeOptions {
   readonly images?: ImageSource
   /** Who fetches URIs. Without anybody, none is fetched. */
   readonly uris?: UriSource
+  /** Hears what was fetched into which container. */
+  readonly onFetched?: (containerId: string, files: readonly FetchedFile[]) => void
 }
 
 /**
@@ -34,6 +36,7 @@ export class MemoryRuntime implements ContainerRuntime {
   readonly #limits: ContainerLimits
   readonly #images: ImageSource | undefined
   readonly #uris: UriSource | undefined
+  readonly #onFetched: MemoryRuntimeOptions['onFetched']
   readonly #executor: Executor
   readonly #containers = new Map<string, MemoryContainer>()
 
@@ -43,6 +46,7 @@ export class MemoryRuntime implements ContainerRuntime {
     this.#random = options.random ?? new SystemRandom()
     this.#images = options.images
     this.#uris = options.uris
+    this.#onFetched = options.onFetched
     this.#limits = { ...usualContainerLimits, ...options.limits }
     this.#executor = new Executor({
       clock: this.#clock,
@@ -79,6 +83,7 @@ export class MemoryRuntime implements ContainerRuntime {
       limits: this.#limits,
       ...(this.#images && { images: this.#images }),
       ...(this.#uris && { uris: this.#uris }),
+      ...(this.#onFetched && { onFetched: this.#onFetched }),
       onDestroyed: () => this.#containers.delete(containerId),
     })
     this.#containers.set(containerId, container)

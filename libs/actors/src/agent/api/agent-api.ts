@@ -12,6 +12,7 @@ import type {
   TaskInfo,
   TaskState,
 } from '@conclave/model'
+import type { EndedContainer } from '../agent-sessions.ts'
 import type { ExecutorConnection } from '../executors/executor.ts'
 import type { ContainerEnd, LaunchAnswer } from '../executors/nested-containers.ts'
 import type { LocalSession, SessionSink } from './local-sessions.ts'
@@ -71,6 +72,8 @@ export interface AgentContainerView {
 export interface AgentStateView {
   readonly executors: readonly AgentExecutorView[]
   readonly containers: readonly AgentContainerView[]
+  /** Of tasks, those whose output is kept although they have ended: the oldest first. */
+  readonly ended: readonly EndedContainer[]
 }
 
 export interface AgentApi {
@@ -120,4 +123,11 @@ export interface WantedContainer {
   readonly container: ContainerInfo | undefined
 }
 
-export type { ContainerEnd, ExecutorConnection, LaunchAnswer, LocalSession, SessionSink }
+export type {
+  ContainerEnd,
+  EndedContainer,
+  ExecutorConnection,
+  LaunchAnswer,
+  LocalSession,
+  SessionSink,
+}

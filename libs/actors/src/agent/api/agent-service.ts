@@ -2,6 +2,7 @@ import type { PlainAnswer } from '@conclave/cluster'
 import { equalSecrets, readExecutorToken, type ExecutorTokenVerdict } from '@conclave/crypto'
 import { utf8, type Clock, type RedactedBytes } from '@conclave/kernel'
 import type { AgentInfo, EventDraft, ExecutorCall } from '@conclave/model'
+import type { EndedContainer } from '../agent-sessions.ts'
 import type { AgentTask } from '../agent-task.ts'
 import { rootOf } from '../container-name.ts'
 import type { Executor, ExecutorConnection } from '../executors/executor.ts'
@@ -40,8 +41,8 @@ export interface AgentServiceOptions {
   readonly sessions: LocalSessions
   readonly containers: () => readonly AgentTask[]
   readonly tasks: () => readonly AgentTask[]
-  /** Whether its output is kept although it has ended. */
-  readonly hasEnded: (containerId: string) => boolean
+  /** Those whose output is kept although they have ended, oldest first. */
+  readonly ended: () => readonly EndedContainer[]
   readonly leaked: ReadonlyMap<string, RedactedBytes>
   readonly emit: (event: EventDraft) => void
 }
@@ -69,7 +70,8 @@ export class AgentService implements AgentApi {
   }
 
   view(): AgentStateView {
-    return viewOf(this.#o.tasks(), this.#o.containers(), this.#o.executors, this.#o.nested)
+    const { tasks, containers, executors, nested, ended } = this.#o
+    return { ...viewOf(tasks(), containers(), executors, nested), ended: ended() }
   }
 
   whoCalls(authorization: string, source: string, call: string): Promise<CallerAnswer> {
@@ -178,8 +180,12 @@ export class AgentService implements AgentApi {
   openOutput(containerId: string, sink: SessionSink, follow: boolean): LocalSession | undefined {
     const task = this.#o.containers().find((one) => one.containerId === containerId)
     const hasOutput = task?.stage === 'running' || task?.stage === 'ending'
-    if (!hasOutput && !this.#o.hasEnded(containerId)) return undefined
+    if (!hasOutput && !this.#hasEnded(containerId)) return undefined
     return this.#working(() => this.#awake(this.#o.sessions.logs(containerId, sink, follow)))
+  }
+
+  #hasEnded(containerId: string): boolean {
+    return this.#o.ended().some((one) => one.containerId === containerId)
   }
 
   sessionOf(containerId: string): LocalSession | undefined {

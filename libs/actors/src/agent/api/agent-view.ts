@@ -16,7 +16,7 @@ export function viewOf(
   containers: readonly AgentTask[],
   executors: Executors,
   nested: NestedContainers,
-): AgentStateView {
+): Omit<AgentStateView, 'ended'> {
   const own = tasks.filter(({ role }) => role === 'task')
   return {
     executors: [
