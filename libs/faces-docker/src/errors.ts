@@ -47,7 +47,7 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'cluster.not-leader': () =>
     rpc(
       'FailedPrecondition',
-      'this manager does not lead: ask the one that docker node ls calls Leader',
+      'this manager does not lead, and cannot ask the one that does: ask that one, as docker node ls shows it',
     ),
   'cluster.unavailable': () => rpc('Unknown', noLeader),
   'cluster.outcome-unknown': () => rpc('Unknown', 'context deadline exceeded'),

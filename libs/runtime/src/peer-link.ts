@@ -12,6 +12,7 @@ import { LinkListener, LinkRefused } from './link-tls.ts'
 import { Liveness } from './liveness.ts'
 import { silentLog, type Log } from './log.ts'
 import { askBytesMax } from './peer-ask.ts'
+import { LineEnd } from './peer-line.ts'
 import { PeerDial, type OnSettled, type PeerAddress, type PeerLinkLimits } from './peer-dial.ts'
 import {
   decodePeerFrame,
@@ -46,6 +47,8 @@ export interface PeerLinkOptions extends PeerLinkTold {
    * this nobody is answered.
    */
   readonly onAsk?: (masterId: string, question: Uint8Array) => Promise<Uint8Array>
+  /** The same for a conversation that it opens. */
+  readonly onOpen?: (masterId: string, opening: Uint8Array, line: LineEnd) => void
   readonly log?: Log
   readonly random?: Random
   readonly limits?: Partial<PeerLinkLimits>
@@ -186,6 +189,11 @@ export class TcpPeerLink implements PeerLink {
     const caller = new Caller(socket, this.#limits, {
       onHello: (greeting) => this.#welcome(socket, id, greeting),
       onAsk: (question) => this.#answer(id, question),
+      onOpen: (opening, line) => {
+        const { onOpen } = this.#options
+        if (onOpen === undefined || this.#isClosed) throw new LinkRefused('nobody talks here')
+        onOpen(id, opening, line)
+      },
       onMessage: (from, bytes) => {
         if (!this.#isClosed) this.#options.onMessage(from, bytes)
       },
@@ -234,6 +242,8 @@ interface CallerTold {
   readonly onHello: (greeting: Greeting) => Greeting
   /** The answer to a question that came instead of a greeting. @throws ConclaveError */
   readonly onAsk: (question: Uint8Array) => Promise<Uint8Array>
+  /** A conversation that was opened instead. @throws LinkRefused */
+  readonly onOpen: (opening: Uint8Array, line: LineEnd) => void
   readonly onMessage: (from: NodeId, bytes: Uint8Array) => void
   readonly onRefused: (why: string) => void
 }
@@ -248,6 +258,7 @@ class Caller {
   #large: { readonly stream: number; readonly gather: Gather } | undefined
   #from: NodeId | undefined
   #hasAsked = false
+  #line: LineEnd | undefined
 
   constructor(socket: TLSSocket, limits: PeerLinkLimits, told: CallerTold) {
     this.#limits = limits
@@ -288,8 +299,10 @@ class Caller {
 
   #receive(frame: PeerFrame): void {
     if (this.#hasAsked) throw new LinkRefused('more than one question')
+    if (this.#line !== undefined) return this.#hear(this.#line, frame)
     if (this.#from === undefined) {
       if (frame.kind === 'ask') return this.#ask(frame.bytes)
+      if (frame.kind === 'open') return this.#open(frame.bytes)
       if (frame.kind !== 'hello') throw new LinkRefused(`it began with ${frame.kind}, not hello`)
       this.#answer({ kind: 'welcome', ...this.#told.onHello(frame) })
       this.#from = frame.nodeId
@@ -310,8 +323,22 @@ class Caller {
       case 'pong':
       case 'ask':
       case 'answer':
+      case 'open':
+      case 'said':
         throw new LinkRefused(`${frame.kind} out of turn`)
     }
+  }
+
+  #open(opening: Uint8Array): void {
+    // It is known to live by its pings, so it is never held back: what is said has its own bounds.
+    this.#line = new LineEnd(this.#socket, { mayPause: false, isOpen: true })
+    this.#told.onOpen(Uint8Array.from(opening), this.#line)
+  }
+
+  #hear(line: LineEnd, frame: PeerFrame): void {
+    if (frame.kind === 'said') line.received(Uint8Array.from(frame.bytes))
+    else if (frame.kind === 'ping') line.ping('pong')
+    else throw new LinkRefused(`${frame.kind} out of turn`)
   }
 
   #ask(question: Uint8Array): void {

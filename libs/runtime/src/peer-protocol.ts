@@ -14,6 +14,8 @@ import type { NodeId } from '@conclave/raft'
  *   8 pong                                                       answer
  *   9 ask        a question                                      caller, instead of hello
  *  10 answer     what is answered to it; then the connection ends
+ *  11 open       what a conversation is about                   caller, instead of hello
+ *  12 said       one message of it                              either, from then on
  *
  * Pieces belong to the latest `begin`; other messages may stand between them.
  */
@@ -35,11 +37,13 @@ const kinds = [
   'pong',
   'ask',
   'answer',
+  'open',
+  'said',
 ] as const
 type Kind = (typeof kinds)[number]
 
 /** Frames that are bytes and nothing else. */
-type BytesKind = 'message' | 'piece' | 'ask' | 'answer'
+type BytesKind = 'message' | 'piece' | 'ask' | 'answer' | 'open' | 'said'
 
 export interface Greeting {
   readonly version: number
@@ -60,6 +64,8 @@ const heads = {
   piece: Uint8Array.of(kinds.indexOf('piece') + 1),
   ask: Uint8Array.of(kinds.indexOf('ask') + 1),
   answer: Uint8Array.of(kinds.indexOf('answer') + 1),
+  open: Uint8Array.of(kinds.indexOf('open') + 1),
+  said: Uint8Array.of(kinds.indexOf('said') + 1),
 } as const
 
 const isBytesKind = (kind: Kind): kind is BytesKind => Object.hasOwn(heads, kind)

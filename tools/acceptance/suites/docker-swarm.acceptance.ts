@@ -109,7 +109,7 @@ describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''
     expect(readdirSync(stranger.directory)).toEqual([])
   })
 
-  test('WK14: a node that is drained is left, and nothing of a secret stays on it', async () => {
+  test('run the tasks of a service with its secret, each on a machine of its own', async () => {
     await one.out(['secret', 'create', 'my_secret', '-'], secret.text)
     const wanted = ['--replicas', '3', '--secret', 'my_secret', '--no-resolve-image', '--detach']
     await two.out(['service', 'create', '--name', service, ...wanted, 'eon01/infinite'])
@@ -118,7 +118,29 @@ describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''
     })
     // The search finds what is there: a task with the secret runs in this process.
     expect(timesInMemory(three.pid, [secret.text])[0]).toBeGreaterThan(0)
+  })
 
+  test('DK44: any manager leads into the containers of all of them', async () => {
+    for (const engine of [one, two]) {
+      const containers = (await engine.out(['ps', '-q', '--filter', `name=${service}`])).split('\n')
+      expect(containers).toHaveLength(3)
+      for (const container of containers) {
+        const file = ['exec', container, 'cat', '/run/secrets/my_secret']
+        expect(await engine.out(file)).toBe(secret.text)
+        expect(await engine.out(['exec', '-i', container, 'wc', '-c'], 'x'.repeat(300_000))).toBe(
+          '300000',
+        )
+      }
+      const [container = ''] = containers
+      expect(await engine.out(['top', container])).toContain('tail -f /dev/null')
+      await engine.out(['logs', container])
+      await engine.out(['service', 'logs', service])
+      const { code } = await engine.docker(['exec', container, 'sh', '-c', 'exit 7'])
+      expect(code).toBe(7)
+    }
+  })
+
+  test('WK14: a node that is drained is left, and nothing of a secret stays on it', async () => {
     await two.out(['node', 'update', '--availability', 'drain', 'three'])
     await until('its task runs elsewhere', async () => {
       const at = await running(two)

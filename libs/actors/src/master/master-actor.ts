@@ -50,9 +50,11 @@ import { KeyDesk } from './keys/key-desk.ts'
 import type { LockApi } from './keys/lock-api.ts'
 import { resealedTemplate, rewrapped } from './keys/sealed-records.ts'
 import { LedMembers } from './led-members.ts'
+import { doForPeer, LedTasks, serveForPeer } from './led-tasks.ts'
 import { MemberService } from './member-service.ts'
 import { Members, type PeerPlace } from './members.ts'
 import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
+import type { FromSession, PeerLine, SessionOpening, ToSession } from './peer-sessions.ts'
 import { isStill, Replicated } from './replicated.ts'
 import { ResolveService } from './resolve-service.ts'
 import { operatorResource } from './resources.ts'
@@ -116,7 +118,8 @@ export class MasterActor implements MasterApi {
   readonly runs: RunService
   readonly workloads: WorkloadService
   readonly nodes: NodeService
-  readonly tasks: TaskService
+  readonly tasks: LedTasks
+  readonly #tasks: TaskService
   readonly frameworks: FrameworkService
   readonly operators: OperatorService
   readonly events: EventApi
@@ -182,12 +185,12 @@ export class MasterActor implements MasterApi {
       onRemoved: () => options.onRemoved?.(),
       onProblem: (what, error) => options.onProblem?.(what, error),
     })
-    this.members = new LedMembers({
-      own: this.#members,
+    const led = {
       isLeader: () => replica.role === 'leader',
       leader: () => this.#records.peers().find(({ nodeId }) => nodeId === replica.leader),
       peers: options.peers,
-    })
+    }
+    this.members = new LedMembers({ own: this.#members, ...led })
     const sizeBytesMax = settings.secretSizeBytesMax ?? secretSizeBytesMax
     this.secrets = new SecretService({
       clusterId,
@@ -253,7 +256,7 @@ export class MasterActor implements MasterApi {
     this.nodes = this.#workloadDesk.nodes
     const term = (): Term | undefined => (this.#term?.core === undefined ? undefined : this.#term)
     this.#sessions = new TaskSessions(random)
-    this.tasks = new TaskService({
+    this.#tasks = new TaskService({
       replicated: this.#replicated,
       reader,
       access,
@@ -262,6 +265,7 @@ export class MasterActor implements MasterApi {
       channel: (connection) => this.#channels.get(connection),
       submitterOf: (taskId) => this.#submitterOf(taskId),
     })
+    this.tasks = new LedTasks({ own: this.#tasks, ...led })
     this.#messages = new ShownMessages({
       faithfulLeaks: settings.faithfulLeaks ?? false,
       open: ({ id, envelope }) =>
@@ -472,8 +476,20 @@ export class MasterActor implements MasterApi {
   }
 
   /** A master asks, and its certificate proves that it is `masterId`. */
-  peerAsks(masterId: string, question: PeerQuestion): Promise<PeerAnswer> {
-    return this.#members.answer(masterId, question)
+  async peerAsks(masterId: string, question: PeerQuestion): Promise<PeerAnswer> {
+    if (question.ask !== 'task') return this.#members.answer(masterId, question)
+    if (this.#isMember(masterId)) return doForPeer(this.#tasks, question)
+    return { answer: 'refused', why: 'you are no member of the group' }
+  }
+
+  /** A member has a client who is to be in a container: until that ends, or they hang up. */
+  async peerOpens(
+    masterId: string,
+    opening: SessionOpening,
+    line: PeerLine<FromSession, ToSession>,
+  ): Promise<void> {
+    if (this.#isMember(masterId)) return serveForPeer(this.#tasks, opening, line)
+    line.hangUp()
   }
 
   /** Ids for a master that is about to join: never given again. @throws Unavailable, OutcomeUnknown */
@@ -530,7 +546,7 @@ export class MasterActor implements MasterApi {
   }
 
   agents(caller: Caller): Promise<readonly AgentView[]> {
-    return this.tasks.agents(caller)
+    return this.#tasks.agents(caller)
   }
 
   // ── leading ───────────────────────────────────────────────────────────────────────────────────
@@ -596,6 +612,10 @@ export class MasterActor implements MasterApi {
     const mayRead = (one: string): boolean =>
       this.identity.allowed({ uid: one }, secretResource(path), 'read')
     return mayRead(uid) && mayRead(submitter)
+  }
+
+  #isMember(masterId: string): boolean {
+    return this.#records.get(masterId)?.state === 'member'
   }
 
   #submitterOf(taskId: string): string | undefined {

@@ -252,7 +252,7 @@ export interface LogsWanted {
 export interface ExecWanted {
   readonly argv: readonly string[]
   /** Beside the container's. */
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string>> | undefined
   /** `name`, `uid`, `name:group` or `uid:gid`, as the container knows them. Default: the container's own. */
   readonly user?: string | undefined
   /** Absolute. Default: the container's own. */

@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import type { Address } from './master-api.ts'
 import { Listeners } from './master-records.ts'
+import {
+  AskedBy,
+  type FromSession,
+  type PeerLine,
+  type SessionOpening,
+  type ToSession,
+} from './peer-sessions.ts'
 
 /*
  * What masters ask each other beside Raft, one question and one answer to a connection. Who asks and who
@@ -21,6 +28,32 @@ export const Administration = z.object({
   by: z.object({ uid: z.string().max(255), requestId: z.string().max(255) }),
 })
 export type Administration = Readonly<z.infer<typeof Administration>>
+
+export const TaskQuestion = z.object({
+  ask: z.literal('task'),
+  what: z.discriminatedUnion('do', [
+    z.object({ do: z.literal('kill'), taskId: z.string().max(255) }),
+    z.object({
+      do: z.literal('signal'),
+      taskId: z.string().max(255),
+      signal: z.string().max(64),
+    }),
+  ]),
+  by: AskedBy,
+})
+export type TaskQuestion = Readonly<z.infer<typeof TaskQuestion>>
+
+const TaskSeen = z.object({
+  taskId: z.string(),
+  frameworkId: z.string(),
+  agentId: z.string(),
+  name: z.string(),
+  state: z.string(),
+  isTerminal: z.boolean(),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  updatedAtMs: z.number(),
+})
 
 const Seen = z.object({
   masterId,
@@ -47,6 +80,8 @@ export const PeerQuestion = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('farewell') }),
   /** You lead: do this for a caller of mine. Asked by a member alone, since all of them decide who may what. */
   Administration,
+  /** The same of a task, whose agent only the leader has a connection to. */
+  TaskQuestion,
 ])
 export type PeerQuestion = Readonly<z.infer<typeof PeerQuestion>>
 
@@ -62,13 +97,17 @@ export const PeerAnswer = z.discriminatedUnion('answer', [
   z.object({ answer: z.literal('noted') }),
   /** The masters, or the one that it was about. */
   z.object({ answer: z.literal('administered'), members: z.array(Seen) }),
+  /** What became of it, where that was asked. */
+  z.object({ answer: z.literal('task'), task: TaskSeen.optional() }),
   /** With the code of the error that the caller would have had there. */
   z.object({ answer: z.literal('failed'), code: z.string(), why: z.string() }),
 ])
 export type PeerAnswer = Readonly<z.infer<typeof PeerAnswer>>
 
-/** The port: one question to another master, over a connection of its own. */
+/** The port: one question to another master, or a session at it, over a connection of its own. */
 export interface PeerAsk {
   /** @throws PeerSilent unless `masterId` itself answers at `at` */
   ask(at: Address, masterId: string, question: PeerQuestion): Promise<PeerAnswer>
+  /** Where `masterId` itself does not answer at `at`, nothing is heard. */
+  open(at: Address, masterId: string, opening: SessionOpening): PeerLine<ToSession, FromSession>
 }

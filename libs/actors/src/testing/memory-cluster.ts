@@ -20,6 +20,7 @@ import { recordFault } from '../master/keys/record-kinds.ts'
 import { MasterActor } from '../master/master-actor.ts'
 import type { Address } from '../master/master-api.ts'
 import { PeerQuestion, type PeerAnswer } from '../master/peer-questions.ts'
+import { FromSession, SessionOpening, ToSession, type PeerLine } from '../master/peer-sessions.ts'
 import type { MasterSettings } from '../master/settings.ts'
 import type { Recovered, SnapshotDisk, SnapshotSink, TokenKeys } from '../ports.ts'
 import type { ReplicaLimits } from '../replica-limits.ts'
@@ -33,6 +34,7 @@ import { sourceOf } from '../snapshot/memory-source.ts'
 import { MemoryAudit } from './memory-audit.ts'
 import { MemoryCertificates, memoryRootKey, memoryRootPem } from './memory-certificates.ts'
 import { MemoryKeyKeeper } from './memory-key-keeper.ts'
+import { memoryLine } from './memory-line.ts'
 
 export interface MemoryClusterOptions {
   readonly masters?: number
@@ -102,12 +104,36 @@ export class MemoryCluster {
     masterId: string,
     question: PeerQuestion,
   ): Promise<PeerAnswer> {
+    const asked = this.#reached(master, at, masterId)
+    if (asked === undefined) throw new PeerSilent(masterId, at.host, at.port)
+    return asked.actor.peerAsks(
+      master.masterId,
+      PeerQuestion.parse(JSON.parse(JSON.stringify(question))),
+    )
+  }
+
+  /** As `master` opens a session there. */
+  open(
+    master: MemoryMaster,
+    at: Address,
+    masterId: string,
+    opening: SessionOpening,
+  ): PeerLine<ToSession, FromSession> {
+    const [line, other] = memoryLine(
+      (json) => ToSession.parse(json),
+      (json) => FromSession.parse(json),
+    )
+    const asked = this.#reached(master, at, masterId)
+    const parsed = SessionOpening.parse(JSON.parse(JSON.stringify(opening)))
+    if (asked === undefined) other.hangUp()
+    else void asked.actor.peerOpens(master.masterId, parsed, other)
+    return line
+  }
+
+  #reached(master: MemoryMaster, at: Address, masterId: string): MemoryMaster | undefined {
     const asked = this.#masters.find(({ nodeId }) => peersPortOf(nodeId) === at.port)
     const isCut = this.#cut.has(master.nodeId) || this.#cut.has(asked?.nodeId ?? 0)
-    if (isCut || asked?.isUp !== true || asked.masterId !== masterId) {
-      throw new PeerSilent(masterId, at.host, at.port)
-    }
-    return asked.actor.peerAsks(master.masterId, PeerQuestion.parse(question))
+    return isCut || asked?.isUp !== true || asked.masterId !== masterId ? undefined : asked
   }
 
   get masters(): readonly MemoryMaster[] {
@@ -430,7 +456,10 @@ export class MemoryMaster {
       certificates: this.#certificates,
       keeper: this.keeper,
       drivers: this.#options.drivers,
-      peers: { ask: (...asked) => this.#cluster.ask(this, ...asked) },
+      peers: {
+        ask: (...asked) => this.#cluster.ask(this, ...asked),
+        open: (...opened) => this.#cluster.open(this, ...opened),
+      },
       onRemoved: () => (this.wasRemoved = true),
       onProblem: (what, error) => {
         this.warnings.push(what)

@@ -107,7 +107,7 @@ test('a secret travels from a follower to a container, and again after the leade
 
   const first = await ended(follower, reference)
   expect(first).toMatchObject({ state: 'TASK_FINISHED', exitCode: 0 })
-  const logs = await leader().api.tasks.logs(caller, first.taskId, { follow: false })
+  const logs = await follower.api.tasks.logs(caller, first.taskId, { follow: false })
   expect(await printed(logs)).toContain(digest)
 
   const data = Buffer.from(value).toString('base64')

@@ -38,7 +38,7 @@ import { NotLetIn, MasterRemoved, Membership, noteRemoved } from './membership.t
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
 import { OwnIdentity } from './own-identity.ts'
-import { answerPeer, PeerAsks } from './peer-asks.ts'
+import { answerPeer, PeerAsks, takeLine } from './peer-asks.ts'
 import { createPeerLink, peersOf, type PeerWire } from './peer-wire.ts'
 import { SystemTokenKeys } from './system-token-keys.ts'
 
@@ -180,6 +180,13 @@ export class Master implements RunningMaster {
       onUnreachable: (nodeId) => this.#home.unreachable(nodeId),
       onLost: (nodeId) => this.#home.linkLost(nodeId),
       onAsk: (from, bytes) => answerPeer(bytes, (question) => this.#actor.peerAsks(from, question)),
+      onOpen: (from, bytes, end) => {
+        const [opening, line] = takeLine(bytes, end)
+        void this.#actor.peerOpens(from, opening, line).catch((error: unknown) => {
+          log.warn({ err: error }, 'a session for another master failed')
+          line.hangUp()
+        })
+      },
       log,
       random,
     })

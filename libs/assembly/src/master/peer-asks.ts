@@ -1,6 +1,22 @@
-import { PeerAnswer, PeerQuestion, PeerSilent, type Address, type PeerAsk } from '@conclave/actors'
+import {
+  FromSession,
+  PeerAnswer,
+  PeerQuestion,
+  PeerSilent,
+  SessionOpening,
+  ToSession,
+  type Address,
+  type PeerAsk,
+  type PeerLine,
+} from '@conclave/actors'
 import { utf8, utf8Text } from '@conclave/kernel'
-import { askPeer, LinkRefused, type TlsIdentity } from '@conclave/runtime'
+import {
+  askPeer,
+  LinkRefused,
+  openPeerLine,
+  type LineEnd,
+  type TlsIdentity,
+} from '@conclave/runtime'
 
 /** Questions between masters as JSON, over the port where they also take each other's messages. */
 export class PeerAsks implements PeerAsk {
@@ -27,6 +43,61 @@ export class PeerAsks implements PeerAsk {
       throw new PeerSilent(masterId, at.host, at.port, cause)
     }
   }
+
+  open(at: Address, masterId: string, opening: SessionOpening): PeerLine<ToSession, FromSession> {
+    const end = openPeerLine({
+      clusterId: this.#clusterId,
+      identity: this.#identity(),
+      at,
+      masterId,
+      opening: utf8(JSON.stringify(opening)),
+      timeoutMs: openingMs,
+    })
+    return lineOf(end, (json) => FromSession.parse(json))
+  }
+}
+
+/** The leader looks at a fresh state, and puts the session on record first. */
+const openingMs = 9000
+
+/** What was opened here, and by a conversation of which the first word is said then. @throws LinkRefused when it is none */
+export function takeLine(
+  bytes: Uint8Array,
+  end: LineEnd,
+): readonly [SessionOpening, PeerLine<FromSession, ToSession>] {
+  try {
+    const opening = SessionOpening.parse(JSON.parse(utf8Text(bytes)))
+    return [opening, lineOf(end, (json) => ToSession.parse(json))]
+  } catch {
+    throw new LinkRefused('what it opens is no session')
+  }
+}
+
+/** Messages as JSON. What cannot be understood ends the line. */
+const lineOf = <Said, Heard>(
+  end: LineEnd,
+  parse: (json: unknown) => Heard,
+): PeerLine<Said, Heard> => ({
+  say: (message) => end.say(utf8(JSON.stringify(message))),
+  room: () => end.room(),
+  heard: () => understood(end, parse),
+  hangUp: () => end.hangUp(),
+})
+
+async function* understood<Heard>(
+  end: LineEnd,
+  parse: (json: unknown) => Heard,
+): AsyncGenerator<Heard> {
+  for await (const bytes of end.heard()) {
+    let message: Heard
+    try {
+      message = parse(JSON.parse(utf8Text(bytes)))
+    } catch {
+      end.hangUp()
+      return
+    }
+    yield message
+  }
 }
 
 /** Who is asked to let somebody in, or to change who votes, waits for the log; the rest is known at once. */
@@ -36,6 +107,7 @@ const timeoutsMs = {
   farewell: 3000,
   join: 9000,
   administer: 35_000,
+  task: 9000,
 } as const
 
 /** A question as it came in, and what is answered. @throws LinkRefused when it is none */

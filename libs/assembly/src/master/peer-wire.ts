@@ -46,17 +46,25 @@ export interface PeerLinkParts extends PeerLinkTold {
   readonly places: readonly PeerPlace[]
   /** Of whoever has a master's certificate; over TCP alone. */
   readonly onAsk: NonNullable<PeerLinkOptions['onAsk']>
+  readonly onOpen: NonNullable<PeerLinkOptions['onOpen']>
   readonly identity: TlsIdentity
   readonly log: Log
   readonly random: Random
 }
 
-export function createPeerLink({ wire, own, places, onAsk, ...parts }: PeerLinkParts): PeerLink {
+export function createPeerLink({
+  wire,
+  own,
+  places,
+  onAsk,
+  onOpen,
+  ...parts
+}: PeerLinkParts): PeerLink {
   const { nodeId } = own
   const peers = peersOf(wire, places)
   if (wire === 'tcp') {
     const listen = { host: own.host, port: own.ports.peers }
-    return new TcpPeerLink({ ...parts, nodeId, listen, peers, onAsk })
+    return new TcpPeerLink({ ...parts, nodeId, listen, peers, onAsk, onOpen })
   }
   const credentials = certificateCredentials(parts.clusterId, parts.identity)
   return new RedisPeerLink({ ...parts, nodeId, credentials, redis: wire, peers })

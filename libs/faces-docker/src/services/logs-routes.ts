@@ -1,4 +1,3 @@
-import { NotLeader } from '@conclave/actors'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { engineHeaders } from '../answers.ts'
 import { streamType } from '../containers/hijack.ts'
@@ -59,19 +58,10 @@ async function answer(
   },
 ): Promise<FastifyReply> {
   const wanted = wantedIn(request, of.isRaw)
-  // Only its way leads into containers: said before an answer has begun.
-  if (engine.master.status().role !== 'leader') throw new NotLeader()
   const version = versionOf(request)
   const { raw } = reply
   const gone = new AbortController()
   raw.once('close', () => gone.abort())
-  const first = await of.tasks()
-  reply.hijack()
-  raw.writeHead(200, {
-    ...engineHeaders,
-    ...(speaks(version, '1.42') && { 'content-type': streamType(version, of.isRaw) }),
-  })
-  raw.flushHeaders()
   const logs = new TaskLogs({
     engine,
     caller: callerOf(engine, request),
@@ -79,6 +69,14 @@ async function answer(
     wanted,
     gone: gone.signal,
   })
+  const first = await of.tasks()
+  await logs.begin(first)
+  reply.hijack()
+  raw.writeHead(200, {
+    ...engineHeaders,
+    ...(speaks(version, '1.42') && { 'content-type': streamType(version, of.isRaw) }),
+  })
+  raw.flushHeaders()
   try {
     await (wanted.follow && of.mayCome ? logs.follow(of.tasks) : logs.read(first))
   } catch (error) {

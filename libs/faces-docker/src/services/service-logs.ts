@@ -1,4 +1,10 @@
-import { TaskNotFound, TaskNotRunning, type Caller, type LogsWanted } from '@conclave/actors'
+import {
+  TaskNotFound,
+  TaskNotRunning,
+  type Caller,
+  type LogsWanted,
+  type TaskSession,
+} from '@conclave/actors'
 import type { Writable } from 'node:stream'
 import { LogLines, type LogWriting } from '../containers/log-lines.ts'
 import { send } from '../containers/streaming.ts'
@@ -20,6 +26,8 @@ export class TaskLogs {
   readonly #wanted: TaskLogsWanted
   readonly #gone: AbortSignal
   readonly #begun = new Set<string>()
+  /** By the task that it is of. */
+  #opened: { readonly id: string; readonly session: TaskSession } | undefined
 
   constructor(o: {
     readonly engine: Engine
@@ -34,6 +42,16 @@ export class TaskLogs {
     this.#to = o.to
     this.#wanted = o.wanted
     this.#gone = o.gone
+  }
+
+  /** Opens the first of what will be read, so that the client is told if nothing can be: an answer has no way to. */
+  async begin(tasks: readonly TaskSeen[]): Promise<void> {
+    for (const seen of tasks) {
+      const session = await this.#open(seen, this.#wanted)
+      if (session === undefined) continue
+      this.#opened = { id: seen.task.id, session }
+      return
+    }
   }
 
   /** What there is, one task after the other. */
@@ -71,10 +89,13 @@ export class TaskLogs {
 
   /** @returns whether there was anything to read from */
   async #send(seen: TaskSeen, wanted: LogsWanted): Promise<boolean> {
-    const session = await this.#open(seen, wanted)
+    const opened = this.#opened?.id === seen.task.id ? this.#opened.session : undefined
+    if (opened !== undefined) this.#opened = undefined
+    const session = opened ?? (await this.#open(seen, wanted))
     if (session === undefined) return false
     const close = (): void => session.close()
     this.#gone.addEventListener('abort', close, { once: true })
+    if (this.#gone.aborted) close()
     const { writing, hasDetails } = this.#wanted
     const lines = new LogLines({ ...writing, ...(hasDetails && { details: detailsOf(seen) }) })
     try {
@@ -89,7 +110,7 @@ export class TaskLogs {
     return true
   }
 
-  async #open({ task }: TaskSeen, wanted: LogsWanted) {
+  async #open({ task }: TaskSeen, wanted: LogsWanted): Promise<TaskSession | undefined> {
     const { follow, tail, sinceMs } = wanted
     try {
       return await this.#engine.master.tasks.logs(this.#caller, task.taskId, {

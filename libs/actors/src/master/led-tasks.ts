@@ -1,0 +1,196 @@
+import { ConclaveError } from '@conclave/kernel'
+import { AccessDenied, NotLeader, TaskNotFound, TaskNotRunning, Unavailable } from './errors.ts'
+import { LedSession, serveSession } from './led-session.ts'
+import type {
+  Caller,
+  ExecWanted,
+  LogsWanted,
+  TaskApi,
+  TaskSession,
+  TaskView,
+} from './master-api.ts'
+import type { PeerPlace } from './members.ts'
+import type { PeerAnswer, PeerAsk, TaskQuestion } from './peer-questions.ts'
+import type { AskedBy, FromSession, PeerLine, SessionOpening, ToSession } from './peer-sessions.ts'
+import { operatorResource } from './resources.ts'
+
+export interface LedTasksOptions {
+  /** What this master says by itself: for the leader, the answer. */
+  readonly own: TaskApi
+  readonly isLeader: () => boolean
+  /** Who leads elsewhere, as far as this master knows. */
+  readonly leader: () => PeerPlace | undefined
+  readonly peers: PeerAsk
+}
+
+/**
+ * Tasks, asked of any master: only the leader has a way into containers, so one that does not lead asks it on the
+ * caller's behalf. Whether the caller may is decided, and put on record, by both.
+ */
+export class LedTasks implements TaskApi {
+  readonly #options: LedTasksOptions
+
+  constructor(options: LedTasksOptions) {
+    this.#options = options
+  }
+
+  list(caller: Caller): Promise<readonly TaskView[]> {
+    return this.#options.own.list(caller)
+  }
+
+  find(caller: Caller, taskId: string): Promise<TaskView> {
+    return this.#options.own.find(caller, taskId)
+  }
+
+  kill(caller: Caller, taskId: string): Promise<TaskView> {
+    const { own } = this.#options
+    return this.#led(
+      () => own.kill(caller, taskId),
+      async (leader) => {
+        const task = await this.#ask(leader, caller, { do: 'kill', taskId })
+        if (task === undefined) throw new NotLeader()
+        return task
+      },
+    )
+  }
+
+  signal(caller: Caller, taskId: string, signal: string): Promise<void> {
+    const { own } = this.#options
+    return this.#led(
+      () => own.signal(caller, taskId, signal),
+      async (leader) => {
+        await this.#ask(leader, caller, { do: 'signal', taskId, signal })
+      },
+    )
+  }
+
+  logs(caller: Caller, taskId: string, wanted: LogsWanted): Promise<TaskSession> {
+    const { own } = this.#options
+    return this.#led(
+      () => own.logs(caller, taskId, wanted),
+      (leader) => this.#open(leader, caller, { open: 'logs', taskId, by: byOf(caller), wanted }),
+    )
+  }
+
+  exec(caller: Caller, taskId: string, wanted: ExecWanted): Promise<TaskSession> {
+    const { own } = this.#options
+    return this.#led(
+      () => own.exec(caller, taskId, wanted),
+      (leader) => this.#open(leader, caller, { open: 'exec', taskId, by: byOf(caller), wanted }),
+    )
+  }
+
+  async #led<T>(mine: () => Promise<T>, theirs: (leader: PeerPlace) => Promise<T>): Promise<T> {
+    const led = this.#options.isLeader()
+    try {
+      // Also where somebody else leads: who may not ask is told so here, and that is on record here.
+      return await mine()
+    } catch (error) {
+      const leader = this.#options.leader()
+      if (led || leader === undefined || !(error instanceof NotLeader)) throw error
+      return theirs(leader)
+    }
+  }
+
+  /** At the first of its places where it answers. @throws NotLeader, so that the caller asks again */
+  async #ask(
+    leader: PeerPlace,
+    caller: Caller,
+    what: TaskQuestion['what'],
+  ): Promise<TaskView | undefined> {
+    const question: TaskQuestion = { ask: 'task', what, by: byOf(caller) }
+    for (const at of leader.addresses) {
+      const answer = await this.#options.peers
+        .ask(at, leader.masterId, question)
+        .catch(() => undefined)
+      if (answer !== undefined) return answered(answer, caller, what.taskId)
+    }
+    throw new NotLeader()
+  }
+
+  /** The same for what goes on. */
+  async #open(leader: PeerPlace, caller: Caller, opening: SessionOpening): Promise<TaskSession> {
+    for (const at of leader.addresses) {
+      const line = this.#options.peers.open(at, leader.masterId, opening)
+      const heard = line.heard()[Symbol.asyncIterator]()
+      const { value: first, done } = await heard.next()
+      if (done === true) continue
+      if (first.say === 'opened') return new LedSession(line, heard)
+      line.hangUp()
+      const { code, why } = first.say === 'refused' ? first : { code: '', why: 'no answer to that' }
+      throw errorOf(code, why, caller, opening.taskId)
+    }
+    throw new NotLeader()
+  }
+}
+
+/** What the leader did for another master, as an answer to it. */
+export async function doForPeer(own: TaskApi, { what, by }: TaskQuestion): Promise<PeerAnswer> {
+  try {
+    if (what.do === 'kill')
+      return { answer: 'task', task: await own.kill(callerOf(by), what.taskId) }
+    await own.signal(callerOf(by), what.taskId, what.signal)
+    return { answer: 'task' }
+  } catch (error) {
+    if (!(error instanceof ConclaveError)) throw error
+    return { answer: 'failed', code: error.code, why: error.message }
+  }
+}
+
+/** The same for a session, from its opening to its end. */
+export async function serveForPeer(
+  own: TaskApi,
+  opening: SessionOpening,
+  line: PeerLine<FromSession, ToSession>,
+): Promise<void> {
+  let session: TaskSession
+  try {
+    const { taskId, by } = opening
+    session =
+      opening.open === 'exec'
+        ? await own.exec(callerOf(by), taskId, opening.wanted)
+        : await own.logs(callerOf(by), taskId, opening.wanted)
+  } catch (error) {
+    if (!(error instanceof ConclaveError)) throw error
+    line.say({ say: 'refused', code: error.code, why: error.message })
+    return line.hangUp()
+  }
+  await serveSession(session, line)
+}
+
+const byOf = ({ principal, requestId, expiresAtMs }: Caller): AskedBy => ({
+  uid: principal.uid,
+  requestId,
+  expiresAtMs,
+})
+
+const callerOf = ({ uid, requestId, expiresAtMs }: AskedBy): Caller => ({
+  principal: { uid },
+  requestId,
+  expiresAtMs,
+})
+
+function answered(answer: PeerAnswer, caller: Caller, taskId: string): TaskView | undefined {
+  if (answer.answer === 'task') {
+    const { task } = answer
+    return task && { ...task, reason: task.reason, message: task.message }
+  }
+  if (answer.answer === 'failed') throw errorOf(answer.code, answer.why, caller, taskId)
+  throw new NotLeader()
+}
+
+/** As if it had been thrown here. */
+function errorOf(code: string, why: string, { principal }: Caller, taskId: string): Error {
+  switch (code) {
+    case 'cluster.not-leader':
+      return new NotLeader()
+    case 'task.not-running':
+      return new TaskNotRunning(taskId)
+    case 'task.not-found':
+      return new TaskNotFound(taskId)
+    case 'access.denied':
+      return new AccessDenied(principal.uid, 'administer', operatorResource)
+    default:
+      return new Unavailable(why)
+  }
+}
