@@ -433,6 +433,34 @@ describe('a read', () => {
     expect(follower.store.get('key')).toBeDefined()
   })
 
+  test('R2: asks a quorum and nobody else, and everybody with the next tick when that is in vain', async () => {
+    const group = await ledGroup(5)
+    const { leader } = group
+    const asked = new Set<number>()
+    let isLost = false
+    group.isLost = ({ type, to }) => {
+      if (type !== 'MsgHeartbeat') return false
+      asked.add(to)
+      return isLost
+    }
+
+    const answered = leader.replica.linearize()
+    await group.settle()
+    await answered
+    expect(asked.size).toBe(2)
+
+    asked.clear()
+    isLost = true
+    const read = leader.replica.linearize()
+    await group.settle()
+    expect(await stateOf(read)).toBe('waits')
+    expect(asked.size).toBe(2)
+    isLost = false
+    await group.tick(1)
+    await read
+    expect(asked.size).toBe(4)
+  })
+
   test('asks again when its question or the answer is lost', async () => {
     const group = await ledGroup(3)
     let lostCount = 0

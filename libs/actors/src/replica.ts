@@ -1,4 +1,4 @@
-import { ByteWriter, invariant, sameBytes, type Clock, type Random } from '@conclave/kernel'
+import { invariant, type Clock, type Random } from '@conclave/kernel'
 import type { EventDraft } from '@conclave/model'
 import {
   decodeConfChange,
@@ -29,6 +29,7 @@ import type { Group, MemberProgress, Role } from './group.ts'
 import { OutcomeUnknown, Unavailable } from './master/errors.ts'
 import type { Recovered, SnapshotDisk } from './ports.ts'
 import { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
+import { ReadRounds } from './read-rounds.ts'
 import {
   ReplicaSnapshots,
   type SnapshotToInstall,
@@ -109,25 +110,6 @@ interface Proposal {
   readonly reject: (error: Error) => void
 }
 
-interface PendingRead {
-  readonly deadline: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
-
-interface ReadRound {
-  readonly context: Uint8Array
-  readonly readers: readonly PendingRead[]
-  /** In ticks. */
-  readonly sentAt: number
-}
-
-/**
- * With two, a quorum is asked for the next readers while the ones before are answered; more would each
- * have fewer readers for the same two messages.
- */
-const readRoundsMax = 2
-
 /**
  * One member of the group and its copy of the state: Raft on one side, the store's machine on the
  * other. It is told ticks, messages and durability, and says what to send and to write. Callers get
@@ -155,11 +137,9 @@ export class Replica implements Group {
   readonly #waiters: Waiter[] = []
   #ticks = 0
 
-  #waitingReads: PendingRead[] = []
-  /** The read rounds under way, the oldest first. Later callers may join none: each began before they asked. */
-  #readRounds: ReadRound[] = []
-  #readCounter = 0
-  #confirmedReads: { index: number; readers: PendingRead[] }[] = []
+  readonly #reads: ReadRounds
+  /** Whether heartbeats of a tick are among the messages: these go to everybody. */
+  #hasTicked = false
 
   #ready: Ready | undefined
   /** Not in any batch yet. */
@@ -177,7 +157,7 @@ export class Replica implements Group {
   #config: ConfState
   readonly #configListeners = new Set<() => void>()
   readonly #configChanges: ConfigChanges
-  /** The tick at which a message of each member last came in. */
+  /** The tick at which a message of each member last came in. Whoever was heard of last is the last. */
   readonly #heardAt = new Map<NodeId, number>()
   /** The tick at which each member last passed on what its own callers want written. */
   readonly #passedOnAt = new Map<NodeId, number>()
@@ -231,6 +211,11 @@ export class Replica implements Group {
       successor: () => this.#successor(),
       deadlineTicks: this.#limits.deadlineTicks,
       boot: options.boot,
+    })
+    this.#reads = new ReadRounds({
+      nodeId: options.nodeId,
+      boot: options.boot,
+      deadlineTicks: this.#limits.deadlineTicks,
     })
     this.#noteRole()
     this.#standInTurn(this.#limits.firstElectionTicks)
@@ -309,16 +294,18 @@ export class Replica implements Group {
 
   tick(): void {
     this.#ticks++
+    this.#hasTicked = true
     this.#node.tick()
     this.#campaignIfDue()
     this.#configChanges.tick()
     this.#tickProposals()
-    this.#tickReads()
+    this.#reads.tick(this.#ticks, (sentAt) => this.#isLost(sentAt))
     this.#snapshots.tick()
     this.#options.wake()
   }
 
   receive(message: PeerMessage): void {
+    this.#heardAt.delete(message.from)
     this.#heardAt.set(message.from, this.#ticks)
     if (isSnapshotMessage(message)) return this.#snapshots.receive(message)
     // The core is given one when its content has arrived, and by nobody else.
@@ -376,14 +363,9 @@ export class Replica implements Group {
 
   /** Resolves once everything acknowledged before the call is applied here (ReadIndex). @throws Unavailable */
   linearize(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waitingReads.push({
-        deadline: this.#ticks + this.#limits.deadlineTicks,
-        resolve,
-        reject,
-      })
-      this.#options.wake()
-    })
+    const fresh = this.#reads.wait(this.#ticks)
+    this.#options.wake()
+    return fresh
   }
 
   /**
@@ -417,7 +399,8 @@ export class Replica implements Group {
     const ready = this.#node.ready()
     this.#ready = ready
     this.#noteRole()
-    this.#confirmReads(ready)
+    this.#reads.confirm(ready.readStates)
+    this.#reads.release(this.#applied)
     // What is committed and already on this disk need not wait for the next write.
     const stableIndex = Math.min(this.#stableIndex, (ready.entries[0]?.index ?? Infinity) - 1)
     this.#apply(ready.committedEntries.filter(({ index }) => index <= stableIndex))
@@ -432,7 +415,7 @@ export class Replica implements Group {
       : undefined
     if (batch !== undefined) this.#unwritten = undefined
     return {
-      early: ready.messages.filter(({ type }) => type !== 'MsgSnap' && !waitsForDisk(type)),
+      early: this.#early(ready.messages),
       install: this.#snapshots.toInstall(ready.snapshot),
       batch,
       late: ready.messages.filter(({ type }) => waitsForDisk(type)),
@@ -464,7 +447,7 @@ export class Replica implements Group {
     this.#ready = undefined
     this.#node.advance()
     this.#noteRole()
-    this.#releaseReads()
+    this.#reads.release(this.#applied)
   }
 
   /**
@@ -483,12 +466,7 @@ export class Replica implements Group {
     this.#snapshots.close()
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
     for (const proposal of this.#proposals()) this.#giveUp(proposal)
-    const reads = [...this.#waitingReads, ...this.#readRounds.flatMap(({ readers }) => readers)]
-    for (const { readers } of this.#confirmedReads) reads.push(...readers)
-    this.#waitingReads = []
-    this.#readRounds = []
-    this.#confirmedReads = []
-    for (const read of reads) read.reject(error)
+    this.#reads.close(error)
   }
 
   // ── inside ────────────────────────────────────────────────────────────────────────────────────
@@ -682,58 +660,28 @@ export class Replica implements Group {
     this.#node.campaign()
   }
 
-  #tickReads(): void {
-    if (this.#readRounds.some(({ sentAt }) => this.#isLost(sentAt))) this.#breakReadRounds()
-    const isExpired = ({ deadline }: PendingRead): boolean => this.#ticks >= deadline
-    const expired = this.#waitingReads.filter(isExpired)
-    if (expired.length > 0) this.#waitingReads = this.#waitingReads.filter((it) => !isExpired(it))
-    for (const confirmed of this.#confirmedReads) {
-      const late = confirmed.readers.filter(isExpired)
-      if (late.length === 0) continue
-      confirmed.readers = confirmed.readers.filter((it) => !isExpired(it))
-      expired.push(...late)
-    }
-    for (const read of expired) read.reject(new Unavailable('no quorum confirmed the read in time'))
-  }
-
-  #breakReadRounds(): void {
-    const readers = this.#readRounds.flatMap((round) => round.readers)
-    this.#readRounds = []
-    this.#waitingReads = [...readers, ...this.#waitingReads]
-  }
-
   #startReadRound(): void {
-    if (this.#readRounds.length >= readRoundsMax || this.#waitingReads.length === 0) return
     if (this.#leader === none) return
-    // The boot too: an answer to an earlier run of this member may still be on its way, and what was
-    // committed then is too old for whoever asks now.
-    const context = new ByteWriter(64)
-      .uint(this.#options.nodeId)
-      .text(this.#options.boot)
-      .uint(this.#readCounter++)
-      .take()
-    this.#readRounds.push({ context, readers: this.#waitingReads, sentAt: this.#ticks })
-    this.#waitingReads = []
-    this.#node.readIndex(context)
+    const context = this.#reads.begin(this.#ticks)
+    if (context !== undefined) this.#node.readIndex(context)
   }
 
-  #confirmReads(ready: Ready): void {
-    for (const { index, context } of ready.readStates) {
-      const round = this.#readRounds.find((one) => sameBytes(one.context, context))
-      if (round === undefined) continue
-      this.#readRounds = this.#readRounds.filter((one) => one !== round)
-      this.#confirmedReads.push({ index, readers: [...round.readers] })
-    }
-    this.#releaseReads()
-  }
-
-  #releaseReads(): void {
-    while (
-      this.#confirmedReads[0] !== undefined &&
-      this.#confirmedReads[0].index <= this.#applied
-    ) {
-      for (const reader of this.#confirmedReads.shift()?.readers ?? []) reader.resolve()
-    }
+  /**
+   * Without the heartbeats that nobody needs: who reads waits for a quorum, so just as many are asked, and
+   * they are those who were heard of last. If one of them is gone, everybody is asked with the next tick.
+   */
+  #early(messages: readonly Message[]): readonly Message[] {
+    const { voters, votersOutgoing } = this.#config
+    const isSimple = votersOutgoing.length === 0 && voters.includes(this.#options.nodeId)
+    const isForAll = this.#hasTicked || !isSimple
+    this.#hasTicked = false
+    const early = messages.filter(({ type }) => type !== 'MsgSnap' && !waitsForDisk(type))
+    if (isForAll || !early.some(({ type }) => type === 'MsgHeartbeat')) return early
+    const heard = [...this.#heardAt.keys()].filter((id) => voters.includes(id))
+    const needed = Math.floor(voters.length / 2)
+    if (heard.length < needed) return early
+    const asked = heard.slice(heard.length - needed)
+    return early.filter(({ type, to }) => type !== 'MsgHeartbeat' || asked.includes(to))
   }
 
   #install(snapshot: Snapshot): void {
@@ -765,7 +713,7 @@ export class Replica implements Group {
     this.#emitRange('raft.committed', entries)
     this.#startProposals()
     this.#snapshots.applied(entries.length, bytes)
-    this.#releaseReads()
+    this.#reads.release(this.#applied)
   }
 
   #settle(result: ApplyResult): void {
@@ -792,7 +740,7 @@ export class Replica implements Group {
       this.#campaignAt = undefined
       // Whoever led before may have dropped what it was handed.
       for (const proposal of this.#proposals()) this.#send(proposal)
-      this.#breakReadRounds()
+      this.#reads.breakOff()
     }
     this.#configChanges.roleChanged()
     for (const listener of this.#roleListeners) listener()

@@ -68,10 +68,10 @@ export interface AuditDisk {
   close(): Promise<void>
 }
 
-interface Waiting {
-  readonly line: string
-  readonly resolve: () => void
-  readonly reject: (error: AuditUnavailable) => void
+/** What is written to the disk at once. All of it is durable or none, so one promise says so. */
+interface Batch {
+  readonly lines: string[]
+  readonly written: PromiseWithResolvers<void>
 }
 
 /** The end of an audit file. Appends that come while the disk works share the next fsync. */
@@ -80,7 +80,7 @@ export class AuditLog {
   #lines: number
   #hash: string
   #durable: AuditHead
-  #waiting: Waiting[] = []
+  #waiting: Batch | undefined
   #working: Promise<void> | undefined
   #failure: AuditUnavailable | undefined
   readonly #failed = Promise.withResolvers<AuditUnavailable>()
@@ -114,10 +114,10 @@ export class AuditLog {
     const seq = ++this.#lines
     const text = `{"seq":${seq},"prev":"${this.#hash}","record":${JSON.stringify(record)}}`
     this.#hash = hash('sha256', text)
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ line: `${text}\n`, resolve, reject })
-      this.#working ??= this.#work()
-    })
+    this.#waiting ??= { lines: [], written: Promise.withResolvers() }
+    this.#waiting.lines.push(text)
+    this.#working ??= this.#work()
+    return this.#waiting.written.promise
   }
 
   /** Waits for what was appended. Later appends are refused. */
@@ -130,28 +130,29 @@ export class AuditLog {
   async #work(): Promise<void> {
     // Whatever else comes in this turn of the event loop goes into the same write.
     await new Promise(setImmediate)
-    while (this.#waiting.length > 0 && this.#failure === undefined) {
-      const batch = this.#waiting
+    while (this.#waiting !== undefined && this.#failure === undefined) {
+      const { lines, written } = this.#waiting
       const head = { lines: this.#lines, hash: this.#hash }
-      this.#waiting = []
+      this.#waiting = undefined
       try {
-        await this.#disk.append(Buffer.from(batch.map(({ line }) => line).join('')))
+        await this.#disk.append(Buffer.from(`${lines.join('\n')}\n`))
         await this.#disk.sync()
       } catch (cause) {
-        this.#fail(new AuditUnavailable(cause), batch)
+        this.#fail(new AuditUnavailable(cause), written)
         break
       }
       this.#durable = head
-      for (const { resolve } of batch) resolve()
+      written.resolve()
     }
     this.#working = undefined
   }
 
-  #fail(failure: AuditUnavailable, batch: readonly Waiting[]): void {
+  #fail(failure: AuditUnavailable, written: PromiseWithResolvers<void>): void {
     this.#failure = failure
     this.#failed.resolve(failure)
-    for (const { reject } of [...batch, ...this.#waiting]) reject(failure)
-    this.#waiting = []
+    written.reject(failure)
+    this.#waiting?.written.reject(failure)
+    this.#waiting = undefined
   }
 }
 

@@ -28,6 +28,7 @@ const leader = inFile('libs/raft/src/leader.ts')
 const step = inFile('libs/raft/src/step.ts')
 const rawNode = inFile('libs/raft/src/raw-node.ts')
 const replica = inFile('libs/actors/src/replica.ts')
+const reads = inFile('libs/actors/src/read-rounds.ts')
 const snapshots = inFile('libs/actors/src/snapshot/replica-snapshots.ts')
 const changes = inFile('libs/actors/src/config-changes.ts')
 const journal = inFile('libs/journal/src/journal.ts')
@@ -260,8 +261,8 @@ export const mutants: readonly Mutant[] = [
   replica(
     'everything-leaves-early',
     'promises leave before the write that they promise',
-    "early: ready.messages.filter(({ type }) => type !== 'MsgSnap' && !waitsForDisk(type)),",
-    "early: ready.messages.filter(({ type }) => type !== 'MsgSnap'),",
+    "const early = messages.filter(({ type }) => type !== 'MsgSnap' && !waitsForDisk(type))",
+    "const early = messages.filter(({ type }) => type !== 'MsgSnap')",
   ),
   replica(
     'commit-index-left-behind',
@@ -269,17 +270,17 @@ export const mutants: readonly Mutant[] = [
     '...(this.#unwritten && { hardState: this.#unwritten })',
     '...(ready.hardState && { hardState: ready.hardState })',
   ),
-  replica(
+  reads(
     'late-reader-joins-round',
     'who asks while a read round is under way is answered by it',
-    'if (this.#readRounds.length >= readRoundsMax || this.#waitingReads.length === 0) return',
-    'if (this.#readRounds.length > 0) return void this.#readRounds[0]?.readers.push(...this.#waitingReads.splice(0))\n    if (this.#waitingReads.length === 0) return',
+    'if (this.#rounds.length >= roundsMax || this.#waiting.length === 0) return undefined',
+    'if (this.#rounds.length > 0) return void this.#rounds[0]?.readers.push(...this.#waiting.splice(0))\n    if (this.#waiting.length === 0) return undefined',
   ),
-  replica(
+  reads(
     'read-before-applied',
     'a confirmed read is answered from a state that lags behind it',
-    '      this.#confirmedReads[0].index <= this.#applied\n',
-    '      this.#confirmedReads[0].index <= this.commitIndex\n',
+    ' && this.#confirmed[0].index <= appliedIndex',
+    '',
   ),
   replica(
     'sent-but-refused',

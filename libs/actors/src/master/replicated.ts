@@ -22,9 +22,9 @@ export class Replicated {
   }
 
   /** After this, {@link view} shows every change that was acknowledged before the call. */
-  async refresh(): Promise<void> {
-    this.#checkWorks()
-    await this.#agreement.linearize()
+  refresh(): Promise<void> {
+    // Without a promise of its own: those who ask together have one in common.
+    return this.#isStopped ? Promise.reject(stopping()) : this.#agreement.linearize()
   }
 
   /** Every transaction passes by `guard`, which may add claims, or see that one does not hold any more. */
@@ -51,9 +51,11 @@ export class Replicated {
   }
 
   #checkWorks(): void {
-    if (this.#isStopped) throw new Unavailable('this master is stopping')
+    if (this.#isStopped) throw stopping()
   }
 }
+
+const stopping = (): Unavailable => new Unavailable('this master is stopping')
 
 /** Between writers that keep overtaking each other, so many tries until one gives up. */
 const triesMax = 32
