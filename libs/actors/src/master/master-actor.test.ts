@@ -420,20 +420,6 @@ describe('a task', () => {
     expect(agent.heard('signal-task')).toMatchObject([{ taskId: 'task-1', signal: 'HUP' }])
   })
 
-  test('MA14: cannot be entered through a follower', async () => {
-    await runningTask()
-    const { tasks } = cluster.follower.actor
-    const calls: readonly (() => Promise<unknown>)[] = [
-      () => tasks.logs(root, 'task-1', { follow: false }),
-      () => tasks.exec(root, 'task-1', { argv: ['sh'] }),
-      () => tasks.signal(root, 'task-1', 'HUP'),
-      () => tasks.kill(root, 'task-1'),
-    ]
-    for (const call of calls) {
-      await expect(cluster.settle(call())).rejects.toMatchObject({ code: 'cluster.not-leader' })
-    }
-  })
-
   test('is killed on its agent', async () => {
     const { agent } = await runningTask()
     await cluster.settle(cluster.leader.actor.tasks.kill(root, 'task-1'))
