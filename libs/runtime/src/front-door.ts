@@ -49,13 +49,11 @@ export function takeBodiesAsBytes(
   patienceMs = strangerPatienceMs,
 ): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
     const allowed = isAdmitted(request) ? sizeBytesMax : Math.min(strangerBytesMax, sizeBytesMax)
     if (Number(request.headers['content-length'] ?? 0) > allowed) {
-      await letPass(payload, patienceMs)
-      throw new BodyTooLarge(allowed)
-    }
-    return gatherBody(payload, allowed)
+      letPass(payload, patienceMs, () => done(new BodyTooLarge(allowed)))
+    } else gather(payload, allowed, done)
   })
   app.addHook('onResponse', (request, _reply, done) => {
     if (Buffer.isBuffer(request.body)) request.body.fill(0)
@@ -65,19 +63,17 @@ export function takeBodiesAsBytes(
 }
 
 /** Forgets what comes, for a while: who is hung up on in the middle of sending never hears why. */
-async function letPass(payload: Readable, patienceMs: number): Promise<void> {
+function letPass(payload: Readable, patienceMs: number, done: () => void): void {
   payload.on('data', (piece: Buffer) => piece.fill(0))
-  await new Promise<void>((resolve) => {
-    const patience = setTimeout(resolve, patienceMs)
-    payload.once('close', () => {
-      clearTimeout(patience)
-      resolve()
-    })
-    payload.once('end', () => {
-      clearTimeout(patience)
-      resolve()
-    })
-  })
+  const end = (): void => {
+    clearTimeout(patience)
+    payload.off('close', end)
+    payload.off('end', end)
+    done()
+  }
+  const patience = setTimeout(end, patienceMs)
+  payload.once('close', end)
+  payload.once('end', end)
 }
 
 function endInTime(request: IncomingMessage, patienceMs: number): void {
@@ -87,32 +83,50 @@ function endInTime(request: IncomingMessage, patienceMs: number): void {
 }
 
 /** The whole of a body. Its pieces are wiped, whether it arrives whole or not. @throws BodyTooLarge */
-export function gatherBody(payload: Readable, sizeBytesMax: number): Promise<Buffer> {
-  // With events: to iterate over a stream costs more than the rest of a small request.
-  return new Promise((resolve, reject) => {
-    let pieces: Buffer[] = []
-    let sizeBytes = 0
-    const fail = (error: Error): void => {
-      for (const piece of pieces) piece.fill(0)
-      pieces = []
-      reject(error)
-    }
-    payload.on('data', (piece: Buffer) => {
-      sizeBytes += piece.length
-      pieces.push(piece)
-      // What else comes is let pass, so that the answer can still be sent.
-      if (sizeBytes > sizeBytesMax) fail(new BodyTooLarge(sizeBytesMax))
+export const gatherBody = (payload: Readable, sizeBytesMax: number): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    gather(payload, sizeBytesMax, (error, body) => {
+      if (body === undefined) reject(error)
+      else resolve(body)
     })
-    payload.once('end', () => {
-      const whole = pieces
-      // What comes behind the end must not wipe what was handed on.
-      pieces = []
-      resolve(joined(whole))
-    })
-    payload.once('error', fail)
-    payload.once('close', () => fail(new Error('the body broke off')))
   })
+
+/** With events: to iterate over a stream, or to wait for a promise, costs more than the rest of a small request. */
+function gather(
+  payload: Readable,
+  sizeBytesMax: number,
+  done: (error: Error | null, body?: Buffer) => void,
+): void {
+  let pieces: Buffer[] = []
+  let sizeBytes = 0
+  let isOver = false
+  const fail = (why: () => Error): void => {
+    for (const piece of pieces) piece.fill(0)
+    pieces = []
+    // Every stream closes at last, and an error costs more than a small body.
+    if (isOver) return
+    isOver = true
+    done(why())
+  }
+  payload.on('data', (piece: Buffer) => {
+    sizeBytes += piece.length
+    pieces.push(piece)
+    // What else comes is let pass, so that the answer can still be sent.
+    if (sizeBytes > sizeBytesMax) fail(() => new BodyTooLarge(sizeBytesMax))
+  })
+  payload.on('end', () => {
+    if (isOver) return
+    isOver = true
+    const whole = pieces
+    // What comes behind the end must not wipe what was handed on.
+    pieces = []
+    done(null, joined(whole))
+  })
+  payload.on('error', (error: Error) => fail(() => error))
+  payload.on('close', () => fail(brokeOff))
 }
+
+const brokeOff = (): Error => new Error('the body broke off')
 
 /** A single piece is the body; of more, one copy is made and they are wiped. */
 function joined(pieces: readonly Buffer[]): Buffer {
