@@ -10,6 +10,19 @@ describe('an object id', () => {
     expect(objectIdOf(bytes)).toMatch(/^[0-9a-z]{25}$/)
   })
 
+  test.each([
+    ['zeros', new Uint8Array(17), 'hvy0lj3x0b883f8e30fyp2172'],
+    ['ones', new Uint8Array(17).fill(255), 'zrw1727u0mgg6ugs60vxe42e4'],
+    ['a count', Uint8Array.from({ length: 17 }, (_, at) => at * 15), 'hwu8jcjgfj8b7ytlh0ubkfbv8'],
+  ])('of %s is what big integers say', (_what, bytes, id) => {
+    let number = 0n
+    for (const [at, byte] of bytes.entries()) {
+      number = (number << 8n) | BigInt(at === 0 ? byte | 0x80 : byte)
+    }
+    expect(number.toString(36).slice(1, 26)).toBe(id)
+    expect(objectIdOf(bytes)).toBe(id)
+  })
+
   test('is made of 17 bytes', () => {
     expect(() => objectIdOf(new Uint8Array(16))).toThrow(RangeError)
   })

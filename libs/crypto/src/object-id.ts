@@ -10,11 +10,7 @@ const digits = 25
  */
 export function objectIdOf(bytes: Uint8Array): string {
   if (bytes.length !== sizeBytes) throw new RangeError(`an id is made of ${sizeBytes} bytes`)
-  let number = 0n
-  for (const [at, byte] of bytes.entries()) {
-    number = (number << 8n) | BigInt(at === 0 ? byte | 0x80 : byte)
-  }
-  return number.toString(36).slice(1, 1 + digits)
+  return idIn((at) => bytes[at] ?? 0)
 }
 
 /** What Docker's clients call an agent. */
@@ -25,5 +21,37 @@ export const agentNodeId = (clusterId: string, agentId: string): string =>
 export function derivedObjectId(...parts: readonly string[]): string {
   // The lengths make `a`, `bc` another thing than `ab`, `c`.
   const text = parts.map((part) => `${part.length}:${part}`).join('')
-  return objectIdOf(hash('sha256', text, 'buffer').subarray(0, sizeBytes))
+  const digest = hash('sha256', text, 'binary')
+  return idIn((at) => digest.charCodeAt(at))
+}
+
+/** The number that is divided, as digits of 32 bits, highest first. */
+const limbs = new Float64Array(5)
+const pairs = Array.from({ length: 36 ** 2 }, (_, number) => number.toString(36).padStart(2, '0'))
+
+/**
+ * By division of what a double holds exactly, four digits of base 36 at a time: one is made for each secret that
+ * is written, and big integers would be most of what that leaves to the collector.
+ */
+function idIn(byteAt: (at: number) => number): string {
+  limbs[0] = byteAt(0) | 0x80
+  for (let limb = 1; limb < limbs.length; limb++) {
+    const at = 4 * limb - 3
+    limbs[limb] =
+      ((byteAt(at) * 256 + byteAt(at + 1)) * 256 + byteAt(at + 2)) * 256 + byteAt(at + 3)
+  }
+  let text = ''
+  for (let count = 0; count < 7; count++) {
+    let rest = 0
+    for (let limb = 0; limb < limbs.length; limb++) {
+      const number = rest * 2 ** 32 + (limbs[limb] ?? 0)
+      const quotient = Math.floor(number / 36 ** 4)
+      limbs[limb] = quotient
+      rest = number - quotient * 36 ** 4
+    }
+    const high = Math.floor(rest / 36 ** 2)
+    text = `${pairs[high]}${pairs[rest - high * 36 ** 2]}${text}`
+  }
+  // Of 28 digits the first is a zero, and the second is SwarmKit's to drop.
+  return text.slice(2, 2 + digits)
 }

@@ -10,6 +10,11 @@ export const secretIdOf = (clusterId: string, path: string, createRevision: numb
 /** Names that differ only in case are one to Docker's clients. Source: docker-swarm.md A6. */
 export const foldedPath = (path: string): string => path.toLowerCase()
 
+interface Known {
+  readonly id: string
+  readonly createRevision: number
+}
+
 /**
  * Finds secrets by what they are called elsewhere: by id, and by path without its case. Follows the
  * state, so that a lookup does not read every secret.
@@ -18,8 +23,8 @@ export class SecretIndex {
   readonly #clusterId: string
   readonly #view: LiveView
   #ids = new Map<string, SecretPath>()
-  #folded = new Map<string, Set<SecretPath>>()
-  #known = new Map<SecretPath, string>()
+  #folded = new Map<string, readonly SecretPath[]>()
+  #known = new Map<SecretPath, Known>()
   #isBuilt = false
 
   constructor(clusterId: string, view: LiveView) {
@@ -41,7 +46,15 @@ export class SecretIndex {
 
   byFoldedPath(path: string): readonly SecretPath[] {
     this.#build()
-    return [...(this.#folded.get(foldedPath(path)) ?? [])]
+    return this.#folded.get(foldedPath(path)) ?? []
+  }
+
+  /** {@link secretIdOf} this cluster, which is not made again of what is known. */
+  idOf(path: string, createRevision: number): string {
+    const known = this.#known.get(path as SecretPath)
+    return known?.createRevision === createRevision
+      ? known.id
+      : secretIdOf(this.#clusterId, path, createRevision)
   }
 
   byId(id: string): SecretPath | undefined {
@@ -69,26 +82,25 @@ export class SecretIndex {
   }
 
   #add(path: SecretPath, { createRevision }: KeyValue): void {
-    const id = secretIdOf(this.#clusterId, path, createRevision)
-    if (this.#known.get(path) === id) return
+    if (this.#known.get(path)?.createRevision === createRevision) return
     // Deleted and created anew in one revision: the old id is nobody's any more.
     this.#remove(path)
-    this.#known.set(path, id)
+    const id = secretIdOf(this.#clusterId, path, createRevision)
+    this.#known.set(path, { id, createRevision })
     this.#ids.set(id, path)
     const folded = foldedPath(path)
     const others = this.#folded.get(folded)
-    if (others === undefined) this.#folded.set(folded, new Set([path]))
-    else others.add(path)
+    this.#folded.set(folded, others === undefined ? [path] : [...others, path])
   }
 
   #remove(path: SecretPath): void {
-    const id = this.#known.get(path)
-    if (id === undefined) return
+    const known = this.#known.get(path)
+    if (known === undefined) return
     this.#known.delete(path)
-    this.#ids.delete(id)
+    this.#ids.delete(known.id)
     const folded = foldedPath(path)
-    const others = this.#folded.get(folded)
-    others?.delete(path)
-    if (others?.size === 0) this.#folded.delete(folded)
+    const others = this.#folded.get(folded)?.filter((one) => one !== path) ?? []
+    if (others.length === 0) this.#folded.delete(folded)
+    else this.#folded.set(folded, others)
   }
 }

@@ -25,7 +25,7 @@ import {
 } from './errors.ts'
 import { identityChangedKey } from './identity-records.ts'
 import { inlinePath } from './inline-path.ts'
-import { secretIdOf, type SecretIndex } from './secret-index.ts'
+import type { SecretIndex } from './secret-index.ts'
 import { operatorResource } from './resources.ts'
 import { checkLabels, isForOperators } from './secret-labels.ts'
 import type {
@@ -310,7 +310,7 @@ export class SecretService implements SecretApi {
     if (known === undefined) return undefined
     const { createRevision } = known
     return {
-      id: secretIdOf(this.#options.clusterId, path, createRevision),
+      id: this.#options.index.idOf(path, createRevision),
       claim: { key, target: 'createRevision', is: '=', operand: createRevision },
     }
   }
@@ -406,7 +406,7 @@ export class SecretService implements SecretApi {
     { createRevision, modRevision }: Omit<Kept<SecretRecord>, 'record'>,
   ): Pick<SecretMetadata, 'id' | 'revision'> {
     return {
-      id: secretIdOf(this.#options.clusterId, path, createRevision),
+      id: this.#options.index.idOf(path, createRevision),
       revision: modRevision,
     }
   }

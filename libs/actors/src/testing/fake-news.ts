@@ -12,14 +12,12 @@ export class FakeNews implements NewsApi {
     this.#grown.raise()
   }
 
-  async *follow(_caller: Caller, signal: AbortSignal): AsyncGenerator<StateNews> {
+  async *follow(_caller: Caller, signal: AbortSignal): AsyncGenerator<readonly StateNews[]> {
     for (let at = this.#told.length; !signal.aborted;) {
-      const next = this.#told[at]
-      if (next === undefined) await this.#grown.wait(signal)
-      else {
-        at++
-        yield next
-      }
+      const next = this.#told.slice(at)
+      at += next.length
+      if (next.length === 0) await this.#grown.wait(signal)
+      else yield next
     }
   }
 }

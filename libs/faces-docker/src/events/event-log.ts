@@ -1,5 +1,6 @@
 import { isEventWanted } from './event-filters.ts'
 import type { EngineEvent } from './event.ts'
+import type { Told } from './workload-events.ts'
 import type { Filters } from '../filters.ts'
 
 /** What dockerd remembers for whoever asks for the past: moby, `daemon/events`. */
@@ -7,26 +8,32 @@ const keptMax = 256
 /** What one reader may leave unread: then it misses the oldest. */
 const unreadMax = 4096
 
+/** What was told, and when: an event is made of it for whoever reads. */
+interface Kept {
+  readonly told: Told
+  readonly atNs: bigint
+}
+
 interface Reader {
-  readonly unread: EngineEvent[]
+  readonly unread: Kept[]
   wake: () => void
 }
 
 /** The newest events of one face, and those who read them. */
 export class EngineEvents {
-  readonly #kept: EngineEvent[] = []
+  readonly #kept: Kept[] = []
   readonly #readers = new Set<Reader>()
   #lastNs = 0n
 
   /** @param atMs when it came about; two events never have the same time */
-  add(event: Omit<EngineEvent, 'atNs'>, atMs: number): void {
+  add(told: Told, atMs: number): void {
     const asked = BigInt(Math.floor(atMs)) * 1_000_000n
     this.#lastNs = asked > this.#lastNs ? asked : this.#lastNs + 1n
-    const told = { ...event, atNs: this.#lastNs }
-    this.#kept.push(told)
+    const kept = { told, atNs: this.#lastNs }
+    this.#kept.push(kept)
     if (this.#kept.length > keptMax) this.#kept.shift()
     for (const reader of this.#readers) {
-      reader.unread.push(told)
+      reader.unread.push(kept)
       if (reader.unread.length > unreadMax) reader.unread.shift()
       reader.wake()
     }
@@ -54,14 +61,22 @@ export class EngineEvents {
         if (next === undefined) {
           if (over.aborted) return
           await new Promise<void>((resolve) => (reader.wake = resolve))
-        } else if (untilNs !== undefined && next.atNs > untilNs) return
-        else if (isEventWanted(next, filters)) yield next
+          continue
+        }
+        if (untilNs !== undefined && next.atNs > untilNs) return
+        const event = eventOf(next)
+        if (isEventWanted(event, filters)) yield event
       }
     } finally {
       over.removeEventListener('abort', onOver)
       this.#readers.delete(reader)
     }
   }
+}
+
+function eventOf({ told, atNs }: Kept): EngineEvent {
+  const { type, action, id, attributes, scope } = told
+  return { type, action, id, attributes, scope, atNs }
 }
 
 const timerMsMax = 2_147_483_647

@@ -69,9 +69,12 @@ export class EventSource {
   async #followState(): Promise<void> {
     const { master } = this.#engine
     const { clusterId } = master.status()
-    for await (const news of master.news.follow(this.#caller, this.#closing.signal)) {
-      const event = stateEvent(news, clusterId)
-      if (event !== undefined) this.events.add(event, Date.now())
+    for await (const all of master.news.follow(this.#caller, this.#closing.signal)) {
+      const nowMs = Date.now()
+      for (const news of all) {
+        const event = stateEvent(news, clusterId)
+        if (event !== undefined) this.events.add(event, nowMs)
+      }
     }
   }
 }

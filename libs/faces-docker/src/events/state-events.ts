@@ -13,9 +13,11 @@ export function stateEvent(news: StateNews, clusterId: string): Told | undefined
   switch (news.kind) {
     case 'secret': {
       const config = configNameAt(news.path)
-      if (config !== undefined) return about('config', news.id, config, action)
+      if (config !== undefined) return new AboutSealed('config', news, config, action)
       // Others are for other faces.
-      return isAnnotationName(news.path) ? about('secret', news.id, news.path, action) : undefined
+      return isAnnotationName(news.path)
+        ? new AboutSealed('secret', news, news.path, action)
+        : undefined
     }
     case 'document':
       return news.of === networkKind ? about('network', news.id, news.name, action) : undefined
@@ -23,6 +25,35 @@ export function stateEvent(news: StateNews, clusterId: string): Told | undefined
       break
   }
   return about('node', agentNodeId(clusterId, news.agentId), news.hostname, action)
+}
+
+/** Made for each write of a secret, and nearly never told: its id is found when somebody asks for it. */
+class AboutSealed implements Told {
+  readonly type: 'secret' | 'config'
+  readonly action: string
+  readonly scope = 'swarm'
+  readonly #news: { readonly id: string }
+  readonly #name: string
+
+  constructor(
+    type: 'secret' | 'config',
+    news: { readonly id: string },
+    name: string,
+    action: string,
+  ) {
+    this.type = type
+    this.#news = news
+    this.#name = name
+    this.action = action
+  }
+
+  get id(): string {
+    return this.#news.id
+  }
+
+  get attributes(): Told['attributes'] {
+    return { name: this.#name }
+  }
 }
 
 const about = (type: Told['type'], id: string, name: string, action: string): Told => ({

@@ -29,8 +29,9 @@ export type StateNews =
 /** For faces that tell their clients of what changes. On any master, for operators. */
 export interface NewsApi {
   /**
-   * What changes from now on. Who reads too slowly misses the oldest of it.
+   * What changes from now on, all that came since the last look at once. Who reads too slowly misses the
+   * oldest of it.
    * @throws AccessDenied
    */
-  follow(caller: Caller, signal: AbortSignal): AsyncIterable<StateNews>
+  follow(caller: Caller, signal: AbortSignal): AsyncIterable<readonly StateNews[]>
 }

@@ -30,61 +30,83 @@ export class NewsService implements NewsApi {
     this.#access = access
   }
 
-  follow(caller: Caller, signal: AbortSignal): AsyncIterable<StateNews> {
+  follow(caller: Caller, signal: AbortSignal): AsyncIterable<readonly StateNews[]> {
     const valid = this.#access.whileValid(caller, signal)
     return this.#access.whileAllowed(caller, operatorResource, 'full', this.#read(valid))
   }
 
   told({ events }: WatchBatch): void {
     if (this.#followers.size === 0) return
-    const news = events.flatMap((event) => this.#newsOf(event))
-    if (news.length === 0) return
-    for (const unread of this.#followers) {
-      unread.push(...news)
-      if (unread.length > unreadMax) unread.splice(0, unread.length - unreadMax)
+    let isNews = false
+    for (const event of events) {
+      const news = this.#newsOf(event)
+      if (news === undefined) continue
+      isNews = true
+      for (const unread of this.#followers) {
+        unread.push(news)
+        if (unread.length > unreadMax) unread.shift()
+      }
     }
-    this.#grown.raise()
+    if (isNews) this.#grown.raise()
   }
 
-  async *#read(signal: AbortSignal): AsyncGenerator<StateNews> {
+  async *#read(signal: AbortSignal): AsyncGenerator<readonly StateNews[]> {
     const unread: StateNews[] = []
     this.#followers.add(unread)
     try {
       while (!signal.aborted) {
-        const next = unread.shift()
-        if (next === undefined) await this.#grown.wait(signal)
-        else yield next
+        if (unread.length === 0) await this.#grown.wait(signal)
+        else yield unread.splice(0)
       }
     } finally {
       this.#followers.delete(unread)
     }
   }
 
-  #newsOf(event: StoreEvent): readonly StateNews[] {
+  #newsOf(event: StoreEvent): StateNews | undefined {
     const { key } = event
     if (key.startsWith(secretPrefix)) return this.#secretNews(event)
     const document = documentPlaceOf(key)
     if (document !== undefined) {
       const value = valueOf(event)
       const record = value && decodeRecord(DocumentRecord, key, value)
-      if (record === undefined) return []
+      if (record === undefined) return undefined
       const { kind: of, id } = document
-      return [{ kind: 'document', change: changeOf(event), of, id, name: record.name }]
+      return { kind: 'document', change: changeOf(event), of, id, name: record.name }
     }
-    if (!key.startsWith(agentPrefix)) return []
+    if (!key.startsWith(agentPrefix)) return undefined
     const value = valueOf(event)
     const agent = value && decodeRecord(AgentNamed, key, value)
-    if (agent === undefined) return []
+    if (agent === undefined) return undefined
     const { agentId, info } = agent
-    return [{ kind: 'agent', change: changeOf(event), agentId, hostname: info.hostname }]
+    return { kind: 'agent', change: changeOf(event), agentId, hostname: info.hostname }
   }
 
-  #secretNews(event: StoreEvent): readonly StateNews[] {
+  #secretNews(event: StoreEvent): StateNews | undefined {
     const path = event.key.slice(secretPrefix.length)
     const created = event.type === 'put' ? event.kv : event.previous
-    if (created === undefined) return []
-    const id = secretIdOf(this.#clusterId, path, created.createRevision)
-    return [{ kind: 'secret', change: changeOf(event), id, path }]
+    if (created === undefined) return undefined
+    return new SecretNews(this.#clusterId, changeOf(event), path, created.createRevision)
+  }
+}
+
+/** Whoever follows, follows every write, and asks for the ids of few. */
+class SecretNews {
+  readonly kind = 'secret'
+  readonly change: NewsChange
+  readonly path: string
+  readonly #clusterId: string
+  readonly #createRevision: number
+
+  constructor(clusterId: string, change: NewsChange, path: string, createRevision: number) {
+    this.#clusterId = clusterId
+    this.change = change
+    this.path = path
+    this.#createRevision = createRevision
+  }
+
+  get id(): string {
+    return secretIdOf(this.#clusterId, this.path, this.#createRevision)
   }
 }
 
