@@ -196,6 +196,28 @@ describe.skipIf(why !== undefined)(`DK9: services by the docker CLI ${why ?? ''}
     await docker.out('service', 'rm', 'failing')
   })
 
+  test('DK14: run as whom and where they say, and fail to start without their program', async () => {
+    await create('--name', 'whose', '--user', 'nginx', '--workdir', '/srv/of/mine', 'nginx')
+    await haveRun('whose', '1/1')
+    expect(await docker.inside('whose', 'sh', '-c', 'echo "$(id -un) $(pwd)"')).toEqual([
+      'nginx /srv/of/mine',
+    ])
+    await docker.out('service', 'rm', 'whose')
+
+    const once = ['--restart-condition', 'none', '--name']
+    for (const [name, args, text] of [
+      ['lacking', ['busybox', 'nosuch'], 'exec: "nosuch": executable file not found in $PATH'],
+      ['stranger', ['--user', 'nginx', 'busybox', 'sleep', '9'], 'unable to find user nginx'],
+    ] as const) {
+      await create(...once, name, ...args)
+      await until(`${name} has failed`, async () => {
+        const shown = await docker.out('service', 'ps', '--no-trunc', name)
+        return shown.includes('"starting container failed: ') && shown.includes(text)
+      })
+      await docker.out('service', 'rm', name)
+    }
+  })
+
   test('wait where no node may have them, and say why', async () => {
     await create(
       '--name',

@@ -566,6 +566,32 @@ describe('ending', () => {
     expect(stage.statuses.at(-1)?.message).toBe('Command terminated with signal Killed')
   })
 
+  test('AG10: a service says what asks its program to end', () => {
+    const service = { id: 's', name: 'web', stop_signal: 'SIGQUIT', workdir: '/srv' }
+    const container = { type: 'MESOS', service }
+    const stage = new Stage().registered().launch({ container }).running()
+    expect(stage.done('prepare')[0]?.spec).toMatchObject({ workdir: '/srv' })
+
+    stage.acknowledgeAll().kill(500).ticks(5)
+
+    expect(stage.done('signal').map(({ signal }) => signal)).toEqual(['SIGQUIT', 'KILL'])
+  })
+
+  test('AG10: a container of a service that cannot be started says so in the Engine’s words', () => {
+    const container = { type: 'MESOS', service: { id: 's', name: 'web' } }
+    const stage = new Stage().registered().launch({ container })
+    stage
+      .tell({ kind: 'prepared', containerId: 'c1' })
+      .tell({ kind: 'started', containerId: 'c1', failure: 'there is no such program' })
+      .tell({ kind: 'destroyed', containerId: 'c1' })
+
+    expect(stage.acknowledgeAll().statuses.at(-1)).toMatchObject({
+      state: 'TASK_FAILED',
+      reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+      message: 'starting container failed: there is no such program',
+    })
+  })
+
   test('AG10: without grace it is SIGKILL at once, and TASK_KILLING is told only who asked', () => {
     const stage = new Stage().registered().launch().running().acknowledgeAll().kill(0)
 

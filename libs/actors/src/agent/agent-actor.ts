@@ -611,7 +611,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       const argv = argumentsOf(command, checked.image)
       const kind = task.hasToken === true ? { isExecutor: true } : {}
       const terminal = terminalOf(task)
-      const spec = { containerId, hostname, argv, command, user, ...kind, ...terminal }
+      const workdir = service?.workdir === undefined ? {} : { workdir: service.workdir }
+      const spec = { containerId, hostname, argv, command, user, ...workdir, ...kind, ...terminal }
       this.#do({ do: 'prepare', spec, plan })
     } catch (refused) {
       if (!(refused instanceof PlanRefused)) throw refused
@@ -688,7 +689,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const task = this.#byContainer.get(containerId)
     if (task?.stage !== 'starting') return
     if (failure !== undefined) {
-      task.end = endOfFailedRun(task, failure)
+      task.end = this.#endOfFailedStart(task, failure)
       return this.#destroy(task)
     }
     task.stage = 'running'
@@ -708,12 +709,13 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     if (task.role === 'group-task') {
       this.#update(task, { state: 'TASK_STARTING', source: 'SOURCE_EXECUTOR' })
     }
-    // Docker's clients look for the Engine's words.
+    this.#finish(task, this.#endOfFailedStart(task, why))
+  }
+
+  /** Of a service in the Engine's words, for which Docker's clients look. */
+  #endOfFailedStart(task: AgentTask, why: string): TaskEnd {
     const isOfService = task.info.container?.service !== undefined
-    this.#finish(
-      task,
-      isOfService ? endOfFailedLaunch(startFailure(why)) : endOfFailedRun(task, why),
-    )
+    return isOfService ? endOfFailedLaunch(startFailure(why)) : endOfFailedRun(task, why)
   }
 
   #environmentOf({ info, frameworkId, executorId, containerId, hasToken }: AgentTask) {
@@ -791,7 +793,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   }
 
   #terminate(task: AgentTask): void {
-    const signal = task.killAtTick <= this.#ticks ? 'KILL' : 'TERM'
+    const { stop_signal: asked = 'TERM' } = task.info.container?.service ?? {}
+    const signal = task.killAtTick <= this.#ticks ? 'KILL' : asked
     // There is nothing stronger that could follow.
     if (signal === 'KILL') task.killAtTick = Infinity
     this.#do({ do: 'signal', containerId: task.containerId, signal })

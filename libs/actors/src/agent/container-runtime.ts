@@ -66,6 +66,8 @@ export interface ContainerSpec {
   /** What `argv` was made from, for an image that has its own say in it. */
   readonly command?: CommandInfo
   readonly user: ContainerUser
+  /** Absolute, in the place of the image's own. */
+  readonly workdir?: string
   /** A program of a framework's that will call at the agent's listener. */
   readonly isExecutor?: boolean
   /** Its input and output are one terminal. */

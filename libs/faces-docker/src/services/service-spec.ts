@@ -46,6 +46,7 @@ export const ContainerSpec = z.looseObject({
   TTY: z.boolean().nullish(),
   Isolation: text,
   Mounts: z.array(z.looseObject({ Type: text, Source: text, Target: text })).nullish(),
+  StopSignal: text,
   StopGracePeriod: integer,
   Healthcheck: Healthcheck.nullish(),
   Secrets: z.array(SecretReference).nullish(),

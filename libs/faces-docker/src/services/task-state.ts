@@ -64,14 +64,15 @@ function exitError({ exitCode, message = '', healthy }: WorkloadTaskView): strin
 
 /** How agents begin to say that a container could not be started. Source: reference mesos.md §11. */
 const launchPrefix = /^(?:starting container failed|Failed to launch container): /
-/** Of a secret or a config, whatever else is said in it. */
-const filePrefix = /^(?:unable to get (?:secret|config)|Collect failed: )/
+/** Of a secret, a config, a program or a user, whatever else is said in it. */
+const otherPrefix =
+  /^(?:unable to (?:get (?:secret|config)|find user)|Collect failed: |OCI runtime create failed: |the working directory )/
 
 /** The cluster would not have it, the image was not to be had, or the container not to be started. */
 function refused({ message = '', spec, taskState }: WorkloadTaskView): TaskStanding {
   const why = message.replace(launchPrefix, '')
   if (taskState === 'TASK_ERROR') return { State: 'rejected', Message: 'assigned', Err: why }
-  if (!filePrefix.test(why) && isAboutImage(why)) {
+  if (!otherPrefix.test(why) && isAboutImage(why)) {
     const text = `No such image: ${imageOf(spec)}`
     return { State: 'rejected', Message: 'preparing', Err: text }
   }

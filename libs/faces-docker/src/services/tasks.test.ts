@@ -64,6 +64,15 @@ describe('DK10: a task', () => {
     ],
     [
       'rejected',
+      { message: 'starting container failed: OCI runtime create failed: exec: "image": no' },
+      {
+        State: 'failed',
+        Message: 'starting',
+        Err: 'starting container failed: OCI runtime create failed: exec: "image": no',
+      },
+    ],
+    [
+      'rejected',
       { message: 'Failed to launch container: the image is not there for linux/amd64' },
       { State: 'rejected', Message: 'preparing', Err: 'No such image: eon01/infinite:latest' },
     ],

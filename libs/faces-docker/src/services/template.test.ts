@@ -103,6 +103,9 @@ describe('DK9: what a task of a service is launched as', () => {
     })
     expect(container).toMatchObject({ service: { id: 'service-id', name: 'app' } })
     expect((container as { service: object }).service).not.toHaveProperty('labels')
+    expect(template({ Dir: '/srv', StopSignal: 'SIGQUIT' })['container']).toMatchObject({
+      service: { workdir: '/srv', stop_signal: 'SIGQUIT' },
+    })
     const asking = template({ Env: ['TIER={{.Service.Labels}}'] })
     expect(asking['container']).toMatchObject({ service: { labels: { tier: 'front' } } })
   })

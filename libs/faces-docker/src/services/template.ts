@@ -41,16 +41,22 @@ export function templateOf(
 }
 
 /**
- * What templates in variables, the hostname and files may say of the service. Its labels only where they might be
+ * What templates in variables, the hostname and files may say of the service, and how its containers begin and end. Its labels only where they might be
  * asked for: whatever is in here replaces the tasks when it changes.
  */
 function serviceOf(spec: ServiceSpec, id: string, volumes: readonly Volume[]): object {
-  const { Env, Hostname } = spec.TaskTemplate?.ContainerSpec ?? {}
+  const { Env, Hostname, Dir, StopSignal } = spec.TaskTemplate?.ContainerSpec ?? {}
   const texts = [...(Env ?? []), Hostname ?? '']
   const mayAsk =
     volumes.some(({ file }) => file?.template !== undefined) ||
     texts.some((text) => text.includes('.Service.Labels'))
-  return { id, name: spec.Name ?? '', ...(mayAsk && { labels: spec.Labels ?? {} }) }
+  return {
+    id,
+    name: spec.Name ?? '',
+    ...(mayAsk && { labels: spec.Labels ?? {} }),
+    ...(Dir && { workdir: Dir }),
+    ...(StopSignal && { stop_signal: StopSignal }),
+  }
 }
 
 /** An entry point that is given takes the place of the image's, and arguments that of its command. */

@@ -156,6 +156,10 @@ export const ContainerService = message('ContainerInfo.Service', {
   id: required(text),
   name: required(text),
   labels: optional(map(text)),
+  /** Of its program, and of those that are run beside it: in the place of the image's. */
+  workdir: optional(text),
+  /** What asks its program to end; SIGTERM if nothing is said. */
+  stop_signal: optional(text),
   /** Where one of its tasks is, which the master says when it is launched. */
   place: optional(
     message('ContainerInfo.Service.Place', {

@@ -31,7 +31,7 @@ export function layImage(fs: MemoryFileSystem, { entries, config }: ImageRoot): 
 }
 
 /** A working directory is there, also when no layer has it: docker makes it, too. */
-function makeDirectories(fs: MemoryFileSystem, path: string | undefined): void {
+export function makeDirectories(fs: MemoryFileSystem, path: string | undefined): void {
   if (path === undefined || !path.startsWith('/')) return
   const names = path.split('/').filter((name) => name !== '')
   for (const [index] of names.entries()) {

@@ -50,7 +50,7 @@ import type { Executor } from './executor.ts'
 import { ExecOutput } from './exec-output.ts'
 import { execUserOf, type ExecUser } from './exec-user.ts'
 import { accountsWith, layDown, rootUser } from './image.ts'
-import { layImage } from './lay-image.ts'
+import { layImage, makeDirectories } from './lay-image.ts'
 import { putIntoSandbox } from './put-into-sandbox.ts'
 import { MemoryFileSystem } from './memory-file-system.ts'
 import { OutputLog } from './output-log.ts'
@@ -98,7 +98,7 @@ const tmpfsDevice = 2
 export class MemoryContainer implements Container, Host {
   readonly fs: MemoryFileSystem
   readonly #options: MemoryContainerOptions
-  readonly #user: User
+  #user: User
   readonly #environment = new Map<string, string | Uint8Array>()
   readonly #log: OutputLog
   readonly #execs = new Set<MemoryExec>()
@@ -224,6 +224,7 @@ export class MemoryContainer implements Container, Host {
   async start(onExit: (exit: ContainerExit) => void): Promise<void> {
     const { spec, clock, random, limits, executor } = this.#options
     invariant(!this.#isDestroyed && this.#machine === undefined, 'a container is started once')
+    if (this.#isDocker) this.#becomeDockers()
     const machine = new Machine({
       fs: this.fs,
       clock,
@@ -235,10 +236,14 @@ export class MemoryContainer implements Container, Host {
     })
     this.#machine = machine
     this.#onExit = onExit
-    const { pid } = machine.start({
+    const program = {
       argv: this.#program(),
       env: this.#environmentWith(spec.terminal === undefined ? {} : ofTerminal),
       ...this.#surroundings(),
+    }
+    if (this.#isDocker) this.#demandFirstProgram(machine, program)
+    const { pid } = machine.start({
+      ...program,
       ...(spec.terminal && { terminal: spec.terminal }),
       stdout: (bytes) => this.#log.append('stdout', bytes),
       stderr: (bytes) => this.#log.append('stderr', bytes),
@@ -302,6 +307,39 @@ export class MemoryContainer implements Container, Host {
     }
   }
 
+  /**
+   * Docker looks for a user in the container's own files, and makes the working directory.
+   *
+   * @throws ContainerRefused
+   */
+  #becomeDockers(): void {
+    const { workdir, command } = this.#options.spec
+    if (workdir !== undefined && !workdir.startsWith('/')) {
+      const why = `the working directory '${workdir}' is invalid, it needs to be an absolute path`
+      throw new ContainerRefused(why)
+    }
+    makeDirectories(this.fs, workdir)
+    const { name } = this.#user
+    if (name === rootUser.name) return
+    try {
+      this.#user = { name, ...execUserOf(command?.user ?? name, (path) => this.#contentOf(path)) }
+    } catch (refusal) {
+      if (!(refusal instanceof ProgramRefused)) throw refusal
+      throw new ContainerRefused(refusal.message, { cause: refusal })
+    }
+  }
+
+  /** @throws ContainerRefused */
+  #demandFirstProgram(machine: Machine, program: Parameters<Machine['refusalOf']>[0]): void {
+    try {
+      this.#demandProgram(machine, program)
+    } catch (refusal) {
+      if (!(refusal instanceof ProgramRefused)) throw refusal
+      const of = 'OCI runtime create failed: runc create failed: unable to start container process'
+      throw new ContainerRefused(`${of}: ${refusal.message}: unknown`, { cause: refusal })
+    }
+  }
+
   /** As runc would refuse it. @throws ProgramRefused */
   #demandProgram(
     machine: Machine,
@@ -322,7 +360,7 @@ export class MemoryContainer implements Container, Host {
     if (refused === undefined) return
     const why =
       refused.status === 126
-        ? 'permission denied'
+        ? refused.why.toLowerCase()
         : name.includes('/')
           ? `stat ${name}: no such file or directory`
           : 'executable file not found in $PATH'
@@ -419,9 +457,15 @@ export class MemoryContainer implements Container, Host {
       : programOf(command, this.#image)
   }
 
+  /** Begun as Docker begins containers, rather than Mesos. */
+  get #isDocker(): boolean {
+    return this.#options.spec.command?.docker_arguments === true
+  }
+
   #surroundings(): { cwd: string; uid: number; gid: number } {
-    const isDocker = this.#options.spec.command?.docker_arguments === true
-    const cwd = this.#image?.workingDirectory ?? (isDocker ? '/' : sandboxDirectory)
+    const { workdir } = this.#options.spec
+    const usual = this.#isDocker ? '/' : sandboxDirectory
+    const cwd = workdir ?? this.#image?.workingDirectory ?? usual
     return { cwd, uid: this.#user.uid, gid: this.#user.gid }
   }
 

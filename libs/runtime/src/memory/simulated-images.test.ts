@@ -30,15 +30,34 @@ const missing = (name: string): never => {
 async function start(
   name: string,
   args: readonly string[] = [],
-  { env = {}, file }: { env?: Readonly<Record<string, string>>; file?: Redacted<Uint8Array> } = {},
+  {
+    env = {},
+    file,
+    user = root.name,
+    workdir,
+  }: {
+    env?: Readonly<Record<string, string>>
+    file?: Redacted<Uint8Array>
+    user?: string
+    workdir?: string
+  } = {},
 ): Promise<Started> {
   runtime = new MemoryRuntime({
     images: {
       provision: async (wanted) => simulatedImage(wanted.name, 'any')?.root ?? missing(wanted.name),
     },
   })
-  const command = parseOurs(CommandInfo, { shell: false, docker_arguments: true, arguments: args })
-  const spec = { containerId: 'c', hostname: 'box', argv: [], command, user: root }
+  const said = { shell: false, docker_arguments: true, arguments: args, user }
+  const command = parseOurs(CommandInfo, said)
+  // As an agent has it, which does not know what is in an image.
+  const spec = {
+    containerId: 'c',
+    hostname: 'box',
+    argv: [],
+    command,
+    user: user === root.name ? root : { name: user, uid: 1000, gid: 1000 },
+    ...(workdir !== undefined && { workdir }),
+  }
   const container = await runtime.create(spec)
   const ofFile: Plan =
     file === undefined
@@ -122,6 +141,50 @@ describe('SI4: a simulated image runs', () => {
   test('whatever it is told to of any image, where there is such a program', async () => {
     const container = await start('some/tool', ['echo', 'hello'])
     expect(await container.says('hello')).toBe('hello\n')
+  })
+})
+
+describe('RT21: a container that is begun as Docker begins it', () => {
+  const ids = ['sh', '-c', 'echo "$(id -u):$(id -g) $(pwd)"; exec sleep 100']
+
+  test.each([
+    ['nginx', 'nginx', '101:101'],
+    ['nginx', 'www-data:nginx', '33:101'],
+    ['busybox', '77:88', '77:88'],
+    ['busybox', '1000', '1000:0'],
+    ['busybox', 'root', '0:0'],
+  ])('runs %s as %s, as its own files have it', async (name, user, shown) => {
+    const container = await start(name, ids, { user })
+    expect(await container.says('\n')).toBe(`${shown} /\n`)
+    // And so does what is run beside it.
+    expect((await container.exec('sh', '-c', 'echo "$(id -u):$(id -g)"')).said).toBe(`${shown}\n`)
+  })
+
+  test('is not begun as a user that its files do not have', async () => {
+    await expect(start('busybox', ids, { user: 'nginx' })).rejects.toMatchObject({
+      code: 'container.refused',
+      message: 'unable to find user nginx: no matching entries in passwd file',
+    })
+  })
+
+  test('begins in the directory that it is told, which is made, in the place of the image’s', async () => {
+    const container = await start('redis', ids, { workdir: '/srv/of/mine' })
+    expect(await container.says('\n')).toBe('0:0 /srv/of/mine\n')
+    expect((await container.exec('pwd')).said).toBe('/srv/of/mine\n')
+    await expect(start('redis', ids, { workdir: 'srv' })).rejects.toMatchObject({
+      message: "the working directory 'srv' is invalid, it needs to be an absolute path",
+    })
+  })
+
+  test.each([
+    ['nosuch', 'exec: "nosuch": executable file not found in $PATH'],
+    ['/no/such', 'exec: "/no/such": stat /no/such: no such file or directory'],
+    ['/etc/passwd', 'exec: "/etc/passwd": permission denied'],
+  ])('is not begun without its program: %s', async (program, why) => {
+    await expect(start('busybox', [program])).rejects.toMatchObject({
+      code: 'container.refused',
+      message: `OCI runtime create failed: runc create failed: unable to start container process: ${why}: unknown`,
+    })
   })
 })
 
