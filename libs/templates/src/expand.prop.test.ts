@@ -44,6 +44,48 @@ test('TP1: parts that mean something together mean what each means alone', () =>
   )
 })
 
+/** A template, and what it comes to: blocks in blocks, with the conditions that they have. */
+const block: fc.Arbitrary<readonly [string, string]> = fc.letrec<{
+  block: readonly [string, string]
+}>((tie) => ({
+  block: fc.oneof(
+    { maxDepth: 4 },
+    plain.map((text) => [text, text] as const),
+    fc.tuple(tie('block'), tie('block')).map(([a, b]) => [a[0] + b[0], a[1] + b[1]] as const),
+    fc
+      .tuple(
+        fc.constantFrom(
+          ['eq .Service.Name "web"', true] as const,
+          ['ne $.Service.Name "web"', false] as const,
+          ['not (and 1 "" (secret "a"))', true] as const,
+          ['or "" 0', false] as const,
+          ['lt 2 (len "ab")', false] as const,
+        ),
+        tie('block'),
+        tie('block'),
+      )
+      .map(
+        ([[condition, holds], a, b]) =>
+          [`{{if ${condition}}}${a[0]}{{else}}${b[0]}{{end}}`, holds ? a[1] : b[1]] as const,
+      ),
+    tie('block').map(
+      (a) =>
+        [
+          `{{range $key, $_ := $.Service.Labels}}{{$key}}{{with $}}${a[0]}{{end}}{{end}}`,
+          `a${a[1]}`,
+        ] as const,
+    ),
+  ),
+})).block
+
+test('TP1: blocks mean what those in them mean, as their conditions say', () => {
+  fc.assert(
+    fc.property(block, ([template, meant]) => {
+      expect(expanded(template)).toBe(meant)
+    }),
+  )
+})
+
 const trimmed = (text: string, at: RegExp): string => text.replace(at, '')
 
 test('TP1: what is trimmed is the space beside it, and nothing else', () => {
@@ -81,8 +123,22 @@ test('TP3: anything is either expanded or refused', () => {
     ' ',
     '\n',
     'secret',
-    'if',
     'a',
+    '{{if 1}}',
+    '{{else}}',
+    '{{end}}',
+    '{{range $a, $b := .Service.Labels}}',
+    '{{with .}}',
+    '{{break}}',
+    '$a',
+    ':=',
+    '=',
+    ',',
+    '7',
+    'printf "%d"',
+    'eq',
+    'and',
+    'len',
   )
   fc.assert(
     fc.property(fc.array(fc.oneof(piece, fc.string()), { maxLength: 30 }), (pieces) => {

@@ -53,6 +53,41 @@ describe('TP1: a template', () => {
     ['{{"}}"}}{{`{{`}}', '}}{{'],
     ['{{"q\\"\\n"}}', 'q"\n'],
     ['{ {{.Task.ID}} }', '{ t1 }'],
+    ['{{if eq .Service.Name "web"}}yes{{else}}no{{end}}', 'yes'],
+    ['{{if ne .Service.Name "web"}}a{{else if .Task.ID}}b{{else}}c{{end}}', 'b'],
+    ['{{if ""}}a{{else if 0}}b{{else if false}}c{{else}}d{{end}}', 'd'],
+    ['{{if index .Service.Labels "nosuch"}}a{{end}}.', '.'],
+    [
+      '{{with .Node.Platform}}{{.OS}}/{{.Architecture}} of {{$.Service.Name}}{{end}}',
+      'linux/x86_64 of web',
+    ],
+    ['{{with index .Service.Labels "nosuch"}}a{{else}}{{.Task.ID}}{{end}}', 't1'],
+    ['{{with $tier := .Service.Labels.tier}}[{{$tier}} {{.}}]{{end}}', '[front front]'],
+    ['{{range .Service.Labels}}<{{.}}>{{end}}', '<c><front>'],
+    ['{{range $key, $value := .Service.Labels}}{{$key}}={{$value}};{{end}}', 'a.b=c;tier=front;'],
+    [
+      '{{range $key, $value := .Service.Labels}}{{if eq $key "tier"}}{{break}}{{end}}{{.}}{{end}}',
+      'c',
+    ],
+    [
+      '{{range $key, $_ := .Service.Labels}}{{if eq $key "a.b"}}{{continue}}{{end}}{{.}}{{end}}',
+      'front',
+    ],
+    ['{{$n := 0}}{{range .Service.Labels}}{{$n = len .}}{{end}}{{$n}}', '5'],
+    ['{{$a := "x"}}{{if true}}{{$a := "y"}}{{$a}}{{end}}{{$a}}', 'yx'],
+    ['{{eq 1 2 3 1}} {{eq "a" "b"}} {{ne "a" "b"}} {{not ""}}', 'true false true true'],
+    ['{{lt 1 2}}{{le 2 2}}{{gt "b" "a"}}{{ge 1 2}}', 'truetruetruefalse'],
+    ['{{and 1 "" 2}}|{{or "" "b" (secret "nosuch")}}|{{and 1 2}}', '|b|2'],
+    ['{{len "abc"}}{{len .Service.Labels}}', '32'],
+    ['{{printf "%s-%s:%d%% %v %t" .Service.Name "a" -5 true false}}', 'web-a:-5% true false'],
+    [
+      '{{printf "[%5s|%-5s|%05d|%+d|%x|%X]" "ä" "b" -42 7 255 "ab"}}',
+      '[    ä|b    |-0042|+7|ff|6162]',
+    ],
+    ['{{secret "db" | printf "pw=%s"}}', 'pw=s3cr3t'],
+    ['{{print 1 2 "a" 3}}|{{println "a" 1}}', '1 2a3|a 1\n'],
+    ['{{if and (eq .Node.Platform.OS "linux") (secret "db")}}{{secret "db"}}{{end}}', 's3cr3t'],
+    ['a {{- if 1 -}} b {{- end -}} c', 'abc'],
   ])('%j becomes %j', (template, text) => {
     expect(expanded(template)).toBe(text)
   })
@@ -75,7 +110,68 @@ describe('TP3: a template that is none', () => {
     ['{{(secret "a"}}', 'template: expansion:1: unclosed left paren'],
     ['{{"a}}', 'template: expansion:1: unclosed action'],
     ['{{/* a', 'template: expansion:1: unclosed comment'],
-    ['{{if .Task.ID}}', 'template: expansion:1: unexpected {{if}}: it is not supported'],
+    ['{{if .Task.ID}}\n', 'template: expansion:2: unexpected EOF'],
+    ['{{if}}x{{end}}', 'template: expansion:1: missing value for if'],
+    ['a{{end}}', 'template: expansion:1: unexpected {{end}}'],
+    ['{{if 1}}{{else}}{{else}}{{end}}', 'template: expansion:1: expected end; found {{else}}'],
+    ['{{break}}', 'template: expansion:1: {{break}} outside {{range}}'],
+    ['{{define "a"}}{{end}}', 'template: expansion:1: unexpected {{define}}: it is not supported'],
+    ['{{$a}}', 'template: expansion:1: undefined variable "$a"'],
+    ['{{if 1}}{{$a := 1}}{{end}}{{$a}}', 'template: expansion:1: undefined variable "$a"'],
+    ['{{$a = 1}}', 'template: expansion:1: undefined variable "$a"'],
+    ['{{$a, $b := 1}}', 'template: expansion:1: too many declarations'],
+    ['{{if 0}}{{nosuch}}{{end}}', 'template: expansion:1: function "nosuch" not defined'],
+    ['{{nil}}', 'template: expansion:1: nil is not a command'],
+    ['{{0x1f}}', 'template: expansion:1: bad number syntax: "0x1f"'],
+    ['{{1.5}}', 'template: expansion:1: a field of anything but the context is not supported'],
+    ['{{print (if 1)}}', 'template: expansion:1: unexpected <if> in operand'],
+    ['{{1 := 2}}', 'template: expansion:1: unexpected ":=" in operand'],
+    [
+      '{{eq 1 "1"}}',
+      'template: expansion:1: executing "expansion" at <eq>: error calling eq: incompatible types for comparison',
+    ],
+    [
+      '{{eq .Service .Node}}',
+      'template: expansion:1: executing "expansion" at <eq>: error calling eq: non-comparable type',
+    ],
+    [
+      '{{lt true false}}',
+      'template: expansion:1: executing "expansion" at <lt>: error calling lt: invalid type for comparison',
+    ],
+    ['{{not 1 2}}', 'template: expansion:1: wrong number of args for not'],
+    ['{{and}}', 'template: expansion:1: wrong number of args for and'],
+    [
+      '{{len 3}}',
+      'template: expansion:1: executing "expansion" at <len>: error calling len: len of type int',
+    ],
+    [
+      '{{range .Task.ID}}{{end}}',
+      'template: expansion:1: executing "expansion" at <range>: range can\'t iterate over a string',
+    ],
+    [
+      '{{with .Task}}\n{{.Nosuch}}{{end}}',
+      'template: expansion:2: executing "expansion" at <.Nosuch>: there is no Nosuch',
+    ],
+    [
+      '{{$t := .Task}}{{$t.Nosuch}}',
+      'template: expansion:1: executing "expansion" at <$t.Nosuch>: there is no Nosuch',
+    ],
+    [
+      '{{printf "%d" "a"}}',
+      'template: expansion:1: executing "expansion" at <printf>: error calling printf: printf: %d is not for a string',
+    ],
+    [
+      '{{printf "%s"}}',
+      'template: expansion:1: executing "expansion" at <printf>: error calling printf: printf: nothing is given for %s',
+    ],
+    [
+      '{{printf "%q" "a"}}',
+      'template: expansion:1: executing "expansion" at <printf>: error calling printf: printf: %q is not supported',
+    ],
+    [
+      '{{printf "" 1}}',
+      'template: expansion:1: executing "expansion" at <printf>: error calling printf: printf: more is given than the format says',
+    ],
     [
       '\n\n{{.Service.Nosuch}}',
       'template: expansion:3: executing "expansion" at <.Service.Nosuch>: there is no Nosuch',
@@ -112,6 +208,12 @@ describe('TP3: a template that is none', () => {
     const joined = `{{join "" ${'(secret "db") '.repeat(1000)}}}`
     expect(fault(() => expand(new Redacted(utf8(joined)), scope, 5999))).toContain('larger')
     expect(expand(new Redacted(utf8(many)), scope, 6000).reveal()).toHaveLength(6000)
+    const wide = `{{printf "%s${'%s'.repeat(1000)}" ${'(secret "db") '.repeat(1001)}}}`
+    expect(fault(() => expand(new Redacted(utf8(wide)), scope, 5999))).toContain('larger')
+    const deep = `${'{{range $.Service.Labels}}'.repeat(40)}${'{{end}}'.repeat(40)}`
+    expect(fault(() => expanded(deep))).toContain('more than 100000 steps')
+    const nested = `${'{{if 1}}'.repeat(200)}${'{{end}}'.repeat(200)}`
+    expect(fault(() => expanded(nested))).toBe('template: expansion:1: nested too deep')
   })
 })
 

@@ -1,9 +1,19 @@
-import { Redacted, utf8, utf8Text, wipe, type RedactedBytes } from '@conclave/kernel'
-import { parseTemplate, type Operand, type Pipeline } from './parse.ts'
+import { invariant, Redacted, utf8, utf8Text, wipe, type RedactedBytes } from '@conclave/kernel'
+import { builtins, CallInvalid, textIn, WrongCount } from './builtins.ts'
+import { parseTemplate, type Action, type Operand, type Part, type Pipeline } from './parse.ts'
 import { shownName, TemplateInvalid } from './template-invalid.ts'
+import {
+  entriesOf,
+  isFields,
+  isTrue,
+  kindOf,
+  ofField,
+  printed,
+  type Fields,
+  type Value,
+} from './value.ts'
 
-/** What fields lead to: a text, or more fields. */
-export type Fields = { readonly [name: string]: string | Fields }
+export type { Fields } from './value.ts'
 
 /** What a template can name. Source: docker-swarm.md B5. */
 export interface Scope {
@@ -24,6 +34,8 @@ export class TemplateFunctionFailed extends Error {}
 
 /** An expanded template may be no larger: a few bytes can name a large secret very often. */
 const usualSizeBytesMax = 1_048_576
+/** Ranges in ranges go through very much, of which nothing has to be printed. */
+const stepsMax = 100_000
 
 /**
  * `template` with its actions replaced by what they stand for. Fresh bytes, the caller's to wipe; so stays
@@ -36,30 +48,12 @@ export function expand(
   scope: Scope,
   sizeBytesMax = usualSizeBytesMax,
 ): RedactedBytes {
-  const pieces: Uint8Array[] = []
-  const made: Uint8Array[] = []
-  let sizeBytes = 0
+  const run = new Run(scope, sizeBytesMax)
   try {
-    for (const part of parseTemplate(template.reveal())) {
-      const piece =
-        part.is === 'text'
-          ? part.bytes
-          : printed(run(part.pipeline, { ...scope, line: part.line, made, sizeBytesMax }))
-      sizeBytes += piece.length
-      if (sizeBytes > sizeBytesMax) {
-        throw tooLarge(part.is === 'text' ? 1 : part.line, sizeBytesMax)
-      }
-      pieces.push(piece)
-    }
-    const bytes = new Uint8Array(sizeBytes)
-    let at = 0
-    for (const piece of pieces) {
-      bytes.set(piece, at)
-      at += piece.length
-    }
-    return new Redacted(bytes)
+    run.all(parseTemplate(template.reveal(), isFunctionOf(scope)), scope.fields)
+    return new Redacted(run.bytes())
   } finally {
-    for (const bytes of made) wipe(bytes)
+    run.wipe()
   }
 }
 
@@ -70,113 +64,248 @@ export function expandText(text: string, scope: Scope): string {
   return utf8Text(expanded.reveal())
 }
 
+/** A function that is nowhere is found before anything is expanded, as in Go. */
+const isFunctionOf =
+  ({ functions }: Scope) =>
+  (name: string): boolean =>
+    name === 'and' ||
+    name === 'or' ||
+    Object.hasOwn(functions, name) ||
+    Object.hasOwn(builtins, name)
+
+/** How parts ended: a range looks whether it goes on. */
+type Flow = 'on' | 'break' | 'continue'
+
+/** One expansion: what was printed so far, and what is to be wiped after it. */
+class Run {
+  readonly #scope: Scope
+  readonly #sizeBytesMax: number
+  readonly #pieces: Uint8Array[] = []
+  /** What was put together on the way. */
+  readonly #made: Uint8Array[] = []
+  /** The innermost last; one may hide another of its name. */
+  readonly #variables: { readonly name: string; value: Value }[]
+  #sizeBytes = 0
+  #madeBytes = 0
+  #steps = 0
+
+  constructor(scope: Scope, sizeBytesMax: number) {
+    this.#scope = scope
+    this.#sizeBytesMax = sizeBytesMax
+    this.#variables = [{ name: '$', value: scope.fields }]
+  }
+
+  bytes(): Uint8Array {
+    const bytes = new Uint8Array(this.#sizeBytes)
+    let at = 0
+    for (const piece of this.#pieces) {
+      bytes.set(piece, at)
+      at += piece.length
+    }
+    return bytes
+  }
+
+  wipe(): void {
+    for (const bytes of this.#made) wipe(bytes)
+  }
+
+  all(parts: readonly Part[], dot: Value): Flow {
+    for (const part of parts) {
+      const flow = this.#one(part, dot)
+      if (flow !== 'on') return flow
+    }
+    return 'on'
+  }
+
+  #one(part: Part, dot: Value): Flow {
+    const line = part.is === 'text' ? 1 : part.line
+    if (++this.#steps > stepsMax) {
+      throw new TemplateInvalid(line, `it takes more than ${stepsMax} steps`)
+    }
+    switch (part.is) {
+      case 'text':
+        this.#print(part.bytes, line)
+        return 'on'
+      case 'break':
+      case 'continue':
+        return part.is
+      case 'action': {
+        const value = this.#valueOf(part, dot)
+        if (part.variables.length === 0) this.#print(printed(value), line)
+        return 'on'
+      }
+      case 'range':
+        return this.#inside(() => this.#range(part, dot))
+      case 'if':
+      case 'with':
+      default:
+        return this.#inside(() => {
+          const value = this.#valueOf(part, dot)
+          const inner = part.is === 'with' ? value : dot
+          return isTrue(value) ? this.all(part.parts, inner) : this.all(part.otherwise, dot)
+        })
+    }
+  }
+
+  #range(part: Extract<Part, { readonly is: 'if' | 'with' | 'range' }>, dot: Value): Flow {
+    const { pipeline, variables, isAssignment, line } = part
+    const over = this.#pipeline(pipeline, dot, line)
+    if (!isFields(over)) {
+      throw new TemplateInvalid(
+        line,
+        `${executing('range')}: range can't iterate over a ${kindOf(over)}`,
+      )
+    }
+    const entries = entriesOf(over)
+    if (entries.length === 0) return this.all(part.otherwise, dot)
+    for (const [key, element] of entries) {
+      const value = ofField(element)
+      // One variable is given the element, two the key and the element.
+      const given = variables.length === 2 ? [utf8(key), value] : [value]
+      const outside = this.#variables.length
+      for (const [at, name] of variables.entries())
+        this.#set(name, given[at] ?? value, isAssignment)
+      const flow = this.all(part.parts, value)
+      this.#variables.length = outside
+      if (flow === 'break') break
+    }
+    return 'on'
+  }
+
+  /** Variables of a block end with it. */
+  #inside(block: () => Flow): Flow {
+    const outside = this.#variables.length
+    const flow = block()
+    this.#variables.length = outside
+    return flow
+  }
+
+  #valueOf({ pipeline, variables, isAssignment, line }: Action, dot: Value): Value {
+    const value = this.#pipeline(pipeline, dot, line)
+    for (const name of variables) this.#set(name, value, isAssignment)
+    return value
+  }
+
+  #set(name: string, value: Value, isAssignment: boolean): void {
+    const known = this.#variables.findLast((one) => one.name === name)
+    if (isAssignment && known !== undefined) known.value = value
+    else this.#variables.push({ name, value })
+  }
+
+  #pipeline(pipeline: Pipeline, dot: Value, line: number): Value {
+    let value: Value | undefined
+    for (const operand of pipeline) {
+      if (value !== undefined && operand.is !== 'call') {
+        throw new TemplateInvalid(line, 'non executable command in pipeline')
+      }
+      value = this.#operand(operand, dot, line, value)
+    }
+    return value ?? new Uint8Array(0)
+  }
+
+  #operand(operand: Operand, dot: Value, line: number, piped?: Value): Value {
+    switch (operand.is) {
+      case 'text':
+        return operand.bytes
+      case 'constant':
+        return operand.value
+      case 'field':
+        return fieldOf(dot, operand.names, '', line)
+      case 'variable': {
+        const known = this.#variables.findLast(({ name }) => name === operand.name)
+        return fieldOf(known?.value ?? dot, operand.names, operand.name, line)
+      }
+      case 'pipeline':
+        return this.#pipeline(operand.pipeline, dot, line)
+      case 'call':
+        break
+    }
+    const { name, operands } = operand
+    const values = operands.map((one) => () => this.#operand(one, dot, line))
+    const given = piped === undefined ? values : [...values, () => piped]
+    return this.#call(name, given, line)
+  }
+
+  #call(name: string, given: readonly (() => Value)[], line: number): Value {
+    try {
+      if (name === 'and' || name === 'or') return chosen(name, given)
+      if (Object.hasOwn(this.#scope.functions, name)) return this.#function(name, given, line)
+      const values = given.map((value) => value())
+      const builtin = builtins[name]
+      invariant(builtin !== undefined, 'a function that is called is there')
+      return builtin(values, {
+        keep: (pieces) => this.#keep(pieces, line),
+        note: (bytes) => this.#keep([bytes], line, bytes),
+      })
+    } catch (fault) {
+      if (!(fault instanceof CallInvalid)) throw fault
+      const isOfGo = fault instanceof WrongCount || fault.message.startsWith('wrong type')
+      const text = isOfGo
+        ? fault.message
+        : `${executing(name)}: error calling ${name}: ${fault.message}`
+      throw new TemplateInvalid(line, text)
+    }
+  }
+
+  #function(name: string, given: readonly (() => Value)[], line: number): Uint8Array {
+    const [only] = given
+    if (only === undefined || given.length !== 1) throw new WrongCount(name)
+    const asked = utf8Text(textIn(only(), name))
+    try {
+      return this.#scope.functions[name]?.(asked) ?? new Uint8Array(0)
+    } catch (failure) {
+      if (!(failure instanceof TemplateFunctionFailed)) throw failure
+      throw new TemplateInvalid(
+        line,
+        `${executing(name)}: error calling ${name}: ${failure.message}`,
+      )
+    }
+  }
+
+  /** Nothing is put together that would be too large, and what is, is wiped in the end. */
+  #keep(pieces: readonly Uint8Array[], line: number, made?: Uint8Array): Uint8Array {
+    this.#madeBytes += pieces.reduce((sum, { length }) => sum + length, 0)
+    if (this.#madeBytes > this.#sizeBytesMax) throw tooLarge(line, this.#sizeBytesMax)
+    const whole = made ?? Buffer.concat(pieces)
+    this.#made.push(whole)
+    return whole
+  }
+
+  #print(piece: Uint8Array, line: number): void {
+    this.#sizeBytes += piece.length
+    if (this.#sizeBytes > this.#sizeBytesMax) throw tooLarge(line, this.#sizeBytesMax)
+    this.#pieces.push(piece)
+  }
+}
+
 const tooLarge = (line: number, sizeBytesMax: number): TemplateInvalid =>
   new TemplateInvalid(line, `it becomes larger than ${sizeBytesMax} bytes`)
 
-interface Running extends Scope {
-  readonly line: number
-  /** Of all that is made, too. */
-  readonly sizeBytesMax: number
-  /** What was put together on the way, to be wiped. */
-  readonly made: Uint8Array[]
-}
+const executing = (at: string): string => `executing "expansion" at <${shownName(at)}>`
 
-type Value = Uint8Array | Fields
-
-function run(pipeline: Pipeline, scope: Running): Value {
-  let value: Value | undefined
-  for (const operand of pipeline) {
-    if (value !== undefined && operand.is !== 'call') {
-      throw new TemplateInvalid(scope.line, 'non executable command in pipeline')
-    }
-    value = valueOf(operand, scope, value)
+/** The first operand that decides, or the last one: no more than that is looked at. */
+function chosen(name: 'and' | 'or', given: readonly (() => Value)[]): Value {
+  const [first, ...others] = given
+  if (first === undefined) throw new WrongCount(name)
+  let value = first()
+  for (const next of others) {
+    if (isTrue(value) === (name === 'or')) return value
+    value = next()
   }
-  return value ?? new Uint8Array(0)
+  return value
 }
 
-function valueOf(operand: Operand, scope: Running, piped: Value | undefined): Value {
-  switch (operand.is) {
-    case 'text':
-      return operand.bytes
-    case 'field':
-      return fieldOf(operand.names, scope)
-    case 'pipeline':
-      return run(operand.pipeline, scope)
-    case 'call':
-      break
-  }
-  const values = operand.operands.map((one) => valueOf(one, scope, undefined))
-  return call(operand.name, piped === undefined ? values : [...values, piped], scope)
-}
-
-function fieldOf(names: readonly string[], { fields, line }: Running): Value {
-  let value: string | Fields = fields
+function fieldOf(of: Value, names: readonly string[], root: string, line: number): Value {
+  let value = of
   for (const [depth, name] of names.entries()) {
-    const found: string | Fields | undefined =
-      typeof value !== 'string' && Object.hasOwn(value, name) ? value[name] : undefined
+    const found = isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined
     if (found === undefined) {
       const chain = names.slice(0, depth + 1).map((one) => `.${one}`)
-      const at = `executing "expansion" at <${shownName(chain.join(''))}>`
-      throw new TemplateInvalid(line, `${at}: there is no ${shownName(name)}`)
+      const at = shownName(`${root.slice(1)}${chain.join('')}`)
+      const whole = `executing "expansion" at <${root === '' ? '' : '$'}${at}>`
+      throw new TemplateInvalid(line, `${whole}: there is no ${shownName(name)}`)
     }
-    value = found
+    value = ofField(found)
   }
-  return typeof value === 'string' ? utf8(value) : value
+  return value
 }
-
-function call(name: string, values: readonly Value[], scope: Running): Value {
-  const { line, made, functions } = scope
-  if (name === 'join') {
-    const [separator = new Uint8Array(0), ...texts] = values.map((one) => textIn(one, name, line))
-    if (values.length === 0) throw wrongCount(line, name)
-    const lengths = texts.map(({ length }) => length + separator.length)
-    const sum = [...lengths, ...made.map(({ length }) => length)].reduce((a, b) => a + b, 0)
-    if (sum > scope.sizeBytesMax) throw tooLarge(line, scope.sizeBytesMax)
-    const joined = Buffer.concat(texts.flatMap((one, at) => (at === 0 ? [one] : [separator, one])))
-    made.push(joined)
-    return joined
-  }
-  if (name === 'index') {
-    const [of, key] = values
-    if (of === undefined || key === undefined || values.length !== 2) throw wrongCount(line, name)
-    if (of instanceof Uint8Array) {
-      throw new TemplateInvalid(line, 'error calling index: it is for labels alone')
-    }
-    const text = utf8Text(textIn(key, name, line))
-    const found = Object.hasOwn(of, text) ? of[text] : ''
-    return typeof found === 'string' ? utf8(found) : (found ?? {})
-  }
-  const known = Object.hasOwn(functions, name) ? functions[name] : undefined
-  if (known === undefined) {
-    throw new TemplateInvalid(line, `function "${shownName(name)}" not defined`)
-  }
-  const [only] = values
-  if (only === undefined || values.length !== 1) throw wrongCount(line, name)
-  const asked = utf8Text(textIn(only, name, line))
-  try {
-    return known(asked)
-  } catch (failure) {
-    if (!(failure instanceof TemplateFunctionFailed)) throw failure
-    const at = `executing "expansion" at <${name}>`
-    throw new TemplateInvalid(line, `${at}: error calling ${name}: ${failure.message}`)
-  }
-}
-
-const wrongCount = (line: number, name: string): TemplateInvalid =>
-  new TemplateInvalid(line, `wrong number of args for ${name}`)
-
-function textIn(value: Value, name: string, line: number): Uint8Array {
-  if (value instanceof Uint8Array) return value
-  throw new TemplateInvalid(line, `wrong type for value in ${name}; expected string`)
-}
-
-/** A map as Go prints it, in the order of its keys. */
-function printed(value: Value): Uint8Array {
-  return value instanceof Uint8Array ? value : utf8(mapText(value))
-}
-
-const mapText = (fields: Fields): string =>
-  `map[${Object.entries(fields)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name}:${typeof value === 'string' ? value : mapText(value)}`)
-    .join(' ')}]`

@@ -1,4 +1,4 @@
-import { TemplateInvalid } from './template-invalid.ts'
+import { shownName, TemplateInvalid } from './template-invalid.ts'
 
 /*
  * What stands between `{{` and `}}`, in pieces. Bytes, since a template may be a secret: text literals stay
@@ -10,7 +10,10 @@ export type Token =
   | { readonly is: 'field'; readonly names: readonly string[] }
   | { readonly is: 'name'; readonly name: string }
   | { readonly is: 'text'; readonly bytes: Uint8Array }
-  | { readonly is: '(' | ')' | '|' }
+  /** `$`, which is the context of the whole template, or `$name`; with fields of it. */
+  | { readonly is: 'variable'; readonly name: string; readonly names: readonly string[] }
+  | { readonly is: 'number'; readonly value: number }
+  | { readonly is: '(' | ')' | '|' | ',' | '=' | ':=' }
 
 const code = (letter: string): number => letter.charCodeAt(0)
 const quote = code('"')
@@ -18,6 +21,7 @@ const backquote = code('`')
 const backslash = code('\\')
 const newline = code('\n')
 const dot = code('.')
+const dollar = code('$')
 
 export const isSpace = (byte: number | undefined): boolean =>
   byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
@@ -29,6 +33,19 @@ const isLetter = (byte: number | undefined): boolean =>
     (byte >= code('0') && byte <= code('9')) ||
     byte === code('_'))
 
+const isDigit = (byte: number | undefined): boolean =>
+  byte !== undefined && byte >= code('0') && byte <= code('9')
+
+const isSign = (byte: number | undefined): boolean => byte === code('-') || byte === code('+')
+
+/** Whole numbers in tens, as far as they are exact here. */
+function numberIn(bytes: Uint8Array, line: number): number {
+  const text = asciiOf(bytes)
+  const value = Number(text)
+  if (/^[-+]?(?:0|[1-9]\d*)$/.test(text) && Number.isSafeInteger(value)) return value
+  throw new TemplateInvalid(line, `bad number syntax: "${shownName(text)}"`)
+}
+
 /** @throws TemplateInvalid */
 export function tokensOf(action: Uint8Array, line: number): readonly Token[] {
   const tokens: Token[] = []
@@ -39,6 +56,28 @@ export function tokensOf(action: Uint8Array, line: number): readonly Token[] {
     else if (byte === code('(') || byte === code(')') || byte === code('|')) {
       tokens.push({ is: String.fromCharCode(byte) as '(' | ')' | '|' })
       at++
+    } else if (byte === code(',') || byte === code('=')) {
+      tokens.push({ is: byte === code(',') ? ',' : '=' })
+      at++
+    } else if (byte === code(':') && action[at + 1] === code('=')) {
+      tokens.push({ is: ':=' })
+      at += 2
+    } else if (isDigit(byte) || (isSign(byte) && isDigit(action[at + 1]))) {
+      const end = endOfName(action, at + 1)
+      tokens.push({ is: 'number', value: numberIn(action.subarray(at, end), line) })
+      at = end
+    } else if (byte === dollar) {
+      const end = endOfName(action, at + 1)
+      const name = asciiOf(action.subarray(at, end))
+      if (action[end] !== dot) {
+        tokens.push({ is: 'variable', name, names: [] })
+        at = end
+        continue
+      }
+      const field = fieldAt(action, end, line)
+      if (field.names.length === 0) throw new TemplateInvalid(line, 'unexpected <.>')
+      tokens.push({ is: 'variable', name, names: field.names })
+      at = field.end
     } else if (byte === quote || byte === backquote) {
       const { bytes, end } = literalAt(action, at, line)
       tokens.push({ is: 'text', bytes })
@@ -48,7 +87,9 @@ export function tokensOf(action: Uint8Array, line: number): readonly Token[] {
         before !== undefined &&
         !isSpace(before) &&
         before !== code('(') &&
-        before !== code('|')
+        before !== code('|') &&
+        before !== code('=') &&
+        before !== code(',')
       ) {
         throw new TemplateInvalid(line, 'a field of anything but the context is not supported')
       }

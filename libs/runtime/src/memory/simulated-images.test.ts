@@ -47,8 +47,8 @@ async function start(
       provision: async (wanted) => simulatedImage(wanted.name, 'any')?.root ?? missing(wanted.name),
     },
   })
-  const said = { shell: false, docker_arguments: true, arguments: args, user }
-  const command = parseOurs(CommandInfo, said)
+  const asked = { shell: false, docker_arguments: true, arguments: args, user }
+  const command = parseOurs(CommandInfo, asked)
   // As an agent has it, which does not know what is in an image.
   const spec = {
     containerId: 'c',
