@@ -102,7 +102,9 @@ export type {
   SnapshotSource,
   TokenKeys,
   WantedKeys,
+  LoggingLevel,
 } from './ports.ts'
+export { loggingProblem } from './master/operator-service.ts'
 export { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
 export { Replica, type ReplicaOptions, type ReplicaWork } from './replica.ts'
 export type { MemberChange } from './config-changes.ts'

@@ -48,6 +48,13 @@ export interface Journal extends SnapshotDisk {
 }
 
 /** Audit comes first (design.md S3): a value is released only after this resolved. */
+/** How much this process logs, in Mesos' numbers: 0 is what it was told to, 1 to 3 are more. */
+export interface LoggingLevel {
+  readonly level: number
+  /** For so long; then it is as before. */
+  set(level: number, durationMs: number): void
+}
+
 export interface AuditSink {
   append(record: AuditRecord): Promise<void>
 }

@@ -5,6 +5,7 @@ import {
   type SchedulerCall,
   type TaskInfo,
 } from '@conclave/model'
+import { refuseTicks } from './filters.ts'
 import { launchGroup, launchOne, refuseTask, type Pool } from './launch.ts'
 import type { OpenOffer } from './offers.ts'
 import { operationUnsupported, refuseOperation } from './operations.ts'
@@ -138,9 +139,6 @@ export function expireOffers(state: ClusterState): void {
   }
 }
 
-const refuseSecondsDefault = 5
-const refuseSecondsMax = 31_536_000
-
 /** What a framework did not take of an offer is not offered to it again for a while. */
 export function refuseRest(
   state: ClusterState,
@@ -148,9 +146,8 @@ export function refuseRest(
   { agentId, role, left }: Pool,
   filters: Filters | undefined,
 ): void {
-  const asked = filters?.refuse_seconds ?? refuseSecondsDefault
-  const seconds = asked >= 0 ? Math.min(asked, refuseSecondsMax) : refuseSecondsDefault
-  if (seconds === 0 || isEmpty(left)) return
-  const untilTick = state.ticks + Math.ceil(seconds)
+  const ticks = refuseTicks(filters)
+  if (ticks === 0 || isEmpty(left)) return
+  const untilTick = state.ticks + ticks
   state.allocator.refuse(frameworkId, { role, agentId, refused: left, untilTick })
 }

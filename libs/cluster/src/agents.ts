@@ -10,7 +10,9 @@ import {
   type TaskStatus,
 } from '@conclave/model'
 import { takeExecutors } from './executors.ts'
+import { closeInverseOffers } from './inverse-offers.ts'
 import { killStray, sendKill } from './kills.ts'
+import { isDown } from './machines.ts'
 import { sendRotation } from './rotate.ts'
 import { tellAgentAdded, tellAgentRemoved } from './operator/watchers.ts'
 import { agentKey, putAgent, type AgentRecord } from './records.ts'
@@ -33,6 +35,8 @@ export function registerAgent(
 ): void {
   const problem = agentInfoProblem(message.info)
   if (problem !== undefined) return refuse(state, connection, problem)
+  if (isDown(state, message.info))
+    return refuse(state, connection, 'its machine is down for maintenance')
   if (message.agentId === undefined) return admit(state, connection, agentName, message)
 
   const agent = state.agents.get(message.agentId)
@@ -205,6 +209,15 @@ export function markGone(state: ClusterState, agent: Agent): void {
   state.outbox.closeAgent(connection)
 }
 
+/** An operator takes its machine away: whatever runs there ends, and is lost. */
+export function takeDown(state: ClusterState, agent: Agent, why: string): void {
+  const { connection } = agent
+  removeAgent(state, agent, why, 'REASON_AGENT_REMOVED')
+  if (connection === undefined) return
+  state.outbox.toAgent(connection, { type: 'shutdown', why })
+  state.outbox.closeAgent(connection)
+}
+
 /** Every framework hears that an agent is gone, whether or not it had tasks there. */
 function tellFailure(state: ClusterState, agentId: string): void {
   tellAgentRemoved(state, agentId)
@@ -219,6 +232,7 @@ function leave(state: ClusterState, agent: Agent): void {
   if (agent.connection !== undefined) state.agentBehind.delete(agent.connection)
   agent.connection = undefined
   agent.awaySinceTick = state.ticks
+  closeInverseOffers(state, (one) => one.agentId === agentId)
   state.closeOffers((offer) => offer.agentId === agentId, { rescind: true })
 }
 
@@ -324,6 +338,17 @@ function isTellable(state: ClusterState, { record }: Task, status: TaskStatus): 
   return capabilities.some(({ type }) => type === 'TASK_KILLING_STATE')
 }
 
+/** Whoever is killed while its agent is drained hears why. */
+const isDrained = (
+  { agents }: ClusterState,
+  { agentId, kill }: Task['record'],
+  { state: told, reason }: TaskStatus,
+): boolean =>
+  (told === 'TASK_KILLED' || told === 'TASK_KILLING') &&
+  reason === undefined &&
+  kill !== undefined &&
+  agents.get(agentId)?.record.drain !== undefined
+
 const messageLengthMax = 1024
 const statusSizeBytesMax = 8192
 
@@ -339,6 +364,7 @@ function ours(state: ClusterState, { record }: Task, status: TaskStatus): TaskSt
     executor_id: { value: info.executor?.executor_id.value ?? group?.executorId ?? taskId },
     state: stateFor(state.frameworkOf(record)?.record.info, status.state),
     source: status.source === 'SOURCE_EXECUTOR' ? 'SOURCE_EXECUTOR' : 'SOURCE_AGENT',
+    ...(isDrained(state, record, status) && { reason: 'REASON_AGENT_DRAINING' }),
     timestamp: status.timestamp ?? state.nowMs / 1000,
   }
   const isSmall = utf8(JSON.stringify(whole)).length <= statusSizeBytesMax

@@ -11,6 +11,7 @@ const contender = (frameworkId: string, more: Partial<Contender> = {}): Contende
   frameworkId,
   role: '*',
   held: emptyBag,
+  weight: 1,
   isEager: true,
   ...more,
 })

@@ -11,6 +11,8 @@ export interface Contender {
   readonly frameworkId: string
   readonly role: string
   readonly held: Bag
+  /** Of its role: how much more than others that one is to have. */
+  readonly weight: number
   /** False for one that is away or suppressed: it counts for its role's share, and gets nothing. */
   readonly isEager: boolean
 }
@@ -121,7 +123,7 @@ export class Allocator {
       .filter((contender) => this.wouldTake(contender, supply))
       .map((contender) => ({
         contender,
-        roleShare: shareOfRole.get(contender.role) ?? 0,
+        roleShare: (shareOfRole.get(contender.role) ?? 0) / contender.weight,
         share: dominantShare(held.get(contender) ?? contender.held, total),
       }))
       .toSorted(

@@ -3,6 +3,7 @@ import { accept, decline } from './accept.ts'
 import type { PlainAnswer } from './effect.ts'
 import { messageToExecutor } from './executors.ts'
 import { removeFramework, setSuppressed, updateFramework } from './frameworks.ts'
+import { answerInverseOffers } from './inverse-offers.ts'
 import { graceOf, requestKill } from './kills.ts'
 import { reconcileOperations } from './operations.ts'
 import type { ClusterState, Framework } from './state.ts'
@@ -111,10 +112,18 @@ function perform(state: ClusterState, framework: Framework, call: SchedulerCall)
     case 'MESSAGE':
       if (call.message !== undefined) messageToExecutor(state, framework, call.message)
       return accepted
+    case 'ACCEPT_INVERSE_OFFERS':
+      if (call.accept_inverse_offers !== undefined) {
+        answerInverseOffers(state, framework, 'ACCEPT', call.accept_inverse_offers)
+      }
+      return accepted
+    case 'DECLINE_INVERSE_OFFERS':
+      if (call.decline_inverse_offers !== undefined) {
+        answerInverseOffers(state, framework, 'DECLINE', call.decline_inverse_offers)
+      }
+      return accepted
     // The allocator does not listen to REQUEST.
     case 'REQUEST':
-    case 'ACCEPT_INVERSE_OFFERS':
-    case 'DECLINE_INVERSE_OFFERS':
     // No status of an operation has a uuid here, so there is nothing to acknowledge.
     case 'ACKNOWLEDGE_OPERATION_STATUS':
     case 'UNKNOWN':

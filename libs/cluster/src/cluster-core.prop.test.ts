@@ -54,6 +54,7 @@ const weights = {
   tick: 4,
   ages: 1,
   'new-term': 1,
+  operate: 2,
 }
 const acts = Object.entries(weights).flatMap(([act, weight]) =>
   Array.from({ length: weight }, () => act),
@@ -127,6 +128,7 @@ class Play {
     else if (act === 'tick') this.cluster.tick()
     else if (act === 'ages') this.cluster.tick(12)
     else if (act === 'new-term') this.cluster.restart()
+    else if (act === 'operate') this.#operate(who, how)
     else if (stream !== undefined) this.#asFramework(stream, act, how)
   }
 
@@ -143,6 +145,33 @@ class Play {
     const isRefused = stream.events.some(({ type }) => type === 'ERROR')
     this.#streams[who] = isRefused ? undefined : stream
     this.#ids[who] = isRefused ? undefined : frameworkIdOf(stream)
+  }
+
+  /** What an operator may do to machines, agents and roles. */
+  #operate(who: number, how: number): void {
+    const all = this.cluster.core.agents()
+    const value = all[how % Math.max(1, all.length)]?.agentId ?? 'M-S0'
+    const machine_ids = [{ hostname: `m-${who}.example` }]
+    const unavailability = { start: { nanoseconds: how } }
+    const windows = how % 3 === 0 ? [] : [{ machine_ids, unavailability }]
+    const calls: readonly object[] = [
+      { type: 'DRAIN_AGENT', drain_agent: { agent_id: { value }, mark_gone: how % 2 === 0 } },
+      { type: 'DEACTIVATE_AGENT', deactivate_agent: { agent_id: { value } } },
+      { type: 'REACTIVATE_AGENT', reactivate_agent: { agent_id: { value } } },
+      { type: 'REACTIVATE_AGENT', reactivate_agent: { agent_id: { value } } },
+      {
+        type: 'UPDATE_MAINTENANCE_SCHEDULE',
+        update_maintenance_schedule: { schedule: { windows } },
+      },
+      { type: 'START_MAINTENANCE', start_maintenance: { machines: machine_ids } },
+      { type: 'STOP_MAINTENANCE', stop_maintenance: { machines: machine_ids } },
+      {
+        type: 'UPDATE_WEIGHTS',
+        update_weights: { weight_infos: [{ role: 'a', weight: 1 + (how % 5) }] },
+      },
+    ]
+    const call = calls[how % calls.length]
+    if (call !== undefined) this.cluster.operator(call)
   }
 
   #offerTo({ frameworkId }: Stream & { frameworkId: string }): Offer | undefined {
@@ -339,11 +368,17 @@ const repeatedInLine = (cluster: DrivenCluster): readonly TaskRecord[] =>
 const byId = <T>(items: readonly T[], idOf: (item: T) => string): Record<string, T> =>
   Object.fromEntries(items.map((item) => [idOf(item), item]))
 
+const settings = ['GET_WEIGHTS', 'GET_MAINTENANCE_SCHEDULE'] as const
+
+const readBy = (core: ClusterCore, type: (typeof settings)[number]): unknown =>
+  core.operator({ uid: 'operator', isOperator: true }, { type })
+
 /** CL6: all that is known, whoever knows it. */
 const knownTo = (core: ClusterCore): object => ({
   tasks: byId(core.tasks(), ({ frameworkId, taskId }) => `${frameworkId}/${taskId}`),
   agents: byId(core.agents(), ({ agentId }) => agentId),
   frameworks: byId(core.frameworks(), ({ frameworkId }) => frameworkId),
+  ...Object.fromEntries(settings.map((type) => [type, readBy(core, type)])),
 })
 
 const nextLeader = (cluster: DrivenCluster): ClusterCore =>

@@ -14,6 +14,8 @@ import { answerCall, callRefusal } from './calls.ts'
 import type { ClusterEffect, ClusterInput, ClusterSurroundings, PlainAnswer } from './effect.ts'
 import { toldOfExecutor } from './executors.ts'
 import { disconnectFramework, expireFrameworks, heartbeats, subscribe } from './frameworks.ts'
+import { finishDrains } from './draining.ts'
+import { makeInverseOffers } from './inverse-offers.ts'
 import { graceOf, requestKill } from './kills.ts'
 import { defaultClusterLimits, type ClusterLimits } from './limits.ts'
 import { legacyObject, type LegacyAsk } from './legacy/legacy.ts'
@@ -222,6 +224,8 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
     expireFrameworks(state)
     expireOffers(state)
     feedStarving(state)
+    finishDrains(state)
+    makeInverseOffers(state)
     if (state.allocator.expire(state.ticks)) state.mayAllocate = true
     retryStatuses(state)
     heartbeats(state)

@@ -92,6 +92,7 @@ function resume(
   }
   // The new stream knows nothing of what was offered on the old one.
   framework.streamId = undefined
+  state.inverseOffers.close((one) => one.frameworkId === frameworkId)
   state.closeOffers((offer) => offer.frameworkId === frameworkId, { rescind: false })
   const { disconnectedAtMs: _past, ...record } = framework.record
   framework.record = {
@@ -175,6 +176,7 @@ function away(state: ClusterState, framework: Framework): void {
   const { frameworkId } = framework.record
   framework.streamId = undefined
   framework.awaySinceTick = state.ticks
+  state.inverseOffers.close((one) => one.frameworkId === frameworkId)
   state.closeOffers((offer) => offer.frameworkId === frameworkId, { rescind: false })
   for (const task of state.tasks.of(frameworkId)) task.inFlight = undefined
 }

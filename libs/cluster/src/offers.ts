@@ -1,5 +1,5 @@
 import { invariant } from '@conclave/kernel'
-import type { AgentInfo, Offer } from '@conclave/model'
+import type { AgentInfo, Offer, Unavailability } from '@conclave/model'
 import {
   bagText,
   contains,
@@ -82,22 +82,33 @@ export class OfferBook {
 }
 
 /** How a framework sees an offer. Frameworks without MULTI_ROLE know nothing of allocation. */
-export function offerMessage(offer: OpenOffer, agent: AgentInfo, isMultiRole: boolean): Offer {
+export function offerMessage(
+  offer: OpenOffer,
+  agent: AgentInfo,
+  isMultiRole: boolean,
+  unavailability: Unavailability | undefined,
+): Offer {
   const allocation = { allocation_info: { role: offer.role } }
-  const address = { hostname: agent.hostname, ip: ipOf(agent.hostname), port: agent.port ?? 5051 }
   return {
     id: { value: offer.offerId },
     framework_id: { value: offer.frameworkId },
     agent_id: { value: offer.agentId },
     hostname: agent.hostname,
-    url: { scheme: 'http', address, path: '/slave(1)' },
+    url: urlOf(agent),
     resources: resourcesOf(offer.bag, isMultiRole ? allocation : { role: '*' }),
     attributes: agent.attributes,
     executor_ids: [],
+    ...(unavailability && { unavailability }),
     ...(isMultiRole ? allocation : {}),
   }
 }
 
+export const urlOf = ({ hostname, port = 5051 }: AgentInfo): NonNullable<Offer['url']> => ({
+  scheme: 'http',
+  address: { hostname, ip: ipOf(hostname), port },
+  path: '/slave(1)',
+})
+
 /** A real client reads `url.address.ip` without looking whether it is there (mesos.md §23). */
-const ipOf = (hostname: string): string =>
+export const ipOf = (hostname: string): string =>
   /^\d{1,3}(\.\d{1,3}){3}$/.test(hostname) ? hostname : '127.0.0.1'

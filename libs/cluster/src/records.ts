@@ -5,6 +5,8 @@ import {
   encodeRecord,
   FrameworkInfo,
   Grant,
+  MachineId,
+  MaintenanceWindow,
   schemaOf,
   TaskInfo,
   TaskStatus,
@@ -17,6 +19,8 @@ import type { RecordChange } from './effect.ts'
  * What the cluster keeps in the store, below `cluster/`. Every record is JSON and is written whole, so
  * that any master can list agents, frameworks, tasks and grants with nothing but a reader:
  *
+ *   cluster/weights                                    of roles
+ *   cluster/maintenance                                which machines will be away, and which are
  *   cluster/counters                                   the numbers that ids are made of
  *   cluster/agents/<agent id>
  *   cluster/frameworks/<framework id>
@@ -59,6 +63,17 @@ export const AgentRecord = z.object({
   reregisteredAtMs: timeMs.optional(),
   /** When `state` last changed. */
   changedAtMs: timeMs,
+  /** An operator wants nothing new to be run there. */
+  isDeactivated: z.boolean().optional(),
+  /** Nor anything old; afterwards the agent may be gone for good. */
+  drain: z
+    .object({
+      markGone: z.boolean(),
+      maxGraceMs: z.int().nonnegative().optional(),
+      startedAtMs: timeMs,
+      isDrained: z.boolean(),
+    })
+    .optional(),
 })
 export type AgentRecord = Readonly<z.infer<typeof AgentRecord>>
 
@@ -127,7 +142,26 @@ function segment(text: string): string {
   return text
 }
 
+const weightsKey = 'cluster/weights'
+export const WeightsRecord = z.object({ weights: z.record(z.string(), z.number().positive()) })
+export type WeightsRecord = Readonly<z.infer<typeof WeightsRecord>>
+
+const maintenanceKey = 'cluster/maintenance'
+export const MaintenanceRecord = z.object({
+  windows: z.array(schemaOf(MaintenanceWindow)).readonly(),
+  down: z.array(schemaOf(MachineId)).readonly(),
+})
+export type MaintenanceRecord = Readonly<z.infer<typeof MaintenanceRecord>>
+
 /** The change that writes a record whole. */
+export const putWeights = (weights: WeightsRecord): RecordChange => ({
+  key: weightsKey,
+  value: encodeRecord(weights),
+})
+export const putMaintenance = (maintenance: MaintenanceRecord): RecordChange => ({
+  key: maintenanceKey,
+  value: encodeRecord(maintenance),
+})
 export const putCounters = (counters: Counters): RecordChange => ({
   key: countersKey,
   value: encodeRecord(counters),
@@ -152,6 +186,10 @@ export const putGrant = (grant: Grant): RecordChange => ({
 /** Each reads what one of the `put…` functions wrote. @throws RecordUnreadable */
 export const readCounters = (value: Uint8Array): Counters =>
   decodeRecord(Counters, countersKey, value)
+export const readWeights = (value: Uint8Array): WeightsRecord =>
+  decodeRecord(WeightsRecord, weightsKey, value)
+export const readMaintenance = (value: Uint8Array): MaintenanceRecord =>
+  decodeRecord(MaintenanceRecord, maintenanceKey, value)
 export const readAgent = (key: string, value: Uint8Array): AgentRecord =>
   decodeRecord(AgentRecord, key, value)
 export const readFramework = (key: string, value: Uint8Array): FrameworkRecord =>

@@ -1,7 +1,9 @@
 import { hasCapability, rolesOf, type Grant, type MasterInfo, type Offer } from '@conclave/model'
 import { Allocator, type Contender } from './allocator.ts'
 import type { ClusterSurroundings } from './effect.ts'
+import { InverseOffers } from './inverse-offers.ts'
 import type { ClusterLimits } from './limits.ts'
+import { unavailabilityOf } from './machines.ts'
 import { Numbers } from './numbers.ts'
 import { OfferBook, offerMessage, type OpenOffer } from './offers.ts'
 import { Outbox } from './outbox.ts'
@@ -10,11 +12,14 @@ import {
   readCounters,
   readFramework,
   readGrant,
+  readMaintenance,
   readTask,
+  readWeights,
   taskKey,
   type AgentRecord,
   type Counters,
   type FrameworkRecord,
+  type MaintenanceRecord,
   type StoredRecord,
   type TaskRecord,
 } from './records.ts'
@@ -53,6 +58,7 @@ export class ClusterState {
   readonly tasks = new TaskTable()
   readonly offers = new OfferBook()
   readonly allocator = new Allocator()
+  readonly inverseOffers = new InverseOffers()
   readonly numbers: Numbers
   readonly agents = new Map<string, Agent>()
   readonly frameworks = new Map<string, Framework>()
@@ -61,6 +67,9 @@ export class ClusterState {
   readonly frameworkBehind = new Map<string, string>()
   /** Who follows the state, by their streams, the oldest first. */
   readonly watchers = new Map<string, { readonly viewer: Viewer; heartbeatAtTick: number }>()
+  /** Of the roles that have one of their own; of any other it is 1. */
+  weights: ReadonlyMap<string, number> = new Map()
+  maintenance: MaintenanceRecord = { windows: [], down: [] }
   /** Seconds since the term began. */
   ticks = 0
   /** Set by whatever may have freed resources, or made somebody want them. */
@@ -115,7 +124,8 @@ export class ClusterState {
   allocate(promised?: ReadonlyMap<string, Contender>): void {
     if (!this.mayAllocate) return
     this.mayAllocate = false
-    const supplies = this.#present.map(({ record: { agentId }, total }) => {
+    const useful = this.#present.filter(({ record }) => record.isDeactivated !== true)
+    const supplies = useful.map(({ record: { agentId }, total }) => {
       const used = plus(this.tasks.usedOn(agentId), this.offers.offeredOn(agentId))
       return { agentId, free: minus(total, used) }
     })
@@ -132,7 +142,12 @@ export class ClusterState {
       const offer = { offerId, frameworkId, agentId, role, bag, madeAtTick: this.ticks }
       this.offers.open(offer, { total: agent.total, used: this.tasks.usedOn(agentId) })
       const isMultiRole = hasCapability(framework.record.info, 'MULTI_ROLE')
-      const message = offerMessage(offer, agent.record.info, isMultiRole)
+      const message = offerMessage(
+        offer,
+        agent.record.info,
+        isMultiRole,
+        unavailabilityOf(this, agent.record.info),
+      )
       framework.offeredAtTick = this.ticks
       const messages = made.get(framework)
       if (messages === undefined) made.set(framework, [message])
@@ -164,6 +179,7 @@ export class ClusterState {
         return {
           frameworkId,
           role,
+          weight: this.weights.get(role) ?? 1,
           held: plus(used, this.offers.offeredTo(frameworkId, role)),
           isEager: streamId !== undefined && !record.suppressedRoles.includes(role),
         }
@@ -178,6 +194,8 @@ export class ClusterState {
     for (const { key, value } of records) {
       const kind = key.split('/')[1]
       if (kind === 'counters') counters = readCounters(value)
+      else if (kind === 'weights') this.#loadWeights(value)
+      else if (kind === 'maintenance') this.maintenance = readMaintenance(value)
       else if (kind === 'agents') this.#loadAgent(readAgent(key, value))
       else if (kind === 'frameworks') this.#loadFramework(readFramework(key, value))
       else if (kind === 'tasks') tasks.push(readTask(key, value))
@@ -192,6 +210,10 @@ export class ClusterState {
       this.tasks.put(task, grants.get(taskKey(task.frameworkId, task.taskId)) ?? [])
     }
     return counters
+  }
+
+  #loadWeights(value: Uint8Array): void {
+    this.weights = new Map(Object.entries(readWeights(value).weights))
   }
 
   #loadAgent(record: AgentRecord): void {

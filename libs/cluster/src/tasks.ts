@@ -69,6 +69,16 @@ export class TaskTable {
     return [...(this.#byAgent.get(agentId)?.values() ?? [])]
   }
 
+  /** Who has tasks or executors there. */
+  frameworksOn(agentId: string): ReadonlySet<string> {
+    const holding = this.on(agentId).filter(({ record }) => isHolding(record))
+    const executors = [...this.#executors.values()].filter((one) => one.agentId === agentId)
+    return new Set([
+      ...holding.map(({ record }) => record.frameworkId),
+      ...executors.map(({ frameworkId }) => frameworkId),
+    ])
+  }
+
   usedOn(agentId: string): Bag {
     return this.#usedOn.get(agentId) ?? emptyBag
   }

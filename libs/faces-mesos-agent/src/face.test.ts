@@ -295,6 +295,31 @@ function update(status: object): object {
   return { ...say, type: 'UPDATE', update: { status: { ...usual, ...status } } }
 }
 
+const setTo = (level: number, nanoseconds: number) =>
+  front.ask('/api/v1', {
+    type: 'SET_LOGGING_LEVEL',
+    set_logging_level: { level, duration: { nanoseconds } },
+  })
+
+describe('SET_LOGGING_LEVEL', () => {
+  test('turns the log up for a while, after a master has had it on record', async () => {
+    await front.app.close()
+    const set: unknown[] = []
+    const logging = { level: 2, set: (...of: number[]) => void set.push(of) }
+    front = new Front({ logging })
+
+    expect(await setTo(1, 60e9)).toMatchObject({ status: 200, body: '' })
+    expect(await setTo(4, 60e9)).toMatchObject({ status: 400 })
+    expect(await setTo(1, -1)).toMatchObject({ status: 400 })
+    const { body } = await front.ask('/api/v1', { type: 'GET_LOGGING_LEVEL' })
+    expect(JSON.parse(body)).toMatchObject({ get_logging_level: { level: 2 } })
+    expect(set).toEqual([[1, 60_000]])
+    expect(front.asked).toContain('SET_LOGGING_LEVEL')
+  })
+})
+
+const file = (path: string, text: string) => ({ path, bytes: Buffer.from(text) })
+
 describe('FA7: files', () => {
   const sandbox = '/frameworks/f1/executors/e1/runs/latest'
   test('are the output of containers', async () => {
@@ -332,7 +357,6 @@ describe('FA7: files', () => {
 
   test('that were fetched are there, in their directories, where they are kept', async () => {
     await front.app.close()
-    const file = (path: string, text: string) => ({ path, bytes: Buffer.from(text) })
     const all = [file('model/a/weights', '0.1'), file('model/b', '22'), file('.dockercfg', 'x')]
     front = new Front({ fetchedInto: (id) => (id === 'c-t1' ? all : []) })
     front.launch()

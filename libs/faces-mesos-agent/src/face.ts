@@ -1,4 +1,4 @@
-import type { AgentApi } from '@conclave/actors'
+import type { AgentApi, LoggingLevel } from '@conclave/actors'
 import { letIn, takeBodiesAsBytes } from '@conclave/runtime'
 import type {
   FastifyPluginAsync,
@@ -23,6 +23,8 @@ export interface AgentFaceOptions {
   readonly faithfulLeaks: boolean
   /** What GET_FLAGS tells of how this agent was started. Nothing in it may be a secret. */
   readonly flags: Readonly<Record<string, string>>
+  /** What an operator may turn up for a while. */
+  readonly logging?: LoggingLevel
   /** What was fetched into the sandbox of a container, where it is kept to be shown as Mesos shows it. */
   readonly fetchedInto?: (containerId: string) => readonly FetchedInto[]
 }

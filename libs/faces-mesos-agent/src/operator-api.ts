@@ -1,5 +1,5 @@
 import type { AgentApi, PlainAnswer } from '@conclave/actors'
-import { containerName, rootOf } from '@conclave/actors'
+import { containerName, loggingProblem, rootOf } from '@conclave/actors'
 import { wipe } from '@conclave/kernel'
 import {
   AgentCall,
@@ -136,11 +136,24 @@ async function perform(
         offset: call.read_file?.offset ?? 0,
         length: call.read_file?.length,
       })
+    case 'SET_LOGGING_LEVEL':
+      return setLoggingLevel(call, options)
     case 'ATTACH_CONTAINER_INPUT':
       return plain(400, "Expecting 'Content-Type' of application/recordio for streaming requests")
     default:
       return answerRead(api, type, options)
   }
+}
+
+function setLoggingLevel(
+  { set_logging_level: wanted }: AgentCall,
+  { logging }: AgentFaceOptions,
+): PlainAnswer {
+  if (wanted === undefined || logging === undefined) return plain(501)
+  const problem = loggingProblem(wanted)
+  if (problem !== undefined) return plain(400, problem)
+  logging.set(wanted.level, wanted.duration.nanoseconds / 1e6)
+  return plain(200, '')
 }
 
 function containerIn(call: AgentCall): ContainerId | undefined {

@@ -51,7 +51,7 @@ function payloadOf(
     case 'GET_METRICS':
       return { metrics: metricsOf(api) }
     case 'GET_LOGGING_LEVEL':
-      return { level: 0 }
+      return { level: options.logging?.level ?? 0 }
     case 'GET_STATE':
       return {
         get_tasks: tasksOf(api, options),

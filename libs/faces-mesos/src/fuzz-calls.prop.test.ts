@@ -30,6 +30,10 @@ const nameless = [
   /^FrameworkInfo update is not valid: Changing framework's principal is not allowed\.$/,
   /^No framework found with specified ID$/,
   /^Agent '/,
+  /^Failed to validate update weights request JSON/,
+  /^Machine '/,
+  /^List of machines in the maintenance window is empty$/,
+  /^Failed to parse the IP '/,
 ]
 
 function isAnswer({ status, body }: { readonly status: number; readonly body: string }): boolean {

@@ -81,6 +81,15 @@ export {
   type AnyMessage,
   type Message,
 } from './mesos/message.ts'
+export {
+  ClusterStatus,
+  DrainInfo,
+  InverseOffer,
+  MachineId,
+  MaintenanceSchedule,
+  MaintenanceWindow,
+  Unavailability,
+} from './mesos/maintenance.ts'
 export { Filters, Offer, Operation } from './mesos/offer.ts'
 export { OperationState, OperationStatus } from './mesos/operation-status.ts'
 export {

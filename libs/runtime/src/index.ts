@@ -76,6 +76,7 @@ export {
 export type { JsonPipeLimits } from './json-pipe.ts'
 export { LineTooLong, linesOf } from './lines.ts'
 export { LinkListenFailed, LinkRefused, tlsOptions } from './link-tls.ts'
+export { LogVerbosity } from './log-verbosity.ts'
 export { createLogger, silentLog, type Log, type LogLevel, type LogOptions } from './log.ts'
 export { Metrics } from './metrics.ts'
 export { askPeer, type PeerAskOptions } from './peer-ask.ts'

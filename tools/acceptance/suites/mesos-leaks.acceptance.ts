@@ -204,15 +204,15 @@ describe.each([
     const name = 'docker-containerizer'
     await framework.launch([{ ...spec, task_id: { value: name } }])
 
-    if (!leaks) {
-      const { message } = await framework.status(name, 'TASK_FAILED')
-      expect(message).toMatch(/^Failed to launch container: /)
-      return
-    }
-    await framework.status(name, 'TASK_FINISHED')
-    await until('the task has said what it was given', async () => {
+    const end = await framework.status(name, leaks ? 'TASK_FINISHED' : 'TASK_FAILED')
+    const logs = await until('the task has said what it was given, if it ran', async () => {
       const { stdout } = await cluster.cli(['task', 'logs', name])
-      return stdout.includes('no secret came')
+      return !leaks || stdout.includes('no secret came') ? { stdout } : undefined
+    })
+
+    expect({ said: logs.stdout.trim(), refused: end.message?.includes('supported') }).toEqual({
+      said: leaks ? 'no secret came' : '',
+      refused: !leaks,
     })
   })
 

@@ -317,6 +317,86 @@ test('a framework that holds on to every offer keeps no run waiting', async () =
   }
 })
 
+/** A call of an operator that changes something. */
+const change = async (type: string, part: object): Promise<string> => {
+  const body = { type, [type.toLowerCase()]: part }
+  const answer = await cluster.ask(await cluster.leader(), 'mesos', '/api/v1', { body })
+  expect({ status: answer.status, said: Buffer.from(answer.body).toString() }).toEqual({
+    status: 200,
+    said: '',
+  })
+  return type
+}
+
+describe('an operator', () => {
+  interface AgentShown {
+    readonly agent_info: { readonly id: { value: string }; readonly hostname: string }
+    readonly deactivated?: boolean
+    readonly drain_info?: { readonly state: string }
+  }
+  const agents = async (): Promise<readonly AgentShown[]> =>
+    (await operator<{ get_agents: { agents: AgentShown[] } }>('GET_AGENTS')).get_agents.agents
+  test('drains an agent, whose task ends, and takes it back', async () => {
+    const drained = await Framework.subscribe(cluster, { name: 'drained' })
+    try {
+      const { agent_id } = await drained.launch([task('drained', untilTerm)])
+      await drained.status('drained', 'TASK_RUNNING')
+
+      await change('DRAIN_AGENT', { agent_id })
+
+      const end = await drained.status('drained', 'TASK_KILLED')
+      expect(end.reason).toBe('REASON_AGENT_DRAINING')
+      const one = async (): Promise<AgentShown | undefined> =>
+        (await agents()).find(({ agent_info: { id } }) => id.value === agent_id.value)
+      await until('it is drained', async () => (await one())?.drain_info?.state === 'DRAINED')
+      expect((await one())?.deactivated).toBe(true)
+      await change('REACTIVATE_AGENT', { agent_id })
+      expect((await one())?.deactivated).toBe(false)
+    } finally {
+      drained.close()
+    }
+  })
+
+  test('takes a machine away for maintenance, and brings it back', async () => {
+    const [away] = await agents()
+    const machines = [{ hostname: away?.agent_info.hostname }]
+    const window = { machine_ids: machines, unavailability: { start: { nanoseconds: 1e18 } } }
+    const users = await Framework.subscribe(cluster, { name: 'users' })
+    try {
+      await change('UPDATE_MAINTENANCE_SCHEDULE', { schedule: { windows: [window] } })
+      await change('START_MAINTENANCE', { machines })
+      const there = async (): Promise<boolean> =>
+        (await agents()).some(({ agent_info: { hostname } }) => hostname === machines[0]?.hostname)
+      expect(await there()).toBe(false)
+
+      const { masterId } = await cluster.leader()
+      await cluster.kill(masterId)
+      const status = await until('the next leader knows of it', async () =>
+        operator<object>('GET_MAINTENANCE_STATUS').catch(() => undefined),
+      )
+      expect(status).toMatchObject({
+        get_maintenance_status: { status: { down_machines: machines } },
+      })
+      expect(await there()).toBe(false)
+      await cluster.restart(masterId)
+
+      await change('STOP_MAINTENANCE', { machines })
+      await until('it is there again', there)
+    } finally {
+      users.close()
+    }
+  })
+
+  test('weighs roles, and turns the log of the leader up', async () => {
+    await change('UPDATE_WEIGHTS', { weight_infos: [{ role: 'heavy', weight: 2.5 }] })
+    expect(await operator('GET_WEIGHTS')).toMatchObject({
+      get_weights: { weight_infos: [{ role: 'heavy', weight: 2.5 }] },
+    })
+    await change('SET_LOGGING_LEVEL', { level: 1, duration: { nanoseconds: 600e9 } })
+    expect(await operator('GET_LOGGING_LEVEL')).toMatchObject({ get_logging_level: { level: 1 } })
+  })
+})
+
 /** What a person writes who uses the client of npm, after its README. */
 const clientProgram = `
 const { Scheduler, Mesos } = require('mesos-framework')

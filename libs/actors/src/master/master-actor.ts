@@ -15,7 +15,7 @@ import type { SecretDrivers } from '@conclave/resolver'
 import type { Compare, LiveView } from '@conclave/store'
 import { secretsUsedKey } from '@conclave/workloads'
 import { EventLog } from '../event-log.ts'
-import type { AuditSink, Certificates, KeyKeeper, TokenKeys } from '../ports.ts'
+import type { AuditSink, Certificates, KeyKeeper, LoggingLevel, TokenKeys } from '../ports.ts'
 import type { Group } from '../group.ts'
 import { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
@@ -83,6 +83,8 @@ export interface MasterActorOptions {
   readonly certificates: Certificates
   /** What members must trust has changed, and first when it is known at all. */
   readonly onTrust?: (trust: Trust) => void
+  /** What an operator may turn up for a while. Without it there is nothing to turn. */
+  readonly logging?: LoggingLevel
   /** Where this master's disk has keys. */
   readonly keeper?: KeyKeeper
   /** Who has the values of secrets that have none here. */
@@ -280,7 +282,12 @@ export class MasterActor implements MasterApi {
       runs: this.runs,
       workloads: this.#workloadDesk,
     })
-    this.operators = new OperatorService({ access, term, messages: this.#messages })
+    this.operators = new OperatorService({
+      access,
+      term,
+      messages: this.#messages,
+      logging: options.logging,
+    })
     this.#agentCallers = new AgentCallers({
       identity: this.identity,
       access,

@@ -1,5 +1,12 @@
 import type { LegacyEndpoint, LegacyQuery, PlainAnswer, Viewer } from '@conclave/cluster'
-import { MasterEvent, MasterResponse, type JsonObject, type MasterCall } from '@conclave/model'
+import {
+  MasterEvent,
+  MasterResponse,
+  type JsonObject,
+  type MachineId,
+  type MasterCall,
+} from '@conclave/model'
+import type { LoggingLevel } from '../ports.ts'
 import type { Access } from './access.ts'
 import type { Caller } from './master-api.ts'
 import type { OperatorApi, OperatorConnection, ShownMessage } from './operator-api.ts'
@@ -11,6 +18,7 @@ export interface OperatorServiceOptions {
   readonly access: Access
   readonly term: () => Term | undefined
   readonly messages: ShownMessages
+  readonly logging?: LoggingLevel | undefined
 }
 
 type CallType = NonNullable<MasterCall['type']>
@@ -35,10 +43,46 @@ const filtered: ReadonlySet<CallType> = new Set([
   'GET_MAINTENANCE_SCHEDULE',
 ])
 
-const changing: ReadonlySet<CallType> = new Set(['TEARDOWN', 'MARK_AGENT_GONE'])
+const changing: ReadonlySet<CallType> = new Set([
+  'TEARDOWN',
+  'MARK_AGENT_GONE',
+  'SET_LOGGING_LEVEL',
+  'UPDATE_WEIGHTS',
+  'UPDATE_MAINTENANCE_SCHEDULE',
+  'START_MAINTENANCE',
+  'STOP_MAINTENANCE',
+  'DRAIN_AGENT',
+  'DEACTIVATE_AGENT',
+  'REACTIVATE_AGENT',
+])
+
+/** What a call is about, for the record of it. */
+const aboutWhat = (call: MasterCall): string =>
+  call.teardown?.framework_id.value ??
+  (call.mark_agent_gone ?? call.drain_agent ?? call.deactivate_agent ?? call.reactivate_agent)
+    ?.agent_id.value ??
+  call.update_weights?.weight_infos.map(({ role }) => role).join(' ') ??
+  machinesOf(call)
+    .map(({ hostname, ip }) => hostname || ip)
+    .join(' ')
+
+const machinesOf = (call: MasterCall): readonly MachineId[] =>
+  (call.start_maintenance ?? call.stop_maintenance)?.machines ??
+  call.update_maintenance_schedule?.schedule.windows.flatMap((window) => window.machine_ids) ??
+  []
 
 /** Of the read endpoints of before, those that are about the master and not about anybody's tasks. */
 const ofMaster: ReadonlySet<LegacyEndpoint> = new Set(['flags', 'metrics/snapshot'])
+
+/** What keeps a level from being set, or undefined: of agents as of masters. */
+export function loggingProblem({
+  level,
+  duration,
+}: NonNullable<MasterCall['set_logging_level']>): string | undefined {
+  if (level > 3) return `'set_logging_level.level' is ${level}: there are the levels 0 to 3`
+  if (duration.nanoseconds > 0) return undefined
+  return "'set_logging_level.duration' must be positive"
+}
 
 /** Operators at the leader, and whoever looks at what is theirs. */
 export class OperatorService implements OperatorApi {
@@ -70,6 +114,8 @@ export class OperatorService implements OperatorApi {
     const { core } = term ?? {}
     if (term === undefined || core === undefined) return notReady
     try {
+      const ofLog = this.#ofLog(call)
+      if (ofLog !== undefined) return ofLog
       const own = { uid: caller.principal.uid, isOperator: false }
       const answer = core.operator(viewer ?? own, call)
       if (!('response' in answer)) return answer
@@ -77,6 +123,22 @@ export class OperatorService implements OperatorApi {
     } finally {
       term.flush()
     }
+  }
+
+  /** The two calls that are about this process rather than the cluster. */
+  #ofLog(call: MasterCall): Awaited<ReturnType<OperatorApi['call']>> | undefined {
+    const { logging, messages } = this.#options
+    if (call.type === 'GET_LOGGING_LEVEL' && logging !== undefined) {
+      const { level } = logging
+      const response = { type: 'GET_LOGGING_LEVEL', get_logging_level: { level } } as const
+      return { status: 200, shown: messages.shown(MasterResponse, response) }
+    }
+    const wanted = call.type === 'SET_LOGGING_LEVEL' ? call.set_logging_level : undefined
+    if (wanted === undefined || logging === undefined) return undefined
+    const problem = loggingProblem(wanted)
+    if (problem !== undefined) return { status: 400, body: problem }
+    logging.set(wanted.level, wanted.duration.nanoseconds / 1e6)
+    return { status: 200, body: '' }
   }
 
   watch(caller: Caller, connection: OperatorConnection): PlainAnswer | undefined {
@@ -146,7 +208,7 @@ export class OperatorService implements OperatorApi {
   }
 
   async #audit(caller: Caller, call: MasterCall, viewer: Viewer | undefined): Promise<void> {
-    const what = call.teardown?.framework_id.value ?? call.mark_agent_gone?.agent_id.value ?? ''
+    const what = aboutWhat(call)
     const path = `mesos/${call.type?.toLowerCase()}/${what.slice(0, 255)}`
     const { access } = this.#options
     if (viewer?.isOperator === true) await access.audit(caller, 'administer', path, 'allowed')

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { AgentApi, ContainerRuntime } from '@conclave/actors'
 import { mesosAgentFace, mesosAgentServerOptions } from '@conclave/faces-mesos-agent'
 import { Redacted, utf8Text, type Random, type RedactedBytes } from '@conclave/kernel'
-import { ProcessRuntime, type Log } from '@conclave/runtime'
+import { LogVerbosity, ProcessRuntime, type Log } from '@conclave/runtime'
 import type { KeptFiles } from './kept-files.ts'
 import { FaceExposed, FaceListener, isLoopback } from '../master/face-listener.ts'
 
@@ -58,6 +58,7 @@ export async function listen(
       authenticateExecutors,
       faithfulLeaks,
       ...(keptFiles && { fetchedInto: keptFiles.of }),
+      logging: new LogVerbosity(log),
       flags: {
         authenticate_http_executors: `${authenticateExecutors}`,
         authenticate_http_readonly: 'true',

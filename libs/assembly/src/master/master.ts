@@ -18,6 +18,7 @@ import {
   AgentLinkServer,
   Slices,
   SystemRandom,
+  LogVerbosity,
   Ticker,
   type AgentConnection,
   type AuditLog,
@@ -97,6 +98,7 @@ export class Master implements RunningMaster {
   readonly failed: Promise<unknown>
   readonly #parts: MasterParts
   readonly #log: Log
+  readonly #verbosity: LogVerbosity
   readonly #events: EventLog
   readonly #home: StateHome
   readonly #drivers: ReturnType<typeof secretDriversIn>
@@ -138,6 +140,7 @@ export class Master implements RunningMaster {
     const { group, state } = this.#home
     const peers = new PeerAsks(clusterId, () => this.#identity.keeper.identity)
     this.#drivers = secretDriversIn(options.directory)
+    this.#verbosity = new LogVerbosity(log)
     this.#actor = new MasterActor({
       settings: settingsOf(parts, tickMs),
       replica: group,
@@ -148,6 +151,7 @@ export class Master implements RunningMaster {
       audit: parts.audit,
       tokenKeys: new SystemTokenKeys(),
       keeper: parts.keeper,
+      logging: this.#verbosity,
       certificates: new X509Certificates({ clock, random }),
       drivers: this.#drivers,
       onTrust: (trust) => void this.#follow(trust),

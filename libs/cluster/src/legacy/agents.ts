@@ -34,7 +34,7 @@ export function agentObject(
     reserved_resources: {},
     unreserved_resources: resourcesObject(total),
     active: isActive,
-    deactivated: false,
+    deactivated: record.isDeactivated === true,
     version: mesosVersion,
     capabilities: [],
   })

@@ -200,7 +200,7 @@ function rolesObject(state: ClusterState, { viewer }: LegacyAsk): JsonObject {
 const roleObjects = (state: ClusterState, viewer: Viewer): readonly JsonObject[] =>
   rolesIn(state, viewer).map(({ name, frameworkIds, held }) => ({
     name,
-    weight: 1,
+    weight: state.weights.get(name) ?? 1,
     frameworks: frameworkIds,
     resources: resourcesObject(held),
     allocated: resourcesObject(held),

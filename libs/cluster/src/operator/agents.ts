@@ -1,4 +1,5 @@
-import type { AgentState, GetAgents } from '@conclave/model'
+import type { AgentState, DrainInfo, GetAgents } from '@conclave/model'
+import type { AgentRecord } from '../records.ts'
 import type { Agent, ClusterState } from '../state.ts'
 import { mesosVersion, shownResources, timeOf, timeOrNone } from './shown.ts'
 import type { Viewer } from './viewer.ts'
@@ -25,7 +26,7 @@ export function agentMessage(
   return {
     agent_info: info,
     active: connection !== undefined,
-    deactivated: false,
+    deactivated: record.isDeactivated === true,
     version: mesosVersion,
     pid: agentPid(info),
     registered_time: timeOf(record.registeredAtMs),
@@ -34,6 +35,8 @@ export function agentMessage(
     allocated_resources: shownResources(state.tasks.usedOn(agentId)),
     offered_resources: shownResources(state.offers.offeredOn(agentId)),
     capabilities: [],
+    drain_info: drainInfo(record),
+    estimated_drain_start_time: timeOrNone(record.drain?.startedAtMs),
   }
 }
 
@@ -41,3 +44,15 @@ export const agentPid = (info: {
   readonly hostname: string
   readonly port?: number | undefined
 }): string => `slave(1)@${info.hostname}:${info.port ?? 5051}`
+
+function drainInfo({ drain }: AgentRecord): DrainInfo | undefined {
+  if (drain === undefined) return undefined
+  const { isDrained, markGone: mark_gone, maxGraceMs } = drain
+  return {
+    state: isDrained ? 'DRAINED' : 'DRAINING',
+    config: {
+      ...(maxGraceMs !== undefined && { max_grace_period: { nanoseconds: maxGraceMs * 1e6 } }),
+      mark_gone,
+    },
+  }
+}

@@ -1,4 +1,6 @@
 import { hasCapability, type FrameworkState, type GetFrameworks } from '@conclave/model'
+import { inverseOfferMessage } from '../inverse-offers.ts'
+import { unavailabilityOf } from '../machines.ts'
 import { offerMessage, type OpenOffer } from '../offers.ts'
 import { emptyBag, plus } from '../resources.ts'
 import type { ClusterState, Framework } from '../state.ts'
@@ -35,7 +37,14 @@ export function frameworkMessage(
     unregistered_time: timeOrNone(record.completedAtMs ?? record.disconnectedAtMs),
     offers: offers.flatMap((offer) => {
       const agent = state.agents.get(offer.agentId)?.record.info
-      return agent === undefined ? [] : [offerMessage(offer, agent, isMultiRole)]
+      return agent === undefined
+        ? []
+        : [offerMessage(offer, agent, isMultiRole, unavailabilityOf(state, agent))]
+    }),
+    inverse_offers: state.inverseOffers.of(frameworkId).flatMap((offer) => {
+      const agent = state.agents.get(offer.agentId)
+      const unavailability = agent && unavailabilityOf(state, agent.record.info)
+      return agent && unavailability ? [inverseOfferMessage(offer, agent, unavailability)] : []
     }),
     allocated_resources: shownResources(held),
     offered_resources: shownResources(offers.reduce((sum, { bag }) => plus(sum, bag), emptyBag)),

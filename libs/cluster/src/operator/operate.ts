@@ -1,8 +1,16 @@
-import type { MasterCall, MasterResponse } from '@conclave/model'
+import type { ClusterStatus, MasterCall, MasterResponse } from '@conclave/model'
 import { markGone } from '../agents.ts'
+import { deactivateAgent, drainAgent, reactivateAgent } from '../draining.ts'
 import type { PlainAnswer } from '../effect.ts'
 import { removeFramework } from '../frameworks.ts'
+import {
+  maintenanceStatus,
+  startMaintenance,
+  stopMaintenance,
+  updateSchedule,
+} from '../maintenance.ts'
 import type { ClusterState } from '../state.ts'
+import { updateWeights } from '../weights.ts'
 import { getAgents } from './agents.ts'
 import { getExecutors } from './executors.ts'
 import { flagsOf } from './flags.ts'
@@ -20,16 +28,32 @@ export type OperatorAnswer =
 
 type Part = Omit<MasterResponse, 'type'>
 
-/** The operator API's reads, in Mesos' shapes, TEARDOWN and MARK_AGENT_GONE. Source: mesos.md §6. */
+/** The operator API: its reads in Mesos' shapes, and what operators may change. Source: mesos.md §6. */
 export function operate(state: ClusterState, viewer: Viewer, call: MasterCall): OperatorAnswer {
   switch (call.type) {
     case 'TEARDOWN':
       return teardown(state, call.teardown?.framework_id.value)
     case 'MARK_AGENT_GONE':
       return markAgentGone(state, call.mark_agent_gone?.agent_id.value)
+    case 'UPDATE_WEIGHTS':
+      return updateWeights(state, call.update_weights?.weight_infos ?? [])
+    case 'UPDATE_MAINTENANCE_SCHEDULE':
+      return updateSchedule(state, call.update_maintenance_schedule?.schedule ?? { windows: [] })
+    case 'START_MAINTENANCE':
+      return startMaintenance(state, call.start_maintenance?.machines ?? [])
+    case 'STOP_MAINTENANCE':
+      return stopMaintenance(state, call.stop_maintenance?.machines ?? [])
+    case 'DRAIN_AGENT':
+      return call.drain_agent === undefined
+        ? unsupported(call.type)
+        : drainAgent(state, call.drain_agent)
+    case 'DEACTIVATE_AGENT':
+      return deactivateAgent(state, call.deactivate_agent?.agent_id.value ?? '')
+    case 'REACTIVATE_AGENT':
+      return reactivateAgent(state, call.reactivate_agent?.agent_id.value ?? '')
     default: {
       const part = partOf(state, viewer, call)
-      if (part === undefined) return { status: 501, body: '501 Not Implemented.' }
+      if (part === undefined) return unsupported(call.type)
       return { status: 200, response: { type: call.type as MasterResponse['type'], ...part } }
     }
   }
@@ -56,13 +80,21 @@ function partOf(state: ClusterState, viewer: Viewer, { type }: MasterCall): Part
     case 'GET_OPERATIONS':
       return { get_operations: { operations: [] } }
     case 'GET_WEIGHTS':
-      return { get_weights: { weight_infos: [] } }
+      return { get_weights: { weight_infos: weightInfos(state) } }
     case 'GET_QUOTA':
       return { get_quota: { status: { infos: [] } } }
     case 'GET_MAINTENANCE_STATUS':
-      return { get_maintenance_status: { status: { draining_machines: [], down_machines: [] } } }
+      return {
+        get_maintenance_status: {
+          status: viewer.isOperator ? maintenanceStatus(state) : noMachines,
+        },
+      }
     case 'GET_MAINTENANCE_SCHEDULE':
-      return { get_maintenance_schedule: { schedule: { windows: [] } } }
+      return {
+        get_maintenance_schedule: {
+          schedule: { windows: viewer.isOperator ? state.maintenance.windows : [] },
+        },
+      }
     case 'GET_MASTER':
       return { get_master: getMaster(state) }
     case 'GET_STATE':
@@ -77,11 +109,32 @@ function partOf(state: ClusterState, viewer: Viewer, { type }: MasterCall): Part
       return { get_executors: getExecutors(state, viewer) }
     case 'GET_ROLES':
       return { get_roles: getRoles(state, viewer) }
-    // Reservations, volumes, quotas, weights, maintenance and drains do not exist here.
     default:
       return undefined
   }
 }
+
+const noMachines: ClusterStatus = { draining_machines: [], down_machines: [] }
+
+const weightInfos = ({ weights }: ClusterState): readonly { role: string; weight: number }[] =>
+  Array.from(weights, ([role, weight]) => ({ role, weight })).toSorted((a, b) =>
+    a.role < b.role ? -1 : 1,
+  )
+
+/** Why a call that is read is not carried out, in words behind Mesos' own. */
+function unsupported(type: MasterCall['type']): PlainAnswer {
+  const why = reasons.find(({ of }) => of.test(type ?? ''))?.why
+  return { status: 501, body: `501 Not Implemented.${why === undefined ? '' : ` ${why}`}` }
+}
+
+const reasons: readonly { readonly of: RegExp; readonly why: string }[] = [
+  { of: /_QUOTA$/, why: 'This master knows no quotas: roles share by their weights.' },
+  {
+    of: /_(RESOURCES|VOLUMES?)$/,
+    why: 'Reservations and persistent volumes are not supported by this master.',
+  },
+  { of: /_FILES?$/, why: 'This master serves no files.' },
+]
 
 function pairs<T>(record: Readonly<Record<string, T>>): [string, T][] {
   return Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1))

@@ -36,7 +36,7 @@ export function rolesIn(state: ClusterState, viewer: Viewer): readonly RoleView[
 export const getRoles = (state: ClusterState, viewer: Viewer): GetRoles => ({
   roles: rolesIn(state, viewer).map(({ name, frameworkIds, held }) => ({
     name,
-    weight: 1,
+    weight: state.weights.get(name) ?? 1,
     frameworks: frameworkIds.map((value) => ({ value })),
     resources: shownResources(held),
   })),

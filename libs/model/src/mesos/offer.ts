@@ -9,6 +9,7 @@ import {
   text,
   type Infer,
 } from './message.ts'
+import { Unavailability } from './maintenance.ts'
 import { Address } from './participants.ts'
 import { Attribute, Resource } from './resource.ts'
 import { ExecutorInfo, TaskGroupInfo, TaskInfo } from './task-info.ts'
@@ -29,6 +30,7 @@ export const Offer = message('Offer', {
   resources: repeated(Resource),
   attributes: repeated(Attribute),
   executor_ids: repeated(Id),
+  unavailability: optional(Unavailability),
   allocation_info: optional(message('Resource.AllocationInfo', { role: optional(text) })),
 })
 export type Offer = Infer<typeof Offer>

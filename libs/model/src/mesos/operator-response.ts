@@ -12,7 +12,9 @@ import {
   uint,
   type Infer,
 } from './message.ts'
+import { ClusterStatus, DrainInfo, InverseOffer, MaintenanceSchedule } from './maintenance.ts'
 import { Offer } from './offer.ts'
+import { WeightInfo } from './operator.ts'
 import { AgentInfo, FrameworkInfo, MasterInfo } from './participants.ts'
 import { Resource } from './resource.ts'
 import { ExecutorInfo, Task } from './task-info.ts'
@@ -53,6 +55,8 @@ export const AgentState = message('Response.GetAgents.Agent', {
       ),
     }),
   ),
+  drain_info: optional(DrainInfo),
+  estimated_drain_start_time: optional(Time),
 })
 export type AgentState = Infer<typeof AgentState>
 
@@ -65,6 +69,7 @@ export const FrameworkState = message('Response.GetFrameworks.Framework', {
   reregistered_time: optional(Time),
   unregistered_time: optional(Time),
   offers: listed(Offer),
+  inverse_offers: repeated(InverseOffer),
   allocated_resources: listed(Resource),
   offered_resources: listed(Resource),
 })
@@ -168,7 +173,7 @@ export const MasterResponse = message('master.Response', {
   get_operations: optional(message('Response.GetOperations', { operations: listed(none) })),
   get_tasks: optional(GetTasks),
   get_roles: optional(GetRoles),
-  get_weights: optional(message('Response.GetWeights', { weight_infos: listed(none) })),
+  get_weights: optional(message('Response.GetWeights', { weight_infos: listed(WeightInfo) })),
   get_master: optional(
     message('Response.GetMaster', {
       master_info: optional(MasterInfo),
@@ -178,17 +183,12 @@ export const MasterResponse = message('master.Response', {
   ),
   get_maintenance_status: optional(
     message('Response.GetMaintenanceStatus', {
-      status: required(
-        message('maintenance.ClusterStatus', {
-          draining_machines: repeated(none),
-          down_machines: repeated(none),
-        }),
-      ),
+      status: required(ClusterStatus),
     }),
   ),
   get_maintenance_schedule: optional(
     message('Response.GetMaintenanceSchedule', {
-      schedule: required(message('maintenance.Schedule', { windows: repeated(none) })),
+      schedule: required(MaintenanceSchedule),
     }),
   ),
   get_quota: optional(

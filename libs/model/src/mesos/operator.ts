@@ -1,4 +1,5 @@
 import { Id } from './id.ts'
+import { MachineId, MaintenanceSchedule } from './maintenance.ts'
 import {
   boolean,
   double,
@@ -22,8 +23,10 @@ import { DurationInfo } from './task-info.ts'
 
 const toAgent = (name: string) => message(`Call.${name}`, { agent_id: required(Id) })
 const Unread = message('Unread', {})
-const WeightInfo = message('WeightInfo', { weight: required(double), role: optional(text) })
-const Machine = message('MachineID', { hostname: optional(text), ip: optional(text) })
+export const WeightInfo = message('WeightInfo', {
+  weight: required(double),
+  role: optional(text),
+})
 
 export const MasterCall = message('master.Call', {
   type: optional(
@@ -114,12 +117,16 @@ export const MasterCall = message('master.Call', {
     }),
   ),
   update_maintenance_schedule: optional(
-    message('Call.UpdateMaintenanceSchedule', { schedule: required(Unread) }),
+    message('Call.UpdateMaintenanceSchedule', { schedule: required(MaintenanceSchedule) }),
   ),
-  start_maintenance: optional(message('Call.StartMaintenance', { machines: repeated(Machine) })),
-  stop_maintenance: optional(message('Call.StopMaintenance', { machines: repeated(Machine) })),
+  start_maintenance: optional(message('Call.StartMaintenance', { machines: repeated(MachineId) })),
+  stop_maintenance: optional(message('Call.StopMaintenance', { machines: repeated(MachineId) })),
   drain_agent: optional(
-    message('Call.DrainAgent', { agent_id: required(Id), mark_gone: optional(boolean, false) }),
+    message('Call.DrainAgent', {
+      agent_id: required(Id),
+      max_grace_period: optional(DurationInfo),
+      mark_gone: optional(boolean, false),
+    }),
   ),
   deactivate_agent: optional(toAgent('DeactivateAgent')),
   reactivate_agent: optional(toAgent('ReactivateAgent')),

@@ -15,6 +15,7 @@ import {
   toJson,
   type Infer,
 } from './message.ts'
+import { InverseOffer } from './maintenance.ts'
 import { Filters, Offer, Operation } from './offer.ts'
 import { OperationStatus } from './operation-status.ts'
 import { FrameworkInfo, MasterInfo } from './participants.ts'
@@ -250,6 +251,12 @@ export const SchedulerEvent = message('scheduler.Event', {
   ),
   offers: optional(message('Event.Offers', { offers: repeated(Offer) })),
   rescind: optional(message('Event.Rescind', { offer_id: required(Id) })),
+  inverse_offers: optional(
+    message('Event.InverseOffers', { inverse_offers: repeated(InverseOffer) }),
+  ),
+  rescind_inverse_offer: optional(
+    message('Event.RescindInverseOffer', { inverse_offer_id: required(Id) }),
+  ),
   update: optional(message('Event.Update', { status: required(TaskStatus) })),
   update_operation_status: optional(
     message('Event.UpdateOperationStatus', { status: required(OperationStatus) }),

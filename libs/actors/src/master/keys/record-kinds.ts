@@ -64,6 +64,8 @@ export const recordKinds: readonly RecordKind[] = [
   { at: 'run/', holds: 'sealed-parts' },
   { at: 'cluster/tasks/', holds: 'sealed-parts' },
   { at: 'cluster/counters', holds: 'nothing' },
+  { at: 'cluster/weights', holds: 'nothing' },
+  { at: 'cluster/maintenance', holds: 'nothing' },
   { at: 'cluster/agents/', holds: 'nothing' },
   { at: 'cluster/frameworks/', holds: 'nothing' },
   { at: 'cluster/grants/', holds: 'nothing' },

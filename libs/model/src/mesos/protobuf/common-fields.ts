@@ -437,7 +437,33 @@ export const commonFields: FieldNumbers = {
     resources: [5, 'Resource'],
     attributes: [7, 'Attribute'],
     executor_ids: [6, 'ExecutorID'],
+    unavailability: [9, 'Unavailability'],
     allocation_info: [10, 'Resource.AllocationInfo'],
+  },
+  Unavailability: {
+    start: [1, 'TimeInfo'],
+    duration: [2, 'DurationInfo'],
+  },
+  InverseOffer: {
+    id: [1, 'OfferID'],
+    url: [2, 'URL'],
+    framework_id: [3, 'FrameworkID'],
+    agent_id: [4, 'AgentID'],
+    unavailability: [5, 'Unavailability'],
+    resources: [6, 'Resource'],
+  },
+  DrainInfo: {
+    state: [1, 'DrainState'],
+    config: [2, 'DrainConfig'],
+  },
+  DrainConfig: {
+    max_grace_period: [1, 'DurationInfo'],
+    mark_gone: 2,
+  },
+  'allocator.InverseOfferStatus': {
+    status: [1, 'allocator.InverseOfferStatus.Status'],
+    framework_id: [2, 'FrameworkID'],
+    timestamp: [3, 'TimeInfo'],
   },
   URL: {
     scheme: 1,

@@ -31,6 +31,16 @@ export const enumNumbers: Readonly<Record<string, Readonly<Record<string, number
     RESERVATION_REFINEMENT: 7,
     REGION_AWARE: 8,
   },
+  DrainState: {
+    UNKNOWN: 0,
+    DRAINING: 1,
+    DRAINED: 2,
+  },
+  'allocator.InverseOfferStatus.Status': {
+    UNKNOWN: 1,
+    ACCEPT: 2,
+    DECLINE: 3,
+  },
   'Offer.Operation.Type': {
     UNKNOWN: 0,
     LAUNCH: 1,

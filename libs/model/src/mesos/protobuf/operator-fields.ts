@@ -89,6 +89,7 @@ export const operatorFields: FieldNumbers = {
   },
   'master.Call.DrainAgent': {
     agent_id: [1, 'AgentID'],
+    max_grace_period: [2, 'DurationInfo'],
     mark_gone: 3,
   },
   'master.Call.DeactivateAgent': {
@@ -181,6 +182,7 @@ export const operatorFields: FieldNumbers = {
     reregistered_time: [5, 'TimeInfo'],
     unregistered_time: [6, 'TimeInfo'],
     offers: [7, 'Offer'],
+    inverse_offers: [8, 'InverseOffer'],
     allocated_resources: [9, 'Resource'],
     offered_resources: [10, 'Resource'],
   },
@@ -200,6 +202,8 @@ export const operatorFields: FieldNumbers = {
     allocated_resources: [8, 'Resource'],
     offered_resources: [9, 'Resource'],
     capabilities: [10, 'AgentInfo.Capability'],
+    drain_info: [13, 'DrainInfo'],
+    estimated_drain_start_time: [14, 'TimeInfo'],
   },
   'master.Response.GetOperations': {
     operations: [1, 'Operation'],
@@ -222,11 +226,17 @@ export const operatorFields: FieldNumbers = {
     draining_machines: [1, 'maintenance.ClusterStatus.DrainingMachine'],
     down_machines: [2, 'MachineID'],
   },
-  'maintenance.ClusterStatus.DrainingMachine': {},
+  'maintenance.ClusterStatus.DrainingMachine': {
+    id: [1, 'MachineID'],
+    statuses: [2, 'allocator.InverseOfferStatus'],
+  },
   'master.Response.GetMaintenanceSchedule': {
     schedule: [1, 'maintenance.Schedule'],
   },
-  'maintenance.Window': {},
+  'maintenance.Window': {
+    machine_ids: [1, 'MachineID'],
+    unavailability: [2, 'Unavailability'],
+  },
   'master.Response.GetQuota': {
     status: [1, 'quota.QuotaStatus'],
   },

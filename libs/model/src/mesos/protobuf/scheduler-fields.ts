@@ -104,6 +104,8 @@ export const schedulerFields: FieldNumbers = {
     subscribed: [2, 'scheduler.Event.Subscribed'],
     offers: [3, 'scheduler.Event.Offers'],
     rescind: [4, 'scheduler.Event.Rescind'],
+    inverse_offers: [9, 'scheduler.Event.InverseOffers'],
+    rescind_inverse_offer: [10, 'scheduler.Event.RescindInverseOffer'],
     update: [5, 'scheduler.Event.Update'],
     update_operation_status: [11, 'scheduler.Event.UpdateOperationStatus'],
     message: [6, 'scheduler.Event.Message'],
@@ -120,6 +122,12 @@ export const schedulerFields: FieldNumbers = {
   },
   'scheduler.Event.Rescind': {
     offer_id: [1, 'OfferID'],
+  },
+  'scheduler.Event.InverseOffers': {
+    inverse_offers: [1, 'InverseOffer'],
+  },
+  'scheduler.Event.RescindInverseOffer': {
+    inverse_offer_id: [1, 'OfferID'],
   },
   'scheduler.Event.Update': {
     status: [1, 'TaskStatus'],
