@@ -210,7 +210,10 @@ describe.each([
       return !leaks || stdout.includes('no secret came') ? { stdout } : undefined
     })
 
-    expect({ said: logs.stdout.trim(), refused: end.message?.includes('supported') }).toEqual({
+    expect({
+      said: logs.stdout.trim(),
+      refused: end.message?.startsWith('Failed to launch container: '),
+    }).toEqual({
       said: leaks ? 'no secret came' : '',
       refused: !leaks,
     })
