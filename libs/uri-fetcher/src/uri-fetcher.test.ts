@@ -171,7 +171,9 @@ describe('a URI', () => {
       { path: 'a.tgz' },
     ])
     expect(await fetchUri(`${url}/a.tgz`, { isExecutable: true })).toMatchObject([{ mode: 0o755 }])
-    await expect(fetchUri(`${url}/a.zip`)).rejects.toThrow('zip cannot be unpacked here')
+    await expect(fetchUri(`${url}/a.zip`)).rejects.toThrow('it is no zip archive')
+    await expect(fetchUri(`${url}/a.tar.xz`)).rejects.toThrow('xz cannot be unpacked here')
+    await expect(fetchUri(`${url}/a.tbz2`)).rejects.toThrow('bzip2 cannot be unpacked here')
   })
 
   test('UF6: has a size, packed and unpacked, and no path out of where it goes', async () => {

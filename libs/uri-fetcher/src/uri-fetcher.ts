@@ -2,12 +2,13 @@ import { readFile, realpath } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
-import { archiveEntries, ImageBudget, ImageTree } from '@conclave/image-puller'
+import { archiveEntries, ImageBudget, ImageTree, type LayerEntry } from '@conclave/image-puller'
 import type { FetchedFile, UriSource, UriWanted } from '@conclave/isolators'
 import { ConclaveError, utf8Text, wipe } from '@conclave/kernel'
 import { HttpClient, type HttpStream } from '@conclave/runtime'
 import { UriFetchFailed } from './errors.ts'
 import { authorizationOf, identityOf } from './uri-secrets.ts'
+import { zipEntries } from './zip.ts'
 
 export interface UriFetcherOptions {
   /** Directories whose files may be fetched by `file:` URIs. Default: none. */
@@ -122,7 +123,8 @@ export class UriFetcher implements UriSource {
       }
       case 'tar':
       case 'tar.gz':
-        return this.#unpacked(posix.dirname(path), bytes, packing === 'tar' ? 'none' : 'gzip')
+      case 'zip':
+        return this.#unpacked(posix.dirname(path), bytes, packing)
       default:
         throw new UriFetchFailed(`${packing} cannot be unpacked here; set extract to false`)
     }
@@ -131,7 +133,7 @@ export class UriFetcher implements UriSource {
   async #unpacked(
     directory: string,
     bytes: Uint8Array,
-    compression: 'none' | 'gzip',
+    packing: 'tar' | 'tar.gz' | 'zip',
   ): Promise<readonly FetchedFile[]> {
     const budget = new ImageBudget({
       packedSizeBytesMax: this.#sizeBytesMax,
@@ -139,14 +141,8 @@ export class UriFetcher implements UriSource {
       entriesMax: this.#options.filesMax ?? 10_000,
     })
     const tree = new ImageTree()
-    const entries = await archiveEntries(
-      (async function* () {
-        yield bytes
-      })(),
-      compression,
-      (length) => budget.unpacked(length),
-      () => budget.entry(),
-    )
+    const entries =
+      packing === 'zip' ? zipEntries(bytes, budget) : await tarEntries(bytes, packing, budget)
     for (const entry of entries) tree.add(entry)
     return [...tree.entries()].map((entry) => ({
       ...entry,
@@ -158,6 +154,20 @@ export class UriFetcher implements UriSource {
     return new UriFetchFailed(`it has more than ${this.#sizeBytesMax} bytes`)
   }
 }
+
+const tarEntries = (
+  bytes: Uint8Array,
+  packing: 'tar' | 'tar.gz',
+  budget: ImageBudget,
+): Promise<readonly LayerEntry[]> =>
+  archiveEntries(
+    (async function* () {
+      yield bytes
+    })(),
+    packing === 'tar' ? 'none' : 'gzip',
+    (length) => budget.unpacked(length),
+    () => budget.entry(),
+  )
 
 function clientOf({
   clientCertificate,
