@@ -18,6 +18,7 @@ export interface ClientOptions {
   readonly keys: readonly [string, ...string[]]
   /** Mean time between an answer and the next question. */
   readonly thinkUs: number
+  readonly stubbornPermille: number
   /** Values are sealed before they go anywhere, as the leader of a live group does. */
   readonly dek: Dek
   /** What is searched for afterwards: it begins each value. */
@@ -42,7 +43,7 @@ export class Client {
     this.#options = options
     this.#member = options.dice.pick(options.members)
     this.#readPercent = options.dice.pick([40, 40, 97])
-    this.#isStubborn = options.dice.permille(400)
+    this.#isStubborn = options.dice.permille(options.stubbornPermille)
   }
 
   start(): void {

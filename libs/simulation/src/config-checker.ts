@@ -55,6 +55,19 @@ export class ConfigChecker {
     }
   }
 
+  /** Whoever was asked says that it is done, and has this configuration while it says so. */
+  answered({ do: step, nodeId }: MemberChange, config: ConfState | undefined): void {
+    if (config === undefined) return
+    const isVoter = config.voters.includes(nodeId)
+    const isDone = {
+      'add-learner': isIn(config, nodeId) && !isVoter,
+      promote: isVoter,
+      demote: isIn(config, nodeId) && !isVoter,
+      remove: !isIn(config, nodeId),
+    }[step]
+    if (!isDone) this.#broken(`${step} of ${nodeId} is called done, at ${this.#text(config)}`)
+  }
+
   #follow(index: number, config: ConfState): void {
     const before = this.#newest
     if (before !== undefined && index < before.index) return

@@ -87,6 +87,8 @@ function drawFault(kind: FaultKind, memberCount: number, dice: Dice): Fault {
       return { do: kind, who }
     case 'newer-command':
       return { do: kind, who: 'leader' }
+    case 'burst':
+      return { do: kind, who: 'leader', count: dice.between(5, 60) }
     case 'change': {
       const step = dice.pick(steps)
       const subject = subjectOf[step]

@@ -74,6 +74,8 @@ export type Fault =
       readonly jumpMs: number
       readonly driftPermille: number
     }
+  /** So many clients that were never heard of before ask it for something small at once. */
+  | { readonly do: 'burst'; readonly who: Target; readonly count: number }
   | { readonly do: 'transfer'; readonly to: number }
   /** Its links break at its end, as if its process had ended; it goes on. */
   | { readonly do: 'hang-up'; readonly who: Target }
@@ -103,6 +105,7 @@ export const faultKinds = [
   'change',
   'new-key',
   'newer-command',
+  'burst',
 ] as const satisfies readonly Fault['do'][]
 
 export type FaultKind = Fault['do']
@@ -192,6 +195,8 @@ export function parseFault(line: string): Planned {
         subject: one('subject', subjects),
         nth: number('nth'),
       }
+    case 'burst':
+      return { atMs, do: kind, who: target(), count: number('count') }
     case 'transfer':
       return { atMs, do: kind, to: number('to') }
     default:

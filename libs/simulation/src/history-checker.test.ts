@@ -12,7 +12,7 @@ const put = (value: string): Question => ({ do: 'put', key: 'k', value: text(val
 /** Which rule a history breaks, when the log came to these values of one key. */
 function brokenBy(log: readonly string[], ...told: readonly (readonly [Question, Answer])[]) {
   const world = new World()
-  const state = new StateChecker(world)
+  const state = new StateChecker(world, 10)
   const store = new StoreMachine()
   for (const [at, value] of log.entries()) {
     const success = [{ do: 'put', key: 'k', value: utf8(value) }] as const

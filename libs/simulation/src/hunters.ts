@@ -75,16 +75,30 @@ export const hunters = {
     },
   },
   /**
-   * A leader writes what nobody else hears of, until it is sent a snapshot that stands for what the others
-   * agreed on; it dies when its log says so, and what was replaced is still on its disk.
+   * A leader writes what nobody else hears of, and more than the others do, until it is sent a snapshot that
+   * stands for what they agreed on; it dies when its log says so, and what was replaced is still on its disk.
    */
   'replaced-log': {
     tookMs: 3000,
-    setting: { members: 3, snapshotEntries: 8, trailingEntries: 1, thinkUs: 50_000 },
+    setting: {
+      members: 3,
+      snapshotEntries: 8,
+      trailingEntries: 1,
+      thinkUs: 50_000,
+      proposalsMax: 64,
+    },
     plan: (dice, atMs) => [
       { atMs, do: 'crash', who: 'leader', when: 'marking', power: dice.permille(700), downMs: 200 },
       { atMs, do: 'cut', who: 'leader', way: 'both', forMs: dice.between(1_200, 2_200) },
+      { atMs, do: 'burst', who: 'leader', count: 60 },
     ],
+  },
+  /** So many clients come by that some must be forgotten: those that were silent longest, and nobody else. */
+  'many-clients': {
+    tookMs: 1200,
+    // Nothing else goes wrong: who waits for an answer for long may be forgotten meanwhile.
+    setting: { thinkUs: 50_000, stubbornPermille: 0, sessionsMax: 100, proposalsMax: 64 },
+    plan: (_dice, atMs) => [{ atMs, do: 'burst', who: 'leader', count: 45 }],
   },
   /** The process of the leader is killed, and nothing else happens: the others need not wait for silence. */
   'killed-leader': {

@@ -1,4 +1,6 @@
+import { OutcomeUnknown, Unavailable } from '@conclave/actors'
 import type { NodeId } from '@conclave/raft'
+import type { SessionRef } from '@conclave/store'
 import type { Dice } from './dice.ts'
 import { quickDisk } from './disk.ts'
 import { formatFault, type Fault, type FaultPlan, type Planned, type Target } from './fault.ts'
@@ -6,7 +8,7 @@ import type { Member } from './member.ts'
 import { newerCommand } from './newer-command.ts'
 import { leaderOf, type Operator } from './operator.ts'
 import { perfectNetwork, type Network } from './network.ts'
-import { directory } from './process.ts'
+import { directory, ProcessGone } from './process.ts'
 import type { World } from './world.ts'
 
 /** A fault that hits one member. */
@@ -23,6 +25,7 @@ export class Nemesis {
   readonly #undo = new Set<() => void>()
   /** What the next leaders have to expect, in this order. */
   #awaitingLeader: readonly Hit[] = []
+  #bursts = 0
   #isOver = false
 
   constructor(o: {
@@ -116,6 +119,8 @@ export class Nemesis {
         return member.newKey()
       case 'newer-command':
         return this.#handNewerCommand(member)
+      case 'burst':
+        return void this.#burst(member, fault.count)
       case 'full-disk':
         member.isDiskFull = true
         return this.#undoAfter(fault.forMs, () => (member.isDiskFull = false))
@@ -212,6 +217,28 @@ export class Nemesis {
   #handNewerCommand(member: Member): void {
     const other = this.#members.find((one) => one.state === 'up' && one !== member)
     if (other !== undefined) member.receive(newerCommand(other.nodeId, member.nodeId))
+  }
+
+  /**
+   * Each of them asks once. Before and after them somebody who comes every time asks in the same words, and
+   * is not forgotten in between. What is asked changes nothing.
+   */
+  async #burst(member: Member, count: number): Promise<void> {
+    const nothing = { compare: [], success: [{ do: 'delete', key: 'burst' }] } as const
+    const ask = async (session: SessionRef): Promise<void> => {
+      await member.call((replica) => replica.propose(nothing, session))
+    }
+    const everyTime = { client: 'every time', seq: ++this.#bursts }
+    try {
+      const strangers = Array.from({ length: count }, (_, at) => `${this.#bursts}/${at}`)
+      const asked = [everyTime, ...strangers.map((client) => ({ client, seq: 1 }))]
+      await Promise.all(asked.map(ask))
+      await ask(everyTime)
+    } catch (error) {
+      const told = [ProcessGone, Unavailable, OutcomeUnknown]
+      if (told.some((one) => error instanceof one)) return
+      this.#world.violate('SI9', `who asks in a crowd is told ${String(error)}`)
+    }
   }
 
   #find(target: Target): Member | undefined {

@@ -80,6 +80,7 @@ export class Operator {
       world.count(`change ${change.do}`)
       // Once everybody has been looked at.
       world.after(0, () => checker.acknowledged(change))
+      checker.answered(change, asked.sight?.config)
     } catch (error) {
       if (!isExpected(error)) world.violate('SI9', `the operator is told ${String(error)}`)
       world.count(`change ${error instanceof MembershipRefused ? 'refused' : 'not done'}`)

@@ -8,7 +8,12 @@ import {
   type SnapshotSink,
 } from '@conclave/actors'
 import { ReplicaDriver } from '@conclave/assembly/replica-driver'
-import type { Journal as DiskJournal, JournalKey, Recovered } from '@conclave/journal'
+import {
+  JournalFailed,
+  type Journal as DiskJournal,
+  type JournalKey,
+  type Recovered,
+} from '@conclave/journal'
 import type { DiskOperation, SimulatedDisk } from '@conclave/journal/testing'
 import type { EventDraft } from '@conclave/model'
 import type { NodeId } from '@conclave/raft'
@@ -34,6 +39,7 @@ export interface ProcessOptions {
   readonly emit: (member: NodeId, draft: EventDraft) => void
   readonly limits: Partial<ReplicaLimits>
   readonly segmentSizeBytes: number
+  readonly sessionsMax: number
 }
 
 /** What a process needs of the machine it runs on, and what it tells it. */
@@ -185,8 +191,8 @@ export class Process {
   }
 
   #makeStore(): StoreMachine {
-    const { parts, nodeId, witness } = this.#options
-    const store = parts.createStore()
+    const { parts, nodeId, witness, sessionsMax } = this.#options
+    const store = parts.createStore({ sessionsMax })
     witness.restored(nodeId, 0)
     store.onRestore((revision) => witness.restored(nodeId, revision))
     store.onBatch((batch) => witness.told(nodeId, batch))
@@ -238,9 +244,29 @@ export class Process {
         witness.sending(nodeId, message)
         send(message)
       },
-      onFatal: (error) => this.#unlessGone(() => this.#machine.hasFailed(error)),
+      onFatal: (error) => this.#failed(error),
       after: (ms, run) => this.#later(ms * 1000, run),
     })
+  }
+
+  #failed(error: unknown): void {
+    if (this.#isGone) return
+    if (error instanceof JournalFailed) void this.#askOnceMore()
+    this.#machine.hasFailed(error)
+  }
+
+  /** A journal that has failed refuses whatever it is asked for next, there and then. */
+  async #askOnceMore(): Promise<void> {
+    const { world, nodeId } = this.#options
+    let isRefused = false
+    world.after(0, () => {
+      if (!isRefused) world.violate('SI5', `the journal of member ${nodeId} failed, and goes on`)
+    })
+    try {
+      await this.#diskJournal?.append({ entries: [] })
+    } catch {
+      isRefused = true
+    }
   }
 
   /** Answers with how to call it off. */

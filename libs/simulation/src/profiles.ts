@@ -64,6 +64,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
       transfer: 1,
       'hang-up': 1,
       'newer-command': 1,
+      burst: 1,
     },
     faultEveryMs: 700,
     hunters: ['between-append-and-ack', 'figure-8', 'snapshot-race', 'replaced-log'],

@@ -11,6 +11,7 @@ const cases: readonly (readonly [string, keyof typeof sabotage, ProfileName])[] 
   ['SI4', 'stores come to something else', 'calm'],
   ['SI5', 'answers leave before the disk is written', 'calm'],
   ['SI5', 'syncs do nothing', 'crashes'],
+  ['SI5', 'journals go on after they failed', 'disk'],
   ['SI6', 'the commit index falls', 'calm'],
   ['SI6', 'what is committed is not written down', 'calm'],
   ['SI7', 'reads are not confirmed', 'lossy'],

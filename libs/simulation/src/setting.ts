@@ -1,4 +1,5 @@
 import type { ReplicaLimits } from '@conclave/actors'
+import { defaultStoreLimits } from '@conclave/store'
 import type { Dice } from './dice.ts'
 import type { DiskManners } from './disk.ts'
 import type { NetworkManners } from './network.ts'
@@ -16,6 +17,8 @@ export interface Setting {
   readonly clients: number
   readonly keys: number
   readonly thinkUs: number
+  /** How many of the clients, in thousandths, ask in the same words until they are told. */
+  readonly stubbornPermille: number
   /** Mean time between two commands that compact the store or end its leases. */
   readonly keepUs: number
   readonly durationMs: number
@@ -28,6 +31,8 @@ export interface Setting {
   readonly trailingEntries: number
   readonly snapshotChunkBytes: number
   readonly segmentSizeBytes: number
+  /** How many clients a store remembers. */
+  readonly sessionsMax: number
 
   readonly lossPermille: number
   readonly duplicatePermille: number
@@ -52,6 +57,7 @@ export function drawSetting(profile: ProfileName, dice: Dice): Setting {
     keys: dice.between(1, 5),
     thinkUs: dice.pick([50_000, 150_000, 400_000]),
     keepUs: dice.pick([300_000, 2_000_000]),
+    stubbornPermille: 400,
     durationMs: 15_000,
 
     deadlineTicks: dice.pick([15, 60]),
@@ -75,6 +81,7 @@ export function drawSetting(profile: ProfileName, dice: Dice): Setting {
 
     // Some states then take dozens of chunks, others one.
     snapshotChunkBytes: dice.pick([64, 512, 4096]),
+    sessionsMax: defaultStoreLimits.sessionsMax,
   }
 }
 
@@ -84,6 +91,7 @@ export const settingNames: ReadonlySet<string> = new Set<keyof Setting>([
   'clients',
   'keys',
   'thinkUs',
+  'stubbornPermille',
   'keepUs',
   'durationMs',
   'deadlineTicks',
@@ -94,6 +102,7 @@ export const settingNames: ReadonlySet<string> = new Set<keyof Setting>([
   'trailingEntries',
   'snapshotChunkBytes',
   'segmentSizeBytes',
+  'sessionsMax',
   'lossPermille',
   'duplicatePermille',
   'delayUs',

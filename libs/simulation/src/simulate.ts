@@ -149,7 +149,7 @@ class Simulation {
     this.#world = world
     this.#raft = new RaftChecker(world, this.#everybody())
     this.#configs = new ConfigChecker(world)
-    this.#state = new StateChecker(world)
+    this.#state = new StateChecker(world, setting.sessionsMax)
     this.#leaks = new LeakChecker(world, new Dice(seed, 'canaries'))
     this.#history = new History(world)
     const network = this.#makeNetwork()
@@ -336,6 +336,7 @@ class Simulation {
         },
         limits: replicaLimits(setting),
         segmentSizeBytes: setting.segmentSizeBytes,
+        sessionsMax: setting.sessionsMax,
         diskManners: diskManners(setting),
       })
     return [member(1), ...this.#everybody().slice(1).map(member)]
@@ -343,7 +344,7 @@ class Simulation {
 
   #makeClients(): readonly Client[] {
     const { seed } = this.#options
-    const { clients, keys: keyCount, thinkUs } = this.#setting
+    const { clients, keys: keyCount, thinkUs, stubbornPermille } = this.#setting
     const keys: [string, ...string[]] = [this.#key(1)]
     for (let number = 2; number <= keyCount; number++) keys.push(this.#key(number))
     const dek = Keyring.create(new Dice(seed, 'keyring')).newest
@@ -356,6 +357,7 @@ class Simulation {
         history: this.#history,
         keys,
         thinkUs,
+        stubbornPermille,
         dek,
         canaryText: this.#leaks.value.text,
       })

@@ -1,10 +1,5 @@
 import type { NodeId, SnapshotMeta } from '@conclave/raft'
-import {
-  decodeCommand,
-  defaultStoreLimits,
-  type ApplyResult,
-  type WatchBatch,
-} from '@conclave/store'
+import { decodeCommand, type ApplyResult, type WatchBatch } from '@conclave/store'
 import { NaiveStore } from '@conclave/store/testing'
 import type { World } from './world.ts'
 
@@ -14,7 +9,7 @@ import type { World } from './world.ts'
  */
 export class StateChecker {
   readonly #world: World
-  readonly #model = new NaiveStore(defaultStoreLimits.sessionsMax)
+  readonly #model: NaiveStore
   readonly #applied = new Map<
     number,
     { readonly data: Uint8Array; readonly outcome: string; readonly by: NodeId }
@@ -25,8 +20,9 @@ export class StateChecker {
   /** The revision that watchers of each member were told of last. */
   readonly #told = new Map<NodeId, number>()
 
-  constructor(world: World) {
+  constructor(world: World, sessionsMax: number) {
     this.#world = world
+    this.#model = new NaiveStore(sessionsMax)
   }
 
   get revision(): number {

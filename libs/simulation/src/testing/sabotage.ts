@@ -162,6 +162,23 @@ export const sabotage = {
     ...methodsOf(disk),
     create: async (path) => ({ ...(await disk.create(path)), sync: () => Promise.resolve() }),
   })),
+  'journals go on after they failed': {
+    openJournal: async (options) => {
+      const opened = await openJournal(options)
+      const { journal } = opened
+      let hasFailed = false
+      const append: typeof journal.append = async (batch) => {
+        if (hasFailed) return
+        try {
+          await journal.append(batch)
+        } catch (error) {
+          hasFailed = true
+          throw error
+        }
+      }
+      return { ...opened, journal: { ...methodsOf(journal), append } }
+    },
+  },
   'the commit index falls': withReplica(Forgetful),
   'reads are not confirmed': withReplica(Careless),
   'unknown is told as failed': withReplica(Denier),
