@@ -31,7 +31,7 @@ export function humanDuration(ms: number): string {
  * Undefined for nothing, and for what is none of them.
  */
 export function momentMs(text: string | null, nowMs: number): number | undefined {
-  if (text === null || text === '' || text === '0') return undefined
+  if (text === null || text === '' || text === '0' || text.length > momentSizeMax) return undefined
   if (/^-?\d+(\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000)
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(h|m|s|ms)(?![a-z])/g)]
   if (parts.length > 0 && parts.map(([all]) => all).join('') === text) {
@@ -44,5 +44,8 @@ export function momentMs(text: string | null, nowMs: number): number | undefined
   const parsed = Date.parse(text)
   return Number.isNaN(parsed) ? undefined : parsed
 }
+
+/** Of a moment as a text: what is longer is none. */
+const momentSizeMax = 128
 
 const unitsMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }

@@ -1,4 +1,5 @@
 import type { AgentApi, AgentExecutorView, PlainAnswer } from '@conclave/actors'
+import { trimEndOf } from '@conclave/kernel'
 import { plain } from './answers.ts'
 import type { AgentFaceOptions } from './face.ts'
 
@@ -50,7 +51,7 @@ function sandboxes(
   ])
 }
 
-const trimmed = (path: string): string => (path.length > 1 ? path.replace(/\/+$/, '') : path)
+const trimmed = (path: string): string => (path.length > 1 ? trimEndOf(path, '/') : path)
 
 /** The innermost sandbox that a path leads into, and what is left of the path. */
 function placeAt(

@@ -215,7 +215,7 @@ function challengeOf(header: string | string[] | undefined): Challenge {
   const text = (Array.isArray(header) ? header[0] : header) ?? ''
   const [scheme = ''] = text.split(' ', 1)
   const parameters = new Map<string, string>()
-  for (const [, name = '', value = ''] of text.matchAll(/(\w+)="([^"]*)"/g)) {
+  for (const [, name = '', value = ''] of text.matchAll(/\b(\w+)="([^"]*)"/g)) {
     parameters.set(name.toLowerCase(), value)
   }
   return { scheme: scheme.toLowerCase(), parameters }

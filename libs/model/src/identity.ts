@@ -1,3 +1,4 @@
+import { trimOf } from '@conclave/kernel'
 import { z } from 'zod'
 import type { SecretPath } from './secret.ts'
 
@@ -69,7 +70,7 @@ function canonicalResourceId(rid: string): string {
     return `${secretsScheme}/${rid.slice(secretsScheme.length).replace(/^\/+/, '')}`
   }
   if (rid.startsWith(secretsListScheme)) {
-    return `${secretsListScheme}/${rid.slice(secretsListScheme.length).replace(/^\/+|\/+$/g, '')}`
+    return `${secretsListScheme}/${trimOf(rid.slice(secretsListScheme.length), '/')}`
   }
   return rid
 }

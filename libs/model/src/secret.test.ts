@@ -57,5 +57,7 @@ describe('MO1: a secret path', () => {
       'dev/db',
     ])
     expect(() => parseSecretFolder('a//b')).toThrow(PathInvalid)
+    // threat:NT-10: looked at once, not from each of its slashes anew.
+    expect(() => parseSecretFolder(`a${'/'.repeat(1_000_000)}b`)).toThrow(PathInvalid)
   })
 })

@@ -1,4 +1,4 @@
-import { ConclaveError, utf8 } from '@conclave/kernel'
+import { ConclaveError, trimOf, utf8 } from '@conclave/kernel'
 import { z } from 'zod'
 
 /** A text that cannot name a secret. Its message names the field and the shape, never the text. */
@@ -66,7 +66,7 @@ export function parseSecretPath(text: string, field = 'the secret path'): Secret
  * @throws PathInvalid
  */
 export function parseSecretFolder(text: string, field = 'the folder'): SecretPath | '' {
-  const folder = text.replace(/^\/+|\/+$/g, '')
+  const folder = trimOf(text, '/')
   return folder === '' ? '' : parseSecretPath(folder, field)
 }
 

@@ -1,5 +1,5 @@
 import type { Binding, ImageEntry } from '@conclave/isolators'
-import type { Clock } from '@conclave/kernel'
+import { trimEndOf, type Clock } from '@conclave/kernel'
 import {
   FileSystemError,
   type Credentials,
@@ -372,7 +372,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   #parentOf(path: string, who: Credentials): { parent: Inode; name: string } {
-    const trimmed = path.replace(/\/+$/, '')
+    const trimmed = trimEndOf(path, '/')
     const cut = trimmed.lastIndexOf('/')
     const name = trimmed.slice(cut + 1)
     const parent = this.#find(trimmed.slice(0, cut) || '/', who)

@@ -12,7 +12,7 @@ type Range = readonly [from: number, to: number]
 /** Ranges in order, and those that touch made one. */
 function ranges(list: ByteString, what: string): readonly Range[] {
   const given = list.split(/[, ]/).map((text): Range => {
-    const match = /^(\d*)(-?)(\d*)$/.exec(text)
+    const match = /^(\d*)(?:(-)(\d*))?$/.exec(text)
     const [, low = '', dash = '', high = ''] = match ?? []
     if (match === null || (low === '' && high === '')) {
       throw new ScriptFault(`invalid ${what} value '${text}'`, 1)

@@ -199,7 +199,7 @@ class Adapter {
   statement({ command, background, pos, end }: BashStatement): Statement {
     const isBackground = background === true
     const line = this.#lineOf(pos)
-    const text = isBackground ? this.#source.slice(pos, end).replace(/\s*&\s*$/, '') : ''
+    const text = isBackground ? withoutAmpersand(this.#source.slice(pos, end)) : ''
     return { node: this.#node(command), isBackground, line, text }
   }
 
@@ -673,6 +673,12 @@ function literalParts(
 }
 
 /** The text of a here-document whose delimiter was not quoted. */
+/** What runs in the background, as it was written, but for the sign that sends it there. */
+function withoutAmpersand(text: string): string {
+  const written = text.trimEnd()
+  return written.endsWith('&') ? written.slice(0, -1).trimEnd() : written
+}
+
 const hereText = (text: string): ByteString => text.replace(/\\\n|\\([$`\\])/g, '$1')
 
 const hereDelimiter = '__arithmetic_ends_here__'
