@@ -81,7 +81,7 @@ describe('a URI', () => {
     await expect(fetchUri(`${url}/data`)).rejects.toThrow(`Failed to fetch '${url}/data': HTTP 401`)
   })
 
-  test('UF2: shows its credential to nobody that it is redirected to', async () => {
+  test('UF2 threat:RS-07: shows its credential to nobody that it is redirected to', async () => {
     const other = await serve(() => ({ body: 'elsewhere' }))
     const { url, seen } = await serve((path) =>
       path === '/here'
@@ -96,7 +96,7 @@ describe('a URI', () => {
     expect(other.seen.map((headers) => headers.authorization)).toEqual([undefined])
   })
 
-  test('UF2: goes in no circle, and to nothing but HTTP', async () => {
+  test('UF2 threat:RS-07: goes in no circle, and to nothing but HTTP', async () => {
     const { url } = await serve((path) => ({
       status: 302,
       headers: { location: path === '/file' ? 'file:///etc/passwd' : '/again' },
@@ -105,7 +105,7 @@ describe('a URI', () => {
     await expect(fetchUri(`${url}/file`)).rejects.toThrow('something else than HTTP')
   })
 
-  test('UF3: leaks neither its credential nor its query into what is said of it', async () => {
+  test('UF3 threat:RS-07: leaks neither its credential nor its query into what is said of it', async () => {
     const { url } = await serve(() => ({ status: 500, body: planted.text }))
     const error: unknown = await fetchUri(`${url}/a?token=${planted.text}`, {
       outputFile: 'a',
@@ -120,7 +120,7 @@ describe('a URI', () => {
     expectNoLeak({ split }, [planted])
   })
 
-  test('UF4: is fetched with a client certificate over TLS, from an authority that its task names', async () => {
+  test('UF4 threat:RS-07: is fetched with a client certificate over TLS, from an authority that its task names', async () => {
     const authority = await createAuthority({ clusterId: '5c6a1c1e-0000-4000-8000-000000000002' })
     const mine = await issueCertificate(authority, { id: 'server', role: 'conclave-master' })
     const theirs = await issueCertificate(authority, { id: 'task', role: 'conclave-agent' })

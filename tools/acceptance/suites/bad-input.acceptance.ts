@@ -421,3 +421,47 @@ describe('afterwards', () => {
     ])
   })
 })
+
+describe('markup in what people write', () => {
+  test('threat:NT-05: is text wherever it is shown: no answer can be taken for a page', async () => {
+    const markup = '<img src=x onerror=alert(1)>'
+    const label = '<script>alert(2)</script>'
+    const path = 'bad/markup'
+    expect(await put(path, markup)).toBe(201)
+    const labelled = { ...taskSpec('markup', `echo '${label}'`), name: markup }
+    const { runId } = await run({
+      ...labelled,
+      labels: { labels: [{ key: markup, value: label }] },
+    })
+    const { taskId } = await json<{ taskId: string }>('conclave', `/conclave/v1/runs/${runId}`)
+    const shown: [face: string, path: string][] = [
+      ['conclave', '/conclave/v1/secrets'],
+      ['conclave', '/conclave/v1/runs'],
+      ['conclave', '/conclave/v1/tasks'],
+      ['conclave', `/conclave/v1/tasks/${taskId}/logs`],
+      ['conclave', `/conclave/v1/tasks/${encodeURIComponent(markup)}`],
+      ['conclave', `/${markup}`],
+      ['conclave', '/metrics'],
+      ['dcos', `/secrets/v1/secret/default/${path}`],
+      ['dcos', `/secrets/v1/secret/default/${encodeURIComponent(markup)}`],
+      ['mesos', '/state'],
+      ['mesos', '/tasks'],
+      ['mesos', `/${encodeURIComponent(label)}`],
+    ]
+    let timesSeen = 0
+    for (const [face, at] of shown) {
+      const { headers, body } = await cluster.ask(leader, face, at, {
+        headers: { accept: 'text/html,application/json;q=0.9,*/*;q=0.8' },
+      })
+      const type = headers['content-type'] ?? ''
+      expect({ at, type }).toEqual({
+        at,
+        type: expect.stringMatching(
+          /^(?:application\/(?:json|x-ndjson|octet-stream)|text\/plain)\b/,
+        ),
+      })
+      if (Buffer.from(body).includes(markup)) timesSeen++
+    }
+    expect(timesSeen).toBeGreaterThan(3)
+  })
+})

@@ -200,7 +200,7 @@ describe('registering', () => {
     expect(stage.said('register').at(-1)?.tasks).toEqual([])
   })
 
-  test('AG2: shut down, it ends everything without a word and begins anew', () => {
+  test('AG2 threat:DL-11: shut down, it ends everything without a word and begins anew', () => {
     const stage = new Stage('M-S0').registered().launch().running()
     const told = stage.statuses.length
 
@@ -481,7 +481,7 @@ describe('launching', () => {
     expect(bytes.reveal().every((byte) => byte === 0)).toBe(true)
   })
 
-  test('AG7: a question without an answer ends after its time, and a late answer changes nothing', () => {
+  test('AG7 threat:DL-11: a question without an answer ends after its time, and a late answer changes nothing', () => {
     const stage = new Stage(undefined, { resolveTimeoutMs: 1000 }).registered().launch(withSecrets)
     stage.ticks(9)
     expect(stage.statuses).toEqual([])

@@ -98,6 +98,29 @@ describe('MR13: a file that another takes the place of', () => {
     expect(read('/run/secrets/mine')).toBe(canary)
   })
 
+  test('threat:DL-10: is never read half old and half new, however often it is replaced', async () => {
+    const script = 'for i in $(seq 200); do tr -d "\\n" < /run/secrets/my_secret; echo; done'
+    const argv = ['sh', '-c', script]
+    const container = await runtime.create({ containerId: 'c', hostname: 'box', argv, user })
+    const letters = 'abcdefghijklmnopqrstuvwxyz'
+    const contents = (at: number) => letters.charAt(at % 26).repeat(1000 + (at % 7) * 20_000)
+    await perform(planOf(twoTargets, contents(0)), container.host)
+    const inside = [...runtime.containers.values()].at(-1)
+    await container.start(() => {})
+    let text = ''
+    let replaced = 0
+    for await (const { bytes } of container.output({ follow: true }, AbortSignal.timeout(20_000))) {
+      text += Buffer.from(bytes).toString()
+      await container.host.replaceFile('0', new Redacted(utf8(contents(++replaced))))
+    }
+
+    expect(replaced).toBeGreaterThan(100)
+    const torn = text.split('\n').filter((line) => new Set(line).size > 1)
+    expect(torn).toEqual([])
+    const { mode, uid, gid } = inside?.fs.stat('/run/secrets/my_secret', superuser) ?? {}
+    expect({ mode: (mode ?? 0) & 0o777, uid, gid }).toEqual({ mode: 0o444, uid: 0, gid: 0 })
+  })
+
   test('is overwritten when nobody has it open any more', async () => {
     const { container, inside, open } = await withFile()
     const { volume: kept } = inside.tmpfs?.storage.contents ?? {}

@@ -153,14 +153,17 @@ describe.skipIf(process.platform !== 'linux')('RT19: a program of its own', () =
     await expect(runtime.create(specOf('c3', ''))).rejects.toThrow(ContainerRefused)
   })
 
-  test('has no files for secrets, no image, no URIs and no sessions, and says so', async () => {
+  test('threat:DL-07: has no files for secrets, no image, no URIs and no sessions, and says so', async () => {
     const container = await shell('c1', 'true')
     const { host } = container
 
     await expect(host.mountTmpfs(4096, 1)).rejects.toThrow(HostFailed)
-    await expect(host.writeFile('x', new Redacted(utf8('x')), 0o400, user)).rejects.toThrow(
-      HostFailed,
-    )
+    const planted = canary('file')
+    const bytes = new Redacted(utf8(planted.text))
+    await expect(host.writeFile('x', bytes, 0o400, user)).rejects.toThrow(HostFailed)
+    // Where there is no tmpfs, nothing else takes its place: least of all a disk.
+    const { hits } = await scanDirectory(directory, [planted])
+    expect(hits).toEqual([])
     await expect(container.exec(['true'], {})).rejects.toThrow(ContainerRefused)
   })
 
