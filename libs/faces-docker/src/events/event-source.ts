@@ -1,5 +1,6 @@
-import type { Caller } from '@conclave/actors'
+import type { Caller, StateNews } from '@conclave/actors'
 import { hasMaster, type Engine } from '../engine.ts'
+import { nodesOf } from '../nodes.ts'
 import { EngineEvents } from './event-log.ts'
 import { stateEvent } from './state-events.ts'
 import { WorkloadEvents } from './workload-events.ts'
@@ -66,13 +67,27 @@ export class EventSource {
     }
   }
 
+  /** The node that news are about: an agent and a master of one machine are one. */
+  async #nodeOf(
+    news: StateNews,
+  ): Promise<{ readonly id: string; readonly name: string } | undefined> {
+    if (news.kind === 'secret' || news.kind === 'document') return undefined
+    const nodes = await nodesOf(this.#engine, this.#caller)
+    const found = nodes.find(({ is }) => {
+      if (news.kind === 'master') return is.master?.masterId === news.masterId
+      if (news.kind === 'node') return is.agent?.name === news.name
+      return is.agent?.agentId === news.agentId
+    })
+    return found && { id: found.object.ID, name: found.object.Description.Hostname }
+  }
+
   async #followState(): Promise<void> {
     const { master } = this.#engine
     const { clusterId } = master.status()
     for await (const all of master.news.follow(this.#caller, this.#closing.signal)) {
       const nowMs = Date.now()
       for (const news of all) {
-        const event = stateEvent(news, clusterId)
+        const event = stateEvent(news, clusterId, await this.#nodeOf(news))
         if (event !== undefined) this.events.add(event, nowMs)
       }
     }

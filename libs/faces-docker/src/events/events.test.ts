@@ -108,24 +108,91 @@ describe('DK43: events', () => {
   })
 })
 
+test('DK43: of nodes tell what turned into what, under the id that node ls shows', async () => {
+  const front = await new Front().withSwarm()
+  const { scene, news } = front.master
+  scene.addNode('agent-1')
+  await front.app.ready()
+  await new Promise((resolve) => setImmediate(resolve))
+  const nodes = (await front.ask('GET', '/nodes')).json<
+    { ID: string; Description: { Hostname: string } }[]
+  >()
+  const idOf = (name: string): string | undefined =>
+    nodes.find(({ Description }) => Description.Hostname === name)?.ID
+  const still = { before: 'worker', after: 'worker' } as const
+  const agent = { kind: 'agent', agentId: 'agent-1-S0', hostname: 'agent-1' } as const
+  const master = { kind: 'master', masterId: 'master-1', change: 'updated' } as const
+
+  news.tell({ ...agent, change: 'created', state: { before: undefined, after: 'ready' } })
+  news.tell({ ...agent, change: 'updated', state: { before: 'ready', after: 'down' } })
+  news.tell({
+    kind: 'node',
+    change: 'created',
+    name: 'agent-1',
+    availability: { before: undefined, after: 'drain' },
+    role: { before: undefined, after: 'worker' },
+  })
+  news.tell({
+    kind: 'node',
+    change: 'updated',
+    name: 'agent-1',
+    availability: { before: 'drain', after: 'active' },
+    role: still,
+  })
+  news.tell({ ...master, role: { before: 'voter', after: 'voter' } })
+  news.tell({ ...master, role: { before: 'learner', after: 'voter' } })
+  news.tell({
+    ...agent,
+    agentId: 'gone-S0',
+    change: 'removed',
+    state: { before: 'down', after: undefined },
+  })
+  await new Services(front).create(sentSpec('last'))
+  await scene.settle()
+  await eventsOf(front)
+
+  const seen = (await shownBy(front)).filter(({ Type }) => Type === 'node')
+  expect(seen.map(({ Action, Actor }) => [Action, Actor.ID, Actor.Attributes])).toEqual([
+    ['create', idOf('agent-1'), { name: 'agent-1' }],
+    ['update', idOf('agent-1'), { name: 'agent-1', 'state.old': 'ready', 'state.new': 'down' }],
+    [
+      'update',
+      idOf('agent-1'),
+      { name: 'agent-1', 'availability.old': 'active', 'availability.new': 'drain' },
+    ],
+    [
+      'update',
+      idOf('agent-1'),
+      { name: 'agent-1', 'availability.old': 'drain', 'availability.new': 'active' },
+    ],
+    ['update', idOf('master-1'), { name: 'master-1', 'role.old': 'worker', 'role.new': 'manager' }],
+    ['remove', expect.stringMatching(/^[0-9a-z]{25}$/), { name: 'agent-1' }],
+  ])
+  await front.app.close()
+})
+
 /** Those of the past, once the container has started. */
 async function eventsOf(front: Front): Promise<readonly string[]> {
   for (;;) {
-    const until = Math.floor(Date.now() / 1000) + 1
-    const query = `since=1&until=${until - 1}.999999999`
-    const answer = await front.ask('GET', `/events?${query}`)
-    const seen = answer.body
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Shown)
-      .map(({ Type, Action, Actor }) => `${Type} ${Action} ${Actor.Attributes['name'] ?? ''}`)
+    const seen = (await shownBy(front)).map(
+      ({ Type, Action, Actor }) => `${Type} ${Action} ${Actor.Attributes['name'] ?? ''}`,
+    )
     if (seen.some((line) => line.startsWith('container start'))) return seen
     await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
+async function shownBy(front: Front): Promise<readonly Shown[]> {
+  const until = Math.floor(Date.now() / 1000) + 1
+  const answer = await front.ask('GET', `/events?since=1&until=${until - 1}.999999999`)
+  return answer.body
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Shown)
+}
+
 interface Shown {
   readonly Type: string
   readonly Action: string
-  readonly Actor: { readonly Attributes: Readonly<Record<string, string>> }
+  readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> }
 }

@@ -106,7 +106,9 @@ describe('DK9: what a task of a service is launched as', () => {
     expect(template({ Dir: '/srv', StopSignal: 'SIGQUIT' })['container']).toMatchObject({
       service: { workdir: '/srv', stop_signal: 'SIGQUIT' },
     })
-    const asking = template({ Env: ['TIER={{.Service.Labels}}'] })
-    expect(asking['container']).toMatchObject({ service: { labels: { tier: 'front' } } })
+    for (const text of ['{{.Service.Labels}}', '{{with .Service}}{{.Labels}}{{end}}']) {
+      const asking = template({ Env: [`TIER=${text}`] })
+      expect(asking['container']).toMatchObject({ service: { labels: { tier: 'front' } } })
+    }
   })
 })

@@ -49,7 +49,7 @@ function serviceOf(spec: ServiceSpec, id: string, volumes: readonly Volume[]): o
   const texts = [...(Env ?? []), Hostname ?? '']
   const mayAsk =
     volumes.some(({ file }) => file?.template !== undefined) ||
-    texts.some((text) => text.includes('.Service.Labels'))
+    texts.some((text) => text.includes('.Labels'))
   return {
     id,
     name: spec.Name ?? '',

@@ -1,8 +1,4 @@
-import type { Caller, WorkloadTaskView } from '@conclave/actors'
-import { isFinal } from '@conclave/workloads'
-import { hasMaster, type Engine } from '../engine.ts'
-import { tasksOf } from '../services/tasks.ts'
-import type { TaskSeen } from '../services/task-filters.ts'
+import type { Container } from '../containers/container.ts'
 
 export interface ContainerCounts {
   readonly Containers: number
@@ -11,24 +7,14 @@ export interface ContainerCounts {
   readonly ContainersStopped: number
 }
 
-/** Tasks of the swarm's services that have, or had, a container. */
-export async function containersOf(engine: Engine, caller: Caller): Promise<readonly TaskSeen[]> {
-  if (!hasMaster(engine)) return []
-  const all = await tasksOf(engine, caller)
-  return all.filter(({ task }) => task.containerId !== undefined)
-}
-
-export function countContainers(containers: readonly TaskSeen[]): ContainerCounts {
-  const running = containers.filter(({ task }) => isRunning(task)).length
-  const stopped = containers.filter(({ task }) => isFinal(task.state)).length
+/** As `docker ps` lists them: one that was made and has not begun is among them, and in no other count. */
+export function countContainers(containers: readonly Container[]): ContainerCounts {
+  const count = (wanted: Container['state']): number =>
+    containers.filter(({ state }) => state === wanted).length
   return {
     Containers: containers.length,
-    ContainersRunning: running,
+    ContainersRunning: count('running'),
     ContainersPaused: 0,
-    ContainersStopped: stopped,
+    ContainersStopped: count('exited'),
   }
 }
-
-/** One that has yet to become healthy runs, too. */
-export const isRunning = ({ state, taskState }: WorkloadTaskView): boolean =>
-  state === 'running' || (state === 'starting' && taskState === 'TASK_RUNNING')

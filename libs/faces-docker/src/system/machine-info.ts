@@ -1,8 +1,9 @@
 import { availableParallelism, release, totalmem } from 'node:os'
 import type { Caller } from '@conclave/actors'
+import { containersOf } from '../containers/container.ts'
 import { hasMaster, simulatedImagesOf, type Engine } from '../engine.ts'
 import { localImages } from '../images/local-images.ts'
-import { containersOf, countContainers } from './container-counts.ts'
+import { countContainers } from './container-counts.ts'
 
 /**
  * What `docker info` shows of the machine: its containers are those of the whole swarm, so its processors and
@@ -10,7 +11,7 @@ import { containersOf, countContainers } from './container-counts.ts'
  */
 export async function machineInfo(engine: Engine, caller: Caller): Promise<object> {
   return {
-    ...countContainers(await containersOf(engine, caller)),
+    ...countContainers(hasMaster(engine) ? await containersOf(engine, caller) : []),
     Images: (await localImages(engine, caller)).length,
     ...(await capacityOf(engine, caller)),
     ...alike,

@@ -141,7 +141,7 @@ export class NodeService implements NodeApi {
           ...this.#settingsOf(agent),
           agentId: agent.agentId,
           hostname: agent.info.hostname,
-          state: stateOf(agent),
+          state: nodeState(agent.state),
           attributes: attributesOf(agent),
           platform: platformOf(agent),
           resources: mapValues(totalOf(agent), (total, name) => ({
@@ -204,7 +204,8 @@ function changed(before: NodeSettings, { availability, role, labels }: NodeChang
   throw new SpecInvalid((issue?.path ?? []).join('.') || 'the node', issue?.message ?? '')
 }
 
-const stateOf = ({ state }: AgentRecord): NodeView['state'] =>
+/** In the words that nodes have. */
+export const nodeState = (state: AgentRecord['state']): NodeView['state'] =>
   state === 'active' ? 'ready' : state === 'disconnected' ? 'disconnected' : 'down'
 
 function totalOf({ info }: AgentRecord): Scalars {
