@@ -20,6 +20,11 @@ const aes256Gcm = 1
 const crcOffset = 188
 const digestSizeBytes = 32
 const info = utf8('conclave/snapshot/v2')
+/**
+ * How much is left to the system to write when it likes. All of a snapshot at its end would keep the disk for
+ * a hundred milliseconds, and every append waits behind it.
+ */
+const unsyncedBytesMax = 1024 * 1024
 
 /** A snapshot on the disk. */
 export interface SnapshotFile {
@@ -53,6 +58,7 @@ export class SnapshotFileWriter {
   #sizeBytes = 0
   #number = 0
   #position = manifestSizeBytes
+  #syncedTo = 0
   #sealed = new Uint8Array(0)
 
   constructor(o: {
@@ -100,6 +106,9 @@ export class SnapshotFileWriter {
     this.#hash.update(sealed)
     await this.#file.write(sealed, this.#position)
     this.#position += size
+    if (this.#position - this.#syncedTo < unsyncedBytesMax) return
+    this.#syncedTo = this.#position
+    await this.#file.sync()
   }
 
   #manifest(): Uint8Array {
