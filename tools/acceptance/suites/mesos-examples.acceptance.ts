@@ -59,7 +59,7 @@ async function shownAt(value: Canary): Promise<readonly string[]> {
   const admin = await answersOf(cluster, leader, cluster.ready.credentials, {
     secrets: ['examples/db'],
     runs: [],
-    tasks: ['environment', 'file', 'labels', 'data'],
+    tasks: ['environment', 'file', 'file-in-image', 'labels', 'data'],
   })
   return admin
     .filter(({ bytes }) => findCanaries(bytes, [value]).length > 0)
@@ -67,7 +67,7 @@ async function shownAt(value: Canary): Promise<readonly string[]> {
 }
 
 describe('the new ways', () => {
-  test.each(['environment', 'file'])(
+  test.each(['environment', 'file', 'file-in-image'])(
     '%s: the task has the value, and nobody is shown it',
     async (name) => {
       await runs(name)
