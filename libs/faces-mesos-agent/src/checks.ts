@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { PlainAnswer } from '@conclave/actors'
-import { CallMalformed } from '@conclave/model'
+import { CallMalformed, ExecutorCall, fromProtobuf } from '@conclave/model'
 import { plain } from './answers.ts'
 
 /*
@@ -13,17 +13,22 @@ export function methodRefusal(method: string): PlainAnswer | undefined {
   return plain(405, body)
 }
 
+export const protobufName = 'application/x-protobuf'
+
 /** `Content-Type` is compared exactly, case and parameters included. */
 export function contentTypeRefusal(
   headers: IncomingHttpHeaders,
-  isStreaming: boolean,
+  { isStreaming, hasProtobuf }: { readonly isStreaming: boolean; readonly hasProtobuf: boolean },
 ): PlainAnswer | undefined {
   const type = headers['content-type']
   if (type === undefined) return plain(400, "Expecting 'Content-Type' to be present")
   if (type === 'application/json') return undefined
   if (type === 'application/recordio' && isStreaming) return messageTypeRefusal(headers)
-  if (type === 'application/x-protobuf') {
-    return plain(415, 'This agent speaks JSON only; expecting a Content-Type of application/json')
+  if (type === protobufName) {
+    if (hasProtobuf) return undefined
+    const why =
+      'This API of an agent speaks JSON only; expecting a Content-Type of application/json'
+    return plain(415, why)
   }
   return plain(
     415,
@@ -52,6 +57,15 @@ const covers = (accept: string, type: string): boolean =>
 export function acceptRefusal({ accept }: IncomingHttpHeaders): PlainAnswer | undefined {
   if (accept === undefined || covers(accept, 'application/json')) return undefined
   return plain(406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'")
+}
+
+/** Of the executor API's stream, JSON first. @returns the refusal, or the form of its events */
+export function eventMedia({
+  accept,
+}: IncomingHttpHeaders): PlainAnswer | 'application/json' | typeof protobufName {
+  const refusal = acceptRefusal({ accept })
+  if (refusal === undefined) return 'application/json'
+  return accept !== undefined && covers(accept, protobufName) ? protobufName : refusal
 }
 
 /** Of a call whose answer is a stream. @returns the refusal, or how the stream is announced */
@@ -100,6 +114,21 @@ export function jsonIn(bytes: Uint8Array): { readonly json: unknown } | undefine
   } catch {
     // The parser's own words would quote the body, and a body may hold a secret.
     return undefined
+  } finally {
+    bytes.fill(0)
+  }
+}
+
+/** The executor's call in a protobuf body, which is wiped. */
+export function readProtobufCall(
+  body: unknown,
+): { readonly call: ExecutorCall } | { readonly refusal: PlainAnswer } {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+  try {
+    return { call: fromProtobuf(ExecutorCall, 'executor.Call', bytes) }
+  } catch (error) {
+    if (!(error instanceof CallMalformed)) throw error
+    return { refusal: plain(400, `Failed to parse body into Call protobuf: ${error.message}`) }
   } finally {
     bytes.fill(0)
   }

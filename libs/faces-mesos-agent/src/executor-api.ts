@@ -4,14 +4,15 @@ import {
   executorCallProblem,
   ExecutorEvent,
   parseExecutorCall,
+  toProtobuf,
   type ExecutorCall,
 } from '@conclave/model'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from './admission.ts'
 import { plain, send } from './answers.ts'
-import { acceptRefusal, readCall } from './checks.ts'
+import { eventMedia, protobufName, readCall, readProtobufCall } from './checks.ts'
 import type { AgentFaceOptions } from './face.ts'
-import { shown } from './json.ts'
+import { opened, shown } from './json.ts'
 import { RecordStream } from './record-stream.ts'
 
 /** `POST /api/v1/executor`, once it is known who calls. The checks are in Mesos' order (mesos.md §8). */
@@ -23,7 +24,10 @@ export function answerExecutor(
   options: AgentFaceOptions,
 ): FastifyReply {
   const prefix = 'Failed to convert JSON into Call protobuf: '
-  const read = readCall(request.body, parseExecutorCall, prefix)
+  const isProtobuf = request.headers['content-type'] === protobufName
+  const read = isProtobuf
+    ? readProtobufCall(request.body)
+    : readCall(request.body, parseExecutorCall, prefix)
   if ('refusal' in read) return send(reply, read.refusal)
   const problem = executorCallProblem(read.call)
   if (problem !== undefined) {
@@ -44,6 +48,15 @@ export const executorEventText = (
   event: ExecutorEvent,
 ): string => asciiJson(shown(api, options)(ExecutorEvent, event))
 
+const executorEventBytes = (
+  api: AgentApi,
+  options: AgentFaceOptions,
+  event: ExecutorEvent,
+): Uint8Array => {
+  const { message, writing } = opened(api, options, ExecutorEvent, event)
+  return toProtobuf(ExecutorEvent, 'executor.Event', message, writing)
+}
+
 /** Undefined once the answer is a stream that has begun. */
 function subscribe(
   api: AgentApi,
@@ -53,16 +66,21 @@ function subscribe(
   reply: FastifyReply,
   options: AgentFaceOptions,
 ): PlainAnswer | undefined {
-  const unusable = acceptRefusal(request.headers)
-  if (unusable !== undefined) return unusable
+  const media = eventMedia(request.headers)
+  if (typeof media !== 'string') return media
   const stream = new RecordStream(reply)
   const connection = {
-    send: (event: ExecutorEvent) => stream.send(executorEventText(api, options, event)),
+    send: (event: ExecutorEvent) =>
+      stream.send(
+        media === protobufName
+          ? executorEventBytes(api, options, event)
+          : executorEventText(api, options, event),
+      ),
     close: () => stream.close(),
   }
   const refused = api.executorCall(principalOf(caller), call, connection)
   if (refused !== undefined) return refused
-  stream.open({ 'content-type': 'application/json' }, () => api.executorGone(call, connection))
+  stream.open({ 'content-type': media }, () => api.executorGone(call, connection))
   return undefined
 }
 

@@ -67,13 +67,13 @@ export const mesosAgentFace =
         : { kind: 'anyone' }
       if (caller === undefined) return reply
       remember(request, caller)
-      return headersRefused(request, reply, false)
+      return headersRefused(request, reply, { isStreaming: false, hasProtobuf: true })
     }
     const operator = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
       const caller = await admitOperator(api, 'GET_ANY', request, reply)
       if (caller === undefined) return reply
       remember(request, caller)
-      return headersRefused(request, reply, true)
+      return headersRefused(request, reply, { isStreaming: true, hasProtobuf: false })
     }
     for (const prefix of ['', '/slave(1)', '/slave']) {
       app.all(`${prefix}/api/v1/executor`, { onRequest: executor }, async (request, reply) =>
@@ -89,10 +89,10 @@ export const mesosAgentFace =
 function headersRefused(
   request: FastifyRequest,
   reply: FastifyReply,
-  mayStream: boolean,
+  bodies: Parameters<typeof contentTypeRefusal>[1],
 ): FastifyReply | undefined {
   const method = methodRefusal(request.method)
   if (method !== undefined) return send(reply.header('allow', 'POST'), method)
-  const type = contentTypeRefusal(request.headers, mayStream)
+  const type = contentTypeRefusal(request.headers, bodies)
   return type === undefined ? undefined : send(reply, type)
 }

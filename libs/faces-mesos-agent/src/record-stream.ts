@@ -8,7 +8,7 @@ const unreadBytesMax = 16 * 1024 * 1024
 /** One open answer of records, each in a chunk of its own. What is sent before it is open waits. */
 export class RecordStream {
   readonly #reply: FastifyReply
-  #held: string[] | undefined = []
+  #held: (string | Uint8Array)[] | undefined = []
   #isClosed = false
 
   constructor(reply: FastifyReply) {
@@ -33,7 +33,7 @@ export class RecordStream {
     if (this.#isClosed) raw.end()
   }
 
-  send(record: string): void {
+  send(record: string | Uint8Array): void {
     if (this.#held !== undefined) {
       this.#held.push(record)
       return
@@ -44,7 +44,7 @@ export class RecordStream {
       raw.destroy()
       return
     }
-    raw.write(encodeRecord(utf8(record)))
+    raw.write(encodeRecord(typeof record === 'string' ? utf8(record) : record))
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import { commonFields } from './common-fields.ts'
+import { executorFields } from './executor-fields.ts'
 import { operatorFields } from './operator-fields.ts'
 import { schedulerFields } from './scheduler-fields.ts'
 
@@ -11,7 +12,12 @@ export type FieldNumbers = Readonly<
   Record<string, Readonly<Record<string, number | readonly [number, string]>>>
 >
 
-const all: FieldNumbers = { ...commonFields, ...schedulerFields, ...operatorFields }
+const all: FieldNumbers = {
+  ...commonFields,
+  ...schedulerFields,
+  ...executorFields,
+  ...operatorFields,
+}
 
 /** The number of a field, and the name of its type when it has one. Undefined: protobuf has no such field. */
 export function fieldNumber(

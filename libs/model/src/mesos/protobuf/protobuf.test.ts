@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, describe, test } from 'vitest'
+import { ExecutorCall, ExecutorEvent } from '../executor.ts'
 import { parseCall, SchedulerCall, SchedulerEvent } from '../scheduler.ts'
 import { MasterCall, parseMasterCall } from '../operator.ts'
 import { MasterEvent, MasterResponse } from '../operator-response.ts'
@@ -33,6 +34,8 @@ const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'he
 const roots = [
   ['scheduler.Call', SchedulerCall],
   ['scheduler.Event', SchedulerEvent],
+  ['executor.Call', ExecutorCall],
+  ['executor.Event', ExecutorEvent],
   ['master.Call', MasterCall],
   ['master.Response', MasterResponse],
   ['master.Event', MasterEvent],
