@@ -32,8 +32,12 @@ describe('CL14: weights of roles', () => {
       if (restarts) cluster.restart()
       expect(cluster.read('GET_WEIGHTS')).toEqual({ weight_infos: [{ role: 'heavy', weight: 10 }] })
     }
+    update(cluster, ['empty', 3])
     expect(cluster.read('GET_ROLES')).toMatchObject({
-      roles: expect.arrayContaining([expect.objectContaining({ name: 'heavy', weight: 10 })]),
+      roles: expect.arrayContaining([
+        expect.objectContaining({ name: 'heavy', weight: 10 }),
+        expect.objectContaining({ name: 'empty', weight: 3 }),
+      ]),
     })
   })
 

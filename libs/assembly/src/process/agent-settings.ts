@@ -64,7 +64,7 @@ export const agentSettings = {
   ),
   faithfulLeaks: setting(
     z.boolean(),
-    'true to show inline values of secrets where Mesos does, for teaching',
+    'true to show inline values of secrets, and what URIs brought into sandboxes, where Mesos does: for lessons',
     false,
   ),
   fetcherRoots: setting(

@@ -11,9 +11,10 @@ export interface RoleView {
   readonly held: Bag
 }
 
-/** Every role that somebody is in, and `*`. */
+/** Every role that somebody is in or, for operators, that has a weight; and `*`. */
 export function rolesIn(state: ClusterState, viewer: Viewer): readonly RoleView[] {
-  const members = new Map<string, string[]>([['*', []]])
+  const weighted = viewer.isOperator ? state.weights.keys() : []
+  const members = new Map<string, string[]>(['*', ...weighted].map((role) => [role, []]))
   const held = new Map<string, Bag>()
   for (const { record } of state.frameworks.values()) {
     const { frameworkId } = record
