@@ -1,7 +1,13 @@
 import { agentsPrefix, AgentRecord, TaskRecord, tasksPrefix } from '@conclave/cluster'
 import type { Clock } from '@conclave/kernel'
 import { addScalars, isTerminal, type EventDraft } from '@conclave/model'
-import { nodeKey, NodeSettings, type Labels, type Node } from '@conclave/workloads'
+import {
+  nodeKey,
+  NodeSettings,
+  type Availability,
+  type Labels,
+  type Node,
+} from '@conclave/workloads'
 import type { Access } from '../access.ts'
 import { SpecInvalid } from '../errors.ts'
 import type { Caller } from '../master-api.ts'
@@ -92,7 +98,7 @@ export class NodeService implements NodeApi {
   closed(): readonly string[] {
     return this.#agents
       .list(agentsPrefix)
-      .filter(({ record }) => this.#settingsOf(record).availability !== 'active')
+      .filter(({ record }) => this.#availabilityOf(record) !== 'active')
       .map(({ record }) => record.agentId)
   }
 
@@ -104,6 +110,7 @@ export class NodeService implements NodeApi {
       const total = totalOf(agent)
       return {
         ...this.#settingsOf(agent),
+        availability: this.#availabilityOf(agent),
         agentId: agent.agentId,
         hostname: agent.info.hostname,
         isConnected: agent.state === 'active',
@@ -163,6 +170,13 @@ export class NodeService implements NodeApi {
       views.find(({ agentId }) => agentId === nameOrAgentId)
     if (node === undefined) throw new NodeNotFound(nameOrAgentId)
     return node
+  }
+
+  /** What people say of the node, or what an operator of Mesos said of its agent, if that is less. */
+  #availabilityOf(agent: AgentRecord): Availability {
+    const { availability } = this.#settingsOf(agent)
+    if (agent.drain !== undefined) return 'drain'
+    return agent.isDeactivated === true && availability === 'active' ? 'pause' : availability
   }
 
   #settingsOf({ certificateName: name }: AgentRecord): NodeSettings {

@@ -1,5 +1,6 @@
 import { Redacted, utf8 } from '@conclave/kernel'
 import { canary, expectNoLeak, ManualClock, SeededRandom } from '@conclave/testkit'
+import { parseMasterCall } from '@conclave/model'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryCluster } from '../../testing/memory-cluster.ts'
 import { MemoryFramework } from '../../testing/memory-framework.ts'
@@ -192,6 +193,30 @@ describe('a workload that runs', () => {
     await cluster.settle(runs.submit(root, { ...template, name: 'once' }))
     await until(() => machines.map(runningIn).join() === '0,4', 'the run')
     expect(machines.map(runningIn)).toEqual([0, 4])
+  })
+
+  test('WK14: leaves an agent that an operator of Mesos drains, and comes back when it is reactivated', async () => {
+    const { id } = await start()
+    const ask = (type: 'DRAIN_AGENT' | 'REACTIVATE_AGENT') => {
+      const agent_id = { value: machines[0]?.agentId ?? '' }
+      const call = { type, [type.toLowerCase()]: { agent_id } }
+      return cluster.settle(cluster.leader.actor.operators.call(root, parseMasterCall(call)))
+    }
+    expect(await ask('DRAIN_AGENT')).toEqual({ status: 200, body: '' })
+    await until(() => machines.map(runningIn).join() === '0,3', 'the move')
+
+    let isBack = false
+    const takeBack = async (): Promise<void> => {
+      const { status } = await ask('REACTIVATE_AGENT')
+      isBack ||= status === 200
+    }
+    await until(() => {
+      if (!isBack) void takeBack()
+      return isBack
+    }, 'the end of the drain')
+    await cluster.settle(api().scale(root, id, 6))
+    await until(() => containers().length === 6, 'six')
+    expect(machines.map(runningIn)).toEqual([3, 3])
   })
 
   test('WK11: is launched by nobody who may not, not under another agent, and not with another command', async () => {
