@@ -183,7 +183,9 @@ function list(reply: FastifyReply, ids: readonly string[] | undefined): FastifyR
 function readInput({ body: sent, headers }: FastifyRequest): SecretInput | undefined {
   const body = Buffer.isBuffer(sent) ? sent : Buffer.alloc(0)
   if (mediaType(headers['content-type']) === 'application/octet-stream') {
-    return { kind: 'binary', bytes: new Redacted(new Uint8Array(body)) }
+    // The body itself: it is wiped once it is stored, and again when the request was answered.
+    const bytes = new Uint8Array(body.buffer, body.byteOffset, body.length)
+    return { kind: 'binary', bytes: new Redacted(bytes) }
   }
   const field = readJsonField(body, 'value')
   return field.kind === 'string' ? { kind: 'text', bytes: new Redacted(field.bytes) } : undefined

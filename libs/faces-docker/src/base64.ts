@@ -17,7 +17,8 @@ export function base64Decoded(text: Uint8Array): Uint8Array {
   let group = 0
   let digits = 0
   let padding = 0
-  for (const [at, byte] of text.entries()) {
+  for (let at = 0; at < text.length; at++) {
+    const byte = text[at] ?? 0
     if (byte === 0x0a || byte === 0x0d) continue
     if (byte === pad && digits >= 2 && digits + padding < 4) {
       padding++

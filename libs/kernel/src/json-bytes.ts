@@ -97,6 +97,10 @@ function escapedLength(byte: number): number {
 function utf8FaultAt(bytes: Uint8Array): number | undefined {
   let at = 0
   while (at < bytes.length) {
+    if ((bytes[at] ?? 0) < 0x80) {
+      at++
+      continue
+    }
     const length = sequenceLength(bytes, at)
     if (length === 0) return at
     at += length
@@ -126,6 +130,10 @@ interface Value {
   readonly start: number
   readonly end: number
 }
+
+/** Of its own, also where `bytes` is a Buffer, whose `slice` is a view. */
+const copyOf = (bytes: Uint8Array, start: number, end: number): Uint8Array =>
+  new Uint8Array(bytes.subarray(start, end))
 
 class Scanner {
   readonly #json: Uint8Array
@@ -215,15 +223,21 @@ class Scanner {
 
   #string(): Uint8Array {
     this.#expect(quote)
+    const json = this.#json
     const start = this.#at
     let end = start
-    while (this.#json[end] !== quote) {
-      const byte = this.#json[end]
+    let isEscaped = false
+    for (let byte = json[end]; byte !== quote; byte = json[end]) {
       if (byte === undefined || byte < 0x20) {
         this.#at = end
         throw this.#malformed()
       }
+      isEscaped ||= byte === backslash
       end += byte === backslash ? 2 : 1
+    }
+    if (!isEscaped) {
+      this.#at = end + 1
+      return copyOf(json, start, end)
     }
     // Unescaping never lengthens: `\u0041` is six bytes for at most three.
     const buffer = new Uint8Array(end - start)

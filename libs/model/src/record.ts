@@ -1,4 +1,4 @@
-import { ConclaveError, utf8, utf8Text } from '@conclave/kernel'
+import { ConclaveError, utf8Text } from '@conclave/kernel'
 import type { z } from 'zod'
 
 /*
@@ -15,7 +15,11 @@ export class RecordUnreadable extends ConclaveError {
   }
 }
 
-export const encodeRecord = (record: unknown): Uint8Array => utf8(JSON.stringify(record))
+export function encodeRecord(record: unknown): Uint8Array {
+  // From the memory that small buffers share: most records are copied into a command at once.
+  const { buffer, byteOffset, length } = Buffer.from(JSON.stringify(record))
+  return new Uint8Array(buffer, byteOffset, length)
+}
 
 /** @throws RecordUnreadable, which names the key and not what stands there */
 export function decodeRecord<T>(schema: z.ZodType<T>, key: string, value: Uint8Array): T {

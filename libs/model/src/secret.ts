@@ -20,8 +20,12 @@ const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 // `?#%` are what the backup tool puts into a URL unescaped; `*` is the wildcard of resource ids.
 const reserved = /[?#%*\\]/
 
+/** What nearly every path is: letters, digits and `_`, `-`, `.`, no segment beginning with a dot. */
+const plain = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/
+
 /** What keeps `text` from being a canonical path, in words that can follow a field's name. */
 function pathFault(text: string): string | undefined {
+  if (text.length <= secretPathSizeBytesMax && plain.test(text)) return undefined
   if (text === '') return 'is empty'
   if (!text.isWellFormed()) return 'is not valid Unicode'
   if (utf8(text).length > secretPathSizeBytesMax) {

@@ -10,7 +10,7 @@ const poolBytes = 4096
  * in the block, so a key drawn here exists once.
  */
 export class SystemRandom implements Random {
-  readonly #pool = Buffer.alloc(poolBytes)
+  readonly #pool = new Uint8Array(poolBytes)
   #used = poolBytes
 
   bytes(length: number): Uint8Array {
@@ -20,7 +20,7 @@ export class SystemRandom implements Random {
       randomFillSync(this.#pool)
       this.#used = 0
     }
-    const drawn = new Uint8Array(this.#pool.subarray(this.#used, this.#used + length))
+    const drawn = this.#pool.slice(this.#used, this.#used + length)
     this.#pool.fill(0, this.#used, this.#used + length)
     this.#used += length
     return drawn
