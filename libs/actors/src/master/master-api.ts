@@ -100,6 +100,11 @@ export interface SecretInput {
   readonly kind: SecretKind
   readonly bytes: RedactedBytes
   readonly labels?: Readonly<Record<string, string>> | undefined
+  /**
+   * Creates none beside another whose path is the same but for its case, as far as this master knows and the
+   * caller may read it. Whoever must know of all others has looked freshly before.
+   */
+  readonly isAloneInAnyCase?: boolean
 }
 
 /** What a deletion depends on, looked at in the transaction that deletes. */

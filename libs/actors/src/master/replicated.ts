@@ -71,6 +71,9 @@ export type Decision<T> =
   | { readonly refuse: () => Promise<Error> }
   | { readonly commit: Txn; readonly committed: (revision: number) => T }
 
+/** A decision at once: most looks wait for nothing, and they are many. */
+export type Look<T> = Decision<T> | Promise<Decision<T>>
+
 /**
  * Decides on the state as it is here, then changes it if it was still so. The first look may be at
  * an old state, which costs nothing when all is well: a change is only made if its claims hold, and
@@ -80,12 +83,13 @@ export type Decision<T> =
  */
 export async function decideAndCommit<T>(
   replicated: Replicated,
-  decide: () => Decision<T> | Promise<Decision<T>>,
+  decide: () => Look<T>,
 ): Promise<T> {
   for (let tries = 0; tries < triesMax; tries++) {
     const isFresh = tries > 0
     if (isFresh) await replicated.refresh()
-    const decision = await decide()
+    const looked = decide()
+    const decision = looked instanceof Promise ? await looked : looked
     if ('refuse' in decision) {
       if (isFresh) throw await decision.refuse()
       continue

@@ -61,6 +61,24 @@ describe('a secret', () => {
     expect(await find({ foldedPath: 'dev/db' })).toMatchObject([{ path: 'dev/DB' }])
   })
 
+  test('MA51: is not created beside one that differs in its case, where that is wanted', async () => {
+    await created('dev/db')
+    await created('ops/db')
+    const alone = (caller: typeof root, path: string) =>
+      cluster.settle(secrets().create(caller, path, { ...text('x'), isAloneInAnyCase: true }))
+    for (const taken of ['dev/DB', 'dev/db']) {
+      await expect(alone(root, taken)).rejects.toMatchObject({ code: 'secret.exists' })
+    }
+    const { outcome, action } = cluster.leader.audit.records.at(-1) ?? {}
+    expect([action, outcome]).toEqual(['create', 'failed'])
+    // What its caller may not read is nobody's business.
+    await expect(alone(dev, 'ops/DB')).rejects.toMatchObject({ code: 'access.denied' })
+
+    await cluster.settle(secrets().delete(root, 'dev/db'))
+    expect(await alone(root, 'dev/DB')).toMatchObject({ path: 'dev/DB' })
+    expect(await created('dev/db')).toMatchObject({ path: 'dev/db' })
+  })
+
   test('MA51: is found only by who may read it', async () => {
     await created('ops/db')
     expect(await cluster.settle(secrets().find(dev, { foldedPath: 'ops/db' }))).toEqual([])

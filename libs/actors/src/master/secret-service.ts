@@ -37,7 +37,13 @@ import type {
   SecretValue,
 } from './master-api.ts'
 import { encodeRecord, Records, type Kept } from './record.ts'
-import { decideAndCommit, isStill, type Decision, type Replicated } from './replicated.ts'
+import {
+  decideAndCommit,
+  isStill,
+  type Decision,
+  type Look,
+  type Replicated,
+} from './replicated.ts'
 import {
   currentVersion,
   deleteAll,
@@ -106,9 +112,17 @@ export class SecretService implements SecretApi {
   }
 
   create(caller: Caller, path: string, input: SecretInput): Promise<SecretMetadata> {
-    return this.#write(caller, path, input, 'create', (at, known) =>
-      known === undefined ? undefined : new SecretExists(at),
-    )
+    return this.#write(caller, path, input, 'create', (at, known) => {
+      const isTaken =
+        known !== undefined || (input.isAloneInAnyCase === true && this.#hasTwin(caller, at))
+      return isTaken ? new SecretExists(at) : undefined
+    })
+  }
+
+  /** Whether the caller may read another secret whose path differs from `path` in its case. */
+  #hasTwin(caller: Caller, path: SecretPath): boolean {
+    const others = this.#options.index.byFoldedPath(path)
+    return others.some((other) => other !== path && this.#access.mayRead(caller, other))
   }
 
   update(
@@ -347,10 +361,11 @@ export class SecretService implements SecretApi {
       if (input.labels !== undefined) checkLabels(input.labels)
       const audit = (): Promise<void> => this.#access.audit(caller, action, at, 'allowed')
       return await this.#access.beside(audit, (record) =>
-        decideAndCommit(this.#replicated, async (): Promise<Decision<SecretMetadata>> => {
+        decideAndCommit(this.#replicated, (): Look<SecretMetadata> => {
           const known = this.#records.get(secretKey(at))
-          const last = this.#lastVersions.get(lastVersionKey(at))
-          const compare = [...this.#claims(at, known), isStill(lastVersionKey(at), last)]
+          const lastKey = lastVersionKey(at)
+          const last = this.#lastVersions.get(lastKey)
+          const compare = [...this.#claims(at, known), isStill(lastKey, last)]
           if (!this.#access.may(caller, secretResource(at), action)) {
             return { refuse: () => this.#denied(caller, at, action) }
           }
@@ -359,22 +374,24 @@ export class SecretService implements SecretApi {
           }
           const found = fault(at, known)
           if (found !== undefined) return { refuse: () => this.#refused(caller, at, action, found) }
-          await record()
-
-          const before = known === undefined ? last?.record : currentVersion(known.record)
-          const added: SecretVersion = {
-            version: (before?.version ?? 0) + 1,
-            kind: input.kind,
-            sizeBytes,
-            createdAtMs: this.#options.clock.nowMs(),
+          const sealed = (): Decision<SecretMetadata> => {
+            const before = known === undefined ? last?.record : currentVersion(known.record)
+            const added: SecretVersion = {
+              version: (before?.version ?? 0) + 1,
+              kind: input.kind,
+              sizeBytes,
+              createdAtMs: this.#options.clock.nowMs(),
+            }
+            const next = withVersion(known?.record, added, input.labels)
+            const envelope = this.#seal(at, added.version, input.bytes)
+            this.#tellSealed(at, added)
+            return {
+              commit: { compare, success: putVersion(at, next, envelope) },
+              committed: (revision) => this.#stored(at, next.record, revision, known),
+            }
           }
-          const next = withVersion(known?.record, added, input.labels)
-          const envelope = this.#seal(at, added.version, input.bytes)
-          this.#tellSealed(at, added)
-          return {
-            commit: { compare, success: putVersion(at, next, envelope) },
-            committed: (revision) => this.#stored(at, next.record, revision, known),
-          }
+          const recorded = record()
+          return recorded === undefined ? sealed() : recorded.then(sealed)
         }),
       )
     } finally {

@@ -115,7 +115,7 @@ export class FakeMaster implements MasterApi {
     }
     const door = (): void => this.#enter()
     this.events = new FakeEvents(clock, this.identity)
-    const emit = (draft: EventDraft): void => void this.events.log.append(draft)
+    const emit = (draft: EventDraft): void => this.events.log.append(draft)
     this.secrets = new FakeSecrets(this.identity, clock, emit, door, (path) =>
       this.scene.namesThatUse(path),
     )
@@ -299,7 +299,9 @@ class FakeSecrets implements SecretApi {
 
   create(caller: Caller, path: string, input: SecretInput): Promise<SecretMetadata> {
     return this.#write(caller, 'create', path, input, (known) => {
-      if (known.length > 0) throw new SecretExists(path)
+      const paths = input.isAloneInAnyCase === true ? [...this.#versions.keys()] : []
+      const hasTwin = paths.some((other) => other.toLowerCase() === path.toLowerCase())
+      if (known.length > 0 || hasTwin) throw new SecretExists(path)
     })
   }
 

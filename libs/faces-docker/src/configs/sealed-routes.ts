@@ -88,8 +88,6 @@ export const sealedRoutes =
         const driver = body.Driver?.Name ?? ''
         if (driver === '') checkSize(kind, data)
         else await kind.checkDriver(driver)
-        const others = await secrets.find(caller, { foldedPath: kind.pathOf(name) })
-        if (others.length > 0) throw alreadyExists(kind, name)
         const labels = keptLabels(body.Labels ?? {}, {
           templating: body.Templating?.Name ?? '',
           driver,
@@ -99,7 +97,13 @@ export const sealedRoutes =
         const created = await creating(
           kind,
           name,
-          secrets.create(caller, kind.pathOf(name), { kind: 'binary', bytes, labels }),
+          // The swarm was looked for freshly, so what others have created before is known here.
+          secrets.create(caller, kind.pathOf(name), {
+            kind: 'binary',
+            bytes,
+            labels,
+            isAloneInAnyCase: true,
+          }),
         )
         return sendJson(reply, { ID: created.id }, 201)
       } finally {
@@ -203,7 +207,7 @@ async function unlessUsed<T>(kind: SealedKind, path: string, removed: Promise<T>
   }
 }
 
-/** Two that create one name at the same time: the master takes the first. */
+/** A name is taken in any case. Of two that create it at the same time the master takes the first. */
 async function creating<T>(kind: SealedKind, name: string, created: Promise<T>): Promise<T> {
   try {
     return await created

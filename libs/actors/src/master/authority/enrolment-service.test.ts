@@ -126,11 +126,11 @@ describe('who wants to be a member', () => {
     expect(next.certificatePem).toContain(`agent ${agent.id} `)
     await cluster.settle(authority.forget(root, 'agent', agent.id))
 
-    for (const refused of [
-      enrolment.renew(shown(agent), request),
-      enrolment.confirm(shown(agent)),
+    for (const ask of [
+      () => enrolment.renew(shown(agent), request),
+      () => enrolment.confirm(shown(agent)),
     ]) {
-      await expect(cluster.settle<unknown>(refused)).rejects.toThrow(HolderRefused)
+      await expect(cluster.settle<unknown>(ask())).rejects.toThrow(HolderRefused)
     }
     const stranger = shown({ id: 'agent-x', role: 'agent' }, 'root 7\n')
     await expect(cluster.settle(enrolment.renew(stranger, request))).rejects.toThrow(HolderRefused)
