@@ -8,7 +8,11 @@ import { Signal } from './signal.ts'
  * reader that never reads costs nothing; what it then missed is said by an `events.gap`.
  */
 export class EventLog {
-  readonly #ring: (ConclaveEvent | undefined)[]
+  /** What was told, as it came: an event is made of it for whoever reads. */
+  readonly #ring: (EventDraft | undefined)[]
+  readonly #atMs: Float64Array
+  /** Where it is not this log's own. */
+  readonly #sources = new Map<number, string>()
   readonly #prefix: string
   readonly #source: string
   readonly #clock: Clock
@@ -21,19 +25,18 @@ export class EventLog {
     this.#prefix = `${source}:${boot}:`
     this.#clock = clock
     this.#ring = Array.from({ length: capacity })
+    this.#atMs = new Float64Array(capacity)
   }
 
-  append(draft: EventDraft, reported?: { source: string; atMs: number }): ConclaveEvent {
-    const event: ConclaveEvent = {
-      ...draft,
-      id: `${this.#prefix}${this.#next}`,
-      atMs: reported?.atMs ?? this.#clock.nowMs(),
-      source: reported?.source ?? this.#source,
-    }
-    this.#ring[this.#next % this.#ring.length] = event
+  /** `draft` is the log's from here on. */
+  append(draft: EventDraft, reported?: { source: string; atMs: number }): void {
+    const place = this.#next % this.#ring.length
+    this.#ring[place] = draft
+    this.#atMs[place] = reported?.atMs ?? this.#clock.nowMs()
+    if (reported !== undefined) this.#sources.set(place, reported.source)
+    else if (this.#sources.size > 0) this.#sources.delete(place)
     this.#next++
     this.#grown.raise()
-    return event
   }
 
   /** The newest event's id: following from here misses nothing that comes. */
@@ -56,13 +59,25 @@ export class EventLog {
         yield this.#gap(`${this.#prefix}${position}`)
         position = this.#floor
       }
-      const event: ConclaveEvent | undefined = this.#ring[position % this.#ring.length]
-      if (position < this.#next && event !== undefined) {
+      const event = this.#eventAt(position)
+      if (event !== undefined) {
         position++
         yield event
       } else {
         await this.#grown.wait(signal)
       }
+    }
+  }
+
+  #eventAt(position: number): ConclaveEvent | undefined {
+    const place = position % this.#ring.length
+    const draft = position < this.#next ? this.#ring[place] : undefined
+    if (draft === undefined) return undefined
+    return {
+      ...draft,
+      id: `${this.#prefix}${position}`,
+      atMs: this.#atMs[place] ?? 0,
+      source: this.#sources.get(place) ?? this.#source,
     }
   }
 

@@ -9,7 +9,7 @@ import {
   type TokenKey,
 } from '@conclave/crypto'
 import { wipe } from '@conclave/kernel'
-import type { Txn, View } from '@conclave/store'
+import type { Op, Txn, View } from '@conclave/store'
 import { Unavailable } from './errors.ts'
 import { KekForeign } from './keys/errors.ts'
 import type { KekChain } from './keys/kek-chain.ts'
@@ -72,13 +72,12 @@ export class ClusterKeys {
    * inside of other records are for those who write these to look after.
    */
   guarded(txn: Txn): Txn | undefined {
-    const ids = dekIdsIn(txn)
-    if (ids.length === 0) return txn
+    if (!txn.success.some(isSealed)) return txn
     const kv = this.#view.get(keyringKey)
     // What founds a cluster brings its keyring along.
     if (kv === undefined || changes(txn, keyringKey)) return txn
     const newest = this.keyring().newest.id
-    if (ids.some((id) => id !== newest)) return undefined
+    if (dekIdsIn(txn).some((id) => id !== newest)) return undefined
     const claim = {
       key: keyringKey,
       target: 'modRevision',
@@ -109,7 +108,8 @@ export class ClusterKeys {
 const changes = ({ success }: Txn, key: string): boolean =>
   success.some((op) => op.do === 'put' && op.key === key)
 
+const isSealed = (op: Op): op is Extract<Op, { do: 'put' }> =>
+  op.do === 'put' && isEnvelope(op.value)
+
 const dekIdsIn = ({ success }: Txn): readonly number[] =>
-  success.flatMap((op) =>
-    op.do === 'put' && isEnvelope(op.value) ? [envelopeDekId(op.value)] : [],
-  )
+  success.filter(isSealed).map(({ value }) => envelopeDekId(value))

@@ -32,6 +32,8 @@ export class RotationKeeper {
   readonly #options: RotationKeeperOptions
   readonly #records: WorkloadRecords
   #due = new Set<string>()
+  /** Workloads that are rotated in place, by the secrets that they have: found anew once a spec has changed. */
+  #bySecret: ReadonlyMap<string, readonly string[]> | undefined
   #isLooking = false
 
   constructor(options: RotationKeeperOptions) {
@@ -42,8 +44,10 @@ export class RotationKeeper {
   told({ events }: WatchBatch): void {
     for (const { key } of events) {
       if (key.startsWith(secretPrefix)) this.#toldOfSecret(key.slice(secretPrefix.length))
-      else if (key.startsWith(specPrefix)) this.#due.add(key.slice(specPrefix.length))
-      else if (key.startsWith(taskPrefix)) {
+      else if (key.startsWith(specPrefix)) {
+        this.#bySecret = undefined
+        this.#due.add(key.slice(specPrefix.length))
+      } else if (key.startsWith(taskPrefix)) {
         this.#due.add(key.slice(taskPrefix.length).split('/')[0] ?? '')
       } else if (key.startsWith(tasksPrefix)) {
         const task = this.#records.task(idInTaskId(key))?.record
@@ -53,6 +57,7 @@ export class RotationKeeper {
   }
 
   toldOfEverything(): void {
+    this.#bySecret = undefined
     for (const { record } of this.#records.workloads()) this.#due.add(record.id)
   }
 
@@ -61,10 +66,19 @@ export class RotationKeeper {
   }
 
   #toldOfSecret(path: string): void {
+    this.#bySecret ??= this.#findBySecret()
+    for (const id of this.#bySecret.get(path) ?? []) this.#due.add(id)
+  }
+
+  #findBySecret(): ReadonlyMap<string, readonly string[]> {
+    const found = new Map<string, readonly string[]>()
     for (const { record } of this.#records.workloads()) {
       if (!isRotatedInPlace(record.spec)) continue
-      if (secretsOf(record.spec).some((one) => one === path)) this.#due.add(record.id)
+      for (const path of secretsOf(record.spec)) {
+        found.set(path, [...(found.get(path) ?? []), record.id])
+      }
     }
+    return found
   }
 
   /** One look at all that is due. */
