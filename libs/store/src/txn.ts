@@ -189,6 +189,9 @@ function opFault(op: Op, limits: StoreLimits): string | undefined {
  * is kept apart from what names its keys, since only the store knows which keys a lease has.
  */
 function branchFault(branch: readonly Op[]): string | undefined {
+  if (branch.length <= fewMax && branch.every(isOfOneKey)) {
+    return isKeyTwice(branch) ? 'a transaction changes a key once' : undefined
+  }
   const keys = new Set<string>()
   const prefixes: string[] = []
   const leases = new Set<number>()
@@ -228,4 +231,20 @@ function branchFault(branch: readonly Op[]): string | undefined {
     if (isTwice) return 'a transaction changes a key once'
   }
   return undefined
+}
+
+/** So few are compared each with each: most transactions have two, and a set costs more than all of that. */
+const fewMax = 4
+
+type OpOfOneKey = Extract<Op, { readonly do: 'put' | 'delete' }>
+
+const isOfOneKey = (op: Op): op is OpOfOneKey => op.do === 'put' || op.do === 'delete'
+
+function isKeyTwice(branch: readonly OpOfOneKey[]): boolean {
+  for (let at = 1; at < branch.length; at++) {
+    for (let before = 0; before < at; before++) {
+      if (branch[at]?.key === branch[before]?.key) return true
+    }
+  }
+  return false
 }

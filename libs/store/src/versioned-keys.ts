@@ -240,16 +240,21 @@ export class VersionedKeys {
   commit(): boolean {
     const changed = this.#changed
     if (changed === undefined) return false
-    if (this.#alsoChanged.length === 0) this.#batches.push(changed)
+    const [second] = this.#alsoChanged
+    if (second === undefined) this.#batches.push(changed)
     else {
-      const all = [changed, ...this.#alsoChanged]
-      this.#batches.push(all.sort((a, b) => compareKeys(a.key, b.key)))
+      const isOfTwo = this.#alsoChanged.length === 1
+      this.#batches.push(isOfTwo ? inOrder(changed, second) : this.#sorted(changed))
       this.#alsoChanged = []
     }
     this.#changed = undefined
     this.#revision++
     if (this.#pages.isWasteful) this.#tidy()
     return true
+  }
+
+  #sorted(changed: KeyHistory): readonly KeyHistory[] {
+    return [changed, ...this.#alsoChanged].sort((a, b) => compareKeys(a.key, b.key))
   }
 
   /** What `revision` changed below `prefix`; undefined when that is nothing. */
@@ -320,6 +325,10 @@ export class VersionedKeys {
     if (at < this.#compactRevision) throw new Compacted(at, this.#compactRevision)
   }
 }
+
+/** A secret is two keys: to sort so few costs more than to compare them. */
+const inOrder = (a: KeyHistory, b: KeyHistory): readonly KeyHistory[] =>
+  compareKeys(a.key, b.key) <= 0 ? [a, b] : [b, a]
 
 function visible({ versions }: KeyHistory, at: number): Version | undefined {
   const newest = versions.at(-1)
