@@ -13,19 +13,27 @@ export const engineHeaders: Readonly<Record<string, string>> = {
   server: `Docker/${engineVersion} (linux)`,
 }
 
+/** What is larger is no text twice. */
+const textLengthMax = 4096
+
+const asItIs = (text: string): string => text
+
 /**
- * JSON with a newline behind it. As bytes: to a text Fastify adds a charset, and then the CLI does not
- * read the error in it. Source: docker-swarm.md A3.
+ * JSON with a newline behind it, and without the charset that Fastify adds to a text that it has not serialized
+ * itself: the CLI would not read the error in it. Source: docker-swarm.md A3.
  */
 export const sendJson = (reply: FastifyReply, value: unknown, status = 200): FastifyReply =>
   sendJsonText(reply, JSON.stringify(value), status)
 
 /** As {@link sendJson}, for what is JSON already. */
-export const sendJsonText = (reply: FastifyReply, json: string, status = 200): FastifyReply =>
-  reply
-    .code(status)
-    .header('content-type', 'application/json')
-    .send(Buffer.from(`${json}\n`))
+export const sendJsonText = (reply: FastifyReply, json: string, status = 200): FastifyReply => {
+  void reply.code(status).header('content-type', 'application/json')
+  const text = `${json}\n`
+  // A text is sent in one piece with its head, bytes behind it.
+  return text.length > textLengthMax
+    ? reply.send(Buffer.from(text))
+    : reply.serializer(asItIs).send(text)
+}
 
 export const jsonLine = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`)
 
