@@ -536,9 +536,11 @@ describe('the peer port', () => {
       expect(heard.map(({ kind }) => kind).filter((kind) => kind !== 'welcome')).toEqual([])
     }
     expect(first.link.refusals).toBe(rubbish.length)
-    await eventually(() => second.link.isUp(1))
-    second.link.send(1, utf8('still here'))
-    await eventually(() => first.received.length === 1)
+    // Whoever greets as the second one ends its connection: what it says before it has noticed is lost.
+    await eventually(() => {
+      second.link.send(1, utf8('still here'))
+      return first.received.length > 0
+    })
   })
 
   test('RT5: a renewed certificate is used for the next connection', async () => {
