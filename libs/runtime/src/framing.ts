@@ -40,11 +40,16 @@ export class FrameReader {
   }
 
   /**
-   * The frames that `chunk` completes. A frame that lies whole in `chunk` is a view of it.
+   * The frames that `piece` completes. A frame that lies whole in `piece` is a view of it.
    *
    * @throws FrameTooLarge, after which the connection cannot be read any further
    */
-  *push(chunk: Uint8Array): Generator<Uint8Array> {
+  *push(piece: Uint8Array): Generator<Uint8Array> {
+    // Views of a Buffer are Buffers, which take longer to make, and which readers make views of again.
+    const chunk =
+      piece.constructor === Uint8Array
+        ? piece
+        : new Uint8Array(piece.buffer, piece.byteOffset, piece.length)
     let at = 0
     while (at < chunk.length) {
       if (this.#body === undefined) {
@@ -105,7 +110,7 @@ export class FrameWriter {
     return this.waitingBytes >= highWaterBytes
   }
 
-  /** Adds one frame made of `parts`, which must not change until they are written. */
+  /** Adds one frame made of `parts`. Those of 32 KiB and more must not change until they are written. */
   write(...parts: readonly Uint8Array[]): void {
     let size = 0
     for (const part of parts) size += part.length

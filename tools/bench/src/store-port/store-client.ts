@@ -18,8 +18,9 @@ type Wanted<Request> = Request extends StoreRequest ? Omit<Request, 'id'> : neve
 export class StoreClient {
   readonly #socket: Socket
   readonly #writer: FrameWriter
-  readonly #asked = new Map<number, Asked>()
-  #nextId = 1
+  /** By id. Ids are used again: a map whose keys come and go would cost more than all the rest. */
+  #asked: (Asked | undefined)[] = []
+  readonly #freeIds: number[] = []
 
   constructor(port: number) {
     this.#socket = connect({ host: '127.0.0.1', port, noDelay: true })
@@ -49,22 +50,25 @@ export class StoreClient {
   #ask(wanted: Wanted<StoreRequest>): Promise<StoreAnswer> {
     return new Promise((resolve, reject) => {
       if (this.#socket.destroyed) return reject(new StoreRefused('the connection ended'))
-      const id = this.#nextId++
-      this.#asked.set(id, { resolve, reject })
+      const id = this.#freeIds.pop() ?? this.#asked.length
+      this.#asked[id] = { resolve, reject }
       this.#writer.write(...encodeRequest({ ...wanted, id }))
     })
   }
 
   #settle(answer: StoreAnswer): void {
-    const asked = this.#asked.get(answer.id)
-    this.#asked.delete(answer.id)
-    if (answer.isDone) asked?.resolve(answer)
-    else asked?.reject(new StoreRefused('the member refused'))
+    const asked = this.#asked[answer.id]
+    if (asked === undefined) return
+    this.#asked[answer.id] = undefined
+    this.#freeIds.push(answer.id)
+    if (answer.isDone) asked.resolve(answer)
+    else asked.reject(new StoreRefused('the member refused'))
   }
 
   #fail(error: Error): void {
-    const all = [...this.#asked.values()]
-    this.#asked.clear()
-    for (const { reject } of all) reject(error)
+    const all = this.#asked
+    this.#asked = []
+    this.#freeIds.length = 0
+    for (const asked of all) asked?.reject(error)
   }
 }

@@ -21,14 +21,14 @@ export interface StoreAnswer {
 const kinds = { put: 1, get: 2 } as const
 const noBytes = new Uint8Array(0)
 
-/** The parts of a frame: a value goes into it from where it lies. */
+/** Whoever writes a frame copies its small parts at once, and so this can be used for the next one. */
+const head = new ByteWriter(4096)
+
+/** The parts of a frame, to be written at once: a value goes into it from where it lies. */
 export function encodeRequest(request: StoreRequest): readonly Uint8Array[] {
-  const head = new ByteWriter(32 + request.key.length)
-    .uint(request.id)
-    .u8(kinds[request.kind])
-    .text(request.key)
-  if (request.kind === 'get') return [head.end()]
-  return [head.uint(request.value.length).end(), request.value]
+  head.clear().uint(request.id).u8(kinds[request.kind]).text(request.key)
+  if (request.kind === 'get') return [head.view()]
+  return [head.uint(request.value.length).view(), request.value]
 }
 
 /** A value in it is a view of `bytes`. @throws BytesMalformed */
@@ -42,9 +42,9 @@ export function decodeRequest(bytes: Uint8Array): StoreRequest {
   throw new BytesMalformed(`a request of kind ${kind}`)
 }
 
-/** The parts of a frame. */
+/** The parts of a frame, to be written at once. */
 export const encodeAnswer = ({ id, isDone, value }: StoreAnswer): readonly Uint8Array[] => [
-  new ByteWriter(24).uint(id).flag(!isDone).uint(value.length).end(),
+  head.clear().uint(id).flag(!isDone).uint(value.length).view(),
   value,
 ]
 

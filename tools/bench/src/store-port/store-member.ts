@@ -166,12 +166,18 @@ export class StoreMember {
   }
 
   #answer(writer: FrameWriter, request: StoreRequest): void {
-    const { id, kind, key } = request
-    const answered = kind === 'get' ? this.get(key) : this.put(key, request.value)
-    answered.then(
-      (value) => writer.write(...encodeAnswer({ id, isDone: true, value: value ?? noBytes })),
-      () => writer.write(...encodeAnswer({ id, isDone: false, value: noBytes })),
-    )
+    const { id, key } = request
+    const answer = (isDone: boolean, value: Uint8Array): void =>
+      writer.write(...encodeAnswer({ id, isDone, value }))
+    const refuse = (): void => answer(false, noBytes)
+    if (request.kind === 'get') {
+      const fresh = this.replica.linearize()
+      fresh.then(() => answer(true, this.store.get(key)?.value ?? noBytes), refuse)
+    } else {
+      const put = { do: 'put', key, value: request.value } as const
+      const done = this.replica.propose({ compare: [], success: [put] })
+      done.then(() => answer(true, noBytes), refuse)
+    }
   }
 
   #compactIfDue(): void {
