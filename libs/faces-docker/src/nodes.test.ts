@@ -55,6 +55,14 @@ beforeEach(async () => {
 })
 
 describe('DK8: a master by itself', () => {
+  test('is shown with the time at which it came to be one, where that is known', async () => {
+    const { members } = front.master
+    expect(await node('master-1')).toMatchObject({ CreatedAt: '0001-01-01T00:00:00Z' })
+    members.views = members.views.map((one) => ({ ...one, sinceMs: 1_700_000_000_000 }))
+    const at = '2023-11-14T22:13:20Z'
+    expect(await node('master-1')).toMatchObject({ CreatedAt: at, UpdatedAt: at })
+  })
+
   test('is labelled for Docker’s clients, and stays drained', async () => {
     expect(await update('master-1', { Labels: { zone: 'a' } })).toEqual([200, ''])
     const labelled = await node('master-1')

@@ -140,7 +140,8 @@ function managerNode(
   tls: TlsInfo,
   { labels, revision }: ManagerLabels = noLabels,
 ): Node {
-  const { masterId, role, isReachable, listeners } = view
+  const { masterId, role, isReachable, listeners, sinceMs } = view
+  const since = sinceMs === undefined ? zeroTime : rfc3339(sinceMs)
   const { host = '127.0.0.1', port = 0 } = listeners['join'] ?? listeners['conclave'] ?? {}
   const isManager = role !== 'learner'
   return {
@@ -148,8 +149,8 @@ function managerNode(
     object: {
       ID: masterNodeId(clusterId, masterId),
       Version: { Index: revision },
-      CreatedAt: zeroTime,
-      UpdatedAt: zeroTime,
+      CreatedAt: since,
+      UpdatedAt: since,
       Spec: { Labels: labels, Role: isManager ? 'manager' : 'worker', Availability: 'drain' },
       Description: {
         Hostname: masterId,

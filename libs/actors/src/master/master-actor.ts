@@ -164,7 +164,7 @@ export class MasterActor implements MasterApi {
     }
     this.#options = options
     this.#replicated = new Replicated(store, replica)
-    this.#records = new Members(settings, this.#replicated, () => replica.config)
+    this.#records = new Members(settings, this.#replicated, () => replica.config, clock)
     this.#toldMasters = new ToldMasters(this.#records)
     const held = { kek, version: settings.kekVersion ?? 0 }
     const chain = new KekChain({ clusterId, view: store, held })

@@ -331,6 +331,8 @@ export interface MemberView extends Member {
   readonly role: 'leader' | 'voter' | 'learner'
   /** It was heard from within an election timeout. */
   readonly isReachable: boolean
+  /** When it came to be one, if that was kept. */
+  readonly sinceMs?: number | undefined
   /** Entries of the leader's log that it is not known to have. */
   readonly lag: number | undefined
 }

@@ -1,5 +1,5 @@
 import { ManualClock, SeededRandom } from '@conclave/testkit'
-import { Redacted, utf8 } from '@conclave/kernel'
+import { Redacted, utf8, utf8Text } from '@conclave/kernel'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryCluster, type MemoryMaster } from '../testing/memory-cluster.ts'
 import { callerOf, firstPeople } from '../testing/people.ts'
@@ -58,6 +58,25 @@ async function countOf({ events }: MemoryMaster, type: string): Promise<number> 
 }
 
 const elsewhere = (): MemoryMaster['actor']['members'] => cluster.follower.actor.members
+
+test('MA65: it is kept when a master came to be one, wherever it listens later', async () => {
+  await published()
+  const sinceOf = async (masterId: string): Promise<number | undefined> =>
+    (await cluster.settle(cluster.leader.actor.members.list(root))).find(
+      (view) => view.masterId === masterId,
+    )?.sinceMs
+  const { masterId } = await joined(4)
+  const before = await sinceOf(masterId)
+  expect(before).toBeGreaterThan((await sinceOf('master-1')) ?? Infinity)
+
+  const moved = cluster.masters.find((one) => one.masterId === masterId)
+  moved?.actor.setListeners({ peers: { host: '10.0.0.1', port: 7 } })
+  await cluster.until(() => {
+    const record = cluster.leader.store.get(`masters/member/${masterId}`)
+    return record !== undefined && utf8Text(record.value).includes('"port":7}')
+  })
+  expect(await sinceOf(masterId)).toBe(before)
+})
 
 describe('MA53: a master that does not lead', () => {
   test('asks the leader, and answers as that does', async () => {

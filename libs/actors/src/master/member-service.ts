@@ -175,7 +175,8 @@ export class MemberService implements MemberApi {
     const isNew = members.get(masterId) === undefined
     await members.change(masterId, (known) => {
       check(known)
-      return { masterId, nodeId, listeners, state: 'member', role: known?.role ?? role }
+      const sinceMs = known?.sinceMs ?? this.#options.clock.nowMs()
+      return { masterId, nodeId, listeners, state: 'member', role: known?.role ?? role, sinceMs }
     })
     if (isMember(replica.config, nodeId)) return
     await this.#exclusively(() => this.#step('add-learner', nodeId))
@@ -384,6 +385,7 @@ export class MemberService implements MemberApi {
           isReachable: isSelf || one?.isReachable === true,
           lag: isSelf ? 0 : one?.lag,
           listeners: known?.listeners ?? {},
+          sinceMs: known && members.get(known.masterId)?.sinceMs,
         }
       })
   }

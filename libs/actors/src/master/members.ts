@@ -1,3 +1,4 @@
+import type { Clock } from '@conclave/kernel'
 import type { ConfState, NodeId } from '@conclave/raft'
 import { allMembers } from '@conclave/raft'
 import type { Op, WatchBatch } from '@conclave/store'
@@ -29,6 +30,7 @@ export class Members implements Reservations {
   readonly #settings: MasterSettings
   readonly #replicated: Replicated
   readonly #config: () => ConfState
+  readonly #clock: Clock
   readonly #records: Records<MemberRecord>
   readonly #reserved: Records<ReservedRecord>
   readonly #listeners = new Set<() => void>()
@@ -39,11 +41,17 @@ export class Members implements Reservations {
   #own: Readonly<Record<string, Address>>
   #isPublishing = false
 
-  constructor(settings: MasterSettings, replicated: Replicated, config: () => ConfState) {
+  constructor(
+    settings: MasterSettings,
+    replicated: Replicated,
+    config: () => ConfState,
+    clock: Clock,
+  ) {
     const { masterId, members } = settings
     this.#settings = settings
     this.#replicated = replicated
     this.#config = config
+    this.#clock = clock
     this.#records = new Records(replicated.view, MemberRecord)
     this.#reserved = new Records(replicated.view, ReservedRecord)
     this.#told = members
@@ -135,7 +143,15 @@ export class Members implements Reservations {
     // One that joins knows only after it was let in what is on record of it.
     if (!allMembers(this.#config()).includes(nodeId)) return
     const { role = 'voter', state = 'member' } = known?.record ?? {}
-    const wanted: MemberRecord = { masterId, nodeId, listeners: this.#own, role, state }
+    const sinceMs = known === undefined ? this.#clock.nowMs() : known.record.sinceMs
+    const wanted: MemberRecord = {
+      masterId,
+      nodeId,
+      listeners: this.#own,
+      role,
+      state,
+      ...(sinceMs !== undefined && { sinceMs }),
+    }
     if (this.#isPublishing || state === 'removed' || isSame(known?.record, wanted)) return
     this.#isPublishing = true
     try {

@@ -61,6 +61,7 @@ const Seen = z.object({
   role: z.enum(['leader', 'voter', 'learner']),
   isReachable: z.boolean(),
   lag: z.int().optional(),
+  sinceMs: z.int().optional(),
   listeners: Listeners,
 })
 

@@ -16,11 +16,6 @@ export const listedDifferences: readonly Listed[] = [
   },
   {
     exchange: /^\d+\.\d GET \S+\/nodes(\/|$)/,
-    path: /^(\[0\])?\.(CreatedAt|UpdatedAt)$/,
-    reason: 'nobody keeps when a master came to be',
-  },
-  {
-    exchange: /^\d+\.\d GET \S+\/nodes(\/|$)/,
     path: /^(\[0\])?\.Description\.(Resources\.\w+|Engine\.Plugins\[0\])$/,
     reason: isTwo,
   },
