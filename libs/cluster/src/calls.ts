@@ -157,10 +157,6 @@ function shutdown(
   const connection = state.agents.get(agentId.value)?.connection
   const place = { agentId: agentId.value, frameworkId, executorId: executor.value }
   const running = state.tasks.executorAt(place)
-  if (running !== undefined && connection !== undefined) {
-    const executorId = executor.value
-    state.outbox.toAgent(connection, { type: 'shutdown-executor', frameworkId, executorId })
-  }
   for (const task of state.tasks.of(frameworkId)) {
     const { info, taskId } = task.record
     const isMeant =
@@ -168,4 +164,8 @@ function shutdown(
       (info.executor?.executor_id.value ?? taskId) === executor.value
     if (isMeant && isHolding(task.record)) requestKill(state, task, graceOf(state, task.record))
   }
+  if (running === undefined || connection === undefined) return
+  // After the kills, which wait until they are written: its tasks have then been killed, however fast it ends.
+  const executorId = executor.value
+  state.outbox.toAgent(connection, { type: 'shutdown-executor', frameworkId, executorId })
 }

@@ -77,7 +77,7 @@ describe('CL30: a framework and its executor', () => {
   })
 })
 
-test('CL30: SHUTDOWN reaches the agent that runs the executor, and kills its tasks', () => {
+test('CL30: SHUTDOWN kills the tasks of an executor, and then reaches the agent that runs it', () => {
   const cluster = new DrivenCluster()
   const resources = [scalar('cpus', 0.1), scalar('mem', 32), scalar('disk', 1)]
   const { link, agentId } = cluster.agent('agent-1', [
@@ -110,8 +110,8 @@ test('CL30: SHUTDOWN reaches the agent that runs the executor, and kills its tas
   })
 
   expect(link.messages.slice(-2)).toMatchObject([
-    { type: 'shutdown-executor', frameworkId, executorId: 'e' },
     { type: 'kill', frameworkId, taskId: 't' },
+    { type: 'shutdown-executor', frameworkId, executorId: 'e' },
   ])
 })
 
