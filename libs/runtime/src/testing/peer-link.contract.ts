@@ -25,7 +25,7 @@ export interface Medium {
   /** All that passed so far, as somebody sees it who can see everything. */
   seen(): Promise<Buffer>
   /** Nothing passes from now on, and nobody is told. */
-  hold(): void
+  hold(): void | Promise<void>
   /** It breaks, loses what it held, and is there again. */
   restart(): Promise<void>
   stop(): Promise<void>
@@ -254,7 +254,7 @@ export function describePeerLink(
     test('RT6: while nothing passes, a bounded queue is kept and the rest reported', async () => {
       const queueBytesMax = mebibyte
       const [first] = await startPair({ queueBytesMax })
-      medium.hold()
+      await medium.hold()
 
       const message = Buffer.alloc(64 * 1024)
       await eventually(() => {
