@@ -1,5 +1,5 @@
 import { defaultReplicaLimits } from '@conclave/actors'
-import { engineSettings, isPeerWire, memberSettings } from '@conclave/assembly'
+import { engineSettings, isPeerWire, memberSettings } from '@conclave/assembly/master'
 import { secretSizeBytesMax } from '@conclave/model'
 import { secretSetting, setting } from '@conclave/runtime'
 import { simulatedImagesModes } from '@conclave/simulated-images'

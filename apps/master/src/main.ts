@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { runApp, thisProcess } from '@conclave/assembly'
+import { runApp, thisProcess } from '@conclave/assembly/master'
 import { guardProcess } from '@conclave/runtime'
 import { settings } from './config.ts'
 import { wire } from './wire.ts'

@@ -7,7 +7,7 @@ import {
   type AppMember,
   type DockerDoors,
   type DockerTls,
-} from '@conclave/assembly'
+} from '@conclave/assembly/master'
 import type { Config, Log } from '@conclave/runtime'
 import type { settings } from './config.ts'
 

@@ -1,4 +1,4 @@
-import { createClient } from '@redis/client'
+import type { createClient as CreateClient } from '@redis/client'
 
 import type { Random } from '@conclave/kernel'
 import { Backoff, type Log } from '@conclave/runtime'
@@ -29,21 +29,14 @@ type Client = ReturnType<typeof newClient>
  */
 export class RedisBus {
   readonly #options: RedisBusOptions
-  readonly #ears: Client
-  readonly #mouth: Client
+  #ears: Client | undefined
+  #mouth: Client | undefined
   #isUp = false
   #isClosed = false
   #complained = ''
 
   constructor(options: RedisBusOptions) {
     this.#options = options
-    this.#ears = newClient(options)
-    this.#mouth = newClient(options)
-    for (const client of [this.#ears, this.#mouth]) {
-      client.on('error', (error: Error) => this.#failed(error))
-      client.on('reconnecting', () => this.#look())
-      client.on('ready', () => this.#look())
-    }
   }
 
   get isUp(): boolean {
@@ -52,64 +45,85 @@ export class RedisBus {
 
   /** Begins to connect, and to connect again. Never fails: a Redis that is away may come back. */
   start(): void {
-    this.#mouth.connect().catch(ignore)
-    void this.#listen()
+    void this.#begin()
   }
 
   /** How many hear it. Rejects when it is not known to have been said. */
-  publish(channel: string, bytes: Buffer): Promise<number> {
-    return this.#mouth.publish(channel, bytes)
+  async publish(channel: string, bytes: Buffer): Promise<number> {
+    return this.#speaking().publish(channel, bytes)
   }
 
   async set(key: string, text: string, expireMs: number): Promise<void> {
-    await this.#mouth.set(key, text, { expiration: { type: 'PX', value: expireMs } })
+    await this.#speaking().set(key, text, { expiration: { type: 'PX', value: expireMs } })
   }
 
   async get(keys: readonly string[]): Promise<readonly (string | null)[]> {
-    return keys.length === 0 ? [] : this.#mouth.mGet([...keys])
+    return keys.length === 0 ? [] : this.#speaking().mGet([...keys])
   }
 
   async forget(key: string): Promise<void> {
-    await this.#mouth.del(key)
+    await this.#speaking().del(key)
   }
 
   destroy(): void {
     this.#isClosed = true
     this.#isUp = false
     for (const client of [this.#ears, this.#mouth]) {
-      if (client.isOpen) client.destroy()
+      if (client?.isOpen === true) client.destroy()
     }
   }
 
-  async #listen(): Promise<void> {
+  #speaking(): Client {
+    if (this.#mouth === undefined) throw new Error('there is no connection to Redis yet')
+    return this.#mouth
+  }
+
+  /** The client is loaded here: every master has this file, and few have a Redis between them. */
+  async #begin(): Promise<void> {
+    const { createClient } = await import('@redis/client')
+    if (this.#isClosed) return
+    const ears = newClient(createClient, this.#options)
+    const mouth = newClient(createClient, this.#options)
+    for (const client of [ears, mouth]) {
+      client.on('error', (error: Error) => this.#failed(error))
+      client.on('reconnecting', () => this.#look())
+      client.on('ready', () => this.#look())
+    }
+    this.#ears = ears
+    this.#mouth = mouth
+    mouth.connect().catch(ignore)
+    await this.#listen(ears)
+  }
+
+  async #listen(ears: Client): Promise<void> {
     const { channel, onBytes } = this.#options
     const hear = (bytes: Buffer): void => {
       if (!this.#isClosed) onBytes(bytes)
     }
     try {
-      await this.#ears.connect()
-      await this.#ears.subscribe(channel, hear, true)
+      await ears.connect()
+      await ears.subscribe(channel, hear, true)
       this.#hears = true
       this.#look()
     } catch (error) {
       // Cut between connecting and subscribing: the client would connect again, and hear nothing.
-      if (!this.#isClosed) this.#again(error)
+      if (!this.#isClosed) this.#again(ears, error)
     }
   }
 
   #hears = false
 
-  #again(error: unknown): void {
+  #again(ears: Client, error: unknown): void {
     this.#failed(error)
-    if (this.#ears.isOpen) this.#ears.destroy()
+    if (ears.isOpen) ears.destroy()
     setTimeout(() => {
-      if (!this.#isClosed) void this.#listen()
+      if (!this.#isClosed) void this.#listen(ears)
     }, this.#options.retryMaxMs)
   }
 
   #look(): void {
     if (this.#isClosed) return
-    const isUp = this.#hears && this.#ears.isReady && this.#mouth.isReady
+    const isUp = this.#hears && this.#ears?.isReady === true && this.#mouth?.isReady === true
     if (isUp === this.#isUp) return
     this.#isUp = isUp
     this.#complained = ''
@@ -128,7 +142,10 @@ export class RedisBus {
   }
 }
 
-function newClient({ address, random, retryFirstMs, retryMaxMs }: RedisBusOptions) {
+function newClient(
+  createClient: typeof CreateClient,
+  { address, random, retryFirstMs, retryMaxMs }: RedisBusOptions,
+) {
   const backoff = new Backoff(random, retryFirstMs, retryMaxMs)
   return createClient({
     RESP: 2,
@@ -143,7 +160,7 @@ function newClient({ address, random, retryFirstMs, retryMaxMs }: RedisBusOption
         if (retries === 0) backoff.reset()
         return backoff.nextMs()
       },
-    } as NonNullable<NonNullable<Parameters<typeof createClient>[0]>['socket']>,
+    } as NonNullable<NonNullable<Parameters<typeof CreateClient>[0]>['socket']>,
     ...(address.username !== undefined && { username: address.username }),
     ...(address.password !== undefined && { password: address.password }),
     ...(address.database !== undefined && { database: address.database }),

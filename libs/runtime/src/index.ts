@@ -87,10 +87,4 @@ export type { PeerLink, PeerLinkTold } from './peer-wire.ts'
 export { SystemRandom } from './random.ts'
 export { encodeRecord, RecordIoDecoder, RecordIoMalformed, recordsOf } from './record-io.ts'
 export { encodeSse, eventsOf, SseDecoder, SseTooLarge, type SseEvent } from './sse.ts'
-export {
-  MemoryRuntime,
-  usualContainerLimits,
-  type ContainerLimits,
-  type MemoryRuntimeOptions,
-} from './memory/index.ts'
 export { ProcessRuntime, type ProcessRuntimeOptions } from './process/process-runtime.ts'

@@ -1,7 +1,7 @@
 import type { Container } from '@conclave/actors'
 import { perform, type Plan } from '@conclave/isolators'
 import { Redacted } from '@conclave/kernel'
-import { MemoryRuntime } from '@conclave/runtime'
+import { MemoryRuntime } from '@conclave/runtime/memory'
 import { median, type Result } from './result.ts'
 
 const user = { name: 'task', uid: 1000, gid: 1000 }

@@ -11,11 +11,11 @@ import {
   createAuthority,
   createLogger,
   issueCertificate,
-  MemoryRuntime,
   SystemRandom,
   type AgentConnection,
   type Authority,
 } from '@conclave/runtime'
+import { MemoryRuntime } from '@conclave/runtime/memory'
 import { canary, eventually, expectNoLeak } from '@conclave/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startAgent, type RunningAgent, type StartAgentOptions } from './index.ts'

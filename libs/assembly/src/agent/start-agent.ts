@@ -9,7 +9,6 @@ import { wipe, type Clock, type Random, type RedactedBytes } from '@conclave/ker
 import { AgentInfo, parseOurs, ToAgent, type FromAgent } from '@conclave/model'
 import {
   AgentLinkClient,
-  MemoryRuntime,
   silentLog,
   SystemClock,
   SystemRandom,
@@ -17,6 +16,7 @@ import {
   type Log,
   type TlsIdentity,
 } from '@conclave/runtime'
+import { MemoryRuntime } from '@conclave/runtime/memory'
 import type { ModuleResolver } from '@conclave/resolver-modules'
 import type { FaceListener } from '../master/face-listener.ts'
 import { UriFetcher } from '@conclave/uri-fetcher'
