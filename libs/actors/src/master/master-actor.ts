@@ -353,6 +353,7 @@ export class MasterActor implements MasterApi {
       for (const event of batch.events) this.#historyBytes += event.previous?.value.length ?? 0
       this.runs.told(batch)
       this.#workloadDesk.told(batch)
+      if (this.#workloadDesk.keeper.hasNews) void this.#followWorkloads()
       this.news.told(batch)
       this.#records.told(batch)
     })
@@ -382,19 +383,30 @@ export class MasterActor implements MasterApi {
     if (this.#ticks % settings.ticksPerSecond === 0) this.#eachSecond()
     if (!isLeading) return this.#workloadDesk.rest()
     if (this.#term?.core !== undefined) this.#keyDesk.lead(this.#term)
-    const kill = (task: { frameworkId: string; taskId: string }): void => {
-      this.#term?.core?.kill(task.frameworkId, task.taskId)
-      this.#term?.flush()
-    }
-    void this.runs.note(kill)
+    void this.runs.note(this.#kill)
+    this.#workloadDesk.keeper.tick()
     if (this.#term?.core !== undefined) {
-      void this.#workloadDesk.keeper.lead(kill)
+      void this.#workloadDesk.keeper.lead(this.#kill)
       void this.#workloadDesk.rotation.lead(this.#term)
     }
     if (this.#ticks % settings.ticksPerSecond === 0) {
       this.#term?.step({ kind: 'tick' })
       void this.#compact()
       void this.#desk.lead()
+    }
+  }
+
+  readonly #kill = (task: { readonly frameworkId: string; readonly taskId: string }): void => {
+    this.#term?.core?.kill(task.frameworkId, task.taskId)
+    this.#term?.flush()
+  }
+
+  /** Not before everybody was told of the batch that it follows. */
+  async #followWorkloads(): Promise<void> {
+    await Promise.resolve()
+    const isLeading = this.#options.replica.role === 'leader' && !this.#isStopped
+    if (isLeading && this.#term?.core !== undefined) {
+      await this.#workloadDesk.keeper.follow(this.#kill)
     }
   }
 

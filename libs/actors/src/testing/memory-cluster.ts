@@ -192,6 +192,11 @@ export class MemoryCluster {
   async round(): Promise<void> {
     this.#options.clock.advance(tickMs)
     for (const master of this.#masters) if (master.isUp) master.actor.tick()
+    await this.flow()
+  }
+
+  /** Whatever follows without a tick. */
+  async flow(): Promise<void> {
     for (let moves = 0; moves < 100 && this.#move(); moves++) await Promise.resolve()
     await turn()
   }

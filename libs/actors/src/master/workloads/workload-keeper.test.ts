@@ -131,6 +131,25 @@ describe('a workload that runs', () => {
     await until(() => containers().length === 1, 'one')
   })
 
+  test('WK19: follows a change at once, and only so many between two ticks', async () => {
+    const { id } = await start({ mode: { kind: 'replicated', replicas: 1 } })
+    const flows = async <T>(promise: Promise<T>): Promise<T> => {
+      for (let turn = 0; turn < 20; turn++) await cluster.flow()
+      return promise
+    }
+    const standing = async (): Promise<number> =>
+      (await flows(api().tasks(root))).filter(({ desired }) => desired === 'running').length
+
+    await cluster.round()
+    await flows(api().scale(root, id, 3))
+    expect(await standing()).toBe(3)
+
+    for (let replicas = 4; replicas < 12; replicas++) await flows(api().scale(root, id, replicas))
+    expect(await standing()).toBeLessThan(11)
+    await cluster.round()
+    expect(await standing()).toBe(11)
+  })
+
   test('WK11: says in each task what it is of', async () => {
     const { id } = await start({ mode: { kind: 'replicated', replicas: 1 } })
 

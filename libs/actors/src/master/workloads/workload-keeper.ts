@@ -53,6 +53,12 @@ export interface Launchable {
 /** By this label a cluster's task says that a workload's record stands behind it. */
 export const workloadLabel = 'conclave.workload'
 
+/**
+ * So many looks follow changes at once between two ticks. Where more changes than that, as while hundreds of
+ * tasks start, a look stands for all that changed since the last one.
+ */
+const looksPerTickMax = 4
+
 /** So many tasks are written in one transaction: each is a claim and a change. */
 const tasksPerTxnMax = 100
 
@@ -77,6 +83,9 @@ export class WorkloadKeeper {
   /** Which framework launched a task, until that is on record. */
   readonly #launchers = new Map<string, string>()
   #isLooking = false
+  /** Something came due since the last look began. */
+  #isNews = false
+  #looksLeft = looksPerTickMax
 
   constructor(options: WorkloadKeeperOptions) {
     this.#options = options
@@ -94,6 +103,17 @@ export class WorkloadKeeper {
       else if (key.startsWith(specPrefix)) this.#due.add(key.slice(specPrefix.length))
       else if (key.startsWith(agentsPrefix) || key.startsWith(nodePrefix)) this.#lookAtAll()
     }
+    this.#isNews ||= this.#due.size > 0 || this.#strays.size > 0
+  }
+
+  /** Whether {@link follow} would look. */
+  get hasNews(): boolean {
+    return this.#isNews && this.#looksLeft > 0 && !this.#isLooking
+  }
+
+  /** The next changes may be followed at once again. */
+  tick(): void {
+    this.#looksLeft = looksPerTickMax
   }
 
   /** A new leader, or another state: everything may differ from what is wanted. */
@@ -106,6 +126,7 @@ export class WorkloadKeeper {
 
   /** Another master leads: it has all of this from the records. */
   rest(): void {
+    this.#isNews = false
     this.#due.clear()
     this.#wakes.clear()
     this.#refusals.clear()
@@ -141,9 +162,18 @@ export class WorkloadKeeper {
 
   // ── the leader's part ─────────────────────────────────────────────────────────────────────────
 
+  /** Looks at what has changed without waiting for the next tick, and at what changes by that. */
+  async follow(kill: (task: TaskRecord) => void): Promise<void> {
+    while (this.hasNews) {
+      this.#looksLeft--
+      await this.lead(kill)
+    }
+  }
+
   /** One look at all that is due. Whatever fails is tried at the next tick. */
   async lead(kill: (task: TaskRecord) => void): Promise<void> {
     if (this.#isLooking) return
+    this.#isNews = false
     const nowMs = this.#options.clock.nowMs()
     for (const [id, atMs] of this.#wakes) {
       if (atMs > nowMs) continue
