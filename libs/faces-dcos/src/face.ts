@@ -37,15 +37,15 @@ export const dcosFace =
     await app.register(pingRoutes())
     await app.register(async (guarded) => {
       const callers = new Callers(master.identity)
-      guarded.addHook('onRequest', async (request, reply) => {
-        const admission = await callers.admit(request)
-        if (admission === 'ambiguous') return refuse(reply, twoTokens)
-        if (admission === 'known') return undefined
-        const mend = 'log in first, then send Authorization: token=<token>'
-        return unauthorized(reply, 'ERR_UNAUTHORIZED', mend)
+      const guard = callers.guard((reply, why) => {
+        if (why === 'ambiguous') refuse(reply, twoTokens)
+        else unauthorized(reply, 'ERR_UNAUTHORIZED', logInFirst)
       })
+      guarded.addHook('onRequest', guard)
       await guarded.register(secretsRoutes(master, (request) => callers.of(request)))
     })
   }
+
+const logInFirst = 'log in first, then send Authorization: token=<token>'
 
 const twoTokens = refusal(400, 'ERR_INVALID_DATA', 'send one Authorization header, not two')

@@ -25,6 +25,7 @@ async function opened(patienceMs?: number): Promise<{ app: FastifyInstance; port
   const identity = {
     authenticate: async (token: string) =>
       token === 'a.b.c' ? { uid: 'dev', expiresAtMs: 4711 } : undefined,
+    remembered: (token: string) => (token === 'd.e.f' ? { uid: 'ops' } : undefined),
   } as unknown as IdentityApi
   const callers = new Callers(identity)
   takeBodiesAsBytes(app, 1024 * 1024, patienceMs)
@@ -33,8 +34,9 @@ async function opened(patienceMs?: number): Promise<{ app: FastifyInstance; port
   )
   app.post('/login', async (request) => sizeOf(request))
   await app.register(async (guarded) => {
-    guarded.addHook('onRequest', async (request, reply) =>
-      (await callers.admit(request)) === 'known' ? undefined : reply.code(401).send(),
+    guarded.addHook(
+      'onRequest',
+      callers.guard((reply, why) => void reply.code(why === 'stranger' ? 401 : 400).send()),
     )
     guarded.post('/store', async (request) => sizeOf(request))
     guarded.get('/caller', async (request) => callers.of(request))
@@ -73,6 +75,17 @@ describe('a stranger', () => {
     const answer = await app.inject({ method: 'GET', url: '/caller', headers })
 
     expect(answer.json()).toMatchObject({ principal: { uid: 'dev' }, expiresAtMs: 4711 })
+    await app.close()
+  })
+
+  test('RT15: who is remembered is known at once, and who is neither is refused', async () => {
+    const { app } = await opened()
+    const asked = (authorization: string | string[]) =>
+      app.inject({ method: 'GET', url: '/caller', headers: { authorization } as never })
+
+    expect((await asked('token=d.e.f')).json()).toMatchObject({ principal: { uid: 'ops' } })
+    expect((await asked('token=x.y.z')).statusCode).toBe(401)
+    expect((await asked(['token=d.e.f', 'token=d.e.f'])).statusCode).toBe(400)
     await app.close()
   })
 

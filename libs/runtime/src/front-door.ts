@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import { principalOf, type Caller, type IdentityApi } from '@conclave/actors'
+import { principalOf, type Authenticated, type Caller, type IdentityApi } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /*
  * What every face does with a request before its own dialect begins. How a refusal is worded is the
@@ -137,6 +137,28 @@ function joined(pieces: readonly Buffer[]): Buffer {
   return body
 }
 
+/** `ambiguous`: with more than one `Authorization`. */
+export type Admission = 'known' | 'stranger' | 'ambiguous'
+
+async function settle(
+  admission: Promise<Admission>,
+  go: (admission: Admission) => void,
+  fail: (error: Error) => void,
+): Promise<void> {
+  try {
+    go(await admission)
+  } catch (error) {
+    fail(error as Error)
+  }
+}
+
+function admitted(request: FastifyRequest & Admitted, who: Authenticated | undefined): Admission {
+  if (who === undefined) return 'stranger'
+  request[isKnown] = true
+  request[callerOf] = { principal: who, requestId: request.id, expiresAtMs: who.expiresAtMs }
+  return 'known'
+}
+
 /** Who called with each request that is under way. Asked before any body is read, so a stranger's costs nothing. */
 export class Callers {
   readonly #identity: IdentityApi
@@ -149,16 +171,27 @@ export class Callers {
    * Whether the request comes from somebody we know; if it does, {@link of} says from whom.
    * @throws LoginThrottled
    */
-  async admit(request: FastifyRequest & Admitted): Promise<'known' | 'stranger' | 'ambiguous'> {
+  admit(request: FastifyRequest & Admitted): Admission | Promise<Admission> {
     // Node keeps the first Authorization header and drops the others (threats.md AU-14).
     if (countOf(request, 'authorization') > 1) return 'ambiguous'
-    const { authorization } = request.headers
-    const who = await principalOf(this.#identity, authorization, request.ip)
-    if (who === undefined) return 'stranger'
-    const { expiresAtMs, ...principal } = who
-    request[isKnown] = true
-    request[callerOf] = { principal, requestId: request.id, expiresAtMs }
-    return 'known'
+    const who = principalOf(this.#identity, request.headers.authorization, request.ip)
+    return who instanceof Promise
+      ? who.then((found) => admitted(request, found))
+      : admitted(request, who)
+  }
+
+  /** The hook of a guarded route. Who is not known is answered by `refuse`. */
+  guard(refuse: (reply: FastifyReply, why: Exclude<Admission, 'known'>) => void) {
+    return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+      const go = (admission: Admission): void => {
+        if (admission === 'known') done()
+        else refuse(reply, admission)
+      }
+      // Without a promise where none is needed: every request comes by here.
+      const admission = this.admit(request)
+      if (typeof admission === 'string') go(admission)
+      else void settle(admission, go, done)
+    }
   }
 
   of(request: FastifyRequest & Admitted): Caller {

@@ -22,6 +22,9 @@ export class Access {
   readonly #options: AccessOptions
   readonly #opened = new Set<Opened>()
   #isRecording = true
+  #lastWritten: Promise<void> | undefined
+  readonly #recorded = (): void => void (this.#isRecording = true)
+  readonly #notRecorded = (): void => void (this.#isRecording = false)
 
   constructor(options: AccessOptions) {
     this.#options = options
@@ -100,7 +103,7 @@ export class Access {
   }
 
   /** Resolves once durable: nothing may be answered before (design.md S3). */
-  async audit(
+  audit(
     { principal, requestId }: Caller,
     action: AuditRecord['action'],
     path: string,
@@ -108,15 +111,15 @@ export class Access {
     version?: number,
   ): Promise<void> {
     const { audit, clock } = this.#options
-    try {
-      const { uid } = principal
-      const record = { atMs: clock.nowMs(), principal: uid, action, path, outcome, requestId }
-      await audit.append(version === undefined ? record : { ...record, version })
-      this.#isRecording = true
-    } catch (error) {
-      this.#isRecording = false
-      throw error
+    const { uid } = principal
+    const record = { atMs: clock.nowMs(), principal: uid, action, path, outcome, requestId }
+    const written = audit.append(version === undefined ? record : { ...record, version })
+    // Records that are written together share a promise.
+    if (written !== this.#lastWritten) {
+      this.#lastWritten = written
+      written.then(this.#recorded, this.#notRecorded)
     }
+    return written
   }
 
   /**

@@ -266,18 +266,21 @@ const together = (count: number, source: string): Promise<string>[] =>
     ),
   )
 
+const settledPrincipal = (header: string | undefined) =>
+  cluster.settle(Promise.resolve(principalOf(identity, header, home)))
+
 describe('an Authorization header', () => {
   test('is read the same way whatever form it has', async () => {
     const token = (await login('dev', rootPassword)) ?? ''
     const basic = Buffer.from(`dev:${rootPassword}`).toString('base64')
     for (const header of [`token=${token}`, `Bearer ${token}`, `Basic ${basic}`]) {
-      expect(await cluster.settle(principalOf(identity, header, home))).toMatchObject({
+      expect(await settledPrincipal(header)).toMatchObject({
         uid: 'dev',
       })
     }
     const wrong = Buffer.from('dev:wrong').toString('base64')
     for (const header of [undefined, '', token, `token=${token}x`, `Basic ${wrong}`, 'Basic !']) {
-      expect(await cluster.settle(principalOf(identity, header, home))).toBeUndefined()
+      expect(await settledPrincipal(header)).toBeUndefined()
     }
   })
 

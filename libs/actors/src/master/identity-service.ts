@@ -104,19 +104,24 @@ export class IdentityService implements IdentityApi {
   }
 
   async authenticate(token: string): Promise<Authenticated | undefined> {
+    const known = this.remembered(token)
+    if (known !== undefined) return known
     const { keys, clock } = this.#options
     const key = keys.tokenKey()
-    const stampOf = (uid: string): string => `${key.kid}:${this.#revisionOf(uid)}`
-    const known = this.#tokens.claimsOf(token, stampOf)
-    if (known !== undefined) return this.#authenticated(known)
     try {
       const claims = await verifyToken(token, [key], clock.nowMs())
-      this.#tokens.remember(token, claims, stampOf(claims.uid))
+      this.#tokens.remember(token, claims, this.#tokenStamp(key.kid, claims.uid))
       return this.#authenticated(claims)
     } catch (error) {
       if (error instanceof CryptographicFailure) return undefined
       throw error
     }
+  }
+
+  remembered(token: string): Authenticated | undefined {
+    const { kid } = this.#options.keys.tokenKey()
+    const claims = this.#tokens.claimsOf(token, (uid) => this.#tokenStamp(kid, uid))
+    return claims && this.#authenticated(claims)
   }
 
   async authenticatePassword(
@@ -208,6 +213,10 @@ export class IdentityService implements IdentityApi {
   async #refresh(): Promise<void> {
     await this.#options.refresh()
     this.#options.keys.tokenKey()
+  }
+
+  #tokenStamp(kid: string, uid: string): string {
+    return `${kid}:${this.#revisionOf(uid)}`
   }
 
   #revisionOf(uid: string): number {

@@ -84,6 +84,8 @@ export interface IdentityApi {
   loginService(uid: string, loginToken: string, source: string): Promise<string | undefined>
   /** Whose token this is, if it verifies, has not expired and its user still exists. */
   authenticate(token: string): Promise<Authenticated | undefined>
+  /** The same at once, for a token whose signature was right a moment ago. Of others it says nothing. */
+  remembered(token: string): Authenticated | undefined
   /** Whose password this is: for faces that speak HTTP Basic. @throws LoginThrottled */
   authenticatePassword(
     uid: string,

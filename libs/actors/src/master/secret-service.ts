@@ -142,7 +142,10 @@ export class SecretService implements SecretApi {
 
   async read(caller: Caller, path: string, version?: number): Promise<SecretValue> {
     const at = parseSecretPath(path)
-    const { record, ...stored } = await this.#readable(caller, at)
+    await this.#replicated.refresh()
+    const known = this.#readableNow(caller, at)
+    if (known === undefined) throw await this.#whyUnreadable(caller, at)
+    const { record } = known
     const found = versionOf(record, version)
     const envelope = found && this.#replicated.view.get(envelopeKey(at, found.version))?.value
     if (found === undefined || envelope === undefined) {
@@ -157,7 +160,11 @@ export class SecretService implements SecretApi {
       version: found.version,
       uid: caller.principal.uid,
     })
-    return { metadata: { ...metadataOf(at, record, found), ...this.#named(at, stored) }, bytes }
+    const metadata =
+      version === undefined
+        ? this.#metadataOf(at, known)
+        : { ...metadataOf(at, record, found), ...this.#named(at, known) }
+    return { metadata, bytes }
   }
 
   async metadata(caller: Caller, path: string): Promise<SecretMetadata> {
@@ -455,11 +462,21 @@ export class SecretService implements SecretApi {
   /** The record at `path`, read freshly, if the caller may read its secret. Does not audit success. */
   async #readable(caller: Caller, path: SecretPath): Promise<Kept<SecretRecord>> {
     await this.#replicated.refresh()
-    if (!this.#access.mayRead(caller, path)) throw await this.#denied(caller, path, 'read')
-    const known = this.#records.get(secretKey(path))
-    if (known === undefined)
-      throw await this.#refused(caller, path, 'read', new SecretNotFound(path))
+    const known = this.#readableNow(caller, path)
+    if (known === undefined) throw await this.#whyUnreadable(caller, path)
     return known
+  }
+
+  /** The record at `path` as it is here, if it is there and the caller may read its secret. */
+  #readableNow(caller: Caller, path: SecretPath): Known {
+    return this.#access.mayRead(caller, path) ? this.#records.get(secretKey(path)) : undefined
+  }
+
+  /** What is not granted is denied before anything else is said. */
+  #whyUnreadable(caller: Caller, path: SecretPath): Promise<Error> {
+    return this.#access.mayRead(caller, path)
+      ? this.#refused(caller, path, 'read', new SecretNotFound(path))
+      : this.#denied(caller, path, 'read')
   }
 
   async #readableBelow(

@@ -179,6 +179,8 @@ export class FakeMaster implements MasterApi {
 }
 
 class FakeIdentity implements IdentityApi {
+  /** Tokens that were right once. */
+  readonly #seen = new Set<string>()
   readonly #passwords = new Map([
     ['admin', 'admin-password'],
     ['guest', 'guest-password'],
@@ -228,6 +230,16 @@ class FakeIdentity implements IdentityApi {
   }
 
   async authenticate(token: string): Promise<Principal | undefined> {
+    const principal = this.#holderOf(token)
+    if (principal !== undefined) this.#seen.add(token)
+    return principal
+  }
+
+  remembered(token: string): Principal | undefined {
+    return this.#seen.has(token) ? this.#holderOf(token) : undefined
+  }
+
+  #holderOf(token: string): Principal | undefined {
     const uid = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
     const isKnown = this.#passwords.has(uid) || this.serviceTokens.has(uid)
     return isKnown && this.tokenOf(uid) === token ? { uid } : undefined
