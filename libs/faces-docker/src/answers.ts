@@ -35,6 +35,13 @@ export const sendJsonText = (reply: FastifyReply, json: string, status = 200): F
     : reply.serializer(asItIs).send(text)
 }
 
+/** What is JSON already, as a body. */
+export const jsonBody = (json: string): Buffer => Buffer.from(`${json}\n`)
+
+/** As {@link sendJson}, for what is a body already. */
+export const sendJsonBody = (reply: FastifyReply, body: Buffer): FastifyReply =>
+  reply.header('content-type', 'application/json').send(body)
+
 export const jsonLine = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`)
 
 export const sendEmpty = (reply: FastifyReply, status = 200): FastifyReply => {

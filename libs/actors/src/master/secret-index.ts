@@ -26,14 +26,17 @@ export class SecretIndex {
   #folded = new Map<string, readonly SecretPath[]>()
   #known = new Map<SecretPath, Known>()
   #isBuilt = false
+  #changeCount = 0
 
   constructor(clusterId: string, view: LiveView) {
     this.#clusterId = clusterId
     this.#view = view
     view.onRestore(() => {
       this.#isBuilt = false
+      this.#changeCount++
     })
     view.onBatch(({ events }) => {
+      if (events.some(({ key }) => key.startsWith(secretPrefix))) this.#changeCount++
       if (!this.#isBuilt) return
       for (const event of events) {
         if (!event.key.startsWith(secretPrefix)) continue
@@ -42,6 +45,11 @@ export class SecretIndex {
         else this.#remove(path)
       }
     })
+  }
+
+  /** Another number after each change of any secret: what was made of all of them holds until then. */
+  get changeCount(): number {
+    return this.#changeCount
   }
 
   byFoldedPath(path: string): readonly SecretPath[] {

@@ -1,7 +1,9 @@
 import { Redacted, utf8, utf8Text, type RedactedBytes } from '@conclave/kernel'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
+import { superuserResource } from '@conclave/model'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryCluster } from '../testing/memory-cluster.ts'
+import { revokeAll } from '../testing/rights.ts'
 import { callerOf, firstPeople } from '../testing/people.ts'
 import type { SecretInput } from './master-api.ts'
 
@@ -193,6 +195,17 @@ describe('a list', () => {
       ['dev/a', 1],
       ['dev/b/c', 1],
     ])
+  })
+
+  test('MA5: shows nobody what was listed for somebody who may read everything', async () => {
+    const listed = (by: typeof root) => cluster.settle(secrets().listMetadata(by, ''))
+
+    expect(await listed(root)).toHaveLength(4)
+    expect(await listed(root)).toBe(await listed(root))
+    expect(await listed(dev)).toHaveLength(2)
+    expect(await listed(nobody)).toEqual([])
+    await revokeAll(cluster, superuserResource)
+    expect(await listed(root)).toEqual([])
   })
 
   test('MA5: shows each as it is now, however often it was listed before', async () => {

@@ -75,6 +75,9 @@ export interface SecretServiceOptions {
 
 type Known = Kept<SecretRecord> | undefined
 
+/** A list that is longer is made anew each time, rather than kept in memory. */
+const listedMax = 16_384
+
 export interface StandingSecret {
   readonly id: string
   readonly claim: Compare
@@ -99,6 +102,14 @@ export class SecretService implements SecretApi {
   readonly #records: Records<SecretRecord>
   /** By the record that it is of: a record is parsed once for each revision. */
   readonly #shown = new WeakMap<SecretRecord, SecretMetadata>()
+  /** What was listed last for somebody who may read everything. */
+  #listed:
+    | {
+        readonly folder: SecretPath | ''
+        readonly changeCount: number
+        readonly all: readonly SecretMetadata[]
+      }
+    | undefined
   readonly #lastVersions: Records<{ readonly version: number }>
   readonly #sizeBytesMax: number
 
@@ -484,14 +495,33 @@ export class SecretService implements SecretApi {
     folder: SecretPath | '',
   ): Promise<readonly SecretMetadata[]> {
     await this.#replicated.refresh()
+    const found = this.#access.mayReadAll(caller)
+      ? this.#allBelow(folder)
+      : this.#below(folder, this.#access.readerOf(caller))
+    await this.#access.audit(caller, 'list', folder === '' ? '/' : folder, 'allowed')
+    return found
+  }
+
+  /** The same list until a secret changes, so that what a face makes of it can be kept as well. */
+  #allBelow(folder: SecretPath | ''): readonly SecretMetadata[] {
+    const { changeCount } = this.#options.index
+    const known = this.#listed
+    if (known?.folder === folder && known.changeCount === changeCount) return known.all
+    const all = this.#below(folder, () => true)
+    this.#listed = all.length > listedMax ? undefined : { folder, changeCount, all }
+    return all
+  }
+
+  #below(
+    folder: SecretPath | '',
+    mayRead: (path: SecretPath) => boolean,
+  ): readonly SecretMetadata[] {
     const prefix = folder === '' ? secretPrefix : `${secretPrefix}${folder}/`
-    const mayRead = this.#access.readerOf(caller)
     const found: SecretMetadata[] = []
     for (const { key, ...known } of this.#records.list(prefix)) {
       const path = key.slice(secretPrefix.length) as SecretPath
       if (mayRead(path)) found.push(this.#metadataOf(path, known))
     }
-    await this.#access.audit(caller, 'list', folder === '' ? '/' : folder, 'allowed')
     return found
   }
 

@@ -4,7 +4,7 @@ import { Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
 import type { SecretMetadata } from '@conclave/model'
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
-import { sendEmpty, sendJson, sendJsonText } from '../answers.ts'
+import { jsonBody, sendEmpty, sendJson, sendJsonBody, sendJsonText } from '../answers.ts'
 import { readBodyWithData } from '../bodies.ts'
 import { callerOf, type Engine } from '../engine.ts'
 import { notFound, Refusal, rpc } from '../errors.ts'
@@ -59,6 +59,8 @@ export const sealedRoutes =
   async (app) => {
     const { secrets } = engine.master
     const { what, show, jsonOf } = kind
+    /** By the list that was shown, which is the same until a secret changes. */
+    const bodies = new WeakMap<readonly SecretMetadata[], Buffer>()
     const isOne = ({ path }: SecretMetadata): boolean => kind.nameAt(path) !== undefined
     app.addHook('preHandler', async (request) => {
       await demandSwarm(engine, request)
@@ -68,6 +70,14 @@ export const sealedRoutes =
       const filters = parseFilters(queryOf(request).get('filters'), kind.filters)
       const caller = callerOf(engine, request)
       const all = await secrets.listMetadata(caller, kind.folder)
+      if (jsonOf !== undefined && filters.size === 0) {
+        let body = bodies.get(all)
+        if (body === undefined) {
+          body = jsonBody(`[${all.filter(isOne).map(jsonOf).join(',')}]`)
+          bodies.set(all, body)
+        }
+        return sendJsonBody(reply, body)
+      }
       const wanted = all.filter(
         (one) => isOne(one) && (filters.size === 0 || isWanted(kind, one, filters)),
       )
