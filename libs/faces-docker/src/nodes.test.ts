@@ -54,6 +54,23 @@ beforeEach(async () => {
   front = await new Front().withSwarm()
 })
 
+const attribute = (name: string, value: string): object => ({
+  name,
+  type: 'TEXT',
+  text: { value },
+})
+
+test('DK8: what an agent says of its machine is its platform, and else labels of its engine', async () => {
+  front.master.scene.addNode('plain', { attributes: [attribute('arch', 'aarch64')] })
+  front.master.scene.addNode('labelled', { attributes: [attribute('zone', 'a')] })
+  const { Description } = await node('plain')
+  expect(Description).toMatchObject({ Platform: { Architecture: 'aarch64', OS: 'linux' } })
+  expect(Description).not.toHaveProperty('Engine.Labels')
+  expect(await node('labelled')).toMatchObject({
+    Description: { Engine: { Labels: { zone: 'a' } } },
+  })
+})
+
 describe('DK8: a master by itself', () => {
   test('is shown with the time at which it came to be one, where that is known', async () => {
     const { members } = front.master

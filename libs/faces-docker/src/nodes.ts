@@ -198,6 +198,7 @@ function engineNode(manager: Node, worker: Node): Node {
 
 function workerNode(clusterId: string, view: NodeView, tls: TlsInfo): Node {
   const { cpus, mem } = view.resources
+  const { os: _os, arch: _arch, ...labels } = view.attributes
   return {
     is: { agent: view },
     object: {
@@ -216,7 +217,7 @@ function workerNode(clusterId: string, view: NodeView, tls: TlsInfo): Node {
         },
         Engine: {
           EngineVersion: engineVersion,
-          Labels: view.attributes,
+          ...(Object.keys(labels).length > 0 && { Labels: labels }),
           Plugins: [{ Type: 'Volume', Name: 'local' }],
         },
         TLSInfo: tls,

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
-  Conclave,
   conclaveProgram,
   DockerEngine,
   EngineClient,
@@ -25,6 +24,8 @@ import {
  */
 
 const hostname = 'secrets-testing'
+/** The address of the recorded machine, and one that this machine has. */
+const elsewhere = [['192.168.99.100', '127.0.0.1']] as const
 const replayed: Replayed[] = []
 const verdict = (): ReturnType<typeof verdictOf> => verdictOf(replayed, listedDifferences)
 const isSettled = (exchange: Replayed): boolean => isExcused(exchange, listedDifferences)
@@ -34,21 +35,24 @@ async function ask(engine: EngineClient, path: string, body?: object): Promise<v
   if (answer.status !== 200) throw new Error(`${path} answered ${answer.body.toString()}`)
 }
 
-describe('DK7: what a real Engine answered, a master answers', () => {
-  let cluster: Conclave
+describe('DK7: what a real Engine answered, a machine by itself answers', () => {
+  let home: Home
+  let machine: DockerEngine
   let engine: EngineClient
 
   beforeAll(async () => {
-    cluster = await Conclave.start(['--masters', '1', '--agents', '1'])
-    engine = new EngineClient(cluster.ready.masters[0]?.listeners['docker'] ?? '')
+    home = new Home()
+    machine = await DockerEngine.start(home, 'alone', { args: ['--hostname', hostname] })
+    engine = new EngineClient(machine.socket)
   })
   afterAll(async () => {
     engine?.close()
-    await cluster?.stop()
+    await machine?.stop()
+    home?.remove()
   })
 
   test('in the tutorial', async () => {
-    replayed.push(...(await replayWalkthrough(engine, new Identities(), isSettled)))
+    replayed.push(...(await replayWalkthrough(engine, new Identities(elsewhere), isSettled)))
     expect(verdict().unlisted).toEqual([])
   })
 

@@ -50,6 +50,8 @@ export interface StartAgentOptions {
   readonly hostname: string
   /** What can be offered: scalars by name, such as `{ cpus: 4, mem: 4096 }`. */
   readonly resources: Readonly<Record<string, number>>
+  /** What else is said of it, as text: `arch`, for one. */
+  readonly attributes?: Readonly<Record<string, string>>
   /** `memory`, or one of one's own. */
   readonly runtime?: 'memory' | ContainerRuntime
   /** What tasks and clients are told; nothing listens there by itself. */
@@ -373,7 +375,7 @@ const agentPlaces = ({ all }: KnownMasters<MasterAddress>): readonly Address[] =
 const joinPlaces = ({ all }: KnownMasters<MasterAddress>): readonly Address[] =>
   all.map(({ host, ports }) => ({ host, port: ports.join }))
 
-function infoOf({ hostname, port, resources }: StartAgentOptions): AgentInfo {
+function infoOf({ hostname, port, resources, attributes = {} }: StartAgentOptions): AgentInfo {
   return parseOurs(AgentInfo, {
     hostname,
     port: port ?? 5051,
@@ -381,6 +383,11 @@ function infoOf({ hostname, port, resources }: StartAgentOptions): AgentInfo {
       name,
       type: 'SCALAR',
       scalar: { value },
+    })),
+    attributes: Object.entries(attributes).map(([name, value]) => ({
+      name,
+      type: 'TEXT',
+      text: { value },
     })),
   })
 }

@@ -20,6 +20,8 @@ export interface MemberAgentOptions {
   /** Default: the agent's own name. */
   readonly hostname?: string
   readonly resources?: Readonly<Record<string, number>>
+  /** What else is said of it, as text. */
+  readonly attributes?: Readonly<Record<string, string>>
   /** Who answers references. Default: the masters. */
   readonly resolver?: SecretResolverChoice
   /** Where images come from. Default: nowhere. */
@@ -52,6 +54,7 @@ export async function startMemberAgent(
     directory,
     hostname: options.hostname ?? id,
     resources,
+    ...(options.attributes && { attributes: options.attributes }),
     ...(resolver && { resolver }),
     ...(images && { images }),
     ...(listener && { listener }),

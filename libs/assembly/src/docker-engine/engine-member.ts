@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import { machine } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Address, Caller } from '@conclave/actors'
@@ -159,6 +160,8 @@ export class EngineMember {
       directory: layout.agent,
       masters: this.#mastersKnown(),
       hostname,
+      // As uname has it, and Docker: constraints are about it.
+      attributes: { arch: machine() },
       log,
     })
     this.#agentName = name

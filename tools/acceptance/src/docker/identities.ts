@@ -9,6 +9,12 @@ export class Identities {
   readonly #recorded = new Map<string, string>()
   /** Of `Version.Index`, as it was seen last. */
   readonly #versions = new Map<number, number>()
+  readonly #places: readonly (readonly [string, string])[]
+
+  /** @param places what a machine is told of itself that is so of the recorded one alone, and what of ours */
+  constructor(places: readonly (readonly [recorded: string, ours: string])[] = []) {
+    this.#places = places
+  }
 
   /** @returns whether `ours` can be what `recorded` stands for: always the same one, and for nothing else */
   bind(recorded: string, ours: string): boolean {
@@ -22,7 +28,7 @@ export class Identities {
 
   /** For a comparison that is only tried. */
   copy(): Identities {
-    const copy = new Identities()
+    const copy = new Identities(this.#places)
     for (const [recorded, ours] of this.#ours) copy.bind(recorded, ours)
     return copy
   }
@@ -33,7 +39,8 @@ export class Identities {
 
   /** A recorded request, with our ids and versions. What was never told is left as it is. */
   translate(text: string): string {
-    const { fixed, tokens } = tokensIn(text)
+    const placed = this.#places.reduce((all, [from, to]) => all.replaceAll(from, to), text)
+    const { fixed, tokens } = tokensIn(placed)
     const ours = tokens.map((token) => this.#find(token.text) ?? token.text)
     return fixed
       .map((part, at) => part + (ours[at] ?? ''))

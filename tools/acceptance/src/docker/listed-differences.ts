@@ -1,7 +1,5 @@
 import type { Listed } from './listed.ts'
 
-/** `docker swarm init` on a master of a cluster with one agent: the recorded machine was both. */
-const isTwo = 'a master runs no containers, so the one machine is two nodes here (faces-docker DK8)'
 const noProcess = 'a simulated container has no process of its own'
 
 /**
@@ -9,23 +7,6 @@ const noProcess = 'a simulated container has no process of its own'
  * fails the suite, and so does an entry that nothing needs any more.
  */
 export const listedDifferences: readonly Listed[] = [
-  {
-    exchange: /^\d+\.\d GET \S+\/nodes(\/|$)/,
-    path: /^(\[0\])?\.Spec\.Availability$/,
-    reason: isTwo,
-  },
-  {
-    exchange: /^\d+\.\d GET \S+\/nodes(\/|$)/,
-    path: /^(\[0\])?\.Description\.(Resources\.\w+|Engine\.Plugins\[0\])$/,
-    reason: isTwo,
-  },
-  { exchange: /^\d+\.\d GET \S+\/nodes$/, path: /^\[1\]$/, reason: isTwo },
-  { exchange: /^\d+\.\d GET \S+\/tasks\?/, path: /^\[0\]\.NodeID$/, reason: isTwo },
-  {
-    exchange: /^\d+\.\d GET \S+\/containers\//,
-    path: /Labels\.com\.docker\.swarm\.node\.id$/,
-    reason: isTwo,
-  },
   {
     exchange: /^\d+\.\d GET \S+\/distribution\//,
     path: /^status$/,
