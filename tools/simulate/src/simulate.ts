@@ -166,7 +166,7 @@ async function runOnce(
   return replay(parseHistoryFile(readFileSync(what, 'utf8')), options)
 }
 
-/** Runs something whose trace goes to a file, a few hundred lines at a time. */
+/** Runs something whose trace goes to a file as it comes, a few hundred lines at a time. */
 async function runInto(
   path: string,
   run: (onTrace: (traced: Traced) => void) => Promise<Verdict>,
