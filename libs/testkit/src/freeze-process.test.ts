@@ -28,5 +28,5 @@ test('TK8: one that has ended is as still as one can be', async () => {
   const child = spawn('true')
   await once(child, 'exit')
 
-  await freezeProcess(child, true)
+  await expect(freezeProcess(child, true)).resolves.toBeUndefined()
 })

@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
  */
 export async function freezeProcess(child: ChildProcess, isFrozen: boolean): Promise<void> {
   child.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT')
-  while (isFrozen && process.platform === 'linux' && isRunning(child)) await sleep(1)
+  if (!isFrozen || process.platform !== 'linux') return
+  while (isRunning(child)) await sleep(1)
 }
 
 /** proc(5): the state follows the name, which may itself hold brackets; `T` is stopped. */

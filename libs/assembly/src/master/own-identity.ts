@@ -36,9 +36,9 @@ export class OwnIdentity {
         }),
       confirm: (present) => enrolment.confirm(shownBy(masterId, present)),
       onRenewed: (untilMs) =>
-        void events.append({ type: 'certificate.renewed', memberId: masterId, untilMs }),
+        events.append({ type: 'certificate.renewed', memberId: masterId, untilMs }),
       onFailed: (why, attempts, untilMs) =>
-        void events.append({
+        events.append({
           type: 'certificate.renewal-failed',
           memberId: masterId,
           why,
