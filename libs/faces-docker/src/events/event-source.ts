@@ -5,8 +5,11 @@ import { EngineEvents } from './event-log.ts'
 import { stateEvent } from './state-events.ts'
 import { WorkloadEvents } from './workload-events.ts'
 
-/** Between two attempts to follow a master that does not let us: it may be locked, or not be there yet. */
-const pauseMs = 1000
+/**
+ * Between two attempts to follow a master that does not let us: it may be locked, be setting itself up, or not be
+ * there yet. What comes about meanwhile nobody tells, so this is less than a client needs from `swarm init` to the next.
+ */
+const pauseMs = 20
 
 /**
  * Follows what changes in the cluster for as long as the face is there, so that somebody who asks for the past
