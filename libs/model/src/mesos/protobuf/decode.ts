@@ -125,8 +125,10 @@ function readField(
   }
   if (kind.is === 'map') {
     const [key, item] = readEntry(reader, kind.of, type, reading, depth)
-    // A key such as `__proto__` is a key like any other.
-    value[name] = Object.fromEntries([...Object.entries((value[name] ?? {}) as Value), [key, item]])
+    // Added to what is there, since entries come by the thousand; a key such as `__proto__` is a key like any other.
+    const entries = (value[name] ??= {}) as Value
+    const shape = { configurable: true, enumerable: true, writable: true }
+    Object.defineProperty(entries, key, { value: item, ...shape })
     return
   }
   put(value, name, field, readScalar(reader, kind, type, reading))

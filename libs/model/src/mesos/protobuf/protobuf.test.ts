@@ -5,6 +5,7 @@ import { parseCall, SchedulerCall, SchedulerEvent } from '../scheduler.ts'
 import { MasterCall, parseMasterCall } from '../operator.ts'
 import { MasterEvent, MasterResponse } from '../operator-response.ts'
 import { CallMalformed, parse, type AnyKind, type AnyMessage } from '../message.ts'
+import { TaskInfo } from '../task-info.ts'
 import { fromProtobuf } from './decode.ts'
 import { toProtobuf } from './encode.ts'
 import { enumNumbers } from './enum-numbers.ts'
@@ -29,6 +30,13 @@ const vectors = {
     '080952430a410a0c0a016832040a02533040bb2710011a06312e31312e302201702a0a08808090bbbad6' +
     'adf00d3a160a046370757310001a0909000000000000104032012a6000',
 } as const
+
+/** One with bytes in it, its tag, and its length in three bytes. */
+const bytesField = (number: number, bytes: Uint8Array): Uint8Array => {
+  const length = [bytes.length & 127, (bytes.length >>> 7) & 127, bytes.length >>> 14]
+  const [low = 0, middle = 0, high = 0] = length
+  return Buffer.concat([Buffer.of((number << 3) | 2, low | 128, middle | 128, high), bytes])
+}
 
 const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'))
 const roots = [
@@ -235,6 +243,20 @@ describe('MO21: bytes from outside', () => {
     const id = { is: 'message', name: 'ContainerID', fields: () => fields } as unknown as AnyMessage
     const fields = { parent: { label: 'optional', kind: id, reach: 'open' } }
     expect(() => fromProtobuf(id, 'ContainerID', inner)).toThrow('Nested deeper than 100 messages')
+  })
+
+  test('with a map of very many entries are read, each key once and none of them special', () => {
+    // Were the map copied for each entry, this would not end before the test's time.
+    const value = bytesField(2, Buffer.from('090000000000000040', 'hex'))
+    const keys = Array.from({ length: 30_000 }, (_, index) => `k${index}`)
+    const entries = ['__proto__', ...keys, 'k0'].map((key) =>
+      bytesField(15, Buffer.concat([bytesField(1, Buffer.from(key)), value])),
+    )
+    const names = ['0a0174', '12030a0174', '1a030a0161'].map((hex) => Buffer.from(hex, 'hex'))
+    const task = fromProtobuf(TaskInfo, 'TaskInfo', Buffer.concat([...names, ...entries]))
+
+    expect(Object.keys(task.limits ?? {})).toEqual(['__proto__', ...keys])
+    expect(Object.getPrototypeOf(task.limits)).toBe(Object.prototype)
   })
 
   test('never do anything but become a call or a refusal, whatever they are', () => {
