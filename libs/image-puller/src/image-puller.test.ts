@@ -320,6 +320,30 @@ describe('a hostile image', () => {
     expect(await refusalOf([[device]])).toContain('the image holds a block-device')
   })
 
+  test('IP9: has no path through more directories than anybody builds, by a link neither', async () => {
+    const deep = { name: `${'d/'.repeat(300)}x`, content: '' }
+    expect(await refusalOf([[deep]])).toContain('a path has more than 256 directories')
+    const link = { name: 'a', type: 'symlink', linkname: 'd/'.repeat(45) } as const
+    const through = { name: `${'a/'.repeat(20)}x`, content: '' }
+    const links = Array.from({ length: 20 }, (_, index) => ({
+      ...link,
+      name: `${'d/'.repeat(45 * index)}a`,
+    }))
+    expect(await refusalOf([[...links, through]])).toContain('more than 256 directories')
+    const long = [
+      { name: 'a', type: 'symlink', linkname: 'd/'.repeat(3000) } as const,
+      { name: 'a/x', content: '' },
+    ]
+    expect(await refusalOf([long])).toContain('a symbolic link leads nowhere')
+  })
+
+  test('IP10: counts the directories that only a path names', async () => {
+    const stage = await Stage.start({}, { limits: { entriesMax: 100 } })
+    const files = ['a', 'b'].map((name) => ({ name: `${name}/${'d/'.repeat(60)}x`, content: '' }))
+    stage.add('deep', await buildImage({ layers: [files] }))
+    await expect(stage.pull('x/deep:1', 'a')).rejects.toThrow('more than 100 files')
+  })
+
   test('IP10: that unpacks to more than it may is given up on the way', async () => {
     const bomb = await buildImage({
       layers: [[{ name: 'zeros', content: new Uint8Array(4_000_000) }]],

@@ -129,7 +129,7 @@ export class ImagePuller implements ImageSource {
       throw new ImageRefused('the image has not as many layers as its configuration says')
     }
     const budget = new ImageBudget(limits)
-    const tree = new ImageTree()
+    const tree = new ImageTree(budget)
     for (const [index, layer] of layers.entries()) {
       const { body } = await client.blob(layer.digest)
       await layLayer(body, layer, diffIds[index] ?? '', tree, budget)

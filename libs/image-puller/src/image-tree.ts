@@ -1,5 +1,6 @@
 import type { ImageEntry } from '@conclave/isolators'
 import { ImageRefused } from './errors.ts'
+import type { ImageBudget } from './layer.ts'
 
 /*
  * The file system of an image while its layers are laid over each other: data, and no file system. A
@@ -33,12 +34,22 @@ interface Link extends Attributes {
 type Node = Directory | File | Link
 
 const linksMax = 40
+/** As long as Linux lets a path be. */
+const pathMax = 4096
+/** Far more than anybody builds, and few enough to walk down. */
+const depthMax = 256
 const usual: Attributes = { mode: 0o755, uid: 0, gid: 0 }
 const whiteout = '.wh.'
 const opaque = '.wh..wh..opq'
 
 export class ImageTree {
+  readonly #budget: Pick<ImageBudget, 'entry'>
   #root: Directory = { kind: 'directory', ...usual, children: new Map() }
+
+  /** @param budget told of each directory that no entry names: a few bytes may lead through thousands */
+  constructor(budget: Pick<ImageBudget, 'entry'>) {
+    this.#budget = budget
+  }
 
   /** Lays one entry of a layer over what is there. @throws ImageRefused */
   add(entry: LayerEntry): void {
@@ -78,7 +89,9 @@ export class ImageTree {
       }
       case 'symlink': {
         const { mode, uid, gid, target } = entry
-        if (target === '' || target.includes('\0')) throw refused('a symbolic link leads nowhere')
+        if (target === '' || target.length > pathMax || target.includes('\0')) {
+          throw refused('a symbolic link leads nowhere')
+        }
         return { kind: 'symlink', mode, uid, gid, target }
       }
       case 'link': {
@@ -94,6 +107,7 @@ export class ImageTree {
 
   /** The directory at a path, through symbolic links of the image, made where it is missing. */
   #directoryAt(names: readonly string[], links: number): Directory {
+    if (names.length > depthMax) throw refused(`a path has more than ${depthMax} directories`)
     const way: Directory[] = [this.#root]
     for (const [index, name] of names.entries()) {
       const here = way.at(-1) ?? this.#root
@@ -110,6 +124,7 @@ export class ImageTree {
       }
       if (found?.kind === 'file') throw refused('a file is used as a directory')
       if (found === undefined) {
+        this.#budget.entry()
         const made: Directory = { kind: 'directory', ...usual, children: new Map() }
         here.children.set(name, made)
         way.push(made)
@@ -126,7 +141,7 @@ const refused = (why: string): ImageRefused =>
 
 /** The names in the path of an entry. No `..`: no builder of images makes one, and no reader should try. */
 function componentsOf(path: string): string[] {
-  if (path.length > 4096 || path.includes('\0')) throw refused('a path is none')
+  if (path.length > pathMax || path.includes('\0')) throw refused('a path is none')
   const names = path.split('/').filter((name) => name !== '' && name !== '.')
   if (names.includes('..')) throw refused('a path has a ".." component')
   return names

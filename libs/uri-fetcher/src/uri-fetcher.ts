@@ -140,7 +140,7 @@ export class UriFetcher implements UriSource {
       unpackedSizeBytesMax: this.#sizeBytesMax,
       entriesMax: this.#options.filesMax ?? 10_000,
     })
-    const tree = new ImageTree()
+    const tree = new ImageTree(budget)
     const entries =
       packing === 'zip' ? zipEntries(bytes, budget) : await tarEntries(bytes, packing, budget)
     for (const entry of entries) tree.add(entry)
