@@ -9,6 +9,7 @@ import { refuseTicks } from './filters.ts'
 import { launchGroup, launchOne, refuseTask, type Pool } from './launch.ts'
 import type { OpenOffer } from './offers.ts'
 import { operationUnsupported, refuseOperation } from './operations.ts'
+import { firstTwice } from './problem.ts'
 import { emptyBag, isEmpty, plus } from './resources.ts'
 import type { ClusterState, Framework } from './state.ts'
 
@@ -44,9 +45,8 @@ function offersProblem(
 ): string | undefined {
   const [first] = offers
   if (ids.length === 0) return 'No offers specified'
-  for (const [index, id] of ids.entries()) {
-    if (ids.indexOf(id) < index) return `Duplicate offer ${id} in offer list`
-  }
+  const twice = firstTwice(ids)
+  if (twice !== undefined) return `Duplicate offer ${twice} in offer list`
   for (const [index, offer] of offers.entries()) {
     const id = ids[index]
     if (offer === undefined) return `Offer ${id} is no longer valid`

@@ -219,14 +219,15 @@ function groupProblem(
   tasks: readonly TaskInfo[],
 ): string | undefined {
   if (tasks.length === 0) return 'Task group cannot be empty'
-  const ids = tasks.map((task) => task.task_id.value)
-  for (const [index, task] of tasks.entries()) {
+  const ids = new Set<string>()
+  for (const task of tasks) {
     const id = task.task_id.value
     const problem =
-      (ids.indexOf(id) < index ? `Task has duplicate ID: ${id}` : undefined) ??
+      (ids.has(id) ? `Task has duplicate ID: ${id}` : undefined) ??
       oneProblem(state, framework, pool, task) ??
       groupTaskProblem(task)
     if (problem !== undefined) return `Task '${id}' is invalid: ${problem}`
+    ids.add(id)
   }
   return strictGroupProblem(tasks, state.limits)
 }

@@ -6,9 +6,9 @@ import type { ClusterState } from './state.ts'
  * Which agents a machine of a maintenance schedule has.
  */
 
-export const isSame = (a: MachineId, b: MachineId): boolean =>
-  (a.hostname ?? '').toLowerCase() === (b.hostname ?? '').toLowerCase() &&
-  (a.ip ?? '') === (b.ip ?? '')
+/** The same for two that are the same machine: schedules may name thousands. */
+export const keyOf = ({ hostname = '', ip = '' }: MachineId): string =>
+  JSON.stringify([hostname.toLowerCase(), ip])
 
 /** Whether an agent runs there: whatever is said of the machine has to be so of the agent. */
 export const isOn = ({ hostname = '', ip = '' }: MachineId, info: AgentInfo): boolean =>

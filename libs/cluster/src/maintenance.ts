@@ -3,8 +3,8 @@ import type { ClusterStatus, MachineId, MaintenanceSchedule, Unavailability } fr
 import { takeDown } from './agents.ts'
 import type { PlainAnswer } from './effect.ts'
 import { closeInverseOffers, makeInverseOffers } from './inverse-offers.ts'
-import { isOn, isSame, unavailabilityOf } from './machines.ts'
-import { firstOf } from './problem.ts'
+import { isOn, keyOf, unavailabilityOf } from './machines.ts'
+import { firstOf, firstTwice } from './problem.ts'
 import { putMaintenance, type MaintenanceRecord } from './records.ts'
 import type { Agent, ClusterState } from './state.ts'
 
@@ -34,11 +34,12 @@ export function updateSchedule(state: ClusterState, schedule: MaintenanceSchedul
 /** START_MAINTENANCE: agents there are told to end, and their tasks are lost. */
 export function startMaintenance(state: ClusterState, machines: readonly MachineId[]): PlainAnswer {
   const { down } = state.maintenance
+  const isDown = new Set(down.map(keyOf))
   const problem =
     machinesProblem(machines) ??
-    firstOf(machines, (machine) => unscheduledProblem(state, machine)) ??
+    unscheduledProblem(state, machines) ??
     firstOf(machines, (machine) =>
-      down.some((one) => isSame(one, machine))
+      isDown.has(keyOf(machine))
         ? `Machine '${shown(machine)}' is not in DRAINING mode and cannot be brought down`
         : undefined,
     )
@@ -55,16 +56,18 @@ export function startMaintenance(state: ClusterState, machines: readonly Machine
 /** STOP_MAINTENANCE: they are up, and in no schedule any more. */
 export function stopMaintenance(state: ClusterState, machines: readonly MachineId[]): PlainAnswer {
   const { down, windows } = state.maintenance
+  const isDown = new Set(down.map(keyOf))
   const problem =
     machinesProblem(machines) ??
-    firstOf(machines, (machine) => unscheduledProblem(state, machine)) ??
+    unscheduledProblem(state, machines) ??
     firstOf(machines, (machine) =>
-      down.some((one) => isSame(one, machine))
+      isDown.has(keyOf(machine))
         ? undefined
         : `Machine '${shown(machine)}' is not in DOWN mode and cannot be brought up`,
     )
   if (problem !== undefined) return bad(problem)
-  const stays = (one: MachineId): boolean => !machines.some((machine) => isSame(one, machine))
+  const back = new Set(machines.map(keyOf))
+  const stays = (one: MachineId): boolean => !back.has(keyOf(one))
   const left = windows.map((window) => ({
     ...window,
     machine_ids: window.machine_ids.filter(stays),
@@ -100,8 +103,8 @@ export function maintenanceStatus({
   agents,
   inverseOffers,
 }: ClusterState): ClusterStatus {
-  const isUp = (machine: MachineId): boolean =>
-    !maintenance.down.some((one) => isSame(one, machine))
+  const down = new Set(maintenance.down.map(keyOf))
+  const isUp = (machine: MachineId): boolean => !down.has(keyOf(machine))
   return {
     draining_machines: machinesIn(maintenance)
       .filter(isUp)
@@ -139,7 +142,8 @@ function scheduleProblem(
   const machines = machinesIn(schedule)
   const problem = firstOf(machines, machineProblem) ?? twiceProblem(machines)
   if (problem !== undefined) return problem
-  const gone = maintenance.down.find((one) => !machines.some((machine) => isSame(one, machine)))
+  const named = new Set(machines.map(keyOf))
+  const gone = maintenance.down.find((one) => !named.has(keyOf(one)))
   if (gone !== undefined) {
     return `Machine '${shown(gone)}' is deactivated and cannot be removed from the schedule`
   }
@@ -174,16 +178,16 @@ const isIpV4 = (text: string): boolean => {
 }
 
 function twiceProblem(machines: readonly MachineId[]): string | undefined {
-  const twice = machines.find(
-    (machine, index) => machines.findIndex((one) => isSame(one, machine)) < index,
-  )
-  return twice && `Machine '${shown(twice)}' appears more than once in the schedule`
+  const twice = firstTwice(machines.map(keyOf))
+  const machine = machines.find((one) => keyOf(one) === twice)
+  return machine && `Machine '${shown(machine)}' appears more than once in the schedule`
 }
 
 const unscheduledProblem = (
   { maintenance }: ClusterState,
-  machine: MachineId,
-): string | undefined =>
-  machinesIn(maintenance).some((one) => isSame(one, machine))
-    ? undefined
-    : `Machine '${shown(machine)}' is not part of a maintenance schedule`
+  machines: readonly MachineId[],
+): string | undefined => {
+  const known = new Set(machinesIn(maintenance).map(keyOf))
+  const stranger = machines.find((machine) => !known.has(keyOf(machine)))
+  return stranger && `Machine '${shown(stranger)}' is not part of a maintenance schedule`
+}

@@ -13,3 +13,9 @@ export function firstOf<T>(
   }
   return undefined
 }
+
+/** The first of `items` that was there before: a body may have millions of them. */
+export function firstTwice(items: readonly string[]): string | undefined {
+  const known = new Set<string>()
+  return items.find((item) => known.size === known.add(item).size)
+}

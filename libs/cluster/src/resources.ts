@@ -22,17 +22,46 @@ const spanMax = 2 ** 32
 
 /** What keeps `resources` from being an amount of anything, or undefined. Names the resource. */
 export function resourcesProblem(resources: readonly Resource[]): string | undefined {
-  let total = emptyBag
   for (const resource of resources) {
     const why = resourceProblem(resource)
     if (why !== undefined) return `Resource '${resource.name}' is invalid: ${why}`
-    const bag = bagOf([resource])
-    if (overlaps(total, bag)) {
-      return `Resource '${resource.name}' is invalid: its ranges or items are given twice`
-    }
-    total = plus(total, bag)
+  }
+  const twice = givenTwice(resources)
+  return twice && `Resource '${twice}' is invalid: its ranges or items are given twice`
+}
+
+/** The name of a resource of which two parts have the same range or item. */
+function givenTwice(resources: readonly Resource[]): string | undefined {
+  for (const [name, spans] of grouped(resources, spansOf)) {
+    const sorted = spans.toSorted((a, b) => a[0] - b[0])
+    if (sorted.some(([begin], index) => begin <= (sorted[index - 1]?.[1] ?? -1))) return name
+  }
+  for (const [name, items] of grouped(resources, itemsOf)) {
+    if (new Set(items).size < items.length) return name
   }
   return undefined
+}
+
+const spansOf = ({ ranges }: Resource): readonly Span[] =>
+  (ranges?.range ?? []).map(({ begin, end }): Span => [begin, end])
+
+const itemsOf = ({ set }: Resource): readonly string[] => set?.item ?? []
+
+/** What all resources of a name have, by the name; names that have nothing are not there. */
+function grouped<T>(
+  resources: readonly Resource[],
+  partsOf: (resource: Resource) => readonly T[],
+): ReadonlyMap<string, T[]> {
+  const result = new Map<string, T[]>()
+  for (const resource of resources) {
+    const { name } = resource
+    for (const part of partsOf(resource)) {
+      const parts = result.get(name)
+      if (parts === undefined) result.set(name, [part])
+      else parts.push(part)
+    }
+  }
+  return result
 }
 
 function resourceProblem(resource: Resource): string | undefined {
@@ -91,23 +120,20 @@ function setProblem({ scalar, ranges, set }: Resource): string | undefined {
   return undefined
 }
 
-/** The sum of valid resources. */
+/** The sum of valid resources. A task may have thousands, so none is added by copying those before it. */
 export function bagOf(resources: readonly Resource[]): Bag {
-  return resources.reduce((sum, resource) => plus(sum, bagOfOne(resource)), emptyBag)
-}
-
-function bagOfOne({ name, scalar, ranges, set }: Resource): Bag {
-  const thousandths = Math.round((scalar?.value ?? 0) * 1000)
-  const spans = ranges?.range ?? []
-  const items = set?.item ?? []
-  return {
-    scalars: thousandths === 0 ? new Map() : new Map([[name, thousandths]]),
-    ranges:
-      spans.length === 0
-        ? new Map()
-        : new Map([[name, joined(spans.map(({ begin, end }): Span => [begin, end]))]]),
-    sets: items.length === 0 ? new Map() : new Map([[name, new Set(items)]]),
+  const scalars = new Map<string, number>()
+  for (const { name, scalar } of resources) {
+    const thousandths = Math.round((scalar?.value ?? 0) * 1000)
+    if (thousandths !== 0) scalars.set(name, (scalars.get(name) ?? 0) + thousandths)
   }
+  const ranges = Array.from(grouped(resources, spansOf), ([name, spans]) => {
+    return [name, joined(spans)] as const
+  })
+  const sets = Array.from(grouped(resources, itemsOf), ([name, items]) => {
+    return [name, new Set(items)] as const
+  })
+  return { scalars, ranges: new Map(ranges), sets: new Map(sets) }
 }
 
 export const plus = (a: Bag, b: Bag): Bag => ({
@@ -138,15 +164,6 @@ export function tally(sums: Map<string, Bag>, name: string, sum: Bag): void {
   if (isEmpty(sum)) sums.delete(name)
   else sums.set(name, sum)
 }
-
-const overlaps = (a: Bag, b: Bag): boolean =>
-  b.ranges.entries().some(([name, spans]) => {
-    const others = a.ranges.get(name) ?? []
-    return spans.some(([begin, end]) =>
-      others.some((other) => begin <= other[1] && other[0] <= end),
-    )
-  }) ||
-  b.sets.entries().some(([name, items]) => !items.isDisjointFrom(a.sets.get(name) ?? new Set()))
 
 function combined<T>(
   a: ReadonlyMap<string, T>,

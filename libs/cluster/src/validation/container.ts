@@ -1,10 +1,14 @@
 import { secretProblem, volumeProblem, type ContainerInfo, type Volume } from '@conclave/model'
 import { firstOf, prefixed } from '../problem.ts'
 
+/** Each is compared with all others. */
+const volumesMax = 1000
+
 /** What Mesos says of a container, and what we say of its secret volumes. */
 export function containerProblem(container: ContainerInfo | undefined): string | undefined {
   if (container === undefined) return undefined
   const { type, volumes, docker } = container
+  if (volumes.length > volumesMax) return `'volumes' are more than ${volumesMax}`
   const problem = firstOf(volumes, volumeProblem) ?? strictVolumesProblem(volumes)
   if (problem !== undefined) return `Invalid volume: ${problem}`
   if (type === 'DOCKER' && docker === undefined) {

@@ -17,7 +17,8 @@ export function frameworkProblem(info: FrameworkInfo): string | undefined {
   }
   const problem = roleProblem(info.role ?? '*')
   if (problem !== undefined) return `'FrameworkInfo.role' is not a valid role: ${problem}`
-  const twice = info.roles.filter((role, index) => info.roles.indexOf(role) < index)
+  const roles = new Set<string>()
+  const twice = info.roles.filter((role) => roles.size === roles.add(role).size)
   if (twice.length > 0) {
     return `'FrameworkInfo.roles' contains duplicate items: { ${twice.join(', ')} }`
   }
