@@ -29,6 +29,8 @@ const keyOf = ({ frameworkId, agentId }: Omit<OpenInverseOffer, 'offerId'>): str
 /** What was asked, and what was said to it. */
 export class InverseOffers {
   readonly #open = new Map<string, OpenInverseOffer>()
+  /** The keys of those that are open: each tick looks for every framework on every agent that will be away. */
+  readonly #asked = new Set<string>()
   readonly #answers = new Map<string, Answer>()
 
   get(offerId: string): OpenInverseOffer | undefined {
@@ -46,24 +48,30 @@ export class InverseOffers {
 
   open(offer: OpenInverseOffer): void {
     this.#open.set(offer.offerId, offer)
+    this.#asked.add(keyOf(offer))
   }
 
   answer(offer: OpenInverseOffer, answer: Pick<Answer, 'status' | 'atMs' | 'untilTick'>): void {
     const { frameworkId, agentId } = offer
+    const key = keyOf(offer)
     this.#open.delete(offer.offerId)
-    this.#answers.set(keyOf(offer), { frameworkId, agentId, ...answer })
+    this.#asked.delete(key)
+    this.#answers.set(key, { frameworkId, agentId, ...answer })
   }
 
   mayAsk(frameworkId: string, agentId: string, tick: number): boolean {
     const key = keyOf({ frameworkId, agentId })
     const untilTick = this.#answers.get(key)?.untilTick ?? 0
-    return untilTick <= tick && !this.#open.values().some((one) => keyOf(one) === key)
+    return untilTick <= tick && !this.#asked.has(key)
   }
 
   /** Takes back what was asked, and forgets what was said to it. */
   close(matches: (one: Omit<OpenInverseOffer, 'offerId'>) => boolean): readonly OpenInverseOffer[] {
     const closed = [...this.#open.values()].filter(matches)
-    for (const { offerId } of closed) this.#open.delete(offerId)
+    for (const one of closed) {
+      this.#open.delete(one.offerId)
+      this.#asked.delete(keyOf(one))
+    }
     for (const [key, answer] of this.#answers) if (matches(answer)) this.#answers.delete(key)
     return closed
   }
