@@ -119,8 +119,7 @@ export class SnapshotWriter {
 
   #find(): void {
     this.#after = this.#keys.page(this.#after, keysPerPage, this.#span, (key, versions) => {
-      // A copy, because it may grow before it is written.
-      this.#found.push({ key, versions: versions.slice() })
+      this.#found.push({ key, versions })
     })
     // Popped from the end, which costs nothing.
     this.#found.reverse()

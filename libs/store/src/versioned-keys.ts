@@ -31,10 +31,17 @@ export interface LoadedVersion {
   readonly value: Uint8Array | undefined
 }
 
-/** All that is kept of one key, oldest first. Never empty. */
-export interface KeyHistory {
+/** What is kept of a key, while it changes: a put overwrites it, and leaves a copy of it behind. */
+type NewestVersion = { -readonly [Field in keyof Version]: Version[Field] }
+
+/**
+ * All that is kept of one key: it is itself the newest version, which nearly all have alone. Lists and
+ * versions of their own would take as much memory again.
+ */
+interface KeyHistory extends NewestVersion {
   readonly key: string
-  readonly versions: Version[]
+  /** What it was before, oldest first. Not empty. */
+  older: Version[] | undefined
 }
 
 /** What can be read at one moment: everything from `compactRevision` up to `revision`. */
@@ -83,22 +90,32 @@ export class VersionedKeys {
 
   /** Takes in the next key of a snapshot: after the last one in key order, with versions that follow 2. */
   load(key: string, loaded: readonly LoadedVersion[]): void {
-    const versions = loaded.map(({ modRevision, createRevision, version, lease, value }) => {
-      const kept = versionOf(modRevision, createRevision, version, lease)
-      if (value !== undefined) this.#pages.put(value, kept)
-      return kept
-    })
-    const history = { key, versions }
+    const [oldest, ...newer] = loaded
+    invariant(oldest !== undefined, 'a key of a snapshot has a version')
+    const history = historyOf(key, oldest.modRevision)
     this.#histories.set(key, history)
     this.#order.append(history)
     this.#sizeBytes += sizeOfKey(key)
-    for (const version of versions) {
-      this.#sizeBytes += sizeOf(version)
-      if (version.modRevision <= this.#compactRevision) continue
-      const batch = this.#loaded?.get(version.modRevision)
-      if (batch === undefined) this.#loaded?.set(version.modRevision, [history])
-      else batch.push(history)
+    this.#loadVersion(history, oldest)
+    for (const version of newer) {
+      this.#keepOlder(history)
+      this.#loadVersion(history, version)
     }
+  }
+
+  #loadVersion(history: KeyHistory, of: LoadedVersion): void {
+    const { modRevision, value } = of
+    history.modRevision = modRevision
+    history.createRevision = of.createRevision
+    history.version = of.version
+    history.lease = of.lease
+    if (value === undefined) noValue(history)
+    else this.#pages.put(value, history)
+    this.#sizeBytes += sizeOf(history)
+    if (modRevision <= this.#compactRevision) return
+    const batch = this.#loaded?.get(modRevision)
+    if (batch === undefined) this.#loaded?.set(modRevision, [history])
+    else batch.push(history)
   }
 
   /** All keys of the snapshot were loaded. Answers whether every revision that is kept changed one. */
@@ -129,8 +146,8 @@ export class VersionedKeys {
 
   /** What there is of the key now, for whoever needs no more than its numbers. */
   newest(key: string): Version | undefined {
-    const version = this.#histories.get(key)?.versions.at(-1)
-    return version?.page === undefined ? undefined : version
+    const history = this.#histories.get(key)
+    return history?.page === undefined ? undefined : history
   }
 
   list(prefix: string, options: ListOptions & { readonly at?: number | undefined }): ListResult {
@@ -160,7 +177,7 @@ export class VersionedKeys {
 
   /**
    * Visits up to `countMax` keys behind `after`, in key order, each with all that could be read of it
-   * in `span`. Answers with the last one, or undefined when there are no more.
+   * in `span`, which stays as it is. Answers with the last one, or undefined when there are no more.
    */
   page(
     after: string | undefined,
@@ -171,13 +188,14 @@ export class VersionedKeys {
     let count = 0
     let last: string | undefined
     let isAtEnd = true
-    this.#order.scan(after ?? '', ({ key, versions }) => {
+    this.#order.scan(after ?? '', (history) => {
+      const { key } = history
       if (key === after) return true
       isAtEnd = count >= countMax ? false : isAtEnd
       if (!isAtEnd) return false
       count++
       last = key
-      const readable = versionsIn(versions, span)
+      const readable = versionsIn(history, span)
       if (readable.length > 0) visit(key, readable)
       return true
     })
@@ -187,7 +205,7 @@ export class VersionedKeys {
   /** How many keys have anything that can be read. */
   get historyCount(): number {
     let count = this.#histories.size
-    for (const { versions } of this.#overdue) if (versionsIn(versions, this).length === 0) count--
+    for (const history of this.#overdue) if (!isReadableIn(history, this)) count--
     return count
   }
 
@@ -199,36 +217,48 @@ export class VersionedKeys {
   /** Copies `value`. Answers how often the key was put since its creation. */
   put(key: string, value: Uint8Array, lease: number | undefined): number {
     const modRevision = this.#revision + 1
-    const history = this.#histories.get(key)
-    const previous = history?.versions.at(-1)
-    const isNew = previous?.page === undefined
-    const createRevision = isNew ? modRevision : previous.createRevision
-    const count = isNew ? 1 : previous.version + 1
-    const version = versionOf(modRevision, createRevision, count, lease ?? 0)
-    this.#pages.put(value, version)
-    this.#sizeBytes += sizeOf(version)
-    if (history === undefined) {
-      this.#sizeBytes += sizeOfKey(key)
-      const created = { key, versions: [version] }
-      this.#histories.set(key, created)
-      this.#order.insert(created)
-      this.#noteChange(created)
-    } else {
-      history.versions.push(version)
-      this.#noteChange(history)
-    }
-    return count
+    const known = this.#histories.get(key)
+    const history = known ?? this.#create(key, modRevision)
+    const isNew = history.page === undefined
+    if (known !== undefined) this.#keepOlder(history)
+    history.modRevision = modRevision
+    history.createRevision = isNew ? modRevision : history.createRevision
+    history.version = isNew ? 1 : history.version + 1
+    history.lease = lease ?? 0
+    this.#pages.put(value, history)
+    this.#sizeBytes += sizeOf(history)
+    this.#noteChange(history)
+    return history.version
+  }
+
+  #create(key: string, modRevision: number): KeyHistory {
+    this.#sizeBytes += sizeOfKey(key)
+    const created = historyOf(key, modRevision)
+    this.#histories.set(key, created)
+    this.#order.insert(created)
+    return created
   }
 
   /** Whether there was anything to delete. */
   delete(key: string): boolean {
     const history = this.#histories.get(key)
-    if (history === undefined || history.versions.at(-1)?.page === undefined) return false
-    const version = versionOf(this.#revision + 1, 0, 0, 0)
-    this.#sizeBytes += sizeOf(version)
-    history.versions.push(version)
+    if (history?.page === undefined) return false
+    this.#keepOlder(history)
+    history.modRevision = this.#revision + 1
+    history.createRevision = 0
+    history.version = 0
+    history.lease = 0
+    noValue(history)
+    this.#sizeBytes += sizeOf(history)
     this.#noteChange(history)
     return true
+  }
+
+  /** The newest version becomes an older one, and may be overwritten. */
+  #keepOlder(history: KeyHistory): void {
+    const older = copyOf(history)
+    if (history.older === undefined) history.older = [older]
+    else history.older.push(older)
   }
 
   #noteChange(history: KeyHistory): void {
@@ -290,17 +320,19 @@ export class VersionedKeys {
   }
 
   /** Harmless when it was done already. */
-  #forgetIn({ key, versions }: KeyHistory): void {
-    const keptFrom = firstKept(versions, lastAtOrBefore(versions, this.#compactRevision))
+  #forgetIn(history: KeyHistory): void {
+    const { key } = history
+    const older = history.older ?? noVersions
+    const keptFrom = firstKept(history, lastAtOrBefore(history, this.#compactRevision))
     if (keptFrom === 0) return
     for (let at = 0; at < keptFrom; at++) {
-      const version = versions[at]
+      const version = versionOf(history, at)
       if (version === undefined) continue
       this.#sizeBytes -= sizeOf(version)
       this.#pages.free(version)
     }
-    versions.splice(0, keptFrom)
-    if (versions.length > 0) return
+    history.older = keptFrom < older.length ? older.slice(keptFrom) : undefined
+    if (keptFrom <= older.length) return
     this.#sizeBytes -= sizeOfKey(key)
     this.#histories.delete(key)
     this.#order.delete(key)
@@ -311,10 +343,11 @@ export class VersionedKeys {
     let left = keysTidiedPerCommit
     const from = this.#tidiedTo
     this.#tidiedTo = undefined
-    this.#order.scan(from ?? '', ({ key, versions }) => {
-      for (const version of versions) this.#pages.move(version)
+    this.#order.scan(from ?? '', (history) => {
+      for (const version of history.older ?? noVersions) this.#pages.move(version)
+      this.#pages.move(history)
       if (--left > 0) return true
-      this.#tidiedTo = key
+      this.#tidiedTo = history.key
       return false
     })
   }
@@ -330,30 +363,45 @@ export class VersionedKeys {
 const inOrder = (a: KeyHistory, b: KeyHistory): readonly KeyHistory[] =>
   compareKeys(a.key, b.key) <= 0 ? [a, b] : [b, a]
 
-function visible({ versions }: KeyHistory, at: number): Version | undefined {
-  const newest = versions.at(-1)
-  const version =
-    newest !== undefined && newest.modRevision <= at
-      ? newest
-      : versions[lastAtOrBefore(versions, at)]
+const noVersions: readonly Version[] = []
+
+/** The version at this place, oldest first. */
+const versionOf = (history: KeyHistory, at: number): Version | undefined =>
+  at === (history.older?.length ?? 0) ? history : history.older?.[at]
+
+function visible(history: KeyHistory, at: number): Version | undefined {
+  const version = versionOf(history, lastAtOrBefore(history, at))
   return version?.page === undefined ? undefined : version
 }
 
 /** One shape for all, deletions too: that is what makes them small, and quick to read. */
-const versionOf = (
-  modRevision: number,
-  createRevision: number,
-  version: number,
-  lease: number,
-): Version => ({
+const historyOf = (key: string, modRevision: number): KeyHistory => ({
+  key,
   modRevision,
-  createRevision,
-  version,
-  lease,
+  createRevision: 0,
+  version: 0,
+  lease: 0,
   page: undefined,
   offset: 0,
   sizeBytes: 0,
+  older: undefined,
 })
+
+const copyOf = (of: Version): Version => ({
+  modRevision: of.modRevision,
+  createRevision: of.createRevision,
+  version: of.version,
+  lease: of.lease,
+  page: of.page,
+  offset: of.offset,
+  sizeBytes: of.sizeBytes,
+})
+
+function noValue(of: NewestVersion): void {
+  of.page = undefined
+  of.offset = 0
+  of.sizeBytes = 0
+}
 
 /** The value of a version that is no deletion, without a copy. */
 export function valueOf({ page, offset, sizeBytes }: Version): Uint8Array {
@@ -374,35 +422,47 @@ function shownAs(key: string, of: Version, value: Uint8Array): KeyValue {
 }
 
 /** The place of the newest version at or before `revision`, or -1. */
-function lastAtOrBefore(versions: readonly Version[], revision: number): number {
+function lastAtOrBefore(history: KeyHistory, revision: number): number {
+  const older = history.older ?? noVersions
+  if (history.modRevision <= revision) return older.length
   let low = 0
-  let high = versions.length
+  let high = older.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((versions[middle]?.modRevision ?? Infinity) <= revision) low = middle + 1
+    if ((older[middle]?.modRevision ?? Infinity) <= revision) low = middle + 1
     else high = middle
   }
   return low - 1
 }
 
-/** Where what is kept begins, if `newest` is the newest that may be forgotten, or -1. */
-const firstKept = (versions: readonly Version[], newest: number): number =>
-  versions[newest]?.page === undefined ? newest + 1 : newest
+/** Where what is kept begins, if `newest` is the place of the newest that may be forgotten, or -1. */
+const firstKept = (history: KeyHistory, newest: number): number =>
+  versionOf(history, newest)?.page === undefined ? newest + 1 : newest
 
-function versionsIn(versions: readonly Version[], span: Span): readonly Version[] {
-  const from = firstKept(versions, lastAtOrBefore(versions, span.compactRevision))
-  const to = lastAtOrBefore(versions, span.revision) + 1
-  return from === 0 && to === versions.length ? versions : versions.slice(from, to)
+const isReadableIn = (history: KeyHistory, span: Span): boolean =>
+  firstKept(history, lastAtOrBefore(history, span.compactRevision)) <=
+  lastAtOrBefore(history, span.revision)
+
+/** Copied where it may be overwritten. */
+function versionsIn(history: KeyHistory, span: Span): readonly Version[] {
+  const from = firstKept(history, lastAtOrBefore(history, span.compactRevision))
+  const to = lastAtOrBefore(history, span.revision) + 1
+  const { older } = history
+  if (older === undefined) return from < to ? [copyOf(history)] : noVersions
+  const readable = older.slice(from, to)
+  if (from < to && to > older.length) readable.push(copyOf(history))
+  return readable
 }
 
 const sizeOfKey = (key: string): number => key.length + 8
 const sizeOf = ({ sizeBytes }: Version): number => 24 + sizeBytes
 
-function eventOf({ key, versions }: KeyHistory, revision: number): WatchEvent {
-  const at = lastAtOrBefore(versions, revision)
-  const version = versions[at]
+function eventOf(history: KeyHistory, revision: number): WatchEvent {
+  const { key } = history
+  const at = lastAtOrBefore(history, revision)
+  const version = versionOf(history, at)
   invariant(version?.modRevision === revision, 'a key has a version for each batch it is in')
-  const before = versions[at - 1]
+  const before = versionOf(history, at - 1)
   const previous =
     before?.page === undefined ? {} : { previous: shownAs(key, before, valueOf(before)) }
   return version.page === undefined

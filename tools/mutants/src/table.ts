@@ -483,8 +483,8 @@ export const mutants: readonly Mutant[] = [
   keys(
     'version-goes-on',
     'a key that was deleted goes on counting its versions',
-    'const count = isNew ? 1 : previous.version + 1',
-    'const count = (isNew ? (history?.versions.length ?? 0) : previous.version) + 1',
+    'history.version = isNew ? 1 : history.version + 1',
+    'history.version = (isNew ? (history.older?.length ?? 0) : history.version) + 1',
   ),
   keys(
     'past-off-by-one',
