@@ -6,7 +6,15 @@ import { utf8Text } from '@conclave/kernel'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
-import { ConfigInvalid, flagOf, loadConfig, secretSetting, setting, variableOf } from './config.ts'
+import {
+  ConfigInvalid,
+  flagOf,
+  flagSetting,
+  loadConfig,
+  secretSetting,
+  setting,
+  variableOf,
+} from './config.ts'
 import { scratchDirectory } from './testing/scratch.ts'
 
 const settings = {
@@ -67,6 +75,30 @@ describe('a configuration', () => {
     const { config } = await loadConfig(settings, { flags: { ...fine, [field]: given } })
 
     expect(config[field as 'peers']).toEqual(meant)
+  })
+
+  describe('RT13: a setting for the command line alone', () => {
+    const dangerous = { leaks: flagSetting(z.boolean(), 'true or false', false) }
+    const load = (sources: Parameters<typeof loadConfig>[1]) => loadConfig(dangerous, sources)
+
+    test('is heard there', async () => {
+      expect((await load({ flags: { leaks: 'true' } })).config.leaks).toBe(true)
+      expect((await load({})).config.leaks).toBe(false)
+    })
+
+    test('is refused in a variable and in a file, whoever meant well', async () => {
+      const why = 'leaks (CONCLAVE_LEAKS): it is for the command line alone: say --leaks there'
+      await expect(load({ environment: { CONCLAVE_LEAKS: 'true' } })).rejects.toThrow(why)
+      const file = await fileWith({ leaks: true })
+      await expect(load({ file })).rejects.toThrow('it is for the command line alone')
+    })
+
+    test('may be said there as it is anyhow, and a mistake is told as a mistake', async () => {
+      expect((await load({ environment: { CONCLAVE_LEAKS: 'false' } })).config.leaks).toBe(false)
+      await expect(load({ environment: { CONCLAVE_LEAKS: 'yes' } })).rejects.toThrow(
+        '"yes" is not true or false',
+      )
+    })
   })
 
   test('RT13: names every bad field at once: where it came from, what it is, what would be right', async () => {

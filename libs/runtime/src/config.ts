@@ -9,6 +9,8 @@ export interface Setting<T> {
   /** What would be right, for whoever got it wrong, such as `a port from 1 to 65535`. */
   readonly wanted: string
   readonly isSecret: boolean
+  /** Heard from a command line alone: nobody is to have it by a variable or a file that they came to have. */
+  readonly isFlagOnly?: boolean
   readonly otherwise?: T
 }
 
@@ -73,6 +75,12 @@ export const secretSetting = (
   ...(otherwise === undefined ? {} : { otherwise }),
 })
 
+/** A {@link setting} that a variable or a file cannot change: each start says it anew. */
+export const flagSetting = <T>(schema: z.ZodType<T>, wanted: string, otherwise: T): Setting<T> => ({
+  ...setting(schema, wanted, otherwise),
+  isFlagOnly: true,
+})
+
 /** `dataDirectory` is `CONCLAVE_DATA_DIRECTORY` in the environment. */
 export const variableOf = (field: string): string =>
   `CONCLAVE_${field.replace(/[A-Z]/g, '_$&').toUpperCase()}`
@@ -100,7 +108,7 @@ export async function loadConfig<S extends Settings>(
   const origins: Record<string, string> = {}
   for (const [field, wanted] of Object.entries(settings)) {
     const given = find(field, wanted, sources, inFile)
-    const outcome = check(wanted, given)
+    const outcome = onlyByFlag(field, wanted, given) ?? check(wanted, given)
     origins[field] = given.from
     if ('why' in outcome) problems.push({ field, from: given.from, why: outcome.why })
     else config[field] = outcome.value
@@ -130,6 +138,17 @@ function find(
     return { from: file ?? 'file', value: inFile[field], isText: false }
   }
   return { from: otherwise === undefined ? 'missing' : 'default', value: otherwise, isText: false }
+}
+
+function onlyByFlag(
+  field: string,
+  wanted: Setting<unknown>,
+  given: Given,
+): { why: string } | undefined {
+  if (wanted.isFlagOnly !== true || given.from === flagOf(field)) return undefined
+  const outcome = check(wanted, given)
+  if ('why' in outcome || outcome.value === wanted.otherwise) return undefined
+  return { why: `it is for the command line alone: say ${flagOf(field)} there, at each start` }
 }
 
 function check(

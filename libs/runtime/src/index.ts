@@ -46,6 +46,7 @@ export { SystemClock } from './clock.ts'
 export {
   ConfigInvalid,
   flagOf,
+  flagSetting,
   loadConfig,
   secretSetting,
   setting,

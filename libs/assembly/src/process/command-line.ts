@@ -54,9 +54,10 @@ export interface Described {
 
 /** What `--help` prints: each setting with its flag, its variable, what is right and what is usual. */
 export function helpText({ name, summary, settings, example }: Described): string {
-  const lines = Object.entries(settings).map(([field, { wanted, otherwise }]) => {
+  const lines = Object.entries(settings).map(([field, { wanted, otherwise, isFlagOnly }]) => {
     const usual = otherwise === undefined ? 'must be given' : `default ${JSON.stringify(otherwise)}`
-    return `  ${flagOf(field)} VALUE\n      ${wanted} (${usual}; ${variableOf(field)})`
+    const elsewhere = isFlagOnly === true ? 'the command line alone' : variableOf(field)
+    return `  ${flagOf(field)} VALUE\n      ${wanted} (${usual}; ${elsewhere})`
   })
   return [
     `${name}: ${summary}`,
