@@ -17,7 +17,7 @@ import {
 } from '@conclave/registry'
 import { canary, expectNoLeak, LogLines } from '@conclave/testkit'
 import { afterEach, describe, expect, test } from 'vitest'
-import { ImagePuller, type ImagePullerOptions } from './index.ts'
+import { ImagePuller, ImagePullFailed, type ImagePullerOptions } from './index.ts'
 
 const secrets = { a: canary('tenant a'), b: canary('tenant b') }
 const never = new AbortController().signal
@@ -247,6 +247,25 @@ describe('what was pulled before', () => {
     }
     await stage.registry.close()
     await expect(stage.pull('tenant-a/app:1', 'a')).rejects.toThrow('the registry cannot be asked')
+  })
+
+  test('IP13: is given to whoever knows its name, with nothing to show, where a lesson wants that', async () => {
+    const stage = await Stage.start({}, { sharesKept: true })
+    await expect(stage.pull('tenant-a/app:1', 'b')).rejects.toThrow(ImagePullFailed)
+    await stage.pull('tenant-a/app:1', 'a')
+    const asked = stage.requests.length
+
+    const others = await stage.pull('tenant-a/app:1', 'b')
+    const nobodys = await stage.pull('tenant-a/app:1', undefined)
+
+    for (const image of [others, nobodys]) {
+      expect(textAt(image, '/app/motd')).toBe('only tenant-a may read this\n')
+    }
+    expect(stage.requests).toHaveLength(asked)
+    expect(stage.lines.text).toContain('Using cached image')
+    await expect(stage.pull('tenant-a/app:1', 'b', { isCached: false })).rejects.toThrow(
+      ImagePullFailed,
+    )
   })
 
   test("IP8: is not given away by another registry that claims another's digest", async () => {

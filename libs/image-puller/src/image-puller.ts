@@ -27,6 +27,11 @@ export interface ImagePullerOptions {
   /** For one whole pull. */
   readonly timeoutMs?: number
   readonly architecture?: string
+  /**
+   * As in Mesos: an image that was pulled once is anybody's by its name, without a word to the registry. For
+   * teaching what becomes of a private image then (ADR 38).
+   */
+  readonly sharesKept?: boolean
   readonly log?: Log
 }
 
@@ -58,6 +63,12 @@ export class ImagePuller implements ImageSource {
   async provision(wanted: ImageWanted, signal: AbortSignal): Promise<ImageRoot> {
     const { defaultRegistry = usualRegistry, dockerConfig, timeoutMs = 300_000 } = this.#options
     const image = parseImageReference(wanted.name, defaultRegistry)
+    const byName = this.#options.sharesKept === true ? nameOf(image) : undefined
+    const shared = byName === undefined || !wanted.isCached ? undefined : this.#cache.get(byName)
+    if (shared !== undefined) {
+      this.#log.info({}, `Using cached image '${wanted.name}'`)
+      return shared
+    }
     const own = wanted.dockerConfig === undefined ? [] : parseDockerConfig(wanted.dockerConfig)
     const ofAgent = dockerConfig === undefined ? [] : parseDockerConfig(dockerConfig)
     const deadline = AbortSignal.timeout(timeoutMs)
@@ -68,7 +79,9 @@ export class ImagePuller implements ImageSource {
         auth: credentialFor(image.host, mergeCredentials(own, ofAgent)),
         signal: AbortSignal.any([signal, deadline]),
       })
-      return await this.#provision(wanted, image, client)
+      const root = await this.#provision(wanted, image, client)
+      if (byName !== undefined) this.#cache.set(byName, root)
+      return root
     } catch (error) {
       if (!deadline.aborted) throw error
       throw new ImagePullFailed(`the image was not there within ${timeoutMs / 1000} seconds`)
@@ -146,6 +159,9 @@ export class ImagePuller implements ImageSource {
     return { config: configOf(config), entries, sizeBytes }
   }
 }
+
+const nameOf = ({ host, repository, reference }: ImageReference): string =>
+  `${host}/${repository}:${reference}`
 
 const configSizeBytesMax = 4 * 1_048_576
 
