@@ -10,6 +10,7 @@ import {
   type Environment,
   type ExitStatus,
   type Limits,
+  type Loader,
   type Mount,
   Process,
   type User,
@@ -20,6 +21,7 @@ import type { OutputGate } from './output-gate.ts'
 import { HostPipe } from './pipe.ts'
 import { signalName, signalNumber, type SignalName } from './signals.ts'
 import { Terminal, type TerminalSize } from './terminal.ts'
+import { WaitSet, type Task } from './wait-set.ts'
 
 /** The machine has ended, or was never started: nothing can run in it. */
 export class MachineNotRunning extends ConclaveError {
@@ -148,6 +150,18 @@ export class Machine {
   }
 
   /**
+   * Shows one more process, which does nothing until it is killed or the machine ends: `ps` and `/proc` have
+   * it like any other.
+   *
+   * @throws TooManyProcesses
+   */
+  stand(options: Pick<ProcessOptions, 'argv' | 'env' | 'cwd' | 'uid' | 'gid'>): void {
+    if (this.state === 'ended') throw new MachineNotRunning('the container is not running')
+    const silent = { stdout: () => undefined, stderr: () => undefined }
+    this.#born(this.#birth({ ...options, ...silent }, new NullDescription()), standing)
+  }
+
+  /**
    * Runs ready processes in turn for at most `ticks` ticks (a few microseconds each), after waking
    * those whose time has come. Never blocks: `yes` and `while :; do :; done` only stay ready.
    */
@@ -246,9 +260,9 @@ export class Machine {
     return { pid, stdin, resize: (to) => terminal.resize(to) }
   }
 
-  #born(birth: Birth): Process {
+  #born(birth: Birth, body: Loader = this.#kernel.load): Process {
     try {
-      const process = this.#kernel.spawn(birth, this.#kernel.load)
+      const process = this.#kernel.spawn(birth, body)
       this.#exits?.delete(process.pid)
       return process
     } catch (refusal) {
@@ -294,6 +308,11 @@ export class Machine {
     for (const pid of this.#exits?.keys() ?? []) if (pid !== 1) return pid
     return 0
   }
+}
+
+function* standing(): Task<number> {
+  const never = new WaitSet()
+  for (;;) yield never
 }
 
 // Enough for every exec whose caller asks a little late.

@@ -1,6 +1,6 @@
 import type { CommandInfo, TerminalSize } from '@conclave/model'
 import type { Host, Owner } from '@conclave/isolators'
-import { ConclaveError } from '@conclave/kernel'
+import { ConclaveError, type Redacted } from '@conclave/kernel'
 
 /** A container cannot be made, started or entered. Names what was wrong, never what was in it. */
 export class ContainerRefused extends ConclaveError {
@@ -58,6 +58,14 @@ export interface ContainerUser extends Owner {
   readonly name: string
 }
 
+/** A process that is shown and does nothing. */
+export interface HelperProcess {
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** Else it is the container's own user's. */
+  readonly isRoot: boolean
+}
+
 export interface ContainerSpec {
   readonly containerId: string
   readonly hostname: string
@@ -72,6 +80,8 @@ export interface ContainerSpec {
   readonly isExecutor?: boolean
   /** Its input and output are one terminal. */
   readonly terminal?: TerminalSize
+  /** What a simulated machine shows beside the program, to teach what Mesos' helpers give away (ADR 38). */
+  readonly helpers?: Redacted<readonly HelperProcess[]>
 }
 
 /** The port: what an agent needs of a machine that runs containers. Source: reference/isolators.md §1. */

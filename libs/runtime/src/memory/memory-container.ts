@@ -249,7 +249,17 @@ export class MemoryContainer implements Container, Host {
       stderr: (bytes) => this.#log.append('stderr', bytes),
     })
     machine.onExit(pid, (exit) => this.#ended(exit))
+    this.#showHelpers(machine)
     executor.add(machine)
+  }
+
+  /** Beside the program, and not before it as in Mesos: here it is the machine's first process. */
+  #showHelpers(machine: Machine): void {
+    const { cwd, uid, gid } = this.#surroundings()
+    for (const { argv, env, isRoot } of this.#options.spec.helpers?.reveal() ?? []) {
+      const who = isRoot ? superuser : { uid, gid }
+      machine.stand({ argv, env: new Map(Object.entries(env)), cwd, ...who })
+    }
   }
 
   async exec(

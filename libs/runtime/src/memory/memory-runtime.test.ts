@@ -258,3 +258,64 @@ describe('many containers', () => {
     expect(runtime.containers.size).toBe(0)
   })
 })
+
+describe('MR14: what stands beside a program in Mesos', () => {
+  const look =
+    'cat /proc/[2-9]*/cmdline; ps -ef | cat; cat /proc/2/environ; echo; cat /proc/3/environ'
+  const helpers = new Redacted([
+    { argv: ['mesos-containerizer', 'launch'], env: { INFO: `of root ${canary}` }, isRoot: true },
+    {
+      argv: ['mesos-executor', `--task_environment=${canary}`],
+      env: { OWN: 'own' },
+      isRoot: false,
+    },
+  ])
+  const saidOf = async (user: typeof task, more: object): Promise<string> => {
+    const runtime = runtimeWith()
+    const container = await runtime.create({
+      containerId: 'c',
+      hostname: 'h',
+      argv: ['sh', '-c', look],
+      user,
+      ...more,
+    })
+    await container.start(() => undefined)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const output: string[] = []
+    void (async () => {
+      for await (const { bytes } of container.output(
+        { follow: true },
+        new AbortController().signal,
+      ))
+        output.push(Buffer.from(bytes).toString())
+      resolve()
+    })()
+    await promise
+    await container.destroy()
+    return output.join('')
+  }
+
+  test('is shown where a spec has it: arguments to all, environments to root and to their user', async () => {
+    const [ofTask, ofRoot] = [
+      await saidOf(task, { helpers }),
+      await saidOf({ ...root, name: 'root' }, { helpers }),
+    ]
+
+    for (const one of [ofTask, ofRoot]) {
+      expect(one).toContain('mesos-containerizer launch')
+      expect(one).toContain(`--task_environment=${canary}`)
+      expect(one).toContain('OWN=own')
+    }
+    expect(ofTask).not.toContain('INFO=')
+    expect(ofTask).toContain('Permission denied')
+    expect(ofRoot).toContain(`INFO=of root ${canary}`)
+  })
+
+  test('is not there where it has not', async () => {
+    const shown = await saidOf({ ...root, name: 'root' }, {})
+
+    expect(shown).toContain('ps -ef')
+    expect(shown).not.toContain('mesos-')
+    expect(shown).not.toContain(canary)
+  })
+})
