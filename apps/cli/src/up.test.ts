@@ -93,6 +93,21 @@ describe('conclave up', () => {
     expect(existsSync(join(directory, 'ready.json'))).toBe(false)
   })
 
+  test.each([
+    [['--agent-setting', 'faithful_leaks=true'], 'masters take no agent that leaks'],
+    [['--faithful-leaks', '--once'], 'take it without --faithful-leaks'],
+  ])('with %j is a mistake, and starts nothing', async (options, why) => {
+    const data = join(directory, 'data')
+    const child = conclave('up', '--data', data, ...options)
+    const chunks: Buffer[] = []
+    child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const [code] = (await once(child, 'close')) as [number | null]
+
+    expect(code).toBe(2)
+    expect(Buffer.concat(chunks).toString()).toContain(why)
+    expect(existsSync(data)).toBe(false)
+  })
+
   test('refuses a directory that is of somebody else, and leaves it alone', async () => {
     const child = conclave('up', '--data', fileURLToPath(new URL('..', import.meta.url)))
     const chunks: Buffer[] = []

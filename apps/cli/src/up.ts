@@ -45,6 +45,11 @@ export interface UpOptions extends EngineOptions {
   readonly faithfulLeaks?: boolean
 }
 
+const leaksWarning = `conclave: FAITHFUL LEAKS ARE ON. State endpoints, logs and images give values of secrets away as Mesos does, and
+each agent writes them in plain text below its directory (agents/*/faithful-leaks). For lessons only:
+use no secret that matters, and throw the directory away afterwards.
+`
+
 /** Starts the cluster, shows what was asked for, and stops it. @returns the exit code */
 export async function up(options: UpOptions): Promise<number> {
   const ended = endOfThisCommand()
@@ -54,6 +59,20 @@ export async function up(options: UpOptions): Promise<number> {
   // Whoever waits for it must not take that of an earlier cluster for this one's.
   const readyFile = options.readyFile === undefined ? undefined : resolve(options.readyFile)
   if (readyFile !== undefined) rmSync(readyFile, { force: true })
+  const ofAgents = await agentSettings(options.agentSetting ?? [])
+  if (ofAgents['faithfulLeaks'] === true && options.faithfulLeaks !== true) {
+    throw new CommandFailed(
+      'usage',
+      'masters take no agent that leaks unless they leak, too: say --faithful-leaks',
+    )
+  }
+  if (options.faithfulLeaks === true && (options.tour === true || options.once === true)) {
+    throw new CommandFailed(
+      'usage',
+      'the tour shows that values are nowhere; take it without --faithful-leaks',
+    )
+  }
+  if (options.faithfulLeaks === true) process.stderr.write(leaksWarning)
   if (options.json !== true) print(dim('starting …\n'))
   const wanted = whenEnded(ended)
   const ready = new AbortController()
@@ -69,7 +88,7 @@ export async function up(options: UpOptions): Promise<number> {
     agentSettings: {
       simulatedImages: options.simulatedImages,
       ...(options.faithfulLeaks === true && { faithfulLeaks: true }),
-      ...(await agentSettings(options.agentSetting ?? [])),
+      ...ofAgents,
     },
     faithfulLeaks: options.faithfulLeaks === true,
     // The tour looks for secrets in snapshots, too, so there have to be some.

@@ -1,7 +1,7 @@
 import { defaultReplicaLimits } from '@conclave/actors'
 import { engineSettings, isPeerWire, memberSettings } from '@conclave/assembly/master'
 import { secretSizeBytesMax } from '@conclave/model'
-import { secretSetting, setting } from '@conclave/runtime'
+import { flagSetting, secretSetting, setting } from '@conclave/runtime'
 import { simulatedImagesModes } from '@conclave/simulated-images'
 import { z } from 'zod'
 
@@ -56,9 +56,9 @@ export const settings = {
     'which images the docker socket knows, as agents have them: known, any or off',
     'any',
   ),
-  faithfulLeaks: setting(
+  faithfulLeaks: flagSetting(
     z.boolean(),
-    "true to show what Mesos shows in its state (inline secrets, variables, executors' data), for lessons; or false",
+    "true to show what Mesos shows in its state (inline secrets, variables, executors' data), and to take agents that leak, for lessons; or false",
     false,
   ),
   snapshotEntries: setting(

@@ -15,6 +15,7 @@ afterEach(() => front?.app.close())
 const value = canary('inline')
 const given = canary('given by an operator')
 const dockerConfig = canary('docker config')
+const union = canary('a contradiction')
 const label = canary('label')
 
 const envelope = Buffer.from('an envelope').toString('base64')
@@ -45,6 +46,21 @@ async function surfaces(faithfulLeaks: boolean): Promise<ReadonlyMap<string, str
       command: {
         value: 'x',
         environment: { variables: variables({ type: 'VALUE', value: { data } }) },
+      },
+    },
+  })
+  // Both of a MESOS and of a DOCKER container: Mesos takes it, and logs a warning.
+  await front.ask('/api/v1', {
+    type: 'LAUNCH_CONTAINER',
+    launch_container: {
+      container_id: { value: 'contradiction' },
+      command: { value: 'x' },
+      container: {
+        type: 'MESOS',
+        docker: { image: 'i' },
+        volumes: [
+          volume({ type: 'VALUE', value: { data: Buffer.from(union.bytes).toString('base64') } }),
+        ],
       },
     },
   })
@@ -108,8 +124,10 @@ describe('FA8: the leak map of an agent (mesos.md §21)', () => {
   test('row by row, nothing of a value by default', async () => {
     const seen = await surfaces(false)
 
-    expectNoLeak(Object.fromEntries(seen), [value, given, dockerConfig])
-    expect([value, given, dockerConfig].flatMap((one) => where(seen, one))).toEqual([])
+    const all = [value, given, dockerConfig, union]
+    expectNoLeak(Object.fromEntries(seen), all)
+    expect(all.flatMap((one) => where(seen, one))).toEqual([])
+    expect(seen.get('log')).toContain('Invalid protobuf union detected in the given ContainerInfo')
   })
 
   test('with faithfulLeaks values of command tasks and of executors stand where Mesos has them', async () => {
@@ -125,6 +143,7 @@ describe('FA8: the leak map of an agent (mesos.md §21)', () => {
     ])
     expect(where(seen, dockerConfig)).toEqual(['/flags', '/state', 'GET_FLAGS'])
     expect(where(seen, given)).toEqual([])
+    expect(where(seen, union)).toEqual(['log'])
   })
 
   test.each([false, true])(

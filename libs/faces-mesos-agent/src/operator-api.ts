@@ -4,6 +4,7 @@ import { wipe } from '@conclave/kernel'
 import {
   AgentCall,
   agentCallProblem,
+  ContainerInfo,
   parseAgentCall,
   partsIn,
   Secret,
@@ -19,6 +20,7 @@ import { acceptRefusal, readCall, streamAnswer, streamingHeadersRefusal } from '
 import { attachOutput, kill, launch, launchSession, remove, wait } from './containers.ts'
 import type { AgentFaceOptions } from './face.ts'
 import { listFiles, readFile } from './files.ts'
+import { shown as showing } from './json.ts'
 import { answerRead } from './reads.ts'
 
 /** What an executor may do with its own container and those below it. Source: mesos.md §18. */
@@ -89,6 +91,7 @@ async function answer(
   if (type === 'UNKNOWN') return send(reply, plain(501))
   const container = containerIn(call)
   if (!(await may(type, container))) return send(reply, plain(403))
+  warnOfUnions(api, call, request, options)
   if (streamed.has(type)) {
     const wanted = streamAnswer(headers)
     if ('refusal' in wanted) return send(reply, wanted.refusal)
@@ -102,6 +105,21 @@ async function answer(
   if (unusable !== undefined) return send(reply, unusable)
   const answered = await perform(api, call, type, options)
   return 'json' in answered ? sendJson(reply, answered.json) : send(reply, answered)
+}
+
+/** As Mesos, which logs such a container whole, whatever stands in it (mesos.md §21). */
+function warnOfUnions(
+  api: AgentApi,
+  call: AgentCall,
+  { log }: FastifyRequest,
+  options: AgentFaceOptions,
+): void {
+  for (const container of partsIn(AgentCall, call, ContainerInfo)) {
+    const { type, docker, mesos } = container
+    if ((type === 'MESOS' ? docker : mesos) === undefined) continue
+    const text = JSON.stringify(showing(api, options)(ContainerInfo, container))
+    log.warn(`Invalid protobuf union detected in the given ContainerInfo (${text})`)
+  }
 }
 
 type Answered = PlainAnswer | { readonly json: unknown }

@@ -57,6 +57,8 @@ export const eventFields = {
     files: count.optional(),
     variables: count.optional(),
   }),
+  /** An agent that leaks as Mesos does has shown a value there: a path on its disk, or a process. */
+  'secret.leaked': z.object({ ...container, where: z.enum(['disk', 'process']), at: id }),
   /** An object that a face keeps for its clients, such as a config of Docker's. */
   'document.changed': z.object({
     kind: id,

@@ -64,6 +64,7 @@ export {
   ExecutorEvent,
   parseExecutorCall,
 } from './mesos/executor.ts'
+export { ContainerConfig, ContainerLaunchInfo } from './mesos/containerizer.ts'
 export { volumeProblem } from './mesos/volume-problem.ts'
 export { ContainerId, containerIdProblem, Id, idProblem } from './mesos/id.ts'
 export { Labels } from './mesos/labels.ts'
@@ -110,6 +111,8 @@ export {
   AgentInfo,
   FrameworkInfo,
   hasCapability,
+  isLeaky,
+  leakyAttribute,
   MasterInfo,
   rolesOf,
   type FrameworkCapability,

@@ -37,6 +37,7 @@ export interface FrameworkInfo {
   readonly name: string
   readonly frameworkId?: string
   readonly failoverTimeoutSeconds?: number
+  readonly checkpoint?: boolean
 }
 
 export interface PlainAnswer {
@@ -198,7 +199,8 @@ export class Framework {
   }
 }
 
-export const subscription = ({ name, frameworkId, failoverTimeoutSeconds }: FrameworkInfo) => {
+export const subscription = (info: FrameworkInfo) => {
+  const { name, frameworkId, failoverTimeoutSeconds, checkpoint } = info
   const id = frameworkId === undefined ? {} : { id: { value: frameworkId } }
   return {
     type: 'SUBSCRIBE',
@@ -209,6 +211,7 @@ export const subscription = ({ name, frameworkId, failoverTimeoutSeconds }: Fram
         name,
         ...id,
         failover_timeout: failoverTimeoutSeconds ?? 0,
+        ...(checkpoint !== undefined && { checkpoint }),
       },
     },
   }

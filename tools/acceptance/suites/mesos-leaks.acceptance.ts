@@ -246,10 +246,11 @@ describe.each([
     expect(holding(ofMaster, ofVariable)).toEqual([])
     expect(holding(ofMaster, stored)).toEqual([])
 
-    // Neither mode puts a value on a disk, into arguments or into an environment of its own.
+    // What is on an agent's disk then, `mesos-disk` tells. No other disk has anything, and no process of ours.
     const values = [ofVariable, ofVolume, stored]
     const { hits } = await scanDirectory(cluster.directory, values)
-    expect(hits).toEqual([])
+    const elsewhere = hits.filter(({ place }) => !place.includes('/faithful-leaks/'))
+    expect({ elsewhere, isAny: hits.length > 0 }).toEqual({ elsewhere: [], isAny: leaks })
     const facts = processFacts(cluster).filter(
       ({ bytes }) => findCanaries(bytes, values).length > 0,
     )
@@ -281,7 +282,7 @@ describe.each([
     expect(JSON.stringify(task)).toContain('"container_path":"keys/inline"')
     expect(findCanaries(Buffer.from(JSON.stringify(task)), [ofVolume]).length > 0).toBe(leaks)
     const { hits } = await scanDirectory(cluster.directory, [ofVolume])
-    expect(hits).toEqual([])
+    expect(hits.filter(({ place }) => !place.includes('/faithful-leaks/'))).toEqual([])
     await framework.call('SHUTDOWN', { shutdown: { executor_id: { value: 'told' }, agent_id } })
   })
 

@@ -34,11 +34,11 @@ export interface ProcessesOptions {
 /** Every member as a process of its own, started with a file that its app could also be given by hand. */
 export function membersAsProcesses(options: ProcessesOptions): readonly MemberPlan[] {
   const { directory, manifest, snapshotEntries, simulatedImages } = options
+  const { faithfulLeaks: isLeaky, ...ofAgents } = options.agentSettings ?? {}
   const ofMasters = {
     // The file is for its owner alone, as a password in it must be.
     peerWire: utf8Text(options.peerWire.reveal()),
     ...engineSettingsOf(options.engine),
-    ...(options.faithfulLeaks && { faithfulLeaks: true }),
     ...(snapshotEntries !== undefined && { snapshotEntries }),
     ...(simulatedImages !== undefined && { simulatedImages }),
   }
@@ -47,13 +47,24 @@ export function membersAsProcesses(options: ProcessesOptions): readonly MemberPl
       const own = masterDirectory(directory, masterId)
       const docker = dockerSocketIn(own, manifest.superuser)
       const more = docker && { dockerSocket: docker.path, dockerUser: docker.uid }
-      return plan(options, 'master', masterId, own, { ...ofMasters, ...more })
+      return plan(
+        options,
+        'master',
+        masterId,
+        own,
+        { ...ofMasters, ...more },
+        options.faithfulLeaks,
+      )
     }),
     ...manifest.agents.map((id) =>
-      plan(options, 'agent', id, agentDirectory(directory, id), {
-        ...anyPort,
-        ...options.agentSettings,
-      }),
+      plan(
+        options,
+        'agent',
+        id,
+        agentDirectory(directory, id),
+        { ...anyPort, ...ofAgents },
+        isLeaky === true,
+      ),
     ),
     ...manifest.schedulers.map(({ schedulerId, uid }) =>
       plan(options, 'scheduler', schedulerId, schedulerDirectory(directory, schedulerId), {
@@ -69,6 +80,7 @@ function plan(
   id: string,
   own: string,
   more: object,
+  isLeaky = false,
 ): MemberPlan {
   const configFile = join(runDirectory(directory), `${id}.json`)
   return {
@@ -82,7 +94,9 @@ function plan(
         stopWithInput: true,
         ...more,
       })
-      const options = { id, kind, configFile, logFile: logFile(directory, id) }
+      // No file says it: what lies there must not make the next start leak.
+      const args = isLeaky ? ['--faithful-leaks', 'true'] : []
+      const options = { id, kind, configFile, args, logFile: logFile(directory, id) }
       return startProcess({ ...options, ...(signal && { signal }) })
     },
   }

@@ -14,6 +14,8 @@ export interface ProcessOptions {
   readonly id: string
   readonly kind: Kind
   readonly configFile: string
+  /** What its file may not say. */
+  readonly args?: readonly string[]
   readonly logFile: string
   /** A process that is not ready by then is killed. */
   readonly signal?: AbortSignal
@@ -24,7 +26,8 @@ export async function startProcess(options: ProcessOptions): Promise<Member> {
   const main = fileURLToPath(new URL(`../../../${options.kind}/src/main.ts`, import.meta.url))
   const log = openSync(options.logFile, 'a', 0o600)
   const flags = options.kind === 'master' ? masterFlags : []
-  const child = spawn(process.execPath, [...flags, main, '--config', options.configFile], {
+  const args = [...flags, main, '--config', options.configFile, ...(options.args ?? [])]
+  const child = spawn(process.execPath, args, {
     // Its standard input ends when we do, however we end: no member outlives its cluster.
     stdio: ['pipe', 'pipe', log],
     // A group of its own, so that Ctrl-C is heard here alone and members stop in order.

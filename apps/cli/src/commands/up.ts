@@ -37,7 +37,7 @@ export function upCommand(program: Command): void {
     )
     .option(
       '--faithful-leaks',
-      'show what Mesos shows of inline secrets in its state and logs, for lessons (never with secrets that matter)',
+      'give values away wherever Mesos does, in state, logs and plain files, for lessons (never with secrets that matter)',
     )
     .option('--ready-file <file>', 'write URLs and credentials there as JSON once all is ready')
     .option('--json', 'print the same as JSON, and the tour as one JSON document')

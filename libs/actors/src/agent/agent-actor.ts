@@ -7,17 +7,8 @@ import {
   type SecretLimits,
 } from '@conclave/isolators'
 import { signExecutorToken } from '@conclave/crypto'
-import { Redacted, type Clock, type Core, type Random, type RedactedBytes } from '@conclave/kernel'
-import {
-  partsIn,
-  Secret,
-  TaskInfo,
-  type AgentInfo,
-  type EventDraft,
-  type FromAgent,
-  type TaskStatus,
-  type ToAgent,
-} from '@conclave/model'
+import type { Clock, Core, Random, RedactedBytes } from '@conclave/kernel'
+import type { AgentInfo, EventDraft, FromAgent, TaskStatus, ToAgent } from '@conclave/model'
 import {
   ComposedResolver,
   OutsideResolver,
@@ -46,10 +37,10 @@ import { LocalSessions } from './api/local-sessions.ts'
 import { isWithin } from './container-name.ts'
 import type { ContainerExit } from './container-runtime.ts'
 import { EventReport } from './event-report.ts'
-import type { ExecutorTask } from './executors/executor.ts'
 import { Executors, usualExecutorLimits, type ExecutorLimits } from './executors/executors.ts'
 import { NestedContainers } from './executors/nested-containers.ts'
 import { Health, healthPlanOf, type HealthPlan } from './health.ts'
+import { Leaks } from './leaks/leaks.ts'
 import { placedIn } from './placed-secrets.ts'
 import { Rotations } from './rotations.ts'
 import { StatusUpdates, taskKey, type TaskName } from './status-updates.ts'
@@ -120,7 +111,7 @@ export interface AgentActorOptions {
   readonly simulatesImage?: ((name: string, hasConfig: boolean) => boolean) | undefined
   /** Signs what executors show at the agent's listener. Without it they are given nothing to show. */
   readonly executorTokenKey?: RedactedBytes
-  /** Keeps inline values of tasks, so that the listener can leak them as Mesos does: for teaching. */
+  /** Gives values away where Mesos does, on its disk too: for teaching, and never by default (ADR 38). */
   readonly faithfulLeaks?: boolean
   /** A call of the listener has left effects that should not wait for the next input. */
   readonly onWork?: () => void
@@ -129,9 +120,6 @@ export interface AgentActorOptions {
   /** Whether DOCKER containers lose their secrets without a word, as in Mesos. Else they are refused. */
   readonly isDockerFaithful?: boolean
 }
-
-/** Values that a teacher may look at. */
-const leakedMax = 256
 
 /** How long masters may think about who calls. */
 const callerTimeoutMs = 5000
@@ -149,7 +137,7 @@ type Told<Type extends ToAgent['type']> = Extract<ToAgent, { type: Type }>
  *
  * 1. A container starts only when all of its secrets are in their places; else it never was.
  * 2. A task has exactly one terminal status, told when nothing of its container is left.
- * 3. No effect but `prepare` carries a value, and no value outlives it here.
+ * 3. No effect but `prepare` carries a value, and no value outlives it here; unless it leaks as Mesos does (`leaks/`).
  */
 export class AgentActor implements Core<AgentInput, AgentEffect> {
   readonly #options: AgentActorOptions
@@ -165,7 +153,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   readonly #executors: Executors
   readonly #callers: Callers
   readonly #local: LocalSessions
-  readonly #leaked = new Map<string, RedactedBytes>()
+  readonly #leaks: Leaks | undefined
   readonly #nested: NestedContainers
   /** For whoever listens for HTTP on this agent's behalf. */
   readonly api: AgentApi
@@ -207,6 +195,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       retryMaxTicks: this.#ticksIn(this.#limits.statusRetryMaxMs),
     })
     this.#report = new EventReport(clock)
+    this.#leaks = options.faithfulLeaks === true ? this.#newLeaks() : undefined
     this.#executors = new Executors({
       limits: this.#limits,
       random,
@@ -222,8 +211,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       graceMsOf: (task) => this.#graceMsOf(task),
       tellOf: ({ executorId, containerId }, { frameworkId, taskId }, end) =>
         this.#update({ frameworkId, taskId, executorId, containerId }, end),
-      beforeTold:
-        options.faithfulLeaks === true ? (task, then) => this.#leakTask(task, then) : undefined,
+      beforeTold: this.#leaks && ((...told) => this.#leaks?.ofTask(...told)),
       forward: (task, status) => this.#forward(task, status),
       send: (message) => this.#sendIfRegistered(message),
       emit: (event) => this.#report.add(event),
@@ -244,6 +232,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       executors: this.#executors,
       sessions: this.#local,
       agentId: () => this.#agentId ?? '',
+      removed: (name) => this.#leaks?.removed(name),
     })
     this.api = new AgentService({
       options,
@@ -257,7 +246,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       containers: () => [...this.#byContainer.values()],
       tasks: () => [...this.#tasks.values()],
       ended: () => this.#sessions.endedContainers(),
-      leaked: this.#leaked,
+      leaked: this.#leaks?.values ?? new Map(),
       emit: (event) => this.#report.add(event),
     })
     this.#rotations = new Rotations({
@@ -467,7 +456,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   // ── launching ─────────────────────────────────────────────────────────────────────────────────
 
   #launch(message: Told<'launch'>): void {
-    const { frameworkId, containerId, task: info } = message
+    const { frameworkId, framework, containerId, task: info } = message
     const taskId = info.task_id.value
     // Told twice, it is launched once.
     if (this.#isKnown({ frameworkId, taskId }) || this.#byContainer.has(containerId)) return
@@ -477,7 +466,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     }
     const executorId = executorIdOf(info)
     const recordId = containerId
-    this.#begin({ role: 'task', frameworkId, taskId, executorId, containerId, recordId, info })
+    const isCheckpointed = framework?.checkpoint === true
+    const task = { frameworkId, taskId, executorId, containerId, recordId, info, isCheckpointed }
+    this.#begin({ role: 'task', ...task })
   }
 
   #launchGroup(message: Told<'launch-group'>): void {
@@ -565,6 +556,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   #resolved(task: AgentTask, checked: CheckedContainer, resolved: readonly Resolved[]): void {
     if (task.stage !== 'resolving') return wipeResolved(resolved)
     task.abandon = () => {}
+    this.#leaks?.resolved(task, checked, resolved)
     const refusal = refusalIn(resolved)
     if (refusal !== undefined) {
       wipeResolved(resolved)
@@ -578,12 +570,6 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       )
     }
     const values = resolved.filter((one) => one.outcome === 'value')
-    if (this.#options.faithfulLeaks === true) {
-      this.#leak(
-        checked.secrets.map(({ secret }) => secret),
-        resolved,
-      )
-    }
     for (const { path, version, bytes } of values) {
       const sizeBytes = bytes.reveal().length
       this.#tell(task, { type: 'secret.resolved', path, version, sizeBytes })
@@ -612,8 +598,14 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       const kind = task.hasToken === true ? { isExecutor: true } : {}
       const terminal = terminalOf(task)
       const workdir = service?.workdir === undefined ? {} : { workdir: service.workdir }
-      const spec = { containerId, hostname, argv, command, user, ...workdir, ...kind, ...terminal }
-      this.#do({ do: 'prepare', spec, plan })
+      const helpers = this.#leaks?.planned(task, command, plan)
+      const shown = helpers === undefined ? {} : { helpers }
+      const how = { ...workdir, ...kind, ...terminal, ...shown }
+      this.#do({
+        do: 'prepare',
+        spec: { containerId, hostname, argv, command, user, ...how },
+        plan,
+      })
     } catch (refused) {
       if (!(refused instanceof PlanRefused)) throw refused
       wipeResolved(resolved)
@@ -642,27 +634,18 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     }
   }
 
-  #leak(secrets: readonly Secret[], resolved: readonly Resolved[]): void {
-    for (const [index, secret] of secrets.entries()) {
-      const { sealed } = secret.value ?? {}
-      const one = resolved[index]
-      if (sealed === undefined || one?.outcome !== 'value') continue
-      this.#leaked.set(sealed.id, new Redacted(one.bytes.reveal().slice()))
-      const [oldest] = this.#leaked.keys()
-      if (oldest !== undefined && this.#leaked.size > leakedMax) this.#leaked.delete(oldest)
-    }
-  }
-
-  /** Mesos' LAUNCH has the values that the framework sent. Those of an executor's task nobody else asks for here. */
-  #leakTask(task: ExecutorTask, then: () => void): void {
-    const { frameworkId, taskId, recordId: containerId, info } = task
-    const { executor: _own, ...rest } = info
-    const secrets = partsIn(TaskInfo, rest, Secret).filter(({ value }) => value?.sealed)
-    const wanted = secrets.map((secret) => ({ secret, purpose: 'leak to an executor' }))
-    this.#resolver.resolve({ frameworkId, taskId, containerId }, wanted, (resolved) => {
-      this.#leak(secrets, resolved)
-      wipeResolved(resolved)
-      then()
+  #newLeaks(): Leaks {
+    return new Leaks({
+      resolver: this.#resolver,
+      random: this.#options.random,
+      agentId: () => this.#agentId ?? '',
+      runsKept: this.#limits.endedOutputsMax,
+      leave: (at, bytes, mode) => this.#do({ do: 'leave-file', at, bytes, mode }),
+      remove: (at) => this.#do({ do: 'remove-left', at }),
+      tell: ({ frameworkId, taskId, containerId }, where, at) => {
+        const container = { frameworkId, taskId, containerId, agentId: this.#agentId ?? '' }
+        this.#report.add({ type: 'secret.leaked', ...container, where, at: shortened(at) })
+      },
     })
   }
 
@@ -679,6 +662,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       const shown = mode === undefined ? {} : { mode }
       this.#tell(task, { type: 'secret.placed', path, where, at: shortened(at), ...shown })
     }
+    this.#leaks?.prepared(task)
     if (task.isKilled) return this.#endLaunch(task)
     task.stage = 'starting'
     this.#update(task, { state: 'TASK_STARTING', source: 'SOURCE_EXECUTOR' })
@@ -854,6 +838,7 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     task.abandon = () => {}
     task.end = end
     this.#byContainer.delete(task.containerId)
+    this.#leaks?.gone(task)
     if (wasContainer) {
       const code = exitCode === undefined ? {} : { exitCode }
       this.#tell(task, { type: 'container.ended', ...code, why: shortened(end.message) })

@@ -1,4 +1,5 @@
 import type { Plan, Replacement } from '@conclave/isolators'
+import type { RedactedBytes } from '@conclave/kernel'
 import type { FromAgent, TerminalSize, ToAgent } from '@conclave/model'
 import type { OutsideQuestion, Resolved } from '@conclave/resolver'
 import type {
@@ -8,6 +9,7 @@ import type {
   OutputChunk,
   OutputWanted,
 } from './container-runtime.ts'
+import type { LeftPath } from './leaks/left-file.ts'
 
 /** What an agent is told: by its master, by the machine, and by time. */
 export type AgentInput =
@@ -66,6 +68,15 @@ export type AgentEffect =
       readonly rotation: number
       readonly files: readonly Replacement[]
     }
+  /** Leaves a file on the disk as Mesos does, with faithful leaks alone. The bytes are wiped. */
+  | {
+      readonly do: 'leave-file'
+      readonly at: LeftPath
+      readonly bytes: RedactedBytes
+      readonly mode: number
+    }
+  /** Removes such a file, or all of a directory. */
+  | { readonly do: 'remove-left'; readonly at: LeftPath }
   | { readonly do: 'start'; readonly containerId: string }
   | { readonly do: 'signal'; readonly containerId: string; readonly signal: string }
   /** Ends what runs, leaves nothing but the output: `destroyed`. */

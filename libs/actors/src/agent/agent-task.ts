@@ -2,6 +2,7 @@ import type { CheckedContainer } from '@conclave/isolators'
 import type {
   CommandInfo,
   ContainerInfo,
+  ExecutorInfo,
   TaskInfo,
   TaskReason,
   TaskState,
@@ -43,6 +44,10 @@ export interface RunRequest extends TaskName {
   /** Nobody was granted anything for it: values that lie in its own spec are all it can have. */
   readonly isStandalone?: boolean
   readonly owner?: RunOwner
+  /** It is this executor. */
+  readonly executor?: ExecutorInfo
+  /** Its framework wants checkpoints, of which this agent writes none unless it leaks as Mesos does. */
+  readonly isCheckpointed?: boolean
 }
 
 /**

@@ -5,6 +5,7 @@ export {
   type AgentLimits,
 } from './agent-actor.ts'
 export type * from './api/agent-api.ts'
+export type { LeftFiles, LeftPath } from './leaks/left-file.ts'
 export { containerIdOf, containerName, rootOf } from './container-name.ts'
 export type { AgentEffect, AgentInput } from './agent-effect.ts'
 export {
@@ -17,6 +18,7 @@ export {
   type ContainerUser,
   type Exec,
   type ExecHow,
+  type HelperProcess,
   type OutputChunk,
   type OutputWanted,
 } from './container-runtime.ts'

@@ -15,6 +15,7 @@ const agentEventTypes: ReadonlySet<EventType> = new Set<EventType>([
   'secret.resolved',
   'secret.placed',
   'secret.forgotten',
+  'secret.leaked',
   'container.started',
   'container.ended',
   ...executorEventTypes,

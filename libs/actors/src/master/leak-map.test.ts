@@ -271,3 +271,38 @@ describe('the leak map (mesos.md §21)', () => {
     }
   })
 })
+
+describe('MA66: an agent that says it leaks', () => {
+  test.each([
+    { masterLeaks: false, agentLeaks: true, is: 'refused' },
+    { masterLeaks: false, agentLeaks: false, is: 'registered' },
+    { masterLeaks: true, agentLeaks: true, is: 'registered' },
+    { masterLeaks: true, agentLeaks: false, is: 'registered' },
+  ])('is $is by a master whose own leaks are $masterLeaks: $agentLeaks', async (row) => {
+    const random = new SeededRandom(7)
+    const cluster = new MemoryCluster({
+      masters: 1,
+      clock: new ManualClock(1_700_000_000_000),
+      random,
+      identities: await firstPeople(random),
+      settings: { faithfulLeaks: row.masterLeaks },
+    })
+    cleanUp.push(() => cluster.leader.crash())
+    await cluster.elected()
+    const agent = new MemoryAgent(cluster.leader.actor, 'agent-1')
+    const said = { name: 'faithful_leaks', type: 'TEXT', text: { value: `${row.agentLeaks}` } }
+    agent.say({
+      type: 'register',
+      info: { hostname: 'h', resources: small, attributes: [said] },
+      runtime: 'memory',
+      tasks: [],
+    })
+    await cluster.until(() => agent.received.some(({ type }) => answers.has(type)))
+
+    const [why] = agent.heard('shutdown').map((one) => one.why)
+    expect(agent.heard('registered')).toHaveLength(row.is === 'registered' ? 1 : 0)
+    expect(why?.includes('--faithful-leaks')).toBe(row.is === 'refused' ? true : undefined)
+  })
+})
+
+const answers: ReadonlySet<string> = new Set(['registered', 'shutdown'])

@@ -2,8 +2,10 @@ import { agentsIn, type ClusterEffect, type RecordReader } from '@conclave/clust
 import { authorityFingerprint } from '@conclave/crypto'
 import { uuid, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
 import {
+  isLeaky,
   secretResource,
   secretSizeBytesMax,
+  type AgentInfo,
   type ConclaveEvent,
   type EventDraft,
   type FromAgent,
@@ -109,6 +111,9 @@ interface Held {
 
 const revisionsKeptUsually = 10_000
 const historyBytesMaxUsually = 64 * 1024 * 1024
+
+const leaksRefused =
+  'it gives values away as Mesos does, and the masters were not started with --faithful-leaks'
 
 /**
  * One master: a member of the group, its copy of the state, and, while it leads, the core that
@@ -453,6 +458,9 @@ export class MasterActor implements MasterApi {
     const term = this.#term
     if (term?.core === undefined) return this.#hold(channel, { connection, message, sizeBytes })
     const load = this.#channels.loadOf(connection)
+    if (message.type === 'register' && this.#refusesLeaks(message.info)) {
+      return channel.send({ type: 'shutdown', why: leaksRefused })
+    }
     switch (message.type) {
       case 'register':
       case 'status-update':
@@ -480,6 +488,11 @@ export class MasterActor implements MasterApi {
       case 'ask-caller':
         void load?.carry(sizeBytes, this.#answerCaller(term, channel, message))
     }
+  }
+
+  /** One agent that was told to leak must not get what a cluster that was not told so has. */
+  #refusesLeaks(info: AgentInfo): boolean {
+    return isLeaky(info) && this.#options.settings.faithfulLeaks !== true
   }
 
   agentDisconnected(connection: number): void {

@@ -13,6 +13,8 @@ export {
 } from './memory-cluster.ts'
 export { MemoryFramework } from './memory-framework.ts'
 export { callerOf, firstPeople, rootPassword } from './people.ts'
+export { describeLeftFiles, type LeftFilesUnderTest } from './left-files.contract.ts'
+export { MemoryLeftFiles } from './memory-left-files.ts'
 export { MemoryKeyKeeper } from './memory-key-keeper.ts'
 export { MemoryMachine } from './memory-machine.ts'
 export { MemoryScheduler } from './memory-scheduler.ts'

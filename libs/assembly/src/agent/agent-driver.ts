@@ -6,6 +6,7 @@ import {
   type Container,
   type ContainerRuntime,
   type Exec,
+  type LeftFiles,
   type OutputChunk,
 } from '@conclave/actors'
 import { perform, replaceFiles, wipePlan } from '@conclave/isolators'
@@ -32,6 +33,8 @@ export interface AgentDriverOptions {
   readonly keepAgentId: (agentId: string | undefined) => void
   readonly onStopped: () => void
   readonly log: Log
+  /** There when the agent leaks as Mesos does. */
+  readonly left?: LeftFiles
   /** There when the agent has a resolver module. */
   readonly outside?: OutsideAnswerer
 }
@@ -133,6 +136,10 @@ export class AgentDriver {
         return void this.#preparing.get(effect.containerId)?.destroy()
       case 'replace-files':
         return this.#replaceFiles(effect)
+      case 'leave-file':
+        return this.#leave(effect)
+      case 'remove-left':
+        return this.#options.left?.remove(effect.at)
       case 'start':
         return this.#start(effect.containerId)
       case 'signal':
@@ -216,6 +223,14 @@ export class AgentDriver {
       rotation,
       ...failure,
     }))
+  }
+
+  #leave({ at, bytes, mode }: Effect<'leave-file'>): void {
+    try {
+      this.#options.left?.write(at, bytes, mode)
+    } finally {
+      wipe(bytes)
+    }
   }
 
   #start(containerId: string): void {

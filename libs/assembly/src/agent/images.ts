@@ -21,6 +21,8 @@ export interface ImagesChoice {
   readonly dockerConfig: RedactedBytes
   /** Which names stand for simulated images. Default: none. */
   readonly simulated?: SimulatedImagesMode
+  /** Whether an image that one task could pull is every task's from then on, as in Mesos: for teaching. */
+  readonly sharesKept?: boolean
 }
 
 /**
@@ -41,12 +43,13 @@ async function openPuller(
   log: Log,
 ): Promise<ImagePuller | undefined> {
   if (choice?.provider !== 'docker') return undefined
-  const { registry, dockerConfig } = choice
+  const { registry, dockerConfig, sharesKept = false } = choice
   const config = await configOf(dockerConfig)
   if (config !== undefined) wipeCredentials(parseDockerConfig(config))
   return new ImagePuller({
     defaultRegistry: registry,
     ...(config !== undefined && { dockerConfig: config }),
+    sharesKept,
     log,
   })
 }

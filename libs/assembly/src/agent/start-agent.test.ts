@@ -16,7 +16,14 @@ import {
   type Authority,
 } from '@conclave/runtime'
 import { MemoryRuntime } from '@conclave/runtime/memory'
-import { canary, eventually, expectNoLeak } from '@conclave/testkit'
+import {
+  canary,
+  eventually,
+  expectNoLeak,
+  findCanaries,
+  LogLines,
+  scanDirectory,
+} from '@conclave/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startAgent, type RunningAgent, type StartAgentOptions } from './index.ts'
 
@@ -283,6 +290,59 @@ describe('an agent on a real link', () => {
     expectNoLeak({ lines, files, heard: master.heard }, [planted])
     expect(names).toEqual(['agent.json'])
     expect(lines.length).toBeGreaterThan(0)
+  })
+
+  async function launched(taskId: string): Promise<readonly string[]> {
+    const look =
+      'cat /proc/2/environ | grep -c MESOS_CONTAINERIZER; ps -ef | cat; echo seen; sleep 3600'
+    master.launch(withSecrets(look), taskId)
+    await eventually(() => master.states.includes('TASK_RUNNING'))
+    const { hits } = await scanDirectory(directory, [planted])
+    return [...new Set(hits.map(({ place }) => place))]
+  }
+
+  describe('AA11: what Mesos would leave on its disk', () => {
+    const listener = { host: '127.0.0.1', port: 0 }
+    test('is there when it was told to leak, said when it starts, and gone when it starts without', async () => {
+      const log = new LogLines()
+      const leaky = await start({
+        listener: { ...listener, faithfulLeaks: true },
+        log: createLogger({ to: log, level: 'trace' }),
+      })
+      expect(log.text).toContain('FAITHFUL LEAKS ARE ON')
+      expect(master.said('register').at(-1)?.info.attributes).toMatchObject([
+        { name: 'faithful_leaks', text: { value: 'true' } },
+      ])
+
+      const places = await launched('leaky')
+      master.logs('leaky')
+      await eventually(() => master.output.includes('seen\n'))
+
+      expect(places).toEqual(['faithful-leaks/runtime_dir/containers/c-leaky/launch_info'])
+      expect(master.output).toContain(`"value":"${planted.text}"`)
+      // The helper is root's, and a task is not.
+      expect(master.output).toContain('/proc/2/environ: Permission denied')
+      // As kill -9 would: nobody cleans up.
+      leaky.destroy()
+      expect((await scanDirectory(directory, [planted])).hits).not.toEqual([])
+
+      await start({ listener, log: createLogger({ to: log, level: 'trace' }) })
+
+      expect(await readdir(directory)).not.toContain('faithful-leaks')
+      expect((await scanDirectory(directory, [planted])).hits).toEqual([])
+      expect(findCanaries(Buffer.from(log.text), [planted])).toEqual([])
+    })
+
+    test('is nowhere when it was not', async () => {
+      await start({ listener })
+
+      expect(await launched('safe')).toEqual([])
+      master.logs('safe')
+      await eventually(() => master.output.includes('seen\n'))
+      expect(master.output).not.toContain(planted.text)
+      expect(master.output).not.toContain('mesos-')
+      expect(master.said('register').at(-1)?.info.attributes).toEqual([])
+    })
   })
 
   test('AA4: what happened while nobody was there is told after, until it is acknowledged', async () => {

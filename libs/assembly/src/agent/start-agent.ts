@@ -6,7 +6,7 @@ import {
   type MasterSeen,
 } from '@conclave/actors'
 import { wipe, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
-import { AgentInfo, parseOurs, ToAgent, type FromAgent } from '@conclave/model'
+import { AgentInfo, leakyAttribute, parseOurs, ToAgent, type FromAgent } from '@conclave/model'
 import {
   AgentLinkClient,
   silentLog,
@@ -35,6 +35,7 @@ import { AgentDriver } from './agent-driver.ts'
 import { openImages, type ImagesChoice } from './images.ts'
 import { simulates } from './simulated-source.ts'
 import { KeptFiles } from './kept-files.ts'
+import { LeftOnDisk } from './left-on-disk.ts'
 import { openResolver, referencesOf, type SecretResolverChoice } from './secret-resolver.ts'
 
 export interface StartAgentOptions {
@@ -93,6 +94,9 @@ export interface RunningAgent {
 }
 
 const tickMsUsually = 100
+const leaksWarning =
+  'FAITHFUL LEAKS ARE ON: this agent shows values of secrets, and writes them to its disk in plain text, as ' +
+  'Mesos does. For lessons only; give it no secret that matters'
 /** Between SIGTERM and SIGKILL when the whole agent stops. */
 const stopGraceMs = 2000
 /** However long a task's end takes, an agent that was told to stop stops. */
@@ -110,10 +114,15 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
   const clock = options.clock ?? new SystemClock()
   const random = options.random ?? new SystemRandom()
   const directory = await AgentDirectory.open(options.directory)
+  await LeftOnDisk.removeAll(options.directory, log)
   const agentId = await directory.agentId()
-  const images = await openImages(options.images, log)
+  const faithfulLeaks = options.listener?.faithfulLeaks === true
+  if (faithfulLeaks) log.warn({ directory: options.directory }, leaksWarning)
+  const left = faithfulLeaks ? new LeftOnDisk(options.directory, log) : undefined
+  const shared = faithfulLeaks ? { sharesKept: true } : {}
+  const images = await openImages(options.images && { ...options.images, ...shared }, log)
   const uris = new UriFetcher({ fileRoots: options.fetcherRoots ?? [] })
-  const keptFiles = options.listener?.faithfulLeaks === true ? new KeptFiles() : undefined
+  const keptFiles = faithfulLeaks ? new KeptFiles() : undefined
   const runtime =
     options.runtime === undefined || options.runtime === 'memory'
       ? new MemoryRuntime({
@@ -141,6 +150,7 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
     runtime,
     outside,
     keptFiles,
+    left,
   }
   const agent = new Agent({ ...kept, executorRuntime })
   await agent.start()
@@ -160,6 +170,7 @@ interface AgentParts {
   readonly executorRuntime: ContainerRuntime | undefined
   readonly outside: ModuleResolver | undefined
   readonly keptFiles: KeptFiles | undefined
+  readonly left: LeftOnDisk | undefined
 }
 
 type Kept = Pick<AgentParts, 'options' | 'log' | 'clock' | 'random'>
@@ -227,6 +238,7 @@ class Agent implements RunningAgent {
       onStopped: () => this.#allEnded.resolve(),
       log,
       ...(outside && { outside }),
+      ...(parts.left && { left: parts.left }),
     })
     this.#link = new AgentLinkClient<FromAgent, ToAgent>({
       clusterId: options.clusterId,
@@ -361,6 +373,9 @@ class Agent implements RunningAgent {
   #receive(message: ToAgent): void {
     if (message.type === 'masters') return this.#heardOf(message.masters)
     if (message.type === 'authority') return this.#keeper?.told(message)
+    if (message.type === 'shutdown') {
+      this.#log.warn({ why: message.why }, 'a master does not want this agent as it is')
+    }
     if (message.type === 'registered') {
       this.#isRegistered = true
       this.#log.info({ agent: message.agentId }, 'registered with the leading master')
@@ -375,7 +390,10 @@ const agentPlaces = ({ all }: KnownMasters<MasterAddress>): readonly Address[] =
 const joinPlaces = ({ all }: KnownMasters<MasterAddress>): readonly Address[] =>
   all.map(({ host, ports }) => ({ host, port: ports.join }))
 
-function infoOf({ hostname, port, resources, attributes = {} }: StartAgentOptions): AgentInfo {
+function infoOf(options: StartAgentOptions): AgentInfo {
+  const { hostname, port, resources, listener } = options
+  const leaky = listener?.faithfulLeaks === true ? { [leakyAttribute]: 'true' } : {}
+  const attributes = { ...options.attributes, ...leaky }
   return parseOurs(AgentInfo, {
     hostname,
     port: port ?? 5051,

@@ -73,6 +73,11 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
       open: keys.open,
       start,
     })
+  if (options.faithfulLeaks === true) {
+    const why =
+      'FAITHFUL LEAKS ARE ON: this master shows values of secrets, as Mesos does, for lessons'
+    log.warn({}, `${why}; give it no secret that matters`)
+  }
   if (!keys.keeper.isLocked) {
     log.warn(
       { file: 'kek.key' },

@@ -1,5 +1,12 @@
 import { utf8Text } from '@conclave/kernel'
-import { loadConfig, secretSetting, setting, type Config, type Sources } from '@conclave/runtime'
+import {
+  flagSetting,
+  loadConfig,
+  secretSetting,
+  setting,
+  type Config,
+  type Sources,
+} from '@conclave/runtime'
 import { simulatedImagesModes } from '@conclave/simulated-images'
 import { z } from 'zod'
 import { usualResources, type MemberAgentOptions } from '../cluster/member-agent.ts'
@@ -62,9 +69,9 @@ export const agentSettings = {
     'whether executors have to show their tokens, true or false',
     true,
   ),
-  faithfulLeaks: setting(
+  faithfulLeaks: flagSetting(
     z.boolean(),
-    'true to show inline values of secrets, and what URIs brought into sandboxes, where Mesos does: for lessons',
+    'true to give values of secrets away wherever Mesos does, also in plain text on the disk: for lessons, with masters that were told so, and never with secrets that matter',
     false,
   ),
   fetcherRoots: setting(

@@ -62,6 +62,15 @@ export const AgentInfo = message('AgentInfo', {
 })
 export type AgentInfo = Infer<typeof AgentInfo>
 
+/**
+ * The attribute of an agent that gives values away as Mesos does, for whoever places tasks on it: `true`, as
+ * text.
+ */
+export const leakyAttribute = 'faithful_leaks'
+
+export const isLeaky = ({ attributes }: AgentInfo): boolean =>
+  attributes.some(({ name, text: said }) => name === leakyAttribute && said?.value === 'true')
+
 const capabilities = [
   'UNKNOWN',
   'REVOCABLE_RESOURCES',

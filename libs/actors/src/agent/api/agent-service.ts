@@ -214,7 +214,7 @@ export class AgentService implements AgentApi {
   }
 
   remove(containerId: string): 'removed' | 'unknown' | 'running' {
-    return this.#o.nested.remove(containerId)
+    return this.#working(() => this.#o.nested.remove(containerId))
   }
 
   /** Whatever the core decides meanwhile is carried out now, and not with the next tick. */

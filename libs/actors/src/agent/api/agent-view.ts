@@ -84,7 +84,7 @@ function commandExecutor(task: AgentTask): AgentExecutorView {
 }
 
 /** What Mesos makes up for a command task. Source: mesos.md §13. */
-function generatedExecutor(info: TaskInfo, executorId: string): ExecutorInfo {
+export function generatedExecutor(info: TaskInfo, executorId: string): ExecutorInfo {
   const { command, container, labels } = info
   const line = command?.value ?? ''
   return {

@@ -60,7 +60,9 @@ export interface ExecutorHost {
   /** Completes a status of the agent's own, and sends it. */
   readonly tellOf: (executor: Executor, task: ExecutorTask, end: TaskEnd) => void
   /** Gets what an executor is told of a task beside what the masters said, and then calls `then`. */
-  readonly beforeTold?: ((task: ExecutorTask, then: () => void) => void) | undefined
+  readonly beforeTold?:
+    | ((executor: Executor, task: ExecutorTask, then: () => void) => void)
+    | undefined
   /** Sends a status that an executor made. */
   readonly forward: (task: TaskName, status: TaskStatus) => void
   readonly send: (message: FromAgent) => void
@@ -162,6 +164,7 @@ export class Executors {
         info: task,
         groupId,
         isWaiting: true,
+        isCheckpointed: executor.framework?.checkpoint === true,
       })
       executor.live.add(run)
     }
@@ -204,7 +207,7 @@ export class Executors {
     }
     for (const task of given) executor.tasks.set(task.taskId, task)
     for (const task of given) {
-      beforeTold?.(task, () => {
+      beforeTold?.(executor, task, () => {
         task.isReady = true
         this.#deliver(executor)
       })
@@ -262,6 +265,8 @@ export class Executors {
       }),
       command: kind === 'default' ? { uris: [], arguments: [], value: pause } : info.command,
       container: info.container,
+      executor: info,
+      isCheckpointed: executor.framework?.checkpoint === true,
       hasToken: kind === 'custom',
       owner: {
         started: () => this.#started(executor),

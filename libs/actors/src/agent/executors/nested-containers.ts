@@ -15,6 +15,8 @@ export interface NestedHost {
   readonly executors: Executors
   readonly sessions: LocalSessions
   readonly agentId: () => string
+  /** One that has ended was removed. */
+  readonly removed: (containerId: string) => void
 }
 
 export interface WantedContainer {
@@ -208,6 +210,7 @@ export class NestedContainers {
     if (known === undefined) return 'unknown'
     if (known.end === undefined) return 'running'
     this.#known.delete(name)
+    this.#host.removed(name)
     return 'removed'
   }
 

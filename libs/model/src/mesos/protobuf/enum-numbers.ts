@@ -91,6 +91,10 @@ export const enumNumbers: Readonly<Record<string, Readonly<Record<string, number
     BLOCK: 3,
     RAW: 4,
   },
+  ContainerClass: {
+    DEFAULT: 1,
+    DEBUG: 2,
+  },
   'ExecutorInfo.Type': {
     UNKNOWN: 0,
     DEFAULT: 1,

@@ -1,4 +1,5 @@
 import { commonFields } from './common-fields.ts'
+import { containerizerFields } from './containerizer-fields.ts'
 import { executorFields } from './executor-fields.ts'
 import { operatorFields } from './operator-fields.ts'
 import { schedulerFields } from './scheduler-fields.ts'
@@ -17,6 +18,7 @@ const all: FieldNumbers = {
   ...schedulerFields,
   ...executorFields,
   ...operatorFields,
+  ...containerizerFields,
 }
 
 /** The number of a field, and the name of its type when it has one. Undefined: protobuf has no such field. */

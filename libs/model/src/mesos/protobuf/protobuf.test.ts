@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, describe, test } from 'vitest'
+import { ContainerConfig, ContainerLaunchInfo } from '../containerizer.ts'
 import { ExecutorCall, ExecutorEvent } from '../executor.ts'
 import { parseCall, SchedulerCall, SchedulerEvent } from '../scheduler.ts'
 import { MasterCall, parseMasterCall } from '../operator.ts'
@@ -47,6 +48,8 @@ const roots = [
   ['master.Call', MasterCall],
   ['master.Response', MasterResponse],
   ['master.Event', MasterEvent],
+  ['ContainerConfig', ContainerConfig],
+  ['ContainerLaunchInfo', ContainerLaunchInfo],
 ] as const
 
 const call = {
