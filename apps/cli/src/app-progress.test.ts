@@ -1,12 +1,13 @@
 import type { WorkloadView } from '@conclave/actors'
 import { describe, expect, test } from 'vitest'
-import { endOf } from './app-progress.ts'
+import { endOf, Progress, type TaskSeen } from './app-progress.ts'
 
 type Update = NonNullable<WorkloadView['update']>
 
 /** Of a view only what decides. */
 const view = (running: number, updated: number, state?: Update['state']): WorkloadView =>
   ({
+    name: 'web',
     counts: { desired: 3, running, updated },
     update: state === undefined ? undefined : ({ state } as Update),
   }) as WorkloadView
@@ -26,5 +27,41 @@ describe('a change of a workload', () => {
     ['it is paused on its way back', view(3, 1, 'rollback-paused'), true, false],
   ])('%s: that is what it came to', (_name, seen, wasRollback, end) => {
     expect(endOf(seen, wasRollback)).toBe(end)
+  })
+})
+
+const rejected = (taskId: string, stateAtMs: number, message = 'no secret a/b'): TaskSeen => ({
+  taskId,
+  slot: '1',
+  state: 'rejected',
+  stateAtMs,
+  message,
+})
+
+describe('what is said meanwhile', () => {
+  test('names why nothing runs once, however many tasks fail for the same reason', () => {
+    const progress = new Progress()
+    const failed = [1, 2, 3, 4].map((at) => rejected(`web.1.${at}`, at))
+
+    expect(progress.news(view(0, 0), [])).toEqual(['web: 0 of 3 running'])
+    expect(progress.news(view(0, 0), failed.slice(0, 1))).toEqual([
+      'web: 0 of 3 running; web.1.1 rejected: no secret a/b',
+    ])
+    expect(progress.news(view(0, 0), failed.slice(0, 1))).toEqual([])
+    expect(progress.news(view(0, 0), failed.slice(0, 2))).toEqual([
+      'web: another one fails in the same way; Ctrl-C ends this command, and not the app',
+    ])
+    expect(progress.news(view(0, 0), failed)).toEqual([])
+  })
+
+  test('goes on with another reason, and with how many run', () => {
+    const progress = new Progress()
+    const first = rejected('web.1.1', 1)
+    progress.news(view(0, 0), [first])
+
+    expect(progress.news(view(0, 0), [first, rejected('web.1.2', 2, 'no room')])).toEqual([
+      'web: 0 of 3 running; web.1.2 rejected: no room',
+    ])
+    expect(progress.news(view(1, 1), [])).toEqual(['web: 1 of 3 running'])
   })
 })

@@ -20,17 +20,15 @@ export async function settle(
   say: (line: string) => void,
 ): Promise<Settled> {
   const wasRollback = first.update?.state === 'rollback-started'
+  const progress = new Progress()
   let view = first
-  let said = ''
   for (let failures = 0; failures < failuresMax;) {
     const tasks = await looked(client, view)
     if (tasks === undefined) failures++
     else {
       failures = 0
       view = tasks.view
-      const line = lineOf(view, tasks.tasks)
-      if (line !== said) say(line)
-      said = line
+      for (const line of progress.news(view, tasks.tasks)) say(line)
       const end = endOf(view, wasRollback)
       if (end === false) sayWhy(tasks.tasks, first.updatedAtMs, say)
       if (end !== undefined) return { view, isAsWanted: end }
@@ -86,19 +84,50 @@ function sayWhy(
   if (failed !== undefined) say(`${failed.taskId} ${failed.state}: ${failed.message ?? ''}`)
 }
 
-function lineOf(view: WorkloadView, tasks: readonly WorkloadTaskView[]): string {
-  const { name, counts, update } = view
+/** What counts of a task for what is said. */
+export type TaskSeen = Pick<WorkloadTaskView, 'taskId' | 'slot' | 'state' | 'stateAtMs' | 'message'>
+
+/**
+ * What there is to say of one look after another. A task that fails is followed by another one that
+ * fails in the same way, under an id of its own: that is told once, with what becomes of it.
+ */
+export class Progress {
+  #said = ''
+  #failed: TaskSeen | undefined
+  #hasToldOfRetries = false
+
+  news(view: WorkloadView, tasks: readonly TaskSeen[]): readonly string[] {
+    const failed = failedOf(tasks)
+    const because = failed === undefined ? '' : `${failed.state}: ${failed.message}`
+    const said = `${countsOf(view)}; ${because}`
+    const isAgain = failed !== undefined && failed.taskId !== this.#failed?.taskId
+    if (said !== this.#said) {
+      this.#said = said
+      this.#failed = failed
+      return [countsOf(view) + (failed === undefined ? '' : `; ${failed.taskId} ${because}`)]
+    }
+    if (!isAgain || this.#hasToldOfRetries) return []
+    this.#hasToldOfRetries = true
+    return [
+      `${view.name}: another one fails in the same way; Ctrl-C ends this command, and not the app`,
+    ]
+  }
+}
+
+function countsOf({ name, counts, update }: WorkloadView): string {
   const how = update === undefined ? '' : `, ${update.message}`
   const updated = counts.updated === counts.running ? '' : `, ${counts.updated} of them new`
+  return `${name}: ${counts.running} of ${counts.desired} running${updated}${how}`
+}
+
+/** Of the places where nothing runs, the newest task that is not as it should be: it says most. */
+function failedOf(tasks: readonly TaskSeen[]): TaskSeen | undefined {
   const fine = new Set(tasks.filter(({ state }) => state === 'running').map(({ slot }) => slot))
-  // The newest that is not as it should be says most.
-  const why = tasks
+  return tasks
     .filter(({ slot, state, message }) => {
       return message !== undefined && worthSaying.has(state) && !fine.has(slot)
     })
     .toSorted((a, b) => b.stateAtMs - a.stateAtMs)[0]
-  const because = why === undefined ? '' : `; ${why.taskId} ${why.state}: ${why.message}`
-  return `${name}: ${counts.running} of ${counts.desired} running${updated}${how}${because}`
 }
 
 const worthSaying: ReadonlySet<string> = new Set(['pending', 'failed', 'rejected', 'lost'])
