@@ -59,7 +59,8 @@ export function authorityCommands(program: Command, client: () => Client): void 
     .addHelpText(
       'after',
       '\nExamples:\n  conclave agent join --data ./agent --address 10.0.0.1:12003 --token-file token' +
-        '\n  conclave agent join --data ./agent',
+        '\n  conclave agent join --data ./agent' +
+        '\n  conclave agent join --data ./second --agent-setting port=0    # another one here: any free port',
     )
     .action(async (options: JoinOptions) => {
       const { joinAsAgent } = await import('../join-agent.ts')

@@ -15,9 +15,15 @@ import { faceLog } from './face-log.ts'
 export class FaceListenFailed extends ConclaveError {
   readonly code = 'face.listen-failed'
 
-  constructor(face: string, host: string, port: number, cause: unknown) {
+  /** @param place `host:port`, or the path of a socket */
+  constructor(face: string, place: string, cause: unknown) {
     const why = (cause as { code?: string }).code ?? 'unknown'
-    super(`the ${face} face cannot listen on ${host}:${port} (${why})`, { cause })
+    super(
+      `the ${face} face cannot listen on ${place} (${why}): free that place or choose another`,
+      {
+        cause,
+      },
+    )
   }
 }
 
@@ -143,7 +149,7 @@ export class FaceListener {
       await listen(app, o)
     } catch (cause) {
       await app.close()
-      throw new FaceListenFailed(o.face, o.path ?? o.host, o.port, cause)
+      throw new FaceListenFailed(o.face, o.path ?? `${o.host}:${o.port}`, cause)
     }
     const address = app.server.address() as AddressInfo | string
     return new FaceListener(app, typeof address === 'string' ? 0 : address.port)
