@@ -92,7 +92,7 @@ export async function up(options: UpOptions): Promise<number> {
     },
     faithfulLeaks: options.faithfulLeaks === true,
     // The tour looks for secrets in snapshots, too, so there have to be some.
-    ...((options.tour === true || options.once === true) && {
+    ...(isTour(options) && {
       snapshotEntries: snapshotEntriesOfTour,
     }),
     signal: wanted,
@@ -112,7 +112,7 @@ export async function up(options: UpOptions): Promise<number> {
   const client = new Client(cluster.context)
   let code = 1
   try {
-    await untilReady(cluster, client, wanted).finally(() => ready.abort())
+    await untilReady(cluster, client, wanted, standsOn(options)).finally(() => ready.abort())
     writeContext(cluster.context)
     const document = readyDocument(cluster, addresses, options.peerWire === 'tcp')
     const lock = await client.json<LockStatus>('conclave', 'GET', '/conclave/v1/lock')
@@ -132,14 +132,16 @@ export async function up(options: UpOptions): Promise<number> {
   return code
 }
 
-function checkFitsEtcd({ data, tour: isTour, once }: UpOptions): void {
-  if (data === undefined) {
+const isTour = ({ tour: isWanted, once }: UpOptions): boolean => isWanted === true || once === true
+
+function checkFitsEtcd(options: UpOptions): void {
+  if (options.data === undefined) {
     throw new CommandFailed(
       'usage',
       '--engine needs --data: the key that opens what is in etcd rests there, and would be gone with this command',
     )
   }
-  if (isTour === true || once === true) {
+  if (isTour(options)) {
     throw new CommandFailed(
       'usage',
       'the tour shows how masters agree among themselves; take it without --engine',
@@ -156,6 +158,12 @@ function peerWire(text: string): RedactedBytes {
   )
 }
 
+/** Without the address: it may hold a password. */
+function standsOn({ engine, peerWire: wire }: UpOptions): string | undefined {
+  if (engine !== undefined && engine !== 'embedded') return 'the etcd of --engine'
+  return wire === 'tcp' ? undefined : 'the Redis of --peer-wire'
+}
+
 /** Whoever unlocks it must find it first: the context is written before the cluster is ready. */
 function tellOfLock(context: Context): void {
   writeContext(context)
@@ -170,11 +178,13 @@ async function whatFollows(
   ended: Promise<void>,
 ): Promise<number> {
   const isJson = options.json === true
-  if (options.tour === true || options.once === true) {
+  if (isTour(options)) {
     const code = await Promise.race([takeTour(cluster, isJson), ended.then(() => 130)])
     if (options.once === true || code !== 0) return code
   }
-  if (!isJson) print(nextCommands(cluster.context.uid))
+  // What the example is given: the tour has stored it.
+  const needed = isTour(options) ? 'dev/db/password' : 'tour/db-password'
+  if (!isJson) print(nextCommands(cluster.context.uid, needed))
   return Promise.race([ended.then(() => 0), cluster.deserted.then(() => 1)])
 }
 
@@ -223,9 +233,9 @@ function announce(
   print(dim(`   data ${directory}\n   ${lock}\n`))
 }
 
-const nextCommands = (uid: string): string => `
+const nextCommands = (uid: string, path: string): string => `
 ${bold('Next')}, in another terminal, here (as ${uid}, by ${contextFile()}):
-   printf %s "s3cr3t" | npm run -s conclave -- secret put dev/db/password
+   printf %s "s3cr3t" | npm run -s conclave -- secret put ${path}
    npm run -s conclave -- secret ls
    npm run -s conclave -- run examples/tasks/env-secret.json
    npm run -s conclave -- events

@@ -8,15 +8,21 @@ import type { LocalCluster } from './local-cluster.ts'
 const patienceMs = 30_000
 const pauseMs = 25
 
-/** Resolves once a leader is ready and every agent is with it: whatever is asked then will be done. */
+/**
+ * Resolves once a leader is ready and every agent is with it: whatever is asked then will be done.
+ *
+ * @param standsOn what of others the masters cannot do without, as it is told to who waited in vain
+ * @throws CommandFailed when that takes too long, or no master is left
+ */
 export async function untilReady(
   cluster: LocalCluster,
   client: Client,
   signal: AbortSignal,
+  standsOn?: string,
 ): Promise<void> {
   const http = new HttpClient({ timeoutMs: 2000 })
   try {
-    await untilReadyBy(cluster, client, http, signal)
+    await untilReadyBy(cluster, client, http, signal, standsOn)
   } finally {
     http.close()
   }
@@ -27,10 +33,12 @@ async function untilReadyBy(
   client: Client,
   http: HttpClient,
   signal: AbortSignal,
+  standsOn: string | undefined,
 ): Promise<void> {
   const wanted = cluster.members.filter(({ kind }) => kind === 'agent').length
   let until = performance.now() + patienceMs
   let last: unknown
+  let missing = 'no master leads'
   while (performance.now() < until) {
     signal.throwIfAborted()
     if (!cluster.hasMaster) {
@@ -40,7 +48,11 @@ async function untilReadyBy(
       )
     }
     try {
-      if ((await hasLeader(client)) && (await agentsOf(client)) >= wanted) return
+      if (await hasLeader(client)) {
+        const there = await agentsOf(client)
+        if (there >= wanted) return
+        missing = `${there} of ${wanted} agents are there`
+      }
     } catch (error) {
       last = error
     }
@@ -50,7 +62,9 @@ async function untilReadyBy(
   }
   throw new CommandFailed(
     'unavailable',
-    `the cluster is not ready after ${patienceMs / 1000} s; its logs are in ${cluster.directory}/logs`,
+    `the cluster is not ready after ${patienceMs / 1000} s: ${missing}` +
+      `${standsOn === undefined ? '' : ` (masters need ${standsOn}: does it answer?)`}; ` +
+      `its logs are in ${cluster.directory}/logs`,
     { cause: last },
   )
 }
