@@ -368,7 +368,7 @@ describe('a task', () => {
     expect(agent.heard('session-input')).toHaveLength(1)
   })
 
-  test('MA53: is held back while its reader is slow, and goes on when that has caught up', async () => {
+  test('MA54: is held back while its reader is slow, and goes on when that has caught up', async () => {
     const { agent } = await runningTask()
     const { tasks } = cluster.leader.actor
     const session = await cluster.settle(tasks.exec(root, 'task-1', { argv: ['yes'] }))
@@ -387,7 +387,7 @@ describe('a task', () => {
     expect(await lastOf(session)).toMatchObject({ exitCode: 0 })
   })
 
-  test('MA53: is sent no more input than its program reads', async () => {
+  test('MA54: is sent no more input than its program reads', async () => {
     const { agent } = await runningTask()
     const { tasks } = cluster.leader.actor
     const session = await cluster.settle(tasks.exec(root, 'task-1', { argv: ['cat'] }))
@@ -412,7 +412,7 @@ describe('a task', () => {
     expect(sizes()).toBe(1024 * 1024)
   })
 
-  test('MA53: can be signalled', async () => {
+  test('MA63: can be signalled', async () => {
     const { agent } = await runningTask()
     const { tasks } = cluster.leader.actor
     await cluster.settle(tasks.signal(root, 'task-1', 'HUP'))
