@@ -66,7 +66,13 @@ test('ST10: fed with what a store changes, it looks as that store at every revis
           expect(mirror.list('', { at: there(revision) }).kvs).toEqual(kvs)
           const between = Math.min(there(revision) + 1, mirror.revision)
           expect(mirror.viewAt(between).list('').kvs).toEqual(kvs)
-          for (const kv of kvs) expect(mirror.get(kv.key, there(revision))).toEqual(kv)
+          for (const kv of kvs) {
+            expect(mirror.get(kv.key, there(revision))).toEqual(kv)
+            expect(mirror.viewAt(between).modRevision(kv.key)).toBe(kv.modRevision)
+          }
+        }
+        for (const key of ['', 'a', 'b', ...machine.list('').kvs.map((kept) => kept.key)]) {
+          expect(mirror.modRevision(key)).toBe(there(machine.modRevision(key)))
         }
         expect(() => mirror.get('a', there(base) - 1)).toThrow(Compacted)
         expect(() => mirror.get('a', mirror.revision + 1)).toThrow(RevisionAhead)

@@ -98,6 +98,10 @@ export class Mirror implements LiveView {
     return history && visible(history, at)
   }
 
+  modRevision(key: string): number {
+    return this.get(key)?.modRevision ?? 0
+  }
+
   list(prefix: string, options: ListOptions & { readonly at?: number } = {}): ListResult {
     const { keysOnly = false, at = this.#revision } = options
     this.#checkReadable(at)
@@ -113,6 +117,7 @@ export class Mirror implements LiveView {
     return {
       revision,
       get: (key) => this.get(key, revision),
+      modRevision: (key) => this.get(key, revision)?.modRevision ?? 0,
       list: (prefix, options) => this.list(prefix, { ...options, at: revision }),
     }
   }

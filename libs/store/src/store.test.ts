@@ -129,6 +129,8 @@ describe('the past', () => {
     const view = store.viewAt(2)
 
     expect(text(store, 'a', 1)).toBe('one')
+    expect([view.modRevision('a'), view.modRevision('b'), view.modRevision('c')]).toEqual([2, 2, 0])
+    expect([store.modRevision('a'), store.modRevision('b')]).toEqual([0, 2])
     expect(view.list('').kvs.map(({ key }) => key)).toEqual(['a', 'b'])
     expect(store.get('a')).toBeUndefined()
     expect(() => store.get('a', 4)).toThrow(RevisionAhead)

@@ -103,6 +103,10 @@ export class StoreMachine implements LiveView {
     return this.#state.keys.get(key, at)
   }
 
+  modRevision(key: string): number {
+    return this.#state.keys.newest(key)?.modRevision ?? 0
+  }
+
   /** @throws Compacted, RevisionAhead */
   list(prefix: string, options: ListOptions & { readonly at?: number } = {}): ListResult {
     return this.#state.keys.list(prefix, options)
@@ -118,6 +122,7 @@ export class StoreMachine implements LiveView {
     return {
       revision,
       get: (key) => this.get(key, revision),
+      modRevision: (key) => this.get(key, revision)?.modRevision ?? 0,
       list: (prefix, options) => this.list(prefix, { ...options, at: revision }),
     }
   }

@@ -30,6 +30,8 @@ export interface ListResult {
 export interface View {
   readonly revision: number
   get(key: string): KeyValue | undefined
+  /** The revision that wrote `key`, or 0 if it is not there: for whoever knows the rest already. */
+  modRevision(key: string): number
   /** Keys that begin with `prefix`, in the order of their UTF-8 bytes. */
   list(prefix: string, options?: ListOptions): ListResult
 }

@@ -40,30 +40,32 @@ export class ClusterKeys {
 
   /** @throws Unavailable before the first leader has made one, KekForeign when it does not open here */
   keyring(): Keyring {
-    const kv = this.#record(keyringKey)
-    if (this.#keyring?.modRevision !== kv.modRevision) {
-      this.#keyring = { modRevision: kv.modRevision, key: this.#unwrap(kv.value) }
-    }
-    return this.#keyring.key
+    const known = this.#keyring
+    if (known !== undefined && this.#isStill(keyringKey, known)) return known.key
+    const { modRevision, value } = this.#record(keyringKey)
+    const key = this.#unwrap(value)
+    this.#keyring = { modRevision, key }
+    return key
   }
 
   /** @throws Unavailable before the first leader has made one */
   tokenKey(): TokenKey {
-    const kv = this.#record(tokenKeyKey)
-    if (this.#tokenKey?.modRevision !== kv.modRevision) {
-      const pem = openEnvelope({
-        clusterId: this.#clusterId,
-        ...tokenKeyPlace,
-        keyring: this.keyring(),
-        envelope: kv.value,
-      })
-      try {
-        this.#tokenKey = { modRevision: kv.modRevision, key: parseTokenKey(pem) }
-      } finally {
-        wipe(pem)
-      }
+    const known = this.#tokenKey
+    if (known !== undefined && this.#isStill(tokenKeyKey, known)) return known.key
+    const { modRevision, value } = this.#record(tokenKeyKey)
+    const pem = openEnvelope({
+      clusterId: this.#clusterId,
+      ...tokenKeyPlace,
+      keyring: this.keyring(),
+      envelope: value,
+    })
+    try {
+      const key = parseTokenKey(pem)
+      this.#tokenKey = { modRevision, key }
+      return key
+    } finally {
+      wipe(pem)
     }
-    return this.#tokenKey.key
   }
 
   /**
@@ -95,6 +97,10 @@ export class ClusterKeys {
       if (error instanceof CryptographicFailure) throw new KekForeign(version, version)
       throw error
     }
+  }
+
+  #isStill(key: string, { modRevision }: Opened<unknown>): boolean {
+    return this.#view.modRevision(key) === modRevision
   }
 
   #record(key: string): { readonly value: Uint8Array; readonly modRevision: number } {

@@ -189,7 +189,7 @@ export class IdentityService implements IdentityApi {
    * applied while what {@link allowed} said still holds.
    */
   get changedRevision(): number {
-    return this.#options.view.get(identityChangedKey)?.modRevision ?? 0
+    return this.#options.view.modRevision(identityChangedKey)
   }
 
   #actionsOn(rid: ResourceId, { uid, groups }: UserRecord): readonly Action[] {

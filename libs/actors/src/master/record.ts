@@ -32,6 +32,9 @@ export class Records<T> {
   }
 
   get(key: string): Kept<T> | undefined {
+    const known = this.#known.get(key)
+    // Asked for many times between two changes, and a number is less to make than what it stands for.
+    if (known !== undefined && known.modRevision === this.#view.modRevision(key)) return known
     const kv = this.#view.get(key)
     return kv === undefined ? undefined : this.#read(kv)
   }
