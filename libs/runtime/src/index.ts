@@ -75,6 +75,7 @@ export {
   type HttpStream,
 } from './http-client.ts'
 export type { JsonPipeLimits } from './json-pipe.ts'
+export { putLane, type Lane, type LaneHost } from './lane.ts'
 export { LineTooLong, linesOf } from './lines.ts'
 export { LinkListenFailed, LinkRefused, tlsOptions } from './link-tls.ts'
 export { LogVerbosity } from './log-verbosity.ts'
