@@ -395,7 +395,7 @@ const nextLeader = (cluster: DrivenCluster): ClusterCore =>
     },
   })
 
-test('CL1 to CL9 hold in every history of calls, messages, disconnections, ticks and terms', () => {
+test('C2, CL1 to CL9 hold in every history of calls, messages, disconnections, ticks and terms', () => {
   fc.assert(
     fc.property(history, (steps) => {
       const world = new Play()

@@ -171,7 +171,7 @@ export class ClusterCore implements Core<ClusterInput, ClusterEffect> {
   }
 
   /**
-   * **CL3** (S3 of design.md) Secrets go to the one agent that a task runs on, for the container it was
+   * **CL3** (S3 of docs/architecture.md) Secrets go to the one agent that a task runs on, for the container it was
    * launched as, while it has not ended and its framework is not removed.
    */
   grantsFor(connection: number, { frameworkId, taskId, containerId }: GrantAsk): GrantAnswer {

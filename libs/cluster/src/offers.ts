@@ -25,7 +25,7 @@ export interface OpenOffer {
  * The offers that wait for an answer. They live in memory only: a new leader makes new ones, under
  * numbers that no other term has used.
  *
- * **CL1** (C2 of design.md) What an agent's tasks use and what is offered of it is never more than it
+ * **CL1** (C2 of docs/architecture.md) What an agent's tasks use and what is offered of it is never more than it
  * has: no resource is promised twice.
  */
 export class OfferBook {

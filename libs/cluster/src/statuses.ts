@@ -22,7 +22,7 @@ import { isCompleted, isHolding, type Task } from './tasks.ts'
  * written down before they are sent (mesos.md §5.4). The master's own statuses stand in the same line;
  * they have no uuid, so they count as heard once they were sent.
  *
- * CL2 (C1 of design.md) A task that reached a terminal state leaves it no more.
+ * CL2 (C1 of docs/architecture.md) A task that reached a terminal state leaves it no more.
  */
 
 const partitionStates: ReadonlySet<TaskState> = new Set([

@@ -2,7 +2,7 @@ import { secretStoreContract } from '@conclave/store/contract'
 import { describe, onTestFinished } from 'vitest'
 import { freshPrefix, realEtcd, storeAt, whyNoEtcd } from './testing/real-etcd.ts'
 
-describe.skipIf(whyNoEtcd !== undefined)(`three members of etcd ${whyNoEtcd ?? ''}`, () => {
+describe.skipIf(whyNoEtcd !== undefined)(`EE2: three members of etcd ${whyNoEtcd ?? ''}`, () => {
   const cluster = realEtcd()
 
   secretStoreContract(

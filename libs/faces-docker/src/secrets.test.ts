@@ -161,7 +161,7 @@ describe('DK5: a secret', () => {
     expect((await front.ask('GET', `/secrets/${id}`)).statusCode).toBe(200)
   })
 
-  test('that nobody knows is not found, and one that two could be is ambiguous', async () => {
+  test('DK3: that nobody knows is not found, and one that two could be is ambiguous', async () => {
     expect((await front.ask('GET', '/secrets/nosuch')).json()).toEqual({
       message: 'secret nosuch not found',
     })
@@ -175,7 +175,7 @@ describe('DK5: a secret', () => {
     )
   })
 
-  test('is listed by filters as the CLI sends them, and in the old form', async () => {
+  test('DK4: is listed by filters as the CLI sends them, and in the old form', async () => {
     const a = await created('app_a', { Labels: { env: 'prod', tier: '' } })
     await created('app_b', { Labels: { env: 'dev' } })
     await created('other')

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /**
  * One line of the audit: who asked for what and what was decided. It is durable before the answer
- * leaves (design.md S3), and it has no field for a value.
+ * leaves (docs/architecture.md, S3), and it has no field for a value.
  */
 export const AuditRecord = z.object({
   atMs: z.int().nonnegative(),

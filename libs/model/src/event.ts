@@ -3,7 +3,7 @@ import { z } from 'zod'
 /*
  * Everything that can be watched. An event says what its actor knows and never more: ids, paths,
  * versions, sizes and reasons. No field of any event can hold a secret's value, so the page, the
- * audit, the tests and the simulation may all read the same stream (design.md §2).
+ * audit, the tests and the simulation may all read the same stream (docs/architecture.md).
  */
 
 const id = z.string().max(1024)

@@ -7,7 +7,7 @@ import { simulatedLabel } from './simulated-image.ts'
 
 const all = [...knownRepositories, 'somebody/something', 'localhost:5000/app']
 
-describe('SI2: a name stands for a simulated image', () => {
+describe('IM2: a name stands for a simulated image', () => {
   test.each<[string, SimulatedImagesMode, boolean]>([
     ['redis', 'known', true],
     ['redis:7-alpine', 'known', true],
@@ -42,7 +42,7 @@ describe('SI2: a name stands for a simulated image', () => {
   })
 })
 
-describe('SI3: a simulated image', () => {
+describe('IM3: a simulated image', () => {
   test.each(all)('%s says that it is one, in its labels and in its root', (name) => {
     const image = simulatedImage(name, 'any')
     expect(image?.configuration.Labels).toMatchObject({ [simulatedLabel]: 'true' })

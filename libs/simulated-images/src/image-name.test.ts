@@ -4,7 +4,7 @@ import { familiarName, parseImageName } from './image-name.ts'
 
 const digest = `sha256:${'0a'.repeat(32)}`
 
-describe('SI1: a name', () => {
+describe('IM1: a name', () => {
   test.each<[string, string, string, string, string | undefined, (string | undefined)?]>([
     ['redis', 'docker.io', 'library/redis', 'redis', 'latest', undefined],
     ['library/redis:7', 'docker.io', 'library/redis', 'redis', '7', undefined],

@@ -109,7 +109,7 @@ describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''
     expect(readdirSync(stranger.directory)).toEqual([])
   })
 
-  test('run the tasks of a service with its secret, each on a machine of its own', async () => {
+  test('EN3: run the tasks of a service with its secret, each on a machine of its own', async () => {
     await one.out(['secret', 'create', 'my_secret', '-'], secret.text)
     const wanted = ['--replicas', '3', '--secret', 'my_secret', '--no-resolve-image', '--detach']
     await two.out(['service', 'create', '--name', service, ...wanted, 'eon01/infinite'])

@@ -328,7 +328,7 @@ describe.skipIf(why !== undefined)(`masters in front of an etcd cluster ${why ??
     expect((await lock(false)).status).toBe(204)
   })
 
-  test('S1, S2: nobody who has all of etcd, its files or theirs can read a value off', async () => {
+  test('EE6, S1, S2: nobody who has all of etcd, its files or theirs can read a value off', async () => {
     await done(cluster, ['secret', 'put', path], later.text)
     const client = new EtcdClient({ endpoints: etcd.endpoints })
     const beside = new EtcdStore({ client, prefix: '/beside', random: new SystemRandom() })

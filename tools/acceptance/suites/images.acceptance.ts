@@ -148,7 +148,7 @@ describe('an image pull secret', () => {
   })
 })
 
-describe('a URI with a secret', () => {
+describe('AG24: a URI with a secret', () => {
   test('is fetched into the sandbox, and nothing of the secret is', async () => {
     const spec = exampleOf('uri').replace('127.0.0.1:8000', filesHost)
     const { of, code } = await run(spec)

@@ -261,7 +261,7 @@ describe('a group of two tasks under the default executor', () => {
     await untilNothingRuns()
   })
 
-  test('can be looked into: a session reads the file, and gets its input', async () => {
+  test('FA6: can be looked into: a session reads the file, and gets its input', async () => {
     await launchGroup('open', [groupTask('sleeps', 'agent/left', 'sleep 3600')])
     await framework.status('sleeps', 'TASK_RUNNING')
     const { get_containers: all } = await call<{

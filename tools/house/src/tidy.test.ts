@@ -99,3 +99,63 @@ describe('the code', () => {
     expect([...seen].filter(([, places]) => places.length > 1)).toEqual([])
   })
 })
+
+/** `AG2, AG3 threat:DL-11: what it does`: every number that a name begins with. */
+const numbersIn = (name: string): readonly string[] =>
+  [...(/^(?:[A-Z]{1,3}\d+[\s,]*)+/.exec(name)?.[0] ?? '').matchAll(/[A-Z]{1,3}\d+/g)].map(
+    ([number]) => number,
+  )
+
+describe('the promises', () => {
+  /** Where each stands: in the README of a room or of a part of one, as `**AG2**` or as the first cell of a row. */
+  const promises = new Map<string, string[]>()
+  const readmes = rooms.flatMap(({ directory }) =>
+    readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' })
+      .filter((name) => basename(name) === 'README.md' && !name.includes('node_modules'))
+      .map((name) => `${directory}/${name.replaceAll('\\', '/')}`),
+  )
+  for (const file of [...readmes, 'docs/architecture.md']) {
+    for (const [, bold, cell] of read(file).matchAll(
+      /\*\*([A-Z]{1,3}\d+)\*\*|^\| ([A-Z]{2,3}\d+) \|/gm,
+    )) {
+      const number = bold ?? cell ?? ''
+      promises.set(number, [...(promises.get(number) ?? []), file])
+    }
+  }
+  /** Numbers at the beginning of any text in a test, a suite or what they stand on. */
+  const tested = new Set(
+    rooms.flatMap(({ files }) =>
+      [...files]
+        .filter(
+          ([file]) => /\.(?:test|contract|acceptance)\.ts$/.test(file) || file.includes('testing/'),
+        )
+        .flatMap(([, source]) =>
+          [...source.matchAll(/(['"`])([A-Z]{1,3}\d+\b[^\n]{0,40})/g)].flatMap(([, , text = '']) =>
+            numbersIn(text),
+          ),
+        ),
+    ),
+  )
+
+  test('have a number each, and no two the same', () => {
+    expect(promises.size).toBeGreaterThan(300)
+    expect([...promises].filter(([, files]) => files.length > 1)).toEqual([])
+  })
+
+  test('are tested, each by a test that begins with its number', () => {
+    expect([...promises.keys()].filter((number) => !tested.has(number))).toEqual([])
+  })
+
+  test('are written down, where a test begins with a number', () => {
+    const names = rooms.flatMap(({ files }) =>
+      [...files].flatMap(([, source]) =>
+        [
+          ...source.matchAll(/\b(?:test|describe)(?:\.\w+)*\(\s*(['"`])([A-Z]{1,3}\d+[^\n]*?)\1/g),
+        ].map(([, , name = '']) => name),
+      ),
+    )
+    expect(names.filter((name) => numbersIn(name).some((number) => !promises.has(number)))).toEqual(
+      [],
+    )
+  })
+})

@@ -41,7 +41,7 @@ test('MU2: a mutant is caught in a copy, which is whole again afterwards, and th
   expect(existsSync(copy.root)).toBe(false)
 }, 120_000)
 
-test('the report counts what each net caught, and says what is alive', () => {
+test('MU3: the report counts what each net caught, and says what is alive', () => {
   const seen = { isCaught: true, seconds: 1.26, by: 'SI1, crashes 3' }
   const missed = { isCaught: false, seconds: 20, by: '51 seeds' }
 

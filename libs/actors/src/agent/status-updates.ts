@@ -30,7 +30,7 @@ export const taskKey = ({ frameworkId, taskId }: TaskName): string =>
 
 /**
  * Status updates on their way: one at a time for each task, in order, each sent again until it is
- * acknowledged (design.md C1). Source: reference/mesos.md §5.4.
+ * acknowledged (docs/architecture.md, C1). Source: reference/mesos.md §5.4.
  */
 export class StatusUpdates {
   readonly #options: StatusUpdatesOptions

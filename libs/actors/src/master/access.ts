@@ -106,7 +106,7 @@ export class Access {
     }
   }
 
-  /** Resolves once durable: nothing may be answered before (design.md S3). */
+  /** Resolves once durable: nothing may be answered before (docs/architecture.md, S3). */
   audit(
     { principal, requestId }: Caller,
     action: AuditRecord['action'],

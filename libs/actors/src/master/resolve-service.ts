@@ -182,7 +182,7 @@ export class ResolveService {
     )
   }
 
-  /** @throws whatever the audit does: no record, no answer (design.md S3) */
+  /** @throws whatever the audit does: no record, no answer (docs/architecture.md, S3) */
   async #audit(
     agentId: string,
     request: ResolveRequest,

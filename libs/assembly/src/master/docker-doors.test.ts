@@ -155,7 +155,7 @@ describe('a place for the docker CLI', () => {
     expect(() => parseDockerHost(text)).toThrow(DockerHostInvalid)
   })
 
-  test('threat:NT-06: is beyond this machine only with TLS, or where somebody says so', async () => {
+  test('EN4 threat:NT-06: is beyond this machine only with TLS, or where somebody says so', async () => {
     const listening = { master: new FakeMaster(), log: silentLog }
     const beyond = { host: '0.0.0.0', port: 0 }
     const refused = listenForDocker({ ...listening, doors: { uid: 'admin', ports: [beyond] } })

@@ -47,7 +47,7 @@ const terminalStates: ReadonlySet<TaskState> = new Set([
   'TASK_GONE_BY_OPERATOR',
 ])
 
-/** A task reaches exactly one of these, and stays there (design.md C1). */
+/** A task reaches exactly one of these, and stays there (docs/architecture.md, C1). */
 export const isTerminal = (state: TaskState): boolean => terminalStates.has(state)
 
 /** `REASON_SLAVE_*` and `SOURCE_SLAVE` of v0 are `AGENT` here. Source: mesos.md §1, §2. */

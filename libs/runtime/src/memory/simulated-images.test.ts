@@ -103,7 +103,7 @@ async function start(
   }
 }
 
-describe('SI4: a simulated image runs', () => {
+describe('IM4: a simulated image runs', () => {
   test.each([
     ['nginx', 'it serves nothing'],
     ['redis', 'Ready to accept connections'],
@@ -188,7 +188,7 @@ describe('RT21: a container that is begun as Docker begins it', () => {
   })
 })
 
-describe('SI5: a simulated image looks for its secrets', () => {
+describe('IM5: a simulated image looks for its secrets', () => {
   test('postgres takes its password from a file, and never says it', async () => {
     const file = new Redacted(utf8(secret.text))
     const env = { POSTGRES_PASSWORD_FILE: '/run/secrets/value' }
