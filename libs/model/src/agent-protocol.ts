@@ -234,6 +234,8 @@ export const ToAgent = z.discriminatedUnion('type', [
     tail: z.int().nonnegative().optional(),
     /** Nothing that was written before. */
     sinceMs: z.int().nonnegative().optional(),
+    /** Input of the session is for the container's own program, if that was given any. */
+    isAttached: z.boolean().optional(),
   }),
   z.object({
     type: z.literal('open-exec'),
@@ -243,6 +245,8 @@ export const ToAgent = z.discriminatedUnion('type', [
   }),
   /** To the container's own program. Nothing happens when it does not run. */
   z.object({ type: z.literal('signal-task'), ...task, signal: z.string().max(16) }),
+  /** The terminal of the container's own program, if it has one. */
+  z.object({ type: z.literal('resize-task'), ...task, ...TerminalSize.shape }),
   z.object({ type: z.literal('session-input'), ...sessionId, data: chunk }),
   z.object({ type: z.literal('session-input-end'), ...sessionId }),
   z.object({ type: z.literal('session-signal'), ...sessionId, signal: z.string().max(16) }),

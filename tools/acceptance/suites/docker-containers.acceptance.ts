@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { canary, missingServer, scanDirectory } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Conclave, Program, runProgram, until, type Outcome } from '../src/index.ts'
@@ -138,6 +139,65 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
     await until('there is a prompt again', () => /\^C\r+\n.*[#$] $/s.test(session.stdout))
     stdin?.write('exit 9\r')
     expect((await session.outcome()).code).toBe(9)
+  })
+
+  test('are attached to: typed to, resized, left by keys, and their exit code is told', async () => {
+    // A trap ends a `read`; the end of the input does so, too, with another status.
+    const reads = 'while read line || [ $$? -gt 128 ]; do echo "<$$line>"; done; exit 5'
+    const script = `trap "stty size" WINCH; ${reads}`
+    const shell = { image: 'busybox', command: ['sh', '-c', script], stdin_open: true }
+    const deploy = { restart_policy: { condition: 'none' } }
+    const services = { piped: { ...shell, deploy }, typed: { ...shell, deploy, tty: true } }
+    const compose = JSON.stringify({ version: '3.8', services })
+    const file = cluster.home.file('compose.json')
+    writeFileSync(file, compose)
+    await out(
+      'stack',
+      'deploy',
+      '--detach=true',
+      '--resolve-image',
+      'never',
+      '-c',
+      file,
+      'attached',
+    )
+
+    const piped = await running('attached_piped')
+    // The end of a client's input is its own; the client then waits for the program's end.
+    const client = new Program('docker', ['-H', socket, 'attach', piped], {
+      env: cluster.home.environment,
+      stdin: 'pipe',
+    })
+    client.child.stdin?.end('hello\n')
+    await until('it has read', async () => (await out('logs', piped)) === '<hello>')
+    await out('kill', piped)
+    expect((await client.outcome()).code).toBe(137)
+
+    const typed = await running('attached_typed')
+    const attach = (): Program =>
+      new Program(
+        'script',
+        ['-qfec', `stty rows 33 cols 77; docker -H ${socket} attach ${typed}`, '/dev/null'],
+        {
+          env: { ...cluster.home.environment, TERM: 'xterm' },
+          stdin: 'pipe',
+        },
+      )
+    const first = attach()
+    await until('it has been resized', () => first.stdout.includes('33 77'))
+    first.child.stdin?.write('one\r')
+    await until('it answers', () => first.stdout.includes('<one>'))
+    first.child.stdin?.write('\x10\x11')
+    expect(await first.outcome()).toMatchObject({ code: 1 })
+    expect(first.stdout).toContain('read escape sequence')
+
+    const second = attach()
+    await until('it is attached again', () => second.stdout.includes('33 77'))
+    second.child.stdin?.write('two\r')
+    await until('it answers again', () => second.stdout.includes('<two>'))
+    second.child.stdin?.write('\x04')
+    expect((await second.outcome()).code).toBe(5)
+    await out('stack', 'rm', 'attached')
   })
 
   test('show their output, from its beginning, its end, and as it comes', async () => {

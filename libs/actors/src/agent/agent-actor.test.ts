@@ -924,11 +924,29 @@ describe('sessions', () => {
     expect(stage.done('signal')).toEqual([{ do: 'signal', containerId: 'c1', signal: 'HUP' }])
   })
 
-  test('AG34: a task that asks for a terminal has one', () => {
+  test('AG34: a task that asks for a terminal has one, and is told its size', () => {
     const container = { type: 'MESOS', tty_info: { window_size: { rows: 10, columns: 40 } } }
     const stage = new Stage().registered().launch({ container })
 
     expect(stage.done('prepare')).toMatchObject([{ spec: { terminal: { rows: 10, columns: 40 } } }])
+    const { frameworkId, taskId } = open
+    stage.running().master({ type: 'resize-task', frameworkId, taskId, rows: 50, columns: 132 })
+    expect(stage.done('resize')).toEqual([
+      { do: 'resize', containerId: 'c1', size: { rows: 50, columns: 132 } },
+    ])
+  })
+
+  test('AG34: who is attached types to the program itself, where the service lets it read', () => {
+    const service = { id: 's', name: 'web', open_stdin: true }
+    const stage = new Stage().registered().launch({ container: { type: 'MESOS', service } })
+    stage.master({ type: 'open-logs', ...open, follow: true, isAttached: true })
+    expect(stage.done('prepare')).toMatchObject([{ spec: { hasInput: true } }])
+
+    stage.running()
+    stage.master({ type: 'session-input', sessionId: 's1', data: 'aGVsbG8=' })
+
+    expect(stage.done('open-logs')).toMatchObject([{ sessionId: 's1', isAttached: true }])
+    expect(stage.done('write-session')).toMatchObject([{ bytes: utf8('hello') }])
   })
 
   test('AG17: there is no exec into what does not run', () => {

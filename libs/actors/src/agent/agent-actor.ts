@@ -419,6 +419,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         return this.#sessions.close(message.sessionId)
       case 'signal-task':
         return this.#signal(message)
+      case 'resize-task':
+        return this.#resize(message)
     }
   }
 
@@ -600,7 +602,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       const workdir = service?.workdir === undefined ? {} : { workdir: service.workdir }
       const helpers = this.#leaks?.planned(task, command, plan)
       const shown = helpers === undefined ? {} : { helpers }
-      const how = { ...workdir, ...kind, ...terminal, ...shown }
+      const input = service?.open_stdin === true ? { hasInput: true } : {}
+      const how = { ...workdir, ...kind, ...terminal, ...input, ...shown }
       this.#do({
         do: 'prepare',
         spec: { containerId, hostname, argv, command, user, ...how },
@@ -774,6 +777,12 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     const task = this.#tasks.get(taskKey({ frameworkId, taskId }))
     if (task?.stage !== 'running') return
     this.#do({ do: 'signal', containerId: task.containerId, signal })
+  }
+
+  #resize({ frameworkId, taskId, rows, columns }: Told<'resize-task'>): void {
+    const task = this.#tasks.get(taskKey({ frameworkId, taskId }))
+    if (task?.stage !== 'running') return
+    this.#do({ do: 'resize', containerId: task.containerId, size: { rows, columns } })
   }
 
   #terminate(task: AgentTask): void {

@@ -79,6 +79,7 @@ export type AgentEffect =
   | { readonly do: 'remove-left'; readonly at: LeftPath }
   | { readonly do: 'start'; readonly containerId: string }
   | { readonly do: 'signal'; readonly containerId: string; readonly signal: string }
+  | { readonly do: 'resize'; readonly containerId: string; readonly size: TerminalSize }
   /** Ends what runs, leaves nothing but the output: `destroyed`. */
   | { readonly do: 'destroy'; readonly containerId: string }
   | { readonly do: 'forget-output'; readonly containerId: string }
@@ -96,6 +97,8 @@ export type AgentEffect =
       readonly sessionId: string
       readonly containerId: string
       readonly wanted: OutputWanted
+      /** What is written to the session is for the container's own program. */
+      readonly isAttached?: boolean
     }
   | {
       readonly do: 'open-exec'

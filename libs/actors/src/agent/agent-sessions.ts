@@ -1,6 +1,6 @@
 import type { ToAgent } from '@conclave/model'
 import type { AgentEffect, AgentInput } from './agent-effect.ts'
-import type { AgentTask } from './agent-task.ts'
+import type { AgentTask, WaitingLogs } from './agent-task.ts'
 import type { ExecHow, OutputWanted } from './container-runtime.ts'
 import { taskKey, type TaskName } from './status-updates.ts'
 import { shortened } from './wording.ts'
@@ -44,17 +44,18 @@ export class AgentSessions {
     this.#options = options
   }
 
-  openLogs({ sessionId, follow, tail, sinceMs, frameworkId, taskId }: Told<'open-logs'>): void {
+  openLogs({ sessionId, frameworkId, taskId, ...told }: Told<'open-logs'>): void {
     const name = { frameworkId, taskId }
+    const { follow, tail, sinceMs, isAttached = false } = told
     const wanted: OutputWanted = { follow, tail, sinceMs }
     const task = this.#options.taskOf(name)
     this.#sessions.set(sessionId, { logsOf: name })
     if (task !== undefined && task.stage !== 'ended') {
       if (task.stage === 'running' || task.stage === 'ending') {
         const { containerId } = task
-        return this.#options.do({ do: 'open-logs', sessionId, containerId, wanted })
+        return this.#openLogs(containerId, { sessionId, wanted, isAttached })
       }
-      task.waitingLogs.push({ sessionId, wanted })
+      task.waitingLogs.push({ sessionId, wanted, isAttached })
       return
     }
     const ended = this.#ended.get(taskKey(name))
@@ -66,9 +67,8 @@ export class AgentSessions {
 
   /** Sessions that were opened during the launch begin. */
   started({ containerId, waitingLogs }: AgentTask): void {
-    for (const { sessionId, wanted } of waitingLogs.splice(0)) {
-      if (!this.#sessions.has(sessionId)) continue
-      this.#options.do({ do: 'open-logs', sessionId, containerId, wanted })
+    for (const waiting of waitingLogs.splice(0)) {
+      if (this.#sessions.has(waiting.sessionId)) this.#openLogs(containerId, waiting)
     }
   }
 
@@ -167,6 +167,11 @@ export class AgentSessions {
       ...(code === undefined ? {} : { exitCode: code }),
       ...(error === undefined ? {} : { error: shortened(error) }),
     })
+  }
+
+  #openLogs(containerId: string, { sessionId, wanted, isAttached }: WaitingLogs): void {
+    const attached = isAttached ? { isAttached } : {}
+    this.#options.do({ do: 'open-logs', sessionId, containerId, wanted, ...attached })
   }
 
   #exitCodeOf(name: TaskName): number | undefined {

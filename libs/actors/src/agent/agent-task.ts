@@ -108,7 +108,13 @@ export interface AgentTask extends RunRequest {
   /** It is to be destroyed as soon as no container is nested in it any more. */
   isEmptying: boolean
   /** Sessions that wait for it to start. */
-  readonly waitingLogs: { readonly sessionId: string; readonly wanted: OutputWanted }[]
+  readonly waitingLogs: WaitingLogs[]
+}
+
+export interface WaitingLogs {
+  readonly sessionId: string
+  readonly wanted: OutputWanted
+  readonly isAttached: boolean
 }
 
 /** The terminal that a task asks for. Nobody has to say how large it is before somebody looks at it. */

@@ -82,6 +82,8 @@ export interface ContainerSpec {
   readonly terminal?: TerminalSize
   /** What a simulated machine shows beside the program, to teach what Mesos' helpers give away (ADR 38). */
   readonly helpers?: Redacted<readonly HelperProcess[]>
+  /** Its program reads what is written to {@link Container.input}, rather than nothing. */
+  readonly hasInput?: boolean
 }
 
 /** The port: what an agent needs of a machine that runs containers. Source: reference/isolators.md §1. */
@@ -103,6 +105,10 @@ export interface Container {
   start(onExit: (exit: ContainerExit) => void): Promise<void>
   /** Runs one more program beside it, with its environment and `env`. @throws ContainerRefused, ProgramRefused */
   exec(argv: readonly string[], env: Readonly<Record<string, string>>, how?: ExecHow): Promise<Exec>
+  /** Of its own program, once that was started: there if it has any, see {@link ContainerSpec.hasInput}. */
+  readonly input: ProgramInput | undefined
+  /** The terminal of its own program, if it has one. */
+  resize(size: TerminalSize): void
   /** Harmless when it has ended. Unknown names are ignored. */
   signal(name: string): void
   /** Ends every process, and leaves nothing but the output. */
@@ -113,15 +119,19 @@ export interface Container {
   forgetOutput(): void
 }
 
+/** What a program reads. */
+export interface ProgramInput {
+  write(bytes: Uint8Array): void
+  /** Resolves when the program has read most of what was written, or reads no more. */
+  taken(): Promise<void>
+}
+
 /** A program that was started beside the container's own. */
-export interface Exec {
+export interface Exec extends ProgramInput {
   /** Ends when the program has ended and everything it said was read. It waits for a slow reader. */
   output(signal: AbortSignal): AsyncIterable<OutputChunk>
   /** Resolves with its end, which the container's end also is. */
   readonly exit: Promise<ContainerExit>
-  write(bytes: Uint8Array): void
-  /** Resolves when the program has read most of what was written, or reads no more. */
-  taken(): Promise<void>
   endInput(): void
   /** Of its terminal, if it has one. */
   resize(size: TerminalSize): void

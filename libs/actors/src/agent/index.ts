@@ -20,5 +20,6 @@ export {
   type ExecHow,
   type HelperProcess,
   type OutputChunk,
+  type ProgramInput,
   type OutputWanted,
 } from './container-runtime.ts'

@@ -16,7 +16,7 @@ const clock = new ManualClock()
 const refuse = async (): Promise<never> => {
   throw new NotLeader()
 }
-const refusing = { kill: refuse, signal: refuse, logs: refuse, exec: refuse }
+const refusing = { kill: refuse, signal: refuse, resize: refuse, logs: refuse, exec: refuse }
 
 let cluster: MemoryCluster
 let agent: MemoryAgent
@@ -111,6 +111,16 @@ describe('MA63: a task, at a master that does not lead', () => {
     await cluster.settle(tasks.signal(root, 'task-1', 'HUP'))
     expect(agent.heard('signal-task')).toMatchObject([{ taskId: 'task-1', signal: 'HUP' }])
 
+    await cluster.settle(tasks.resize(root, 'task-1', { rows: 40, columns: 100 }))
+    expect(agent.heard('resize-task')).toMatchObject([{ rows: 40, columns: 100 }])
+    const attached = await cluster.settle(
+      tasks.logs(root, 'task-1', { follow: true, tail: 0, isAttached: true }),
+    )
+    expect(agent.heard('open-logs').at(-1)).toMatchObject({ isAttached: true })
+    attached.write(Buffer.from('typed'))
+    await cluster.until(() => agent.heard('session-input').length > 0)
+    attached.close()
+
     expect(await cluster.settle(tasks.kill(root, 'task-1'))).toMatchObject({ taskId: 'task-1' })
     await cluster.until(() => agent.heard('kill').length > 0)
   })
@@ -165,6 +175,7 @@ describe('MA63: a task, at a master that does not lead', () => {
       () => tasks.logs(root, 'task-1', { follow: false }),
       () => tasks.exec(root, 'task-1', { argv: ['sh'] }),
       () => tasks.signal(root, 'task-1', 'HUP'),
+      () => tasks.resize(root, 'task-1', { rows: 1, columns: 1 }),
       () => tasks.kill(root, 'task-1'),
     ]
     for (const call of calls) {

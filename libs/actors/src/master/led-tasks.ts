@@ -1,4 +1,5 @@
 import { ConclaveError } from '@conclave/kernel'
+import type { TerminalSize } from '@conclave/model'
 import { AccessDenied, NotLeader, TaskNotFound, TaskNotRunning, Unavailable } from './errors.ts'
 import { LedSession, serveSession } from './led-session.ts'
 import type {
@@ -60,6 +61,16 @@ export class LedTasks implements TaskApi {
       () => own.signal(caller, taskId, signal),
       async (leader) => {
         await this.#ask(leader, caller, { do: 'signal', taskId, signal })
+      },
+    )
+  }
+
+  resize(caller: Caller, taskId: string, size: TerminalSize): Promise<void> {
+    const { own } = this.#options
+    return this.#led(
+      () => own.resize(caller, taskId, size),
+      async (leader) => {
+        await this.#ask(leader, caller, { do: 'resize', taskId, size })
       },
     )
   }
@@ -127,9 +138,10 @@ export class LedTasks implements TaskApi {
 /** What the leader did for another master, as an answer to it. */
 export async function doForPeer(own: TaskApi, { what, by }: TaskQuestion): Promise<PeerAnswer> {
   try {
-    if (what.do === 'kill')
-      return { answer: 'task', task: await own.kill(callerOf(by), what.taskId) }
-    await own.signal(callerOf(by), what.taskId, what.signal)
+    const caller = callerOf(by)
+    if (what.do === 'kill') return { answer: 'task', task: await own.kill(caller, what.taskId) }
+    if (what.do === 'signal') await own.signal(caller, what.taskId, what.signal)
+    else await own.resize(caller, what.taskId, what.size)
     return { answer: 'task' }
   } catch (error) {
     if (!(error instanceof ConclaveError)) throw error

@@ -253,6 +253,8 @@ export interface LogsWanted {
   readonly tail?: number | undefined
   /** Nothing that was written before. */
   readonly sinceMs?: number | undefined
+  /** What is written to the session is for the container's own program, if that was given any input. */
+  readonly isAttached?: boolean | undefined
 }
 
 /** A program to run beside a container's own. */
@@ -276,6 +278,8 @@ export interface TaskApi {
   kill(caller: Caller, taskId: string): Promise<TaskView>
   /** To the task's own program, such as `HUP`. What becomes of it is the task's to tell. */
   signal(caller: Caller, taskId: string, signal: string): Promise<void>
+  /** The terminal of the task's own program, if it has one. */
+  resize(caller: Caller, taskId: string, size: TerminalSize): Promise<void>
   logs(caller: Caller, taskId: string, options: LogsWanted): Promise<TaskSession>
   exec(caller: Caller, taskId: string, options: ExecWanted): Promise<TaskSession>
 }

@@ -1,3 +1,4 @@
+import { TerminalSize } from '@conclave/model'
 import { z } from 'zod'
 import type { Address } from './master-api.ts'
 import { Listeners } from './master-records.ts'
@@ -38,6 +39,7 @@ export const TaskQuestion = z.object({
       taskId: z.string().max(255),
       signal: z.string().max(64),
     }),
+    z.object({ do: z.literal('resize'), taskId: z.string().max(255), size: TerminalSize }),
   ]),
   by: AskedBy,
 })

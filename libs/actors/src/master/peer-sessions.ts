@@ -26,6 +26,7 @@ export const SessionOpening = z.discriminatedUnion('open', [
       follow: z.boolean(),
       tail: z.int().nonnegative().optional(),
       sinceMs: z.number().optional(),
+      isAttached: z.boolean().optional(),
     }),
   }),
   z.object({

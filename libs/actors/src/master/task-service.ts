@@ -1,5 +1,5 @@
 import { agentsIn, tasksIn, type RecordReader, type TaskRecord } from '@conclave/cluster'
-import { addScalars, isTerminal } from '@conclave/model'
+import { addScalars, isTerminal, type TerminalSize } from '@conclave/model'
 import type { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
 import { NotLeader, TaskAmbiguous, TaskNotFound, TaskNotRunning } from './errors.ts'
@@ -60,6 +60,12 @@ export class TaskService implements TaskApi {
     const { channel, task } = await this.#enterRunning(caller, taskId)
     if (isTerminal(task.state)) throw new TaskNotRunning(task.taskId)
     channel.send({ type: 'signal-task', ...nameOf(task), signal })
+  }
+
+  async resize(caller: Caller, taskId: string, size: TerminalSize): Promise<void> {
+    const { channel, task } = await this.#enterRunning(caller, taskId)
+    if (isTerminal(task.state)) throw new TaskNotRunning(task.taskId)
+    channel.send({ type: 'resize-task', ...nameOf(task), ...size })
   }
 
   async logs(caller: Caller, taskId: string, wanted: LogsWanted): Promise<TaskSession> {

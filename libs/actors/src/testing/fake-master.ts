@@ -569,6 +569,8 @@ class FakeTasks implements TaskApi {
   readonly execsWanted: ExecWanted[] = []
   /** Such as `HUP to task-1`. */
   readonly signals: string[] = []
+  /** Such as `40x100 to task-1`. */
+  readonly resizes: string[] = []
 
   constructor(enter: () => void) {
     this.#enter = enter
@@ -621,6 +623,10 @@ class FakeTasks implements TaskApi {
 
   async signal(caller: Caller, taskId: string, signal: string): Promise<void> {
     this.signals.push(`${signal} to ${(await this.find(caller, taskId)).taskId}`)
+  }
+
+  async resize(caller: Caller, taskId: string, { rows, columns }: TerminalSize): Promise<void> {
+    this.resizes.push(`${rows}x${columns} to ${(await this.find(caller, taskId)).taskId}`)
   }
 
   async exec(

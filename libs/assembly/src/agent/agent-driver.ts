@@ -8,6 +8,7 @@ import {
   type Exec,
   type LeftFiles,
   type OutputChunk,
+  type ProgramInput,
 } from '@conclave/actors'
 import { perform, replaceFiles, wipePlan } from '@conclave/isolators'
 import { ConclaveError, wipe } from '@conclave/kernel'
@@ -39,13 +40,18 @@ export interface AgentDriverOptions {
   readonly outside?: OutsideAnswerer
 }
 
+/** Who has the input of a session: a program of its own, or a container's, which goes on without it. */
+interface SessionProgram extends ProgramInput, Pick<Exec, 'endInput' | 'resize' | 'signal'> {
+  readonly isOwn: boolean
+}
+
 interface Session {
   readonly closing: AbortController
-  exec: Exec | undefined
+  program: SessionProgram | undefined
   /** There while the reader of its output is too slow. */
   hold: { readonly over: Promise<void>; readonly end: () => void } | undefined
   /** What came in before the program was there. */
-  readonly early: ((exec: Exec) => void)[]
+  readonly early: ((program: SessionProgram) => void)[]
 }
 
 type Effect<Do extends AgentEffect['do']> = Extract<AgentEffect, { do: Do }>
@@ -144,6 +150,8 @@ export class AgentDriver {
         return this.#start(effect.containerId)
       case 'signal':
         return this.#containers.get(effect.containerId)?.signal(effect.signal)
+      case 'resize':
+        return this.#containers.get(effect.containerId)?.resize(effect.size)
       case 'destroy':
         return this.#destroy(effect.containerId)
       case 'forget-output':
@@ -161,13 +169,13 @@ export class AgentDriver {
       case 'open-exec':
         return this.#openExec(effect)
       case 'write-session':
-        return this.#toExec(effect.sessionId, (exec) => this.#write(effect, exec))
+        return this.#toProgram(effect.sessionId, (program) => this.#write(effect, program))
       case 'end-session-input':
-        return this.#toExec(effect.sessionId, (exec) => exec.endInput())
+        return this.#toProgram(effect.sessionId, (program) => program.endInput())
       case 'signal-session':
-        return this.#toExec(effect.sessionId, (exec) => exec.signal(effect.signal))
+        return this.#toProgram(effect.sessionId, (program) => program.signal(effect.signal))
       case 'resize-session':
-        return this.#toExec(effect.sessionId, (exec) => exec.resize(effect.size))
+        return this.#toProgram(effect.sessionId, (program) => program.resize(effect.size))
       case 'hold-session':
         return this.#hold(effect)
       case 'close-session':
@@ -282,10 +290,11 @@ export class AgentDriver {
 
   // ── sessions ──────────────────────────────────────────────────────────────────────────────────
 
-  #openLogs({ sessionId, containerId, wanted }: Effect<'open-logs'>): void {
+  #openLogs({ sessionId, containerId, wanted, isAttached }: Effect<'open-logs'>): void {
     const session = this.#addSession(sessionId)
     const container = this.#containers.get(containerId)
     if (container === undefined) return this.#sessionEnded(sessionId, { error: 'it is forgotten' })
+    if (isAttached === true) session.program = attachedTo(container)
     const output = container.output(wanted, session.closing.signal)
     void this.#pump(sessionId, output).then(() => this.#sessionEnded(sessionId, {}))
   }
@@ -294,8 +303,16 @@ export class AgentDriver {
     const session = this.#addSession(sessionId)
     const run = async (): Promise<void> => {
       const exec = await this.#container(containerId).exec(argv, env, how)
-      session.exec = exec
-      for (const act of session.early.splice(0)) act(exec)
+      const program: SessionProgram = {
+        isOwn: true,
+        write: (bytes) => exec.write(bytes),
+        taken: () => exec.taken(),
+        endInput: () => exec.endInput(),
+        resize: (size) => exec.resize(size),
+        signal: (name) => exec.signal(name),
+      }
+      session.program = program
+      for (const act of session.early.splice(0)) act(program)
       await this.#pump(sessionId, exec.output(session.closing.signal))
       const { exitCode } = await exec.exit
       this.#sessionEnded(sessionId, { exitCode })
@@ -308,10 +325,10 @@ export class AgentDriver {
   }
 
   /** What the program has not read counts as not taken, so that its sender waits. */
-  #write({ sessionId, bytes }: Effect<'write-session'>, exec: Exec): void {
-    exec.write(bytes)
+  #write({ sessionId, bytes }: Effect<'write-session'>, program: ProgramInput): void {
+    program.write(bytes)
     const sizeBytes = bytes.length
-    void exec.taken().then(() => this.tell({ kind: 'session-taken', sessionId, sizeBytes }))
+    void program.taken().then(() => this.tell({ kind: 'session-taken', sessionId, sizeBytes }))
   }
 
   #hold({ sessionId, isHeld }: Effect<'hold-session'>): void {
@@ -324,7 +341,7 @@ export class AgentDriver {
   #addSession(sessionId: string): Session {
     const session: Session = {
       closing: new AbortController(),
-      exec: undefined,
+      program: undefined,
       hold: undefined,
       early: [],
     }
@@ -349,10 +366,10 @@ export class AgentDriver {
     if (this.#sessions.delete(sessionId)) this.tell({ kind: 'session-ended', sessionId, ...end })
   }
 
-  #toExec(sessionId: string, act: (exec: Exec) => void): void {
+  #toProgram(sessionId: string, act: (program: SessionProgram) => void): void {
     const session = this.#sessions.get(sessionId)
-    if (session?.exec === undefined) session?.early.push(act)
-    else act(session.exec)
+    if (session?.program === undefined) session?.early.push(act)
+    else act(session.program)
   }
 
   /** Whoever watched has gone: what was executed for it is hung up, as a terminal would do. */
@@ -361,10 +378,21 @@ export class AgentDriver {
     this.#sessions.delete(sessionId)
     session?.closing.abort()
     session?.hold?.end()
-    session?.exec?.endInput()
-    session?.exec?.signal('HUP')
+    if (session?.program?.isOwn !== true) return
+    session.program.endInput()
+    session.program.signal('HUP')
   }
 }
+
+/** A container's own program has one input for all who are attached to it: the end of one is not its end. */
+const attachedTo = (container: Container): SessionProgram => ({
+  isOwn: false,
+  write: (bytes) => container.input?.write(bytes),
+  taken: async () => container.input?.taken(),
+  endInput: () => {},
+  resize: (size) => container.resize(size),
+  signal: (name) => container.signal(name),
+})
 
 function newHold(): NonNullable<Session['hold']> {
   const { promise, resolve } = Promise.withResolvers<void>()

@@ -134,7 +134,7 @@ export function containerInspect(
       AttachStdout: false,
       AttachStderr: false,
       Tty: spec.TTY ?? false,
-      OpenStdin: false,
+      OpenStdin: spec.OpenStdin ?? false,
       StdinOnce: false,
       Env: environmentOf(spec.Env ?? [], configuration?.Env ?? []),
       Cmd: argv.length === 0 ? null : argv,

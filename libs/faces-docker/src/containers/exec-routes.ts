@@ -6,12 +6,15 @@ import { sendEmpty, sendJson } from '../answers.ts'
 import { parseJson, readBody } from '../bodies.ts'
 import { callerOf, simulatedImagesOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
+import { printable } from '../printable.ts'
 import { queryOf } from '../query.ts'
 import { versionOf } from '../request-version.ts'
 import { findRunning, notRunning } from './container.ts'
+import { detachKeysOf, readDetachKeys } from './detach.ts'
 import { Execs, startError, type Exec, type ExecConfig } from './execs.ts'
 import { hijackPlain, streamType, type HijackRoute } from './hijack.ts'
 import { workdirOf } from './process.ts'
+import { readSize, sizeMax } from './terminal-size.ts'
 import { ignoreInput, send, sendOutput, takeInput, type SessionEnd } from './streaming.ts'
 import { stdcopyFrame } from './stdcopy.ts'
 import type { Duplex } from 'node:stream'
@@ -85,8 +88,7 @@ export class ExecRoutes {
 
     app.post<Named>('/exec/:id/resize', async (request, reply) => {
       const exec = this.#execs.get(request.params.id)
-      const query = queryOf(request)
-      const size = { rows: dimension(query.get('h')), columns: dimension(query.get('w')) }
+      const size = readSize(queryOf(request))
       exec.size = size
       exec.session?.resize(size)
       return sendEmpty(reply)
@@ -113,8 +115,15 @@ export class ExecRoutes {
     session: TaskSession,
     { socket, early }: { readonly socket: Duplex; readonly early: Buffer },
   ): Promise<void> {
-    if (exec.config.stdin) takeInput(socket, early, session)
-    else {
+    const { stdin, isTty, detachKeys } = exec.config
+    if (stdin) {
+      takeInput(socket, early, session, {
+        detachKeys: isTty ? readDetachKeys(detachKeys) : undefined,
+        // What runs goes on, and nobody hears it.
+        onDetached: () => socket.end(),
+        onEnd: () => session.endInput(),
+      })
+    } else {
       ignoreInput(socket)
       session.endInput()
     }
@@ -174,6 +183,10 @@ function ended(exec: Exec, { exitCode = 137 }: SessionEnd): void {
 function configOf(wanted: z.infer<typeof Wanted>): ExecConfig {
   const argv = wanted.Cmd ?? []
   if (argv.length === 0 || argv[0] === '') throw new Refusal(400, 'No exec command specified')
+  const detachKeys = wanted.DetachKeys ?? ''
+  if (detachKeysOf(detachKeys) === undefined) {
+    throw new Refusal(400, `Invalid escape keys (${printable(detachKeys)}) provided`)
+  }
   return {
     argv,
     env: Object.fromEntries(
@@ -189,23 +202,14 @@ function configOf(wanted: z.infer<typeof Wanted>): ExecConfig {
     stdout: wanted.AttachStdout ?? false,
     stderr: wanted.AttachStderr ?? false,
     isPrivileged: wanted.Privileged ?? false,
-    detachKeys: wanted.DetachKeys ?? '',
+    detachKeys,
   }
 }
-
-const sizeMax = 65_535
 
 function sizeOf(size: z.infer<typeof screen>): Exec['size'] | undefined {
   const [rows = 0, columns = 0] = size ?? []
   if (rows === 0 || columns === 0) return undefined
   return { rows: Math.min(rows, sizeMax), columns: Math.min(columns, sizeMax) }
-}
-
-function dimension(asked: string | null): number {
-  if (asked === null || !/^\d{1,5}$/.test(asked)) {
-    throw new Refusal(400, `strconv.Atoi: parsing "${(asked ?? '').slice(0, 16)}": invalid syntax`)
-  }
-  return Math.min(Number(asked), sizeMax)
 }
 
 function execObject({ id, container, config, state, exitCode }: Exec): object {

@@ -5,8 +5,9 @@ import {
   type LogsWanted,
   type TaskSession,
 } from '@conclave/actors'
+import type { TerminalSize } from '@conclave/model'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { engineHeaders } from '../answers.ts'
+import { engineHeaders, sendEmpty } from '../answers.ts'
 import { callerOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
 import { isSet, isSetIn, queryOf } from '../query.ts'
@@ -14,9 +15,11 @@ import { versionOf } from '../request-version.ts'
 import { momentMs } from '../times.ts'
 import { speaks } from '../versions.ts'
 import { findContainer, findRunning, notRunning, type Container } from './container.ts'
+import { readDetachKeys } from './detach.ts'
 import { hijackPlain, streamType, type HijackRoute } from './hijack.ts'
 import { LogLines } from './log-lines.ts'
-import { ignoreInput, send, sendOutput } from './streaming.ts'
+import { ignoreInput, send, sendOutput, takeInput } from './streaming.ts'
+import { readSize } from './terminal-size.ts'
 
 interface Named {
   readonly Params: { readonly id: string }
@@ -85,19 +88,37 @@ export class LogsRoutes {
       return reply
     })
 
-    app.post<Named>('/containers/:id/resize', async (_request, reply) => reply.code(200).send())
+    app.post<Named>('/containers/:id/resize', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const size = readSize(queryOf(request))
+      const container = await findRunning(engine, caller, request.params.id)
+      await resize(engine, caller, container, size)
+      return sendEmpty(reply)
+    })
   }
 
-  /** `POST /containers/{id}/attach`. Nothing reads the input of a service's container. */
+  /** `POST /containers/{id}/attach`. Its program goes on when its clients go. */
   readonly hijack: HijackRoute = {
     path: /^\/containers\/([^/]+)\/attach$/,
     handle: async ({ asked, version, query, accept }, id = '') => {
       const caller = callerOf(this.#engine, asked)
+      const detachKeys = readDetachKeys(query.get('detachKeys') ?? '')
       const attached = await this.#attach(caller, id, query)
-      const { socket } = accept(streamType(version, attached.isRaw))
-      ignoreInput(socket)
-      socket.once('close', () => attached.session.close())
-      await sendOutput(attached.session, socket, attached)
+      const { session, isRaw } = attached
+      const { socket, early } = accept(streamType(version, isRaw))
+      if (isSetIn(query, 'stdin')) {
+        // Also the end of the input: the program's own does not end with it. Source: moby, `stream/attach.go`.
+        const leave = (): void => session.close()
+        takeInput(socket, early, session, {
+          detachKeys: isRaw ? detachKeys : undefined,
+          onDetached: leave,
+          onEnd: leave,
+        })
+      } else {
+        ignoreInput(socket)
+      }
+      socket.once('close', () => session.close())
+      await sendOutput(session, socket, attached)
       socket.end()
     },
   }
@@ -106,7 +127,9 @@ export class LogsRoutes {
     const container = await findRunning(this.#engine, caller, asked)
     const follow = isSetIn(query, 'stream')
     const tail = isSetIn(query, 'logs') ? undefined : 0
-    const session = await openLogs(this.#engine, caller, container, { follow, tail })
+    const hasInput = isSetIn(query, 'stdin') && container.spec.OpenStdin === true
+    const attached = hasInput ? { isAttached: true } : {}
+    const session = await openLogs(this.#engine, caller, container, { follow, tail, ...attached })
     return {
       session,
       stdout: isSetIn(query, 'stdout'),
@@ -124,6 +147,21 @@ export function logsWanted(request: FastifyRequest): LogsWanted {
     follow: isSet(request, 'follow'),
     tail: /^\d{1,9}$/.test(tail) ? Number(tail) : undefined,
     sinceMs: sinceMs === undefined ? undefined : Math.max(0, sinceMs),
+  }
+}
+
+async function resize(
+  engine: Engine,
+  caller: Caller,
+  container: Container,
+  size: TerminalSize,
+): Promise<void> {
+  try {
+    await engine.master.tasks.resize(caller, container.task.taskId, size)
+  } catch (error) {
+    if (error instanceof TaskNotRunning || error instanceof TaskNotFound)
+      throw notRunning(container)
+    throw error
   }
 }
 

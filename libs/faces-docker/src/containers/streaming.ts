@@ -1,5 +1,6 @@
 import type { SessionOutput, TaskSession } from '@conclave/actors'
 import type { Duplex, Writable } from 'node:stream'
+import { DetachWatch } from './detach.ts'
 import { stdcopyFrame } from './stdcopy.ts'
 
 /** Resolves when all of it is on its way, or nobody takes anything any more. */
@@ -46,18 +47,39 @@ export async function sendOutput(
   return lost
 }
 
-/** Hands on what the client sends, as fast as the program reads it, and its end. */
-export function takeInput(from: Duplex, early: Buffer, session: TaskSession): void {
-  const take = (bytes: Buffer): void => {
-    if (bytes.length === 0) return
-    session.write(bytes)
+export interface InputTaken {
+  /** Of a terminal: keys by which its client leaves. */
+  readonly detachKeys?: readonly number[] | undefined
+  readonly onDetached?: () => void
+  readonly onEnd: () => void
+}
+
+/** Hands on what the client sends, as fast as the program reads it, and tells of its end, once. */
+export function takeInput(
+  from: Duplex,
+  early: Buffer,
+  session: TaskSession,
+  { detachKeys, onDetached, onEnd }: InputTaken,
+): void {
+  const watch = detachKeys && new DetachWatch(detachKeys)
+  let isOver = false
+  const over = (tell: (() => void) | undefined): void => {
+    if (isOver) return
+    isOver = true
+    tell?.()
+  }
+  const take = (sent: Buffer): void => {
+    if (sent.length === 0 || isOver) return
+    const { bytes, isDetached } = watch?.take(sent) ?? { bytes: sent, isDetached: false }
+    if (bytes.length > 0) session.write(bytes)
+    if (isDetached) return over(onDetached)
     from.pause()
     void session.room().then(() => from.resume())
   }
   take(early)
   from.on('data', take)
-  from.once('end', () => session.endInput())
-  from.once('close', () => session.endInput())
+  from.once('end', () => over(onEnd))
+  from.once('close', () => over(onEnd))
 }
 
 /** Reads and forgets, so that the client's end is noticed. */

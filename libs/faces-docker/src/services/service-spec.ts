@@ -44,6 +44,7 @@ export const ContainerSpec = z.looseObject({
   Dir: text,
   User: text,
   TTY: z.boolean().nullish(),
+  OpenStdin: z.boolean().nullish(),
   Isolation: text,
   Mounts: z.array(z.looseObject({ Type: text, Source: text, Target: text })).nullish(),
   StopSignal: text,

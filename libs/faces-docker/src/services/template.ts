@@ -45,7 +45,7 @@ export function templateOf(
  * asked for: whatever is in here replaces the tasks when it changes.
  */
 function serviceOf(spec: ServiceSpec, id: string, volumes: readonly Volume[]): object {
-  const { Env, Hostname, Dir, StopSignal } = spec.TaskTemplate?.ContainerSpec ?? {}
+  const { Env, Hostname, Dir, StopSignal, OpenStdin } = spec.TaskTemplate?.ContainerSpec ?? {}
   const texts = [...(Env ?? []), Hostname ?? '']
   const mayAsk =
     volumes.some(({ file }) => file?.template !== undefined) ||
@@ -56,6 +56,7 @@ function serviceOf(spec: ServiceSpec, id: string, volumes: readonly Volume[]): o
     ...(mayAsk && { labels: spec.Labels ?? {} }),
     ...(Dir && { workdir: Dir }),
     ...(StopSignal && { stop_signal: StopSignal }),
+    ...(OpenStdin && { open_stdin: true }),
   }
 }
 

@@ -160,6 +160,8 @@ export const ContainerService = message('ContainerInfo.Service', {
   workdir: optional(text),
   /** What asks its program to end; SIGTERM if nothing is said. */
   stop_signal: optional(text),
+  /** Its program reads what is written to it, rather than nothing. A terminal is always read. */
+  open_stdin: optional(boolean),
   /** Where one of its tasks is, which the master says when it is launched. */
   place: optional(
     message('ContainerInfo.Service.Place', {

@@ -8,6 +8,7 @@ import {
   type ExecHow,
   type OutputChunk,
   type OutputWanted,
+  type ProgramInput,
 } from '@conclave/actors'
 import {
   HostFailed,
@@ -43,6 +44,7 @@ import {
   type Mount,
   type ProcessOptions,
   type StartedProcess,
+  type StdinWriter,
   type TerminalSize,
   type User,
 } from '@conclave/shell'
@@ -106,6 +108,8 @@ export class MemoryContainer implements Container, Host {
   #image: ImageConfig | undefined
   readonly #closing = new AbortController()
   #machine: Machine | undefined
+  #started: StartedProcess | undefined
+  #input: MachineInput | undefined
   #onExit: ((exit: ContainerExit) => void) | undefined
   #isDestroyed = false
 
@@ -242,13 +246,16 @@ export class MemoryContainer implements Container, Host {
       ...this.#surroundings(),
     }
     if (this.#isDocker) this.#demandFirstProgram(machine, program)
-    const { pid } = machine.start({
+    const started = machine.start({
       ...program,
       ...(spec.terminal && { terminal: spec.terminal }),
+      ...(spec.hasInput === true && { stdin: true }),
       stdout: (bytes) => this.#log.append('stdout', bytes),
       stderr: (bytes) => this.#log.append('stderr', bytes),
     })
-    machine.onExit(pid, (exit) => this.#ended(exit))
+    this.#started = started
+    if (started.stdin !== undefined) this.#input = new MachineInput(started.stdin)
+    machine.onExit(started.pid, (exit) => this.#ended(exit))
     this.#showHelpers(machine)
     executor.add(machine)
   }
@@ -389,6 +396,14 @@ export class MemoryContainer implements Container, Host {
     }
   }
 
+  get input(): ProgramInput | undefined {
+    return this.#input
+  }
+
+  resize(size: TerminalSize): void {
+    if (this.#machine?.state !== 'ended') this.#started?.resize?.(size)
+  }
+
   signal(name: string): void {
     const known = knownSignal(name)
     if (known !== undefined) this.#machine?.signal(1, known)
@@ -447,6 +462,7 @@ export class MemoryContainer implements Container, Host {
     if (onExit === undefined) return
     this.#onExit = undefined
     this.#log.end()
+    this.#input?.end()
     for (const exec of this.#execs) exec.ended({ exitCode: 137, signal: 'KILL' })
     onExit(signal === undefined ? { exitCode } : { exitCode, signal })
   }
@@ -513,23 +529,54 @@ function knownSignal(name: string) {
   return number === undefined ? undefined : signalName(number)
 }
 
-/** Input that an exec has not read when it is given up. */
+/** Input that a program has not read when no more is taken; an exec is given up then. */
 const backlogBytesMax = 16 * 1_048_576
+
+/** What a program of a machine reads, and how much of it waits. */
+class MachineInput implements ProgramInput {
+  readonly #stdin: StdinWriter
+  readonly #over = Promise.withResolvers<void>()
+  #isFull = false
+  /** Written since the program last read enough. */
+  backlogBytes = 0
+
+  constructor(stdin: StdinWriter) {
+    this.#stdin = stdin
+  }
+
+  write(bytes: Uint8Array): void {
+    // Nothing can make the sender wait, and input must not fill this process.
+    if (this.backlogBytes > backlogBytesMax) return
+    this.#isFull = !this.#stdin.write(bytes)
+    this.backlogBytes = this.#isFull ? this.backlogBytes + bytes.length : 0
+  }
+
+  async taken(): Promise<void> {
+    if (!this.#isFull) return
+    const read = new Promise<void>((resolve) => this.#stdin.onTaken(resolve))
+    await Promise.race([read, this.#over.promise])
+  }
+
+  /** Nobody reads any more. */
+  end(): void {
+    this.#isFull = false
+    this.#over.resolve()
+  }
+}
 
 class MemoryExec implements Exec {
   readonly exit: Promise<ContainerExit>
   readonly #machine: Machine
   readonly #started: StartedProcess
+  readonly #input: MachineInput | undefined
   readonly #output: ExecOutput
   readonly #onEnd: () => void
-  #backlogBytes = 0
-  #isFull = false
-  #hasEnded = false
   #resolve: (exit: ContainerExit) => void = () => {}
 
   constructor(machine: Machine, started: StartedProcess, output: ExecOutput, onEnd: () => void) {
     this.#machine = machine
     this.#started = started
+    this.#input = started.stdin && new MachineInput(started.stdin)
     this.#output = output
     this.#onEnd = onEnd
     this.exit = new Promise((resolve) => {
@@ -543,16 +590,12 @@ class MemoryExec implements Exec {
   }
 
   write(bytes: Uint8Array): void {
-    this.#isFull = this.#started.stdin?.write(bytes) === false
-    this.#backlogBytes = this.#isFull ? this.#backlogBytes + bytes.length : 0
-    // Nothing can make the sender wait, and input must not fill this process.
-    if (this.#backlogBytes > backlogBytesMax) this.signal('KILL')
+    this.#input?.write(bytes)
+    if ((this.#input?.backlogBytes ?? 0) > backlogBytesMax) this.signal('KILL')
   }
 
   async taken(): Promise<void> {
-    if (!this.#isFull || this.#hasEnded) return
-    const read = new Promise<void>((resolve) => this.#started.stdin?.onTaken(resolve))
-    await Promise.race([read, this.exit])
+    await this.#input?.taken()
   }
 
   endInput(): void {
@@ -569,8 +612,8 @@ class MemoryExec implements Exec {
   }
 
   ended({ exitCode, signal }: Exit): void {
-    this.#hasEnded = true
     this.#onEnd()
+    this.#input?.end()
     this.#output.end()
     this.#resolve(signal === undefined ? { exitCode } : { exitCode, signal })
   }

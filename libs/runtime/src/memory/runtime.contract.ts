@@ -282,6 +282,32 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
       expect(await textOf(exec.output(never()))).toBe('hallo\r\n30 100\r\nxterm hallo\r\n')
     })
 
+    test('MR14: its own program reads where it may, with or without a terminal, whose size is told', async () => {
+      const options = { hostname: 'box', user: task, hasInput: true }
+      const typedInto = async (script: string, more: object): Promise<string> => {
+        const containerId = `c-${++made}`
+        const argv = ['sh', '-c', script]
+        const container = await runtime.create({ ...options, containerId, argv, ...more })
+        const path = { do: 'set-env', name: 'PATH', value: '/usr/bin:/bin' } as const
+        await perform([path], container.host)
+        const exit = started(container)
+        container.resize({ rows: 30, columns: 100 })
+        container.input?.write(utf8('hello\n'))
+        await container.input?.taken()
+        await exit
+        container.resize({ rows: 1, columns: 1 })
+        return textOf(container.output({ follow: true }, never()))
+      }
+      expect(await typedInto('read a; echo got $a', {})).toBe('got hello\n')
+      const terminal = { rows: 24, columns: 80 }
+      expect(await typedInto('read a; stty size; echo got $a', { terminal })).toBe(
+        'hello\r\n30 100\r\ngot hello\r\n',
+      )
+      const silent = await createContainer(runtime, 'read a; echo got $a')
+      await started(silent)
+      expect(silent.input).toBeUndefined()
+    })
+
     test('an exec waits for whoever reads it, and is waited for by whoever writes', async () => {
       const container = await createContainer(runtime, 'echo ready; sleep 3600')
       void started(container)

@@ -177,6 +177,11 @@ class ProcessContainer implements Container, Host {
     })
   }
 
+  /** It is given nothing to read, and no terminal. */
+  readonly input = undefined
+
+  resize(): void {}
+
   async exec(): Promise<Exec> {
     throw new ContainerRefused('there are no sessions in an executor that is a plain process')
   }

@@ -1,0 +1,148 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fastify, type FastifyInstance } from 'fastify'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { containerIdOf } from '../container-id.ts'
+import { dockerFace, dockerServerOptions } from '../face.ts'
+import { EngineClient } from '../testing/engine-client.ts'
+import { Front } from '../testing/front.ts'
+import { sentSpec, Services } from '../testing/services.ts'
+
+let front: Front
+let app: FastifyInstance
+let directory: string
+
+const admin = { principal: { uid: 'admin' }, requestId: 'test' }
+
+/** The container of a service whose program reads, or not. */
+async function running(container: object): Promise<{ id: string; taskId: string }> {
+  await new Services(front).create(sentSpec('shell', {}, container))
+  await front.master.scene.settle()
+  const [task] = await front.master.workloads.tasks(admin, 'shell')
+  if (task === undefined) throw new Error('no task runs')
+  front.master.tasks.add(task.taskId)
+  return { id: containerIdOf(task), taskId: task.taskId }
+}
+
+const attach = (id: string, query: string): EngineClient =>
+  new EngineClient(join(directory, 'docker.sock')).upgrade(
+    `/v1.47/containers/${id}/attach?stream=1&stdout=1&stderr=1${query}`,
+    undefined,
+  )
+
+/** At the socket's own face: an exec is known where it was made. */
+const ask = (method: 'GET' | 'POST', url: string, body?: object) =>
+  app.inject({ method, url, ...(body && { payload: body }) })
+
+async function openedSession() {
+  await until(() => front.master.tasks.sessions.length > 0)
+  const found = front.master.tasks.sessions.at(-1)
+  if (found === undefined) throw new Error('no session was opened')
+  return found
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+beforeEach(async () => {
+  front = await new Front().withSwarm()
+  front.master.scene.addNode('agent-1')
+  directory = mkdtempSync(join(tmpdir(), 'docker-face-'))
+  app = fastify(dockerServerOptions)
+  await app.register(dockerFace(front.engine))
+  await app.listen({ path: join(directory, 'docker.sock') })
+})
+afterEach(async () => {
+  app.server.closeAllConnections()
+  await app.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+describe('DK45: an attached client', () => {
+  test('types to a program that reads, which goes on when the client leaves by its keys', async () => {
+    const { id } = await running({ TTY: true, OpenStdin: true })
+    const client = attach(id, '&stdin=1&detachKeys=ctrl-a,d')
+    await client.until('101 UPGRADED')
+    client.send('ls\r')
+    const session = await openedSession()
+    await until(() => session.input.length > 0)
+    session.print('file\r\n')
+    await client.until('file')
+    client.send('\x01dnever')
+
+    const { head, body } = await client.rest()
+    expect(head).toContain('Content-Type: application/vnd.docker.raw-stream')
+    expect(body.toString()).toBe('file\r\n')
+    expect(session.input).toEqual(['ls\r'])
+    expect(session.isClosed).toBe(true)
+    expect(front.master.tasks.logsWanted).toEqual([{ follow: true, tail: 0, isAttached: true }])
+  })
+
+  test('leaves with the end of its input, and ends no input but its own', async () => {
+    const { id } = await running({ OpenStdin: true })
+    const client = attach(id, '&stdin=1')
+    await client.until('101 UPGRADED')
+    client.send('\x10\x11').halfClose()
+    await client.rest()
+    const session = await openedSession()
+    await until(() => session.isClosed)
+    // Without a terminal keys are bytes.
+    expect(session.input).toEqual(['\x10\x11'])
+  })
+
+  test('types to nobody where the service says so, and hears the program all the same', async () => {
+    const { id } = await running({ TTY: true })
+    const client = attach(id, '&stdin=0').halfClose()
+    await client.until('101 UPGRADED')
+    const session = await openedSession()
+    session.print('hello\r\n')
+    session.end(0)
+    expect((await client.rest()).body.toString()).toBe('hello\r\n')
+    expect(front.master.tasks.logsWanted).toEqual([{ follow: true, tail: 0 }])
+  })
+
+  test('is refused keys that there are not', async () => {
+    const { id } = await running({ TTY: true, OpenStdin: true })
+    const { head, body } = await attach(id, '&stdin=1&detachKeys=nope').rest()
+    expect(head).toMatch(/^HTTP\/1\.1 400 /)
+    expect(JSON.parse(body.toString())).toEqual({ message: 'Invalid detach keys (nope) provided' })
+    const wanted = { Cmd: ['sh'], DetachKeys: 'nope' }
+    const exec = await front.ask('POST', `/containers/${id}/exec`, wanted)
+    expect([exec.statusCode, exec.json()]).toEqual([
+      400,
+      { message: 'Invalid escape keys (nope) provided' },
+    ])
+  })
+
+  test('leaves an exec by its keys, too, and that goes on', async () => {
+    const { id } = await running({})
+    const wanted = { Cmd: ['sh'], Tty: true, AttachStdin: true, AttachStdout: true }
+    const created = await ask('POST', `/containers/${id}/exec`, wanted)
+    const { Id } = created.json<{ Id: string }>()
+    const client = new EngineClient(join(directory, 'docker.sock')).upgrade(`/exec/${Id}/start`, {
+      Detach: false,
+      Tty: true,
+    })
+    await client.until('101 UPGRADED')
+    client.send('a\x10').send('\x11')
+    await client.rest()
+    const session = await openedSession()
+    expect(session.input.join('')).toBe('a')
+    expect(session.isClosed).toBe(false)
+    expect((await ask('GET', `/exec/${Id}/json`)).json()).toMatchObject({ Running: true })
+  })
+
+  test('says how large its terminal is', async () => {
+    const { id, taskId } = await running({ TTY: true, OpenStdin: true })
+    const resized = await front.ask('POST', `/containers/${id}/resize?h=40&w=100`)
+    expect([resized.statusCode, resized.body]).toEqual([200, ''])
+    expect(front.master.tasks.resizes).toEqual([`40x100 to ${taskId}`])
+    const refused = await front.ask('POST', `/containers/${id}/resize?h=x&w=1`)
+    expect([refused.statusCode, refused.json()]).toEqual([
+      400,
+      { message: 'strconv.Atoi: parsing "x": invalid syntax' },
+    ])
+  })
+})
