@@ -1,16 +1,11 @@
-import { containerName, type AgentApi, type LocalSession } from '@conclave/actors'
-import {
-  agentCallProblem,
-  CallMalformed,
-  parseAgentCall,
-  type AgentCall,
-  type ContainerId,
-} from '@conclave/model'
+import { containerName, type AgentApi, type LocalSession, type PlainAnswer } from '@conclave/actors'
+import { agentCallProblem, type AgentCall, type ContainerId } from '@conclave/model'
 import { RecordIoDecoder, RecordIoMalformed, recordsOf } from '@conclave/runtime'
 import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { plain, send } from './answers.ts'
-import { jsonIn } from './checks.ts'
+import { callReading, readCall } from './checks.ts'
+import type { MediaName } from './media.ts'
 
 /** A keystroke, or a piece of a file: nobody sends a megabyte in one record. */
 const recordBytesMax = 1_048_576
@@ -22,15 +17,18 @@ const recordBytesMax = 1_048_576
 export async function attachInput(
   api: AgentApi,
   body: Readable,
+  media: MediaName,
   reply: FastifyReply,
   may: (id: ContainerId) => Promise<boolean>,
 ): Promise<FastifyReply> {
   let session: LocalSession | undefined
   try {
     for await (const record of recordsOf(body, new RecordIoDecoder(recordBytesMax))) {
-      const call = callIn(record)
-      const problem = typeof call === 'string' ? call : problemOf(call, session === undefined)
-      if (problem !== undefined || typeof call === 'string') return send(reply, plain(400, problem))
+      const read = readCall(record, media, callReading)
+      if ('refusal' in read) return send(reply, read.refusal)
+      const { call } = read
+      const problem = problemOf(call, session === undefined)
+      if (problem !== undefined) return send(reply, problem)
       const part = call.attach_container_input
       if (session === undefined) {
         const id = part?.container_id
@@ -49,7 +47,8 @@ export async function attachInput(
     }
     // The stream has ended: what is typed has, too.
     session?.endInput()
-    return send(reply, session === undefined ? plain(400) : plain(200, ''))
+    if (session !== undefined) return send(reply, plain(200, ''))
+    return send(reply, plain(400, 'Received EOF while reading request body'))
   } catch (error) {
     if (error instanceof RecordIoMalformed) return send(reply, plain(400, error.message))
     // The client is gone in the middle of a record.
@@ -60,27 +59,17 @@ export async function attachInput(
   }
 }
 
-function callIn(record: Uint8Array): AgentCall | string {
-  const read = jsonIn(record)
-  if (read === undefined) return 'Failed to parse body into JSON: syntax error'
-  try {
-    return parseAgentCall(read.json)
-  } catch (error) {
-    if (error instanceof CallMalformed) return error.message
-    throw error
+function problemOf(call: AgentCall, isFirst: boolean): PlainAnswer | undefined {
+  const problem = agentCallProblem(call)
+  if (problem !== undefined) return plain(400, `Failed to validate agent::Call: ${problem}`)
+  if (call.type !== 'ATTACH_CONTAINER_INPUT') {
+    const content = "Streaming 'Content-Type' application/recordio"
+    return plain(415, `${content} is not supported for ${call.type} call`)
   }
-}
-
-function problemOf(call: AgentCall, isFirst: boolean): string | undefined {
-  const problem =
-    call.type === 'ATTACH_CONTAINER_INPUT' || call.type === undefined
-      ? agentCallProblem(call)
-      : "Expecting 'type' to be 'ATTACH_CONTAINER_INPUT'"
-  if (problem !== undefined) return `Failed to validate agent::Call: ${problem}`
   const wanted = isFirst ? 'CONTAINER_ID' : 'PROCESS_IO'
   return call.attach_container_input?.type === wanted
     ? undefined
-    : `Expecting 'attach_container_input.type' to be '${wanted}'`
+    : plain(400, `Expecting 'attach_container_input.type' to be '${wanted}'`)
 }
 
 /** Data for standard input; an empty piece ends it. Sizes of terminals say nothing: there are none. */

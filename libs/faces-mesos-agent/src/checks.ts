@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { PlainAnswer } from '@conclave/actors'
-import { CallMalformed, ExecutorCall, fromProtobuf } from '@conclave/model'
+import { AgentCall, CallMalformed, fromProtobuf, parse, type Message } from '@conclave/model'
 import { plain } from './answers.ts'
+import { jsonName, protobufName, recordioName, type MediaName } from './media.ts'
 
 /*
  * What both endpoints check of a request beside the call itself. The words are Mesos' (mesos.md §4, §7).
@@ -13,23 +14,15 @@ export function methodRefusal(method: string): PlainAnswer | undefined {
   return plain(405, body)
 }
 
-export const protobufName = 'application/x-protobuf'
-
 /** `Content-Type` is compared exactly, case and parameters included. */
 export function contentTypeRefusal(
   headers: IncomingHttpHeaders,
-  { isStreaming, hasProtobuf }: { readonly isStreaming: boolean; readonly hasProtobuf: boolean },
+  { isStreaming }: { readonly isStreaming: boolean },
 ): PlainAnswer | undefined {
   const type = headers['content-type']
   if (type === undefined) return plain(400, "Expecting 'Content-Type' to be present")
-  if (type === 'application/json') return undefined
-  if (type === 'application/recordio' && isStreaming) return messageTypeRefusal(headers)
-  if (type === protobufName) {
-    if (hasProtobuf) return undefined
-    const why =
-      'This API of an agent speaks JSON only; expecting a Content-Type of application/json'
-    return plain(415, why)
-  }
+  if (type === jsonName || type === protobufName) return undefined
+  if (type === recordioName && isStreaming) return messageTypeRefusal(headers)
   return plain(
     415,
     isStreaming
@@ -43,8 +36,9 @@ function messageTypeRefusal(headers: IncomingHttpHeaders): PlainAnswer | undefin
   if (type === undefined) {
     return plain(400, "Expecting 'Message-Content-Type' to be set for streaming requests")
   }
-  if (type === 'application/json') return undefined
-  return plain(415, "Expecting 'Message-Content-Type' of application/json")
+  if (type === jsonName || type === protobufName) return undefined
+  const why = "Expecting 'Message-Content-Type' of application/json or application/x-protobuf"
+  return plain(415, why)
 }
 
 const covers = (accept: string, type: string): boolean =>
@@ -53,60 +47,60 @@ const covers = (accept: string, type: string): boolean =>
     .map((range) => range.split(';')[0]?.trim())
     .some((range) => range === '*/*' || range === 'application/*' || range === type)
 
-/** A missing `Accept` is JSON, and so is any range that covers it. */
-export function acceptRefusal({ accept }: IncomingHttpHeaders): PlainAnswer | undefined {
-  if (accept === undefined || covers(accept, 'application/json')) return undefined
-  return plain(406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'")
+/** JSON first, which is also what a header that is not there allows. Undefined: nothing that we have. */
+const preferred = (accept: string | undefined): MediaName | undefined =>
+  ([jsonName, protobufName] as const).find((name) => accept === undefined || covers(accept, name))
+
+/** Of the executor API's stream. @returns the refusal, or the form of its events */
+export const eventMedia = ({ accept }: IncomingHttpHeaders): PlainAnswer | MediaName =>
+  preferred(accept) ??
+  plain(406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'")
+
+/** How an answer is written: the records of a stream may be of another form than the stream itself. */
+export interface AnswerMedia {
+  readonly message: MediaName
+  readonly headers: Readonly<Record<string, string>>
 }
 
-/** Of the executor API's stream, JSON first. @returns the refusal, or the form of its events */
-export function eventMedia({
-  accept,
-}: IncomingHttpHeaders): PlainAnswer | 'application/json' | typeof protobufName {
-  const refusal = acceptRefusal({ accept })
-  if (refusal === undefined) return 'application/json'
-  return accept !== undefined && covers(accept, protobufName) ? protobufName : refusal
-}
-
-/** Of a call whose answer is a stream. @returns the refusal, or how the stream is announced */
-export function streamAnswer(
-  headers: IncomingHttpHeaders,
-): { readonly refusal: PlainAnswer } | { readonly headers: Readonly<Record<string, string>> } {
-  const { accept = '*/*' } = headers
+/**
+ * Of a call of the operator API. @param isStreamed whether its answer is a stream
+ *
+ * @returns the refusal in the words of Mesos, or how it is answered
+ */
+export function answerMedia(
+  { accept, ...headers }: IncomingHttpHeaders,
+  type: string,
+  isStreamed: boolean,
+): AnswerMedia | PlainAnswer {
   const messageAccept = headers['message-accept']
-  const wanted = Array.isArray(messageAccept) ? messageAccept.join(', ') : messageAccept
-  if (covers(accept, 'application/recordio')) {
-    if (wanted === undefined || covers(wanted, 'application/json')) {
-      return {
-        headers: {
-          'content-type': 'application/recordio',
-          'message-content-type': 'application/json',
-        },
-      }
-    }
-    return { refusal: plain(406, "Expecting 'Message-Accept' to allow 'application/json'") }
+  const content = preferred(accept)
+  if (content !== undefined) {
+    if (messageAccept === undefined)
+      return { message: content, headers: { 'content-type': content } }
+    return plain(406, "Expecting 'Message-Accept' to be not set for non-streaming responses")
   }
-  if (covers(accept, 'application/json')) return { headers: { 'content-type': 'application/json' } }
-  return { refusal: plain(406, "Expecting 'Accept' to allow 'application/recordio'") }
+  if (accept === undefined || !covers(accept, recordioName)) {
+    const any = 'application/json or application/x-protobuf or application/recordio'
+    return plain(406, `Expecting 'Accept' to allow ${any}`)
+  }
+  const message = preferred(Array.isArray(messageAccept) ? messageAccept.join(', ') : messageAccept)
+  if (message === undefined) {
+    const either = 'application/json or application/x-protobuf'
+    return plain(406, `Expecting 'Message-Accept' to allow ${either}`)
+  }
+  if (!isStreamed) return plain(406, `Streaming response is not supported for ${type} call`)
+  return { message, headers: { 'content-type': recordioName, 'message-content-type': message } }
 }
 
 /** Headers that only streams have. */
-export function streamingHeadersRefusal(
-  headers: IncomingHttpHeaders,
-  isStreamedAnswer: boolean,
-): PlainAnswer | undefined {
-  if (headers['message-content-type'] !== undefined) {
-    const why = "Expecting 'Message-Content-Type' to be not set for non-streaming requests"
-    return plain(415, why)
-  }
-  if (headers['message-accept'] !== undefined && !isStreamedAnswer) {
-    return plain(406, "Expecting 'Message-Accept' to be not set for non-streaming responses")
-  }
-  return undefined
+export function streamingHeadersRefusal(headers: IncomingHttpHeaders): PlainAnswer | undefined {
+  if (headers['message-content-type'] === undefined) return undefined
+  const why = "Expecting 'Message-Content-Type' to be not set for non-streaming requests"
+  return plain(415, why)
 }
 
 /** The JSON in `bytes`, which are wiped. @returns undefined when there is none */
-export function jsonIn(bytes: Uint8Array): { readonly json: unknown } | undefined {
+function jsonIn(bytes: Uint8Array): { readonly json: unknown } | undefined {
   try {
     return {
       json: JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()),
@@ -119,39 +113,44 @@ export function jsonIn(bytes: Uint8Array): { readonly json: unknown } | undefine
   }
 }
 
-/** The executor's call in a protobuf body, which is wiped. */
-export function readProtobufCall(
+/** How a call is read, and what stands before the reason when it cannot be. */
+export interface CallReading<Call> {
+  readonly kind: Message<Call>
+  /** Its name in protobuf. */
+  readonly type: string
+  readonly prefix: Readonly<Record<MediaName, string>>
+}
+
+/** Of the operator API, which has no words before the reason why JSON is no call. */
+export const callReading: CallReading<AgentCall> = {
+  kind: AgentCall,
+  type: 'agent.Call',
+  prefix: {
+    'application/json': '',
+    'application/x-protobuf': 'Failed to parse body into a protobuf object: ',
+  },
+}
+
+/** The call in a body, which is wiped. */
+export function readCall<Call>(
   body: unknown,
-): { readonly call: ExecutorCall } | { readonly refusal: PlainAnswer } {
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+  media: MediaName,
+  { kind, type, prefix }: CallReading<Call>,
+): { readonly call: Call } | { readonly refusal: PlainAnswer } {
+  const bytes = body instanceof Uint8Array ? body : new Uint8Array(0)
   try {
-    return { call: fromProtobuf(ExecutorCall, 'executor.Call', bytes) }
+    if (media === protobufName) return { call: fromProtobuf(kind, type, bytes) }
+    const read = jsonIn(bytes)
+    if (read !== undefined) return { call: parse(kind, read.json) }
+    return { refusal: plain(400, 'Failed to parse body into JSON: syntax error') }
   } catch (error) {
     if (!(error instanceof CallMalformed)) throw error
-    return { refusal: plain(400, `Failed to parse body into Call protobuf: ${error.message}`) }
+    return { refusal: plain(400, `${prefix[media]}${error.message}`) }
   } finally {
     bytes.fill(0)
   }
 }
 
-/**
- * The call in a body, which is wiped.
- *
- * @param prefix before the reason why JSON is no call: the executor's endpoint has one
- */
-export function readCall<Call>(
-  body: unknown,
-  parse: (json: unknown) => Call,
-  prefix: string,
-): { readonly call: Call } | { readonly refusal: PlainAnswer } {
-  const read = jsonIn(Buffer.isBuffer(body) ? body : Buffer.alloc(0))
-  if (read === undefined) {
-    return { refusal: plain(400, 'Failed to parse body into JSON: syntax error') }
-  }
-  try {
-    return { call: parse(read.json) }
-  } catch (error) {
-    if (!(error instanceof CallMalformed)) throw error
-    return { refusal: plain(400, `${prefix}${error.message}`) }
-  }
-}
+/** The form that a body is in, once its `Content-Type` was found to be one that is taken. */
+export const bodyMedia = (contentType: string | undefined): MediaName =>
+  contentType === protobufName ? protobufName : jsonName

@@ -1,7 +1,17 @@
 import { containerName, type AgentApi, type LaunchAnswer, type PlainAnswer } from '@conclave/actors'
-import { asciiJson, toJson, ProcessIo, type AgentCall, type ContainerId } from '@conclave/model'
+import {
+  asciiJson,
+  ProcessIo,
+  toJson,
+  toProtobuf,
+  type AgentCall,
+  type AgentResponse,
+  type ContainerId,
+} from '@conclave/model'
 import type { FastifyReply } from 'fastify'
 import { plain } from './answers.ts'
+import type { AnswerMedia } from './checks.ts'
+import { protobufName, type MediaName } from './media.ts'
 import { RecordStream } from './record-stream.ts'
 
 /*
@@ -43,12 +53,12 @@ export function launchSession(
   api: AgentApi,
   { launch_nested_container_session: part }: AgentCall,
   reply: FastifyReply,
-  headers: Readonly<Record<string, string>>,
+  { message, headers }: AnswerMedia,
 ): PlainAnswer | undefined {
   if (part === undefined) return plain(400)
   const { container_id: id, command, container } = part
   const name = containerName(id)
-  const io = new IoStream(reply)
+  const io = new IoStream(reply, message)
   const session = api.openSession({ name, command, container }, io)
   if ('outcome' in session) return answerOf(session, name)
   // Whoever opened it has gone, and so does what it opened.
@@ -60,11 +70,11 @@ export function attachOutput(
   api: AgentApi,
   { attach_container_output: part }: AgentCall,
   reply: FastifyReply,
-  headers: Readonly<Record<string, string>>,
+  { message, headers }: AnswerMedia,
 ): PlainAnswer | undefined {
   if (part === undefined) return plain(400)
   const name = containerName(part.container_id)
-  const io = new IoStream(reply)
+  const io = new IoStream(reply, message)
   const session = api.openOutput(name, io, true)
   if (session === undefined) return unknown(name)
   io.open(headers, () => session.close())
@@ -79,19 +89,17 @@ export async function wait(
   api: AgentApi,
   type: 'WAIT_CONTAINER' | 'WAIT_NESTED_CONTAINER',
   part: Named | undefined,
-): Promise<PlainAnswer | { readonly json: unknown }> {
+): Promise<PlainAnswer | AgentResponse> {
   if (part === undefined) return plain(400)
   const name = containerName(part.container_id)
   const ended = api.wait(name)
   if (ended === undefined) return unknown(name)
   const { exit, message } = await ended
   const status = exit === undefined ? {} : { exit_status: waitStatus(exit) }
-  return {
-    json: {
-      type,
-      [type.toLowerCase()]: { ...status, ...(message === '' ? {} : { message }) },
-    },
-  }
+  const how = { ...status, ...(message === '' ? {} : { message }) }
+  return type === 'WAIT_CONTAINER'
+    ? { type, wait_container: how }
+    : { type, wait_nested_container: how }
 }
 
 /** As `wait(2)` has it. */
@@ -136,10 +144,12 @@ export function remove(api: AgentApi, part: Named | undefined): PlainAnswer {
 /** Output of a container as ProcessIO records, with a heartbeat, so that silence is not the end. */
 class IoStream {
   readonly #stream: RecordStream
+  readonly #media: MediaName
   #heartbeat: NodeJS.Timeout | undefined
 
-  constructor(reply: FastifyReply) {
+  constructor(reply: FastifyReply, media: MediaName) {
     this.#stream = new RecordStream(reply)
+    this.#media = media
   }
 
   get waitingBytes(): number {
@@ -172,7 +182,11 @@ class IoStream {
   }
 
   #send(record: ProcessIo): void {
-    this.#stream.send(asciiJson(toJson(ProcessIo, record)))
+    this.#stream.send(
+      this.#media === protobufName
+        ? toProtobuf(ProcessIo, 'agent.ProcessIO', record)
+        : asciiJson(toJson(ProcessIo, record)),
+    )
   }
 }
 

@@ -1,19 +1,22 @@
 import type { AgentApi, PlainAnswer } from '@conclave/actors'
-import {
-  asciiJson,
-  executorCallProblem,
-  ExecutorEvent,
-  parseExecutorCall,
-  toProtobuf,
-  type ExecutorCall,
-} from '@conclave/model'
+import { asciiJson, ExecutorCall, executorCallProblem, ExecutorEvent } from '@conclave/model'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from './admission.ts'
 import { plain, send } from './answers.ts'
-import { eventMedia, protobufName, readCall, readProtobufCall } from './checks.ts'
+import { bodyMedia, eventMedia, readCall, type CallReading } from './checks.ts'
 import type { AgentFaceOptions } from './face.ts'
-import { opened, shown } from './json.ts'
+import { shown } from './json.ts'
+import { writer } from './media.ts'
 import { RecordStream } from './record-stream.ts'
+
+const reading: CallReading<ExecutorCall> = {
+  kind: ExecutorCall,
+  type: 'executor.Call',
+  prefix: {
+    'application/json': 'Failed to convert JSON into Call protobuf: ',
+    'application/x-protobuf': 'Failed to parse body into Call protobuf: ',
+  },
+}
 
 /** `POST /api/v1/executor`, once it is known who calls. The checks are in Mesos' order (mesos.md §8). */
 export function answerExecutor(
@@ -23,11 +26,7 @@ export function answerExecutor(
   reply: FastifyReply,
   options: AgentFaceOptions,
 ): FastifyReply {
-  const prefix = 'Failed to convert JSON into Call protobuf: '
-  const isProtobuf = request.headers['content-type'] === protobufName
-  const read = isProtobuf
-    ? readProtobufCall(request.body)
-    : readCall(request.body, parseExecutorCall, prefix)
+  const read = readCall(request.body, bodyMedia(request.headers['content-type']), reading)
   if ('refusal' in read) return send(reply, read.refusal)
   const problem = executorCallProblem(read.call)
   if (problem !== undefined) {
@@ -48,15 +47,6 @@ export const executorEventText = (
   event: ExecutorEvent,
 ): string => asciiJson(shown(api, options)(ExecutorEvent, event))
 
-const executorEventBytes = (
-  api: AgentApi,
-  options: AgentFaceOptions,
-  event: ExecutorEvent,
-): Uint8Array => {
-  const { message, writing } = opened(api, options, ExecutorEvent, event)
-  return toProtobuf(ExecutorEvent, 'executor.Event', message, writing)
-}
-
 /** Undefined once the answer is a stream that has begun. */
 function subscribe(
   api: AgentApi,
@@ -69,13 +59,10 @@ function subscribe(
   const media = eventMedia(request.headers)
   if (typeof media !== 'string') return media
   const stream = new RecordStream(reply)
+  const write = writer(api, options)
   const connection = {
     send: (event: ExecutorEvent) =>
-      stream.send(
-        media === protobufName
-          ? executorEventBytes(api, options, event)
-          : executorEventText(api, options, event),
-      ),
+      stream.send(write(media, ExecutorEvent, 'executor.Event', event)),
     close: () => stream.close(),
   }
   const refused = api.executorCall(principalOf(caller), call, connection)

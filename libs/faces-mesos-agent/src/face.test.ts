@@ -127,7 +127,31 @@ describe('FA1: what is checked before a call', () => {
       state,
       { accept: 'text/html' },
       406,
-      "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
+      "Expecting 'Accept' to allow application/json or application/x-protobuf or application/recordio",
+    ],
+    [
+      'a stream of what is none',
+      state,
+      { accept: 'application/recordio' },
+      406,
+      'Streaming response is not supported for GET_STATE call',
+    ],
+    [
+      'records of a kind that nobody writes',
+      state,
+      { accept: 'application/recordio', 'message-accept': 'text/html' },
+      406,
+      "Expecting 'Message-Accept' to allow application/json or application/x-protobuf",
+    ],
+    [
+      'input without a stream',
+      {
+        type: 'ATTACH_CONTAINER_INPUT',
+        attach_container_input: { type: 'CONTAINER_ID', container_id: nested('a') },
+      },
+      {},
+      415,
+      "Expecting 'Content-Type' to be application/recordio for ATTACH_CONTAINER_INPUT call",
     ],
     ['what is not here', { type: 'PRUNE_IMAGES' }, {}, 501, '501 Not Implemented.'],
   ])('%s', async (_, body, headers, status, words) => {

@@ -67,13 +67,13 @@ export const mesosAgentFace =
         : { kind: 'anyone' }
       if (caller === undefined) return reply
       remember(request, caller)
-      return headersRefused(request, reply, { isStreaming: false, hasProtobuf: true })
+      return headersRefused(request, reply, { isStreaming: false })
     }
     const operator = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
       const caller = await admitOperator(api, 'GET_ANY', request, reply)
       if (caller === undefined) return reply
       remember(request, caller)
-      return headersRefused(request, reply, { isStreaming: true, hasProtobuf: false })
+      return headersRefused(request, reply, { isStreaming: true })
     }
     for (const prefix of ['', '/slave(1)', '/slave']) {
       app.all(`${prefix}/api/v1/executor`, { onRequest: executor }, async (request, reply) =>

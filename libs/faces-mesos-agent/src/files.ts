@@ -1,5 +1,6 @@
 import type { AgentApi, AgentExecutorView, PlainAnswer } from '@conclave/actors'
 import { trimEndOf } from '@conclave/kernel'
+import type { AgentResponse } from '@conclave/model'
 import { plain } from './answers.ts'
 import type { AgentFaceOptions } from './face.ts'
 
@@ -135,7 +136,7 @@ export async function listFiles(
   api: AgentApi,
   options: AgentFaceOptions,
   path: string,
-): Promise<PlainAnswer | { readonly json: unknown }> {
+): Promise<PlainAnswer | AgentResponse> {
   const files = await filesIn(api, options, path)
   if (files === undefined) return plain(404)
   const fileInfos = files.map((file) => ({
@@ -146,7 +147,7 @@ export async function listFiles(
     uid: 'root',
     gid: 'root',
   }))
-  return { json: { type: 'LIST_FILES', list_files: { file_infos: fileInfos } } }
+  return { type: 'LIST_FILES', list_files: { file_infos: fileInfos } }
 }
 
 const readBytesMax = 1_048_576
@@ -156,10 +157,10 @@ export async function readFile(
   options: AgentFaceOptions,
   path: string,
   { offset, length }: { readonly offset: number; readonly length: number | undefined },
-): Promise<PlainAnswer | { readonly json: unknown }> {
+): Promise<PlainAnswer | AgentResponse> {
   const bytes = await bytesOf(api, options, path)
   if (bytes === undefined) return plain(404)
   const end = offset + Math.min(length ?? readBytesMax, readBytesMax)
   const data = bytes.subarray(offset, end).toString('base64')
-  return { json: { type: 'READ_FILE', read_file: { size: bytes.length, data } } }
+  return { type: 'READ_FILE', read_file: { size: bytes.length, data } }
 }

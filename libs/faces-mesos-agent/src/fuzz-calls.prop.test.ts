@@ -41,7 +41,7 @@ const nameless = [
 
 function isAnswer({ status, body }: { readonly status: number; readonly body: string }): boolean {
   if ([200, 202, 501].includes(status)) return true
-  if (![400, 403, 404].includes(status)) return false
+  if (![400, 403, 404, 415].includes(status)) return false
   return namesField.test(body) || nameless.some((text) => text.test(body))
 }
 

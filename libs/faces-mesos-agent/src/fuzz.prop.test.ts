@@ -58,7 +58,7 @@ test(
         body,
         fc.constantFrom('/api/v1', '/api/v1/executor'),
         fc.boolean(),
-        fc.constantFrom('application/json', 'application/recordio'),
+        fc.constantFrom('application/json', 'application/recordio', 'application/x-protobuf'),
         async (text, url, isExecutor, type) => {
           const { status } = await front.ask(url, text, {
             'content-type': type,

@@ -4,8 +4,8 @@ import { wipe } from '@conclave/kernel'
 import {
   AgentCall,
   agentCallProblem,
+  AgentResponse,
   ContainerInfo,
-  parseAgentCall,
   partsIn,
   Secret,
   type AgentCallType,
@@ -14,13 +14,14 @@ import {
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from './admission.ts'
-import { plain, send, sendJson } from './answers.ts'
+import { plain, send } from './answers.ts'
 import { attachInput } from './attach-input.ts'
-import { acceptRefusal, readCall, streamAnswer, streamingHeadersRefusal } from './checks.ts'
+import { answerMedia, bodyMedia, callReading, readCall, streamingHeadersRefusal } from './checks.ts'
 import { attachOutput, kill, launch, launchSession, remove, wait } from './containers.ts'
 import type { AgentFaceOptions } from './face.ts'
 import { listFiles, readFile } from './files.ts'
 import { shown as showing } from './json.ts'
+import { writer } from './media.ts'
 import { answerRead } from './reads.ts'
 
 /** What an executor may do with its own container and those below it. Source: mesos.md §18. */
@@ -59,9 +60,11 @@ export async function answerOperator(
   const may = (type: AgentCallType, id: ContainerId | undefined): Promise<boolean> =>
     mayCall(api, caller, request, type, id)
   if (request.body instanceof Readable) {
-    return attachInput(api, request.body, reply, (id) => may('ATTACH_CONTAINER_INPUT', id))
+    const media = bodyMedia(headerOf(request, 'message-content-type'))
+    const mayAttach = (id: ContainerId) => may('ATTACH_CONTAINER_INPUT', id)
+    return attachInput(api, request.body, media, reply, mayAttach)
   }
-  const read = readCall(request.body, parseAgentCall, '')
+  const read = readCall(request.body, bodyMedia(request.headers['content-type']), callReading)
   if ('refusal' in read) return send(reply, read.refusal)
   try {
     return await answer(api, read.call, request, reply, options, may)
@@ -86,25 +89,31 @@ async function answer(
     return send(reply, plain(400, `Failed to validate agent::Call: ${problem}`))
   }
   const type = call.type ?? 'UNKNOWN'
-  const refusal = streamingHeadersRefusal(headers, streamed.has(type))
+  const refusal = streamingHeadersRefusal(headers)
   if (refusal !== undefined) return send(reply, refusal)
   if (type === 'UNKNOWN') return send(reply, plain(501))
   const container = containerIn(call)
   if (!(await may(type, container))) return send(reply, plain(403))
   warnOfUnions(api, call, request, options)
+  const media = answerMedia(headers, type, streamed.has(type))
+  if ('status' in media) return send(reply, media)
   if (streamed.has(type)) {
-    const wanted = streamAnswer(headers)
-    if ('refusal' in wanted) return send(reply, wanted.refusal)
     const refused =
       type === 'ATTACH_CONTAINER_OUTPUT'
-        ? attachOutput(api, call, reply, wanted.headers)
-        : launchSession(api, call, reply, wanted.headers)
+        ? attachOutput(api, call, reply, media)
+        : launchSession(api, call, reply, media)
     return refused === undefined ? reply : send(reply, refused)
   }
-  const unusable = acceptRefusal(headers)
-  if (unusable !== undefined) return send(reply, unusable)
   const answered = await perform(api, call, type, options)
-  return 'json' in answered ? sendJson(reply, answered.json) : send(reply, answered)
+  if ('status' in answered) return send(reply, answered)
+  const bytes = writer(api, options)(media.message, AgentResponse, 'agent.Response', answered)
+  // As bytes: a text would be given a charset, which Mesos does not send.
+  return reply.code(200).headers(media.headers).send(Buffer.from(bytes))
+}
+
+function headerOf({ headers }: FastifyRequest, name: string): string | undefined {
+  const value = headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
 }
 
 /** As Mesos, which logs such a container whole, whatever stands in it (mesos.md §21). */
@@ -122,14 +131,12 @@ function warnOfUnions(
   }
 }
 
-type Answered = PlainAnswer | { readonly json: unknown }
-
 async function perform(
   api: AgentApi,
   call: AgentCall,
   type: AgentCallType,
   options: AgentFaceOptions,
-): Promise<Answered> {
+): Promise<PlainAnswer | AgentResponse> {
   switch (type) {
     case 'LAUNCH_NESTED_CONTAINER':
       return launch(api, call.launch_nested_container)
@@ -157,7 +164,7 @@ async function perform(
     case 'SET_LOGGING_LEVEL':
       return setLoggingLevel(call, options)
     case 'ATTACH_CONTAINER_INPUT':
-      return plain(400, "Expecting 'Content-Type' of application/recordio for streaming requests")
+      return plain(415, `Expecting 'Content-Type' to be application/recordio for ${type} call`)
     default:
       return answerRead(api, type, options)
   }

@@ -6,19 +6,18 @@ import {
   type PlainAnswer,
 } from '@conclave/actors'
 import {
-  AgentInfo,
-  ContainerId,
-  ExecutorInfo,
-  FrameworkInfo,
   isTerminal,
-  Task,
-  toJson,
   type AgentCallType,
-  type JsonObject,
+  type AgentContainer,
+  type AgentExecutors,
+  type AgentFrameworks,
+  type AgentResponse,
+  type AgentTasks,
+  type ExecutorInfo,
+  type Task,
 } from '@conclave/model'
 import { plain } from './answers.ts'
 import type { AgentFaceOptions } from './face.ts'
-import { shown } from './json.ts'
 
 /** The version that frameworks are told, as on masters. */
 export const mesosVersion = '1.11.0'
@@ -28,56 +27,50 @@ export function answerRead(
   api: AgentApi,
   type: AgentCallType,
   options: AgentFaceOptions,
-): PlainAnswer | { readonly json: unknown } {
-  const payload = payloadOf(api, type, options)
-  if (payload === undefined) return plain(501)
-  return { json: { type, [type.toLowerCase()]: payload } }
-}
-
-function payloadOf(
-  api: AgentApi,
-  type: AgentCallType,
-  options: AgentFaceOptions,
-): JsonObject | undefined {
+): PlainAnswer | AgentResponse {
   switch (type) {
     case 'GET_HEALTH':
-      return { healthy: true }
+      return { type, get_health: { healthy: true } }
     case 'GET_VERSION':
-      return { version_info: { version: mesosVersion } }
-    case 'GET_FLAGS':
-      return {
-        flags: Object.entries(options.flags).map(([name, value]) => ({ name, value })),
-      }
+      return { type, get_version: { version_info: { version: mesosVersion } } }
+    case 'GET_FLAGS': {
+      const flags = Object.entries(options.flags).map(([name, value]) => ({ name, value }))
+      return { type, get_flags: { flags } }
+    }
     case 'GET_METRICS':
-      return { metrics: metricsOf(api) }
+      return { type, get_metrics: { metrics: metricsOf(api) } }
     case 'GET_LOGGING_LEVEL':
-      return { level: options.logging?.level ?? 0 }
+      return { type, get_logging_level: { level: options.logging?.level ?? 0 } }
     case 'GET_STATE':
       return {
-        get_tasks: tasksOf(api, options),
-        get_executors: executorsOf(api, options),
-        get_frameworks: frameworksOf(api),
+        type,
+        get_state: {
+          get_tasks: tasksOf(api),
+          get_executors: executorsOf(api),
+          get_frameworks: frameworksOf(api),
+        },
       }
     case 'GET_TASKS':
-      return tasksOf(api, options)
+      return { type, get_tasks: tasksOf(api) }
     case 'GET_EXECUTORS':
-      return executorsOf(api, options)
+      return { type, get_executors: executorsOf(api) }
     case 'GET_FRAMEWORKS':
-      return frameworksOf(api)
+      return { type, get_frameworks: frameworksOf(api) }
     case 'GET_CONTAINERS':
-      return { containers: containersOf(api) }
+      return { type, get_containers: { containers: containersOf(api) } }
     case 'GET_AGENT':
-      return { agent_info: toJson(AgentInfo, api.status().info) }
+      return { type, get_agent: { agent_info: api.status().info } }
     // Neither is here, and Mesos answers with nothing in it.
     case 'GET_OPERATIONS':
+      return { type, get_operations: { operations: [] } }
     case 'GET_RESOURCE_PROVIDERS':
-      return {}
+      return { type, get_resource_providers: { resource_providers: [] } }
     default:
-      return undefined
+      return plain(501)
   }
 }
 
-const metricsOf = (api: AgentApi): readonly JsonObject[] => {
+const metricsOf = (api: AgentApi): readonly { name: string; value: number }[] => {
   const { executors, containers } = api.view()
   const tasks = executors.flatMap((executor) => executor.tasks)
   const count = (wanted: (task: AgentTaskView) => boolean): number => tasks.filter(wanted).length
@@ -92,29 +85,29 @@ const metricsOf = (api: AgentApi): readonly JsonObject[] => {
   }).map(([name, value]) => ({ name, value }))
 }
 
-function tasksOf(api: AgentApi, options: AgentFaceOptions): JsonObject {
-  const write = shown(api, options)
+function tasksOf(api: AgentApi): AgentTasks {
+  const { agentId = '' } = api.status()
   const tasks = api.view().executors.flatMap((executor) => executor.tasks)
-  const written = (wanted: (task: AgentTaskView) => boolean): readonly JsonObject[] =>
-    tasks.filter(wanted).map((task) => write(Task, taskOf(api, task)))
+  const those = (wanted: (task: AgentTaskView) => boolean): readonly Task[] =>
+    tasks.filter(wanted).map((task) => taskOf(agentId, task))
   return {
     pending_tasks: [],
-    queued_tasks: written(({ isQueued, state }) => isQueued && !isTerminal(state)),
-    launched_tasks: written(({ isQueued, state }) => !isQueued && !isTerminal(state)),
-    terminated_tasks: written(({ state }) => isTerminal(state)),
+    queued_tasks: those(({ isQueued, state }) => isQueued && !isTerminal(state)),
+    launched_tasks: those(({ isQueued, state }) => !isQueued && !isTerminal(state)),
+    terminated_tasks: those(({ state }) => isTerminal(state)),
     completed_tasks: [],
   }
 }
 
 /** No command, no environment, no data: what a Task is in state endpoints. */
-function taskOf(api: AgentApi, { info, frameworkId, executorId, state }: AgentTaskView): Task {
+function taskOf(agentId: string, { info, frameworkId, executorId, state }: AgentTaskView): Task {
   const { labels, discovery, container, health_check, kill_policy, limits } = info
   return {
     name: info.name,
     task_id: info.task_id,
     framework_id: { value: frameworkId },
     executor_id: { value: executorId },
-    agent_id: { value: api.status().agentId ?? '' },
+    agent_id: { value: agentId },
     state,
     resources: info.resources,
     statuses: [],
@@ -128,20 +121,17 @@ function taskOf(api: AgentApi, { info, frameworkId, executorId, state }: AgentTa
   }
 }
 
-function executorsOf(api: AgentApi, options: AgentFaceOptions): JsonObject {
-  const write = shown(api, options)
-  const executors = api.view().executors.map((executor) => ({
-    executor_info: write(ExecutorInfo, infoOf(executor)),
-  }))
-  return { executors, completed_executors: [] }
-}
+const executorsOf = (api: AgentApi): AgentExecutors => ({
+  executors: api.view().executors.map((executor) => ({ executor_info: infoOf(executor) })),
+  completed_executors: [],
+})
 
 const infoOf = ({ info, frameworkId }: AgentExecutorView): ExecutorInfo => ({
   ...info,
   framework_id: { value: frameworkId },
 })
 
-function frameworksOf(api: AgentApi): JsonObject {
+function frameworksOf(api: AgentApi): AgentFrameworks {
   const byId = new Map(
     api.view().executors.map(({ frameworkId, framework }) => [
       frameworkId,
@@ -155,26 +145,31 @@ function frameworksOf(api: AgentApi): JsonObject {
     ]),
   )
   return {
-    frameworks: [...byId.values()].map((info) => ({
-      framework_info: toJson(FrameworkInfo, info),
-    })),
+    frameworks: [...byId.values()].map((info) => ({ framework_info: info })),
     completed_frameworks: [],
   }
 }
 
-function containersOf(api: AgentApi): readonly JsonObject[] {
+function containersOf(api: AgentApi): readonly AgentContainer[] {
   const { containers, executors } = api.view()
+  const names = new Map(
+    executors.map(({ frameworkId, executorId, info }) => [
+      keyOf(frameworkId, executorId),
+      info.name ?? '',
+    ]),
+  )
   return containers.map(({ name, frameworkId, executorId }) => {
-    const executor = executors.find(
-      (one) => one.frameworkId === frameworkId && one.executorId === executorId,
-    )
-    const status = { container_id: toJson(ContainerId, containerIdOf(name)) }
+    const id = containerIdOf(name)
+    const executorName = names.get(keyOf(frameworkId, executorId))
     return {
       framework_id: { value: frameworkId },
       executor_id: { value: executorId },
-      ...(executor === undefined ? {} : { executor_name: executor.info.name ?? '' }),
-      container_id: toJson(ContainerId, containerIdOf(name)),
-      container_status: status,
+      ...(executorName !== undefined && { executor_name: executorName }),
+      container_id: id,
+      container_status: { container_id: id, network_infos: [] },
     }
   })
 }
+
+const keyOf = (frameworkId: string, executorId: string): string =>
+  JSON.stringify([frameworkId, executorId])

@@ -51,13 +51,14 @@ export {
   VolumeFile,
   VolumeSource,
 } from './mesos/container.ts'
+export { AgentCall, agentCallProblem, ProcessIo, type AgentCallType } from './mesos/agent-call.ts'
 export {
-  AgentCall,
-  agentCallProblem,
-  parseAgentCall,
-  ProcessIo,
-  type AgentCallType,
-} from './mesos/agent-call.ts'
+  AgentResponse,
+  type AgentContainer,
+  type AgentExecutors,
+  type AgentFrameworks,
+  type AgentTasks,
+} from './mesos/agent-response.ts'
 export {
   ExecutorCall,
   executorCallProblem,

@@ -176,6 +176,7 @@ export class Front {
                 : JSON.stringify(body),
           }),
     })
-    return { status: answer.statusCode, body: answer.body, headers: answer.headers }
+    const { statusCode: status, headers: answered, rawPayload: bytes } = answer
+    return { status, body: answer.body, headers: answered, bytes }
   }
 }

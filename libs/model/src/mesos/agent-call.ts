@@ -2,14 +2,12 @@ import { CommandInfo } from './command.ts'
 import { ContainerInfo } from './container.ts'
 import { ContainerId, containerIdProblem } from './id.ts'
 import {
-  boolean,
   bytes,
   enumeration,
   int,
   map,
   message,
   optional,
-  parse,
   repeated,
   required,
   text,
@@ -141,18 +139,10 @@ export const AgentCall = message('agent.Call', {
   ),
   wait_container: optional(containerCall('agent.Call.WaitContainer')),
   kill_container: optional(killCall),
-  remove_container: optional(
-    message('agent.Call.RemoveContainer', {
-      container_id: required(ContainerId),
-      force: optional(boolean),
-    }),
-  ),
+  remove_container: optional(containerCall('agent.Call.RemoveContainer')),
 })
 export type AgentCall = Infer<typeof AgentCall>
 export type AgentCallType = NonNullable<AgentCall['type']>
-
-/** @throws CallMalformed with the whole text: this endpoint has no prefix before it */
-export const parseAgentCall = (json: unknown): AgentCall => parse(AgentCall, json)
 
 /** Calls with a part of the same name. */
 const withPart = [

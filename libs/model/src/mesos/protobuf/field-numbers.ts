@@ -1,4 +1,5 @@
 import { commonFields } from './common-fields.ts'
+import { agentFields } from './agent-fields.ts'
 import { containerizerFields } from './containerizer-fields.ts'
 import { executorFields } from './executor-fields.ts'
 import { operatorFields } from './operator-fields.ts'
@@ -19,6 +20,7 @@ const all: FieldNumbers = {
   ...executorFields,
   ...operatorFields,
   ...containerizerFields,
+  ...agentFields,
 }
 
 /** The number of a field, and the name of its type when it has one. Undefined: protobuf has no such field. */

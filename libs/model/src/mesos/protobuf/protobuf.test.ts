@@ -1,5 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, describe, test } from 'vitest'
+import { AgentCall, ProcessIo } from '../agent-call.ts'
+import { AgentResponse } from '../agent-response.ts'
 import { ContainerConfig, ContainerLaunchInfo } from '../containerizer.ts'
 import { ExecutorCall, ExecutorEvent } from '../executor.ts'
 import { parseCall, SchedulerCall, SchedulerEvent } from '../scheduler.ts'
@@ -48,6 +50,9 @@ const roots = [
   ['master.Call', MasterCall],
   ['master.Response', MasterResponse],
   ['master.Event', MasterEvent],
+  ['agent.Call', AgentCall],
+  ['agent.Response', AgentResponse],
+  ['agent.ProcessIO', ProcessIo],
   ['ContainerConfig', ContainerConfig],
   ['ContainerLaunchInfo', ContainerLaunchInfo],
 ] as const
