@@ -116,8 +116,12 @@ export class Access {
   ): Promise<void> {
     const { audit, clock } = this.#options
     const { uid } = principal
-    const record = { atMs: clock.nowMs(), principal: uid, action, path, outcome, requestId }
-    const written = audit.append(version === undefined ? record : { ...record, version })
+    const atMs = clock.nowMs()
+    const written = audit.append(
+      version === undefined
+        ? { atMs, principal: uid, action, path, outcome, requestId }
+        : { atMs, principal: uid, action, path, outcome, requestId, version },
+    )
     // Records that are written together share a promise.
     if (written !== this.#lastWritten) {
       this.#lastWritten = written

@@ -76,6 +76,7 @@ export class IdentityService implements IdentityApi {
   readonly #guesses = new Turnstile(loginsWaitingMax)
   readonly #throttle: LoginThrottle
   readonly #failed: FailedLogins
+  readonly #revisionOf = (uid: string): number => this.#options.view.modRevision(userKey(uid))
 
   constructor(options: IdentityServiceOptions) {
     const { view, random, clock } = options
@@ -110,7 +111,8 @@ export class IdentityService implements IdentityApi {
     const key = keys.tokenKey()
     try {
       const claims = await verifyToken(token, [key], clock.nowMs())
-      this.#tokens.remember(token, claims, this.#tokenStamp(key.kid, claims.uid))
+      const userRevision = this.#revisionOf(claims.uid)
+      this.#tokens.remember(token, claims, { kid: key.kid, userRevision })
       return this.#authenticated(claims)
     } catch (error) {
       if (error instanceof CryptographicFailure) return undefined
@@ -120,7 +122,7 @@ export class IdentityService implements IdentityApi {
 
   remembered(token: string): Authenticated | undefined {
     const { kid } = this.#options.keys.tokenKey()
-    const claims = this.#tokens.claimsOf(token, (uid) => this.#tokenStamp(kid, uid))
+    const claims = this.#tokens.claimsOf(token, kid, this.#revisionOf)
     return claims && this.#authenticated(claims)
   }
 
@@ -213,14 +215,6 @@ export class IdentityService implements IdentityApi {
   async #refresh(): Promise<void> {
     await this.#options.refresh()
     this.#options.keys.tokenKey()
-  }
-
-  #tokenStamp(kid: string, uid: string): string {
-    return `${kid}:${this.#revisionOf(uid)}`
-  }
-
-  #revisionOf(uid: string): number {
-    return this.#users.get(userKey(uid))?.modRevision ?? 0
   }
 
   #stampOf(uid: string): number {

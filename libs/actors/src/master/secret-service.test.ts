@@ -97,6 +97,33 @@ describe('a secret', () => {
     expect(shown((await cluster.settle(secrets().read(root, 'dev/db'))).bytes)).toBe('2')
   })
 
+  test('MA1: each read is an event that says who read which version', async () => {
+    await cluster.settle(secrets().create(root, 'dev/db', text('1')))
+    await cluster.settle(secrets().update(root, 'dev/db', text('2')))
+    const { events } = cluster.leader
+    const since = events.lastId
+    const asked = [
+      [root, 2],
+      [root, 2],
+      [dev, 2],
+      [root, 1],
+      [dev, 2],
+    ] as const
+    for (const [caller, version] of asked) {
+      await cluster.settle(secrets().read(caller, 'dev/db', version))
+    }
+
+    const told: string[] = []
+    for await (const event of events.follow(since, new AbortController().signal)) {
+      if (event.type === 'secret.read') told.push(`${event.path} ${event.version} ${event.uid}`)
+      if (told.length === asked.length) break
+    }
+
+    expect(told).toEqual(
+      asked.map(([{ principal }, version]) => `dev/db ${version} ${principal.uid}`),
+    )
+  })
+
   test('MA3: keeps its ten newest versions, each with its own value', async () => {
     await cluster.settle(secrets().create(root, 'dev/db', text('1')))
     for (let version = 2; version <= 12; version++) {

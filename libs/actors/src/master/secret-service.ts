@@ -74,6 +74,7 @@ export interface SecretServiceOptions {
 }
 
 type Known = Kept<SecretRecord> | undefined
+type SecretRead = Extract<EventDraft, { type: 'secret.read' }>
 
 /** A list that is longer is made anew each time, rather than kept in memory. */
 const listedMax = 16_384
@@ -102,6 +103,8 @@ export class SecretService implements SecretApi {
   readonly #records: Records<SecretRecord>
   /** By the record that it is of: a record is parsed once for each revision. */
   readonly #shown = new WeakMap<SecretRecord, SecretMetadata>()
+  /** The last one told of each record: it is the same for whoever reads it again, and is kept for long. */
+  readonly #told = new WeakMap<SecretRecord, SecretRead>()
   /** What was listed last for somebody who may read everything. */
   #listed:
     | {
@@ -165,12 +168,7 @@ export class SecretService implements SecretApi {
     }
     await this.#access.audit(caller, 'read', at, 'allowed', found.version)
     const bytes = this.open(at, found.version, envelope)
-    this.#options.emit({
-      type: 'secret.read',
-      path: at,
-      version: found.version,
-      uid: caller.principal.uid,
-    })
+    this.#options.emit(this.#readEvent(record, at, found.version, caller.principal.uid))
     const metadata =
       version === undefined
         ? this.#metadataOf(at, known)
@@ -424,6 +422,14 @@ export class SecretService implements SecretApi {
     const createRevision = known?.createRevision ?? revision
     const names = this.#named(path, { createRevision, modRevision: revision })
     return { ...metadataOf(path, record), ...names }
+  }
+
+  #readEvent(record: SecretRecord, path: SecretPath, version: number, uid: string): SecretRead {
+    const last = this.#told.get(record)
+    if (last?.version === version && last.uid === uid) return last
+    const event = Object.freeze<SecretRead>({ type: 'secret.read', path, version, uid })
+    this.#told.set(record, event)
+    return event
   }
 
   /** What may be shown of the current version: the same object as long as the record is the same. */

@@ -5,11 +5,17 @@ import type { Clock } from '@conclave/kernel'
 const rememberMs = 60_000
 const countMax = 4096
 
+/** Changes with the key that signs, and with the user's record. */
+export interface TokenStamp {
+  readonly kid: string
+  readonly userRevision: number
+}
+
 interface Known {
   readonly digest: Uint8Array
   readonly claims: TokenClaims
   /** What else must still be so, see {@link TokenMemory.remember}. */
-  readonly stamp: string
+  readonly stamp: TokenStamp
   readonly untilMs: number
 }
 
@@ -29,23 +35,24 @@ export class TokenMemory {
     this.#countMax = max
   }
 
-  /** What this token says, if it is remembered and `stampOf` its user is what it was. */
-  claimsOf(token: string, stampOf: (uid: string) => string): TokenClaims | undefined {
+  /** What this token says, if it is remembered, `kid` still signs, and its user is what it was. */
+  claimsOf(
+    token: string,
+    kid: string,
+    revisionOf: (uid: string) => number,
+  ): TokenClaims | undefined {
     const digest = digestOf(token)
     const known = this.#known.get(selectorOf(digest))
     if (known === undefined || !equalSecrets(known.digest, digest)) return undefined
-    if (known.untilMs > this.#clock.nowMs() && known.stamp === stampOf(known.claims.uid))
-      return known.claims
+    const { stamp, claims } = known
+    const isStill = stamp.kid === kid && stamp.userRevision === revisionOf(claims.uid)
+    if (isStill && known.untilMs > this.#clock.nowMs()) return claims
     this.#known.delete(selectorOf(digest))
     return undefined
   }
 
-  /**
-   * For a minute, and not beyond the token's own end.
-   *
-   * @param stamp changes with the key that signs, and with the user's record
-   */
-  remember(token: string, claims: TokenClaims, stamp: string): void {
+  /** For a minute, and not beyond the token's own end. */
+  remember(token: string, claims: TokenClaims, stamp: TokenStamp): void {
     const digest = digestOf(token)
     const selector = selectorOf(digest)
     // Set anew, so that it stands behind all others.

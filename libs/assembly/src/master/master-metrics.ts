@@ -53,15 +53,17 @@ export class MasterMetrics {
       'method',
       'status',
     ])
-    // Found by one text: to find them by their labels costs more than to count.
-    const kept = new Map<string, { observe(seconds: number): void }>()
+    // To find them by their labels, or by a text that is made for it, costs more than to count.
+    const kept = new Map<string, Map<string, { observe(seconds: number): void }[]>>()
     this.answered = (face, method, status, seconds) => {
       const hundreds = Math.floor(status / 100)
-      const key = `${face} ${method} ${hundreds}`
-      let counted = kept.get(key)
+      let counted = kept.get(face)?.get(method)?.[hundreds]
       if (counted === undefined) {
         counted = requests.labels({ face, method, status: `${hundreds}xx` })
-        kept.set(key, counted)
+        const ofFace = kept.get(face) ?? new Map<string, { observe(seconds: number): void }[]>()
+        const ofMethod = ofFace.get(method) ?? []
+        ofMethod[hundreds] = counted
+        kept.set(face, ofFace.set(method, ofMethod))
       }
       counted.observe(seconds)
     }
