@@ -1,7 +1,7 @@
 import { array, assert, nat, property } from 'fast-check'
 import { expect, test } from 'vitest'
 import { EventQueue } from './event-queue.ts'
-import { World } from './world.ts'
+import { eventsPerSecondMax, World } from './world.ts'
 
 test('events come by time, and of one time in the order in which they were put in', () => {
   assert(
@@ -47,4 +47,17 @@ test('SI9: an event that throws ends the run', async () => {
   await world.run(10)
 
   expect(world.violation).toMatchObject({ rule: 'SI9', atMs: 0 })
+})
+
+test('SI16: two that answer each other without end break the run, and busy seconds do not', async () => {
+  const world = new World()
+  for (let at = 0; at < 2 * eventsPerSecondMax; at += 50) world.after(at * 20, () => undefined)
+  await world.run(2_000_000)
+  expect(world.violation).toBeUndefined()
+
+  const answer = (): void => world.after(1, answer)
+  answer()
+  await world.run(3_000_000)
+
+  expect(world.violation).toMatchObject({ rule: 'SI16' })
 })

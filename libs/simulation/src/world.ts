@@ -6,6 +6,9 @@ import type { TraceEvent, Traced } from './trace.ts'
 /** When every run begins, in ms since 1970. */
 export const epochMs = 1_700_000_000_000
 
+/** Five times as many as any run has: whoever needs more speaks without end, and time hardly passes. */
+export const eventsPerSecondMax = 50_000
+
 /** A promise of the system that was broken, and when. */
 export interface Violation {
   /** Which of the rules of README.md. */
@@ -33,6 +36,9 @@ export class World {
   readonly #tally = new Map<string, number>()
   #nowUs = 0
   #eventCount = 0
+  /** The second that is under way, and what happened in it. */
+  #second = 0
+  #eventsInSecond = 0
   #violation: Violation | undefined
 
   constructor({ keepsTrace = false, onTrace }: WorldOptions = {}) {
@@ -118,6 +124,7 @@ export class World {
       if (event === undefined) break
       this.#nowUs = event.atUs
       this.#eventCount++
+      this.#countInSecond()
       try {
         event.act()
         await settled()
@@ -127,6 +134,16 @@ export class World {
       }
     }
     if (this.#violation === undefined && !isDone()) this.#nowUs = Math.max(this.#nowUs, untilUs)
+  }
+
+  #countInSecond(): void {
+    const second = Math.floor(this.#nowUs / 1_000_000)
+    if (second !== this.#second) this.#eventsInSecond = 0
+    this.#second = second
+    this.#eventsInSecond++
+    if (this.#eventsInSecond > eventsPerSecondMax) {
+      this.violate('SI16', `more than ${eventsPerSecondMax} events in one second`)
+    }
   }
 
   traceHash(): string {
