@@ -88,4 +88,4 @@ export {
 } from './process/run-app.ts'
 export { memberSettings } from './process/member-settings.ts'
 export * from './agent/index.ts'
-export { masterFlags } from './process/master-flags.ts'
+export { masterEnvironment, masterFlags } from './process/master-flags.ts'

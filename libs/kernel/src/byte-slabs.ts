@@ -1,4 +1,4 @@
-const slabSizeBytes = 64 * 1024
+const slabSizeBytes = 128 * 1024
 /** What is larger has memory of its own: else the end of a slab would often be left empty. */
 const sharedSizeBytesMax = 8 * 1024
 

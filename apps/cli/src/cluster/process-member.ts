@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { masterFlags } from '@conclave/assembly'
+import { masterEnvironment, masterFlags } from '@conclave/assembly'
 import { linesOf } from '@conclave/runtime'
 import { compileCache } from '../compile-cache.ts'
 import { CommandFailed } from '../failure.ts'
@@ -25,14 +25,19 @@ export interface ProcessOptions {
 export async function startProcess(options: ProcessOptions): Promise<Member> {
   const main = fileURLToPath(new URL(`../../../${options.kind}/src/main.ts`, import.meta.url))
   const log = openSync(options.logFile, 'a', 0o600)
-  const flags = options.kind === 'master' ? masterFlags : []
+  const isMaster = options.kind === 'master'
+  const flags = isMaster ? masterFlags : []
   const args = [...flags, main, '--config', options.configFile, ...(options.args ?? [])]
   const child = spawn(process.execPath, args, {
     // Its standard input ends when we do, however we end: no member outlives its cluster.
     stdio: ['pipe', 'pipe', log],
     // A group of its own, so that Ctrl-C is heard here alone and members stop in order.
     detached: process.platform !== 'win32',
-    env: { NODE_COMPILE_CACHE: compileCache, ...withoutConclave(process.env) },
+    env: {
+      NODE_COMPILE_CACHE: compileCache,
+      ...(isMaster && masterEnvironment),
+      ...withoutConclave(process.env),
+    },
   })
   const told = { ...options, logFrom: fstatSync(log).size }
   closeSync(log)

@@ -1,10 +1,21 @@
 /**
  * What Node is started with for a master. Its heap is a large and steady state, and what requests leave
  * behind: V8 would let it grow threefold before it looks for garbage, and keep 48 MiB for what is new. Smaller
- * numbers save little memory, and cost speed and even answers: docs/performance.md has the trade. V8 takes
- * neither from inside a running process. `npm run bench -- store --only large-state` measures it.
+ * numbers save little memory, and cost speed and even answers: docs/performance.md has the trade. A heap that
+ * has become large may grow by less: see `keepHeapSmall`. `npm run bench -- store --only large-state` measures it.
  */
 export const masterFlags: readonly string[] = [
   '--max-semi-space-size=4',
   '--heap-growing-percent=100',
 ]
+
+/**
+ * What its environment says beside that, on Linux, to glibc: of what is freed little stays with a
+ * process. As it is, each thread keeps memory of its own, and one large buffer that is freed (to check a password
+ * takes 16 MiB) makes it keep all that are smaller. Whoever has set one of these otherwise has it so.
+ */
+export const masterEnvironment: Readonly<Record<string, string>> = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: String(128 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(1024 * 1024),
+}

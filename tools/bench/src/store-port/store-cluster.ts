@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '@conclave/acceptance'
+import { masterEnvironment } from '@conclave/assembly'
 import { uuid, wipe } from '@conclave/kernel'
 import {
   createAuthority,
@@ -133,7 +134,10 @@ export class StoreProcess {
 
   /** Resolves once it serves. */
   async start(): Promise<void> {
-    const child = fork(main, [JSON.stringify(this.plan)], { execArgv: [...this.#execArgv] })
+    const child = fork(main, [JSON.stringify(this.plan)], {
+      execArgv: [...this.#execArgv],
+      env: { ...masterEnvironment, ...process.env },
+    })
     this.#child = child
     child.on('message', (news: MemberNews) => {
       if (news.type === 'role') this.#role = news.role
