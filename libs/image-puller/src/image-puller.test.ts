@@ -133,6 +133,7 @@ describe('an image', () => {
       command: [],
       environment: new Map([['TENANT', tenant]]),
       workingDirectory: '/app',
+      stopSignal: undefined,
     })
     expect(stage.requests.some(({ path }) => path === '/token')).toBe(true)
   })

@@ -189,11 +189,12 @@ function configOf({ config }: ImageConfigFile): ImageConfig {
     const at = text.indexOf('=')
     return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
   })
-  const { Entrypoint, Cmd, WorkingDir } = config ?? {}
+  const { Entrypoint, Cmd, WorkingDir, StopSignal } = config ?? {}
   return {
     entrypoint: Entrypoint ?? [],
     command: Cmd ?? [],
     environment: new Map(environment.filter(([name]) => name !== '')),
     workingDirectory: WorkingDir === '' ? undefined : (WorkingDir ?? undefined),
+    stopSignal: StopSignal || undefined,
   }
 }

@@ -49,6 +49,7 @@ const ImageConfigFile = z.object({
       Cmd: texts,
       Env: texts,
       WorkingDir: z.string().nullish(),
+      StopSignal: z.string().nullish(),
     })
     .nullish(),
   rootfs: z.object({ diff_ids: z.array(Digest) }),

@@ -23,6 +23,8 @@ export interface ImageConfig {
   readonly command: readonly string[]
   readonly environment: ReadonlyMap<string, string>
   readonly workingDirectory: string | undefined
+  /** What asks its program to end, such as `SIGQUIT` or `3`. */
+  readonly stopSignal?: string | undefined
 }
 
 /** One name in the root of an image: absolute, normal, and after the directory that it is in. */

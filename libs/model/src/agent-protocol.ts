@@ -243,10 +243,14 @@ export const ToAgent = z.discriminatedUnion('type', [
     ...task,
     ...ExecHow,
   }),
-  /** To the container's own program. Nothing happens when it does not run. */
-  z.object({ type: z.literal('signal-task'), ...task, signal: z.string().max(16) }),
+  /**
+   * To the container's own program; without a signal, what asks it to end. Nothing happens when it does not run.
+   */
+  z.object({ type: z.literal('signal-task'), ...task, signal: z.string().max(16).optional() }),
   /** The terminal of the container's own program, if it has one. */
   z.object({ type: z.literal('resize-task'), ...task, ...TerminalSize.shape }),
+  /** What a task's container has used until now: a session whose output is one `TaskUsage` in JSON. */
+  z.object({ type: z.literal('open-usage'), ...sessionId, ...task }),
   z.object({ type: z.literal('session-input'), ...sessionId, data: chunk }),
   z.object({ type: z.literal('session-input-end'), ...sessionId }),
   z.object({ type: z.literal('session-signal'), ...sessionId, signal: z.string().max(16) }),

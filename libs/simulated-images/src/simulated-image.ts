@@ -38,6 +38,7 @@ export interface SimulatedImage {
       readonly command: readonly string[]
       readonly environment: ReadonlyMap<string, string>
       readonly workingDirectory: string | undefined
+      readonly stopSignal: string | undefined
     }
     readonly entries: readonly RootEntry[]
     readonly sizeBytes: number
@@ -88,12 +89,13 @@ export function makeImage(recipe: Recipe, tag: string): SimulatedImage {
       ],
     }),
   )
-  const { entrypoint = [], command = [], environment = [], workingDirectory } = recipe
+  const { entrypoint = [], command = [], environment = [], workingDirectory, stopSignal } = recipe
   const runs = {
     entrypoint,
     command,
     environment: new Map(environment.map(nameAndValue)),
     workingDirectory,
+    stopSignal,
   }
   return {
     repository,

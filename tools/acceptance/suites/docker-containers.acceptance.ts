@@ -235,6 +235,38 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
     )
   })
 
+  test('show what they use', async () => {
+    const format = '{{.MemUsage}}|{{.PIDs}}|{{.BlockIO}}|{{.NetIO}}'
+    const script = 'head -c 3000000 /dev/zero > /tmp/three; cat /tmp/three | wc -c'
+    await out('exec', container, 'sh', '-c', script)
+    const [memory = '', pids, blocks, net] = (
+      await out('stats', '--no-stream', '--format', format, container)
+    ).split('|')
+    expect(memory).toMatch(/^[23]\.\d+MiB \/ 8\.\d+MiB$/)
+    expect(Number(pids)).toBeGreaterThanOrEqual(1)
+    expect(blocks).toMatch(/^3\.?\d*MB \/ 3\.?\d*MB$/)
+    expect(net).toBe('0B / 0B')
+    await out('exec', container, 'rm', '/tmp/three')
+  })
+
+  test('are asked to end as their image says, or their service', async () => {
+    for (const [name, flags, said] of [
+      ['of-image', [], 'signal 3 (SIGQUIT) received'],
+      ['of-service', ['--stop-signal', 'SIGINT'], 'signal 15 (SIGTERM) received'],
+    ] as const) {
+      const flagsOf = ['--no-resolve-image', '--restart-condition', 'none', ...flags]
+      await out('service', 'create', '-qd', ...flagsOf, '--name', name, 'nginx')
+      const one = await running(name)
+      await until('it is up', async () => {
+        const { stderr } = await docker(['logs', one])
+        return stderr.includes('start worker')
+      })
+      await out('stop', one)
+      expect((await docker(['logs', one])).stderr).toContain(said)
+      await out('service', 'rm', name)
+    }
+  })
+
   test('say what they are, and nothing of their secrets', async () => {
     const inspected = await out('inspect', container)
     expect(inspected).not.toContain(secret.text)

@@ -577,6 +577,19 @@ describe('ending', () => {
     expect(stage.done('signal').map(({ signal }) => signal)).toEqual(['SIGQUIT', 'KILL'])
   })
 
+  test('AG10: where its service does not say it, an image of Docker’s does, then SIGKILL', () => {
+    const command = { shell: false, docker_arguments: true, value: 'nginx' }
+    const service = { id: 's', name: 'web' }
+    const launch = { command, container: { type: 'MESOS', service } }
+    const stage = new Stage().registered().launch(launch).running().acknowledgeAll()
+    stage.master({ type: 'signal-task', frameworkId: 'f1', taskId: 't1' })
+    stage.kill(500).ticks(5)
+
+    const asked = { do: 'ask-to-end', containerId: 'c1' }
+    expect(stage.done('ask-to-end')).toEqual([asked, asked])
+    expect(stage.done('signal').map(({ signal }) => signal)).toEqual(['KILL'])
+  })
+
   test('AG10: a container of a service that cannot be started says so in the Engine’s words', () => {
     const container = { type: 'MESOS', service: { id: 's', name: 'web' } }
     const stage = new Stage().registered().launch({ container })
@@ -922,6 +935,20 @@ describe('sessions', () => {
     stage.release().running().master(signal)
 
     expect(stage.done('signal')).toEqual([{ do: 'signal', containerId: 'c1', signal: 'HUP' }])
+  })
+
+  test('AG34: what a running task has used is asked for', () => {
+    const stage = new Stage().registered().launch(withSecrets)
+    stage.master({ type: 'open-usage', ...open })
+    expect(stage.said('session-end')).toMatchObject([{ error: 'task t1 is not running' }])
+
+    stage
+      .release()
+      .running()
+      .master({ type: 'open-usage', ...open, sessionId: 's2' })
+    expect(stage.done('open-usage')).toEqual([
+      { do: 'open-usage', sessionId: 's2', containerId: 'c1' },
+    ])
   })
 
   test('AG34: a task that asks for a terminal has one, and is told its size', () => {

@@ -403,6 +403,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
         return this.#sessions.openLogs(message)
       case 'open-exec':
         return this.#sessions.openExec(message)
+      case 'open-usage':
+        return this.#sessions.openUsage(message)
       case 'session-input':
         return this.#sessions.input(message)
       case 'session-input-end':
@@ -776,7 +778,11 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   #signal({ frameworkId, taskId, signal }: Extract<ToAgent, { type: 'signal-task' }>): void {
     const task = this.#tasks.get(taskKey({ frameworkId, taskId }))
     if (task?.stage !== 'running') return
-    this.#do({ do: 'signal', containerId: task.containerId, signal })
+    this.#do(
+      signal === undefined
+        ? endingOf(task)
+        : { do: 'signal', containerId: task.containerId, signal },
+    )
   }
 
   #resize({ frameworkId, taskId, rows, columns }: Told<'resize-task'>): void {
@@ -786,11 +792,14 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   }
 
   #terminate(task: AgentTask): void {
-    const { stop_signal: asked = 'TERM' } = task.info.container?.service ?? {}
-    const signal = task.killAtTick <= this.#ticks ? 'KILL' : asked
+    const { containerId } = task
+    const isOverdue = task.killAtTick <= this.#ticks
+    const ending = isOverdue
+      ? ({ do: 'signal', containerId, signal: 'KILL' } as const)
+      : endingOf(task)
     // There is nothing stronger that could follow.
-    if (signal === 'KILL') task.killAtTick = Infinity
-    this.#do({ do: 'signal', containerId: task.containerId, signal })
+    if (ending.do === 'signal' && ending.signal === 'KILL') task.killAtTick = Infinity
+    this.#do(ending)
   }
 
   #exited(containerId: string, exit: ContainerExit): void {
@@ -1013,3 +1022,12 @@ type TaskEvent = EventDraft extends infer Draft
     ? Omit<Draft, ContainerField>
     : never
   : never
+
+/** What asks a task's program to end: its service's signal, else its image's where Docker would look there. */
+function endingOf({ containerId, info, command }: AgentTask) {
+  const { stop_signal: signal } = info.container?.service ?? {}
+  const isDockers = (command ?? info.command)?.docker_arguments === true
+  return signal === undefined && isDockers
+    ? ({ do: 'ask-to-end', containerId } as const)
+    : ({ do: 'signal', containerId, signal: signal ?? 'TERM' } as const)
+}

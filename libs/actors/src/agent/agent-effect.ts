@@ -79,6 +79,8 @@ export type AgentEffect =
   | { readonly do: 'remove-left'; readonly at: LeftPath }
   | { readonly do: 'start'; readonly containerId: string }
   | { readonly do: 'signal'; readonly containerId: string; readonly signal: string }
+  /** As its image wants it. */
+  | { readonly do: 'ask-to-end'; readonly containerId: string }
   | { readonly do: 'resize'; readonly containerId: string; readonly size: TerminalSize }
   /** Ends what runs, leaves nothing but the output: `destroyed`. */
   | { readonly do: 'destroy'; readonly containerId: string }
@@ -108,6 +110,8 @@ export type AgentEffect =
       readonly env: Readonly<Record<string, string>>
       readonly how: ExecHow
     }
+  /** The session's output is what the container has used, and then it ends. */
+  | { readonly do: 'open-usage'; readonly sessionId: string; readonly containerId: string }
   | { readonly do: 'write-session'; readonly sessionId: string; readonly bytes: Uint8Array }
   | { readonly do: 'end-session-input'; readonly sessionId: string }
   | { readonly do: 'signal-session'; readonly sessionId: string; readonly signal: string }

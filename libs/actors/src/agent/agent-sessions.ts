@@ -107,6 +107,15 @@ export class AgentSessions {
     this.#options.do({ do: 'open-exec', sessionId, containerId, argv, env, how })
   }
 
+  openUsage({ sessionId, frameworkId, taskId }: Told<'open-usage'>): void {
+    const task = this.#options.taskOf({ frameworkId, taskId })
+    this.#sessions.set(sessionId, { logsOf: undefined })
+    if (task?.stage !== 'running') {
+      return this.#end(sessionId, { error: `task ${taskId} is not running` })
+    }
+    this.#options.do({ do: 'open-usage', sessionId, containerId: task.containerId })
+  }
+
   input({ sessionId, data }: Told<'session-input'>): void {
     if (!this.#sessions.has(sessionId)) return
     const bytes = new Uint8Array(Buffer.from(data, 'base64'))

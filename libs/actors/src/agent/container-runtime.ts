@@ -111,12 +111,30 @@ export interface Container {
   resize(size: TerminalSize): void
   /** Harmless when it has ended. Unknown names are ignored. */
   signal(name: string): void
+  /** Signals as its image wants to be asked to end: SIGTERM where nothing is said. */
+  askToEnd(): void
+  /** What it has used since it was made; undefined where nobody measures. */
+  usage(): ContainerUsage | undefined
   /** Ends every process, and leaves nothing but the output. */
   destroy(): Promise<void>
   /** The newest output, then what follows until the end or until `signal` aborts; also after the end. */
   output(wanted: OutputWanted, signal: AbortSignal): AsyncIterable<OutputChunk>
   /** Overwrites the output, too. */
   forgetOutput(): void
+}
+
+/** What a container has used, as far as its runtime can tell. */
+export interface ContainerUsage {
+  /** For which its programs have had the processor. */
+  readonly cpuMs: number
+  /** What is in its files, its secret files among them. */
+  readonly memoryBytes: number
+  readonly memoryBytesMax: number
+  readonly processes: number
+  readonly processesMax: number
+  /** By its programs, from and to its files. */
+  readonly readBytes: number
+  readonly writtenBytes: number
 }
 
 /** What a program reads. */

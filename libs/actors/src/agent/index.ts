@@ -16,6 +16,7 @@ export {
   type ContainerRuntime,
   type ContainerSpec,
   type ContainerUser,
+  type ContainerUsage,
   type Exec,
   type ExecHow,
   type HelperProcess,

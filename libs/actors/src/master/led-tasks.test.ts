@@ -16,7 +16,14 @@ const clock = new ManualClock()
 const refuse = async (): Promise<never> => {
   throw new NotLeader()
 }
-const refusing = { kill: refuse, signal: refuse, resize: refuse, logs: refuse, exec: refuse }
+const refusing = {
+  kill: refuse,
+  signal: refuse,
+  usage: refuse,
+  resize: refuse,
+  logs: refuse,
+  exec: refuse,
+}
 
 let cluster: MemoryCluster
 let agent: MemoryAgent
@@ -111,6 +118,9 @@ describe('MA63: a task, at a master that does not lead', () => {
     await cluster.settle(tasks.signal(root, 'task-1', 'HUP'))
     expect(agent.heard('signal-task')).toMatchObject([{ taskId: 'task-1', signal: 'HUP' }])
 
+    await cluster.settle(tasks.signal(root, 'task-1', undefined))
+    expect(agent.heard('signal-task').at(-1)?.signal).toBeUndefined()
+
     await cluster.settle(tasks.resize(root, 'task-1', { rows: 40, columns: 100 }))
     expect(agent.heard('resize-task')).toMatchObject([{ rows: 40, columns: 100 }])
     const attached = await cluster.settle(
@@ -123,6 +133,35 @@ describe('MA63: a task, at a master that does not lead', () => {
 
     expect(await cluster.settle(tasks.kill(root, 'task-1'))).toMatchObject({ taskId: 'task-1' })
     await cluster.until(() => agent.heard('kill').length > 0)
+  })
+
+  test('says what it has used, which is what its agent says, if that is such a thing', async () => {
+    const { tasks } = other.actor
+    const usage = {
+      cpuMs: 12.5,
+      memoryBytes: 4096,
+      memoryBytesMax: 8192,
+      processes: 2,
+      processesMax: 64,
+      readBytes: 1,
+      writtenBytes: 2,
+      atMs: 1000,
+      processors: 2,
+    }
+    const asked = async (said: object): Promise<unknown> => {
+      const count = agent.heard('open-usage').length
+      const answer = tasks.usage(root, 'task-1')
+      await cluster.until(() => agent.heard('open-usage').length > count)
+      const { sessionId = '' } = agent.heard('open-usage').at(-1) ?? {}
+      print(sessionId, JSON.stringify(said))
+      agent.say({ type: 'session-end', sessionId, exitCode: 0 })
+      return cluster.settle(answer)
+    }
+    expect(await asked(usage)).toEqual(usage)
+    await expect(asked({ ...usage, cpuMs: -1 })).rejects.toMatchObject({ code: 'task.not-running' })
+    await expect(cluster.settle(tasks.usage(nobody, 'task-1'))).rejects.toMatchObject({
+      code: 'access.denied',
+    })
   })
 
   test('is for those who may: who may not is on record where they asked, what is done is on record at the leader', async () => {
@@ -175,6 +214,7 @@ describe('MA63: a task, at a master that does not lead', () => {
       () => tasks.logs(root, 'task-1', { follow: false }),
       () => tasks.exec(root, 'task-1', { argv: ['sh'] }),
       () => tasks.signal(root, 'task-1', 'HUP'),
+      () => tasks.usage(root, 'task-1'),
       () => tasks.resize(root, 'task-1', { rows: 1, columns: 1 }),
       () => tasks.kill(root, 'task-1'),
     ]

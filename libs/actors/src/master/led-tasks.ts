@@ -8,6 +8,7 @@ import type {
   LogsWanted,
   TaskApi,
   TaskSession,
+  TaskUsage,
   TaskView,
 } from './master-api.ts'
 import type { PeerPlace } from './members.ts'
@@ -55,12 +56,25 @@ export class LedTasks implements TaskApi {
     )
   }
 
-  signal(caller: Caller, taskId: string, signal: string): Promise<void> {
+  signal(caller: Caller, taskId: string, signal: string | undefined): Promise<void> {
     const { own } = this.#options
     return this.#led(
       () => own.signal(caller, taskId, signal),
       async (leader) => {
         await this.#ask(leader, caller, { do: 'signal', taskId, signal })
+      },
+    )
+  }
+
+  usage(caller: Caller, taskId: string): Promise<TaskUsage> {
+    const { own } = this.#options
+    return this.#led(
+      () => own.usage(caller, taskId),
+      async (leader) => {
+        const answer = await this.#asked(leader, caller, { do: 'usage', taskId })
+        if (answer.answer === 'task-usage') return answer.usage
+        answered(answer, caller, taskId)
+        throw new NotLeader()
       },
     )
   }
@@ -109,12 +123,16 @@ export class LedTasks implements TaskApi {
     caller: Caller,
     what: TaskQuestion['what'],
   ): Promise<TaskView | undefined> {
+    return answered(await this.#asked(leader, caller, what), caller, what.taskId)
+  }
+
+  async #asked(leader: PeerPlace, caller: Caller, what: TaskQuestion['what']): Promise<PeerAnswer> {
     const question: TaskQuestion = { ask: 'task', what, by: byOf(caller) }
     for (const at of leader.addresses) {
       const answer = await this.#options.peers
         .ask(at, leader.masterId, question)
         .catch(() => undefined)
-      if (answer !== undefined) return answered(answer, caller, what.taskId)
+      if (answer !== undefined) return answer
     }
     throw new NotLeader()
   }
@@ -140,6 +158,9 @@ export async function doForPeer(own: TaskApi, { what, by }: TaskQuestion): Promi
   try {
     const caller = callerOf(by)
     if (what.do === 'kill') return { answer: 'task', task: await own.kill(caller, what.taskId) }
+    if (what.do === 'usage') {
+      return { answer: 'task-usage', usage: await own.usage(caller, what.taskId) }
+    }
     if (what.do === 'signal') await own.signal(caller, what.taskId, what.signal)
     else await own.resize(caller, what.taskId, what.size)
     return { answer: 'task' }

@@ -11,6 +11,7 @@ import type {
   TerminalSize,
 } from '@conclave/model'
 import type { RedactedBytes } from '@conclave/kernel'
+import type { ContainerUsage } from '../agent/container-runtime.ts'
 import type { AuthorityApi } from './authority/authority-api.ts'
 import type { OperatorApi } from './operator-api.ts'
 import type { LockApi } from './keys/lock-api.ts'
@@ -276,12 +277,25 @@ export interface TaskApi {
   /** Accepts a task id or any unambiguous beginning of one. @throws TaskNotFound */
   find(caller: Caller, taskId: string): Promise<TaskView>
   kill(caller: Caller, taskId: string): Promise<TaskView>
-  /** To the task's own program, such as `HUP`. What becomes of it is the task's to tell. */
-  signal(caller: Caller, taskId: string, signal: string): Promise<void>
+  /**
+   * To the task's own program, such as `HUP`; undefined is what asks it to end. What becomes of it is the task's
+   * to tell.
+   */
+  signal(caller: Caller, taskId: string, signal: string | undefined): Promise<void>
+  /** What its container has used until now. @throws TaskNotRunning */
+  usage(caller: Caller, taskId: string): Promise<TaskUsage>
   /** The terminal of the task's own program, if it has one. */
   resize(caller: Caller, taskId: string, size: TerminalSize): Promise<void>
   logs(caller: Caller, taskId: string, options: LogsWanted): Promise<TaskSession>
   exec(caller: Caller, taskId: string, options: ExecWanted): Promise<TaskSession>
+}
+
+/** What an agent says that a task has used. */
+export type TaskUsage = ContainerUsage & {
+  /** On the agent's own clock, whose zero is nobody's. */
+  readonly atMs: number
+  /** Of the agent's machine. */
+  readonly processors: number
 }
 
 export interface TaskView {

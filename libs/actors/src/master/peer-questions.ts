@@ -9,6 +9,7 @@ import {
   type SessionOpening,
   type ToSession,
 } from './peer-sessions.ts'
+import { TaskUsageSaid } from './task-usage.ts'
 
 /*
  * What masters ask each other beside Raft, one question and one answer to a connection. Who asks and who
@@ -37,8 +38,9 @@ export const TaskQuestion = z.object({
     z.object({
       do: z.literal('signal'),
       taskId: z.string().max(255),
-      signal: z.string().max(64),
+      signal: z.string().max(64).optional(),
     }),
+    z.object({ do: z.literal('usage'), taskId: z.string().max(255) }),
     z.object({ do: z.literal('resize'), taskId: z.string().max(255), size: TerminalSize }),
   ]),
   by: AskedBy,
@@ -102,6 +104,7 @@ export const PeerAnswer = z.discriminatedUnion('answer', [
   z.object({ answer: z.literal('administered'), members: z.array(Seen) }),
   /** What became of it, where that was asked. */
   z.object({ answer: z.literal('task'), task: TaskSeen.optional() }),
+  z.object({ answer: z.literal('task-usage'), usage: TaskUsageSaid }),
   /** With the code of the error that the caller would have had there. */
   z.object({ answer: z.literal('failed'), code: z.string(), why: z.string() }),
 ])

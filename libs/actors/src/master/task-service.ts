@@ -10,11 +10,13 @@ import type {
   LogsWanted,
   TaskApi,
   TaskSession,
+  TaskUsage,
   TaskView,
 } from './master-api.ts'
 import type { Replicated } from './replicated.ts'
 import { operatorResource } from './resources.ts'
 import type { TaskSessions } from './task-sessions.ts'
+import { usageIn } from './task-usage.ts'
 import type { Term } from './term.ts'
 
 export interface TaskServiceOptions {
@@ -56,7 +58,7 @@ export class TaskService implements TaskApi {
     return viewOf(await this.#find(caller, task.taskId))
   }
 
-  async signal(caller: Caller, taskId: string, signal: string): Promise<void> {
+  async signal(caller: Caller, taskId: string, signal: string | undefined): Promise<void> {
     const { channel, task } = await this.#enterRunning(caller, taskId)
     if (isTerminal(task.state)) throw new TaskNotRunning(task.taskId)
     channel.send({ type: 'signal-task', ...nameOf(task), signal })
@@ -66,6 +68,29 @@ export class TaskService implements TaskApi {
     const { channel, task } = await this.#enterRunning(caller, taskId)
     if (isTerminal(task.state)) throw new TaskNotRunning(task.taskId)
     channel.send({ type: 'resize-task', ...nameOf(task), ...size })
+  }
+
+  /** A look at it, as `find` is: on no record. */
+  async usage(caller: Caller, taskId: string): Promise<TaskUsage> {
+    await this.#options.replicated.refresh()
+    const task = await this.#find(caller, taskId)
+    const term = this.#options.term()
+    if (term === undefined) throw new NotLeader()
+    const channel = this.#channelOf(term, task)
+    const isAllowed = (): boolean => this.#maySee(caller, task)
+    const session = this.#options.sessions.open(channel, isAllowed, (sessionId) => ({
+      type: 'open-usage',
+      sessionId,
+      ...nameOf(task),
+    }))
+    let text = ''
+    for await (const output of session.output()) {
+      if (output.kind === 'data') text += Buffer.from(output.bytes).toString()
+      if (text.length > usageSizeMax) break
+    }
+    const told = usageIn(text)
+    if (told === undefined) throw new TaskNotRunning(task.taskId)
+    return told
   }
 
   async logs(caller: Caller, taskId: string, wanted: LogsWanted): Promise<TaskSession> {
@@ -125,10 +150,15 @@ export class TaskService implements TaskApi {
     const term = this.#options.term()
     if (term === undefined) throw new NotLeader()
     await this.#options.access.audit(caller, 'administer', `task/${task.taskId}`, 'allowed')
-    const connection = term.core?.connectionOf(task.agentId)
+    return { term, channel: this.#channelOf(term, task), task }
+  }
+
+  /** @throws TaskNotRunning */
+  #channelOf(term: Term, { agentId, taskId }: TaskRecord): AgentChannel {
+    const connection = term.core?.connectionOf(agentId)
     const channel = connection === undefined ? undefined : this.#options.channel(connection)
-    if (channel === undefined) throw new TaskNotRunning(task.taskId)
-    return { term, channel, task }
+    if (channel === undefined) throw new TaskNotRunning(taskId)
+    return channel
   }
 
   /** Among the tasks that the caller may see: of all others nothing is said, not even that they are. */
@@ -168,6 +198,9 @@ export class TaskService implements TaskApi {
     return this.#options.access.denied(caller, 'administer', operatorResource, 'full', what)
   }
 }
+
+/** What an agent says of one task is a few numbers. */
+const usageSizeMax = 4096
 
 const nameOf = ({ frameworkId, taskId }: TaskRecord) => ({ frameworkId, taskId })
 

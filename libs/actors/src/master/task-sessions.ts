@@ -18,7 +18,7 @@ const chunkBytes = 48 * 1024
 
 export type OpenSession = (
   sessionId: string,
-) => Extract<ToAgent, { type: 'open-logs' | 'open-exec' }>
+) => Extract<ToAgent, { type: 'open-logs' | 'open-exec' | 'open-usage' }>
 type SessionMessage = Extract<
   FromAgent,
   { type: 'session-output' | 'session-taken' | 'session-end' }

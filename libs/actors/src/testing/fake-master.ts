@@ -25,6 +25,7 @@ import {
   SecretTooLarge,
   SpecInvalid,
   TaskNotFound,
+  TaskNotRunning,
   VersionConflict,
 } from '../master/errors.ts'
 import type {
@@ -52,6 +53,7 @@ import type {
   ExecWanted,
   LogsWanted,
   TaskSession,
+  TaskUsage,
   TaskView,
 } from '../master/master-api.ts'
 import type { AuthorityApi, AuthorityStatus } from '../master/authority/authority-api.ts'
@@ -569,6 +571,8 @@ class FakeTasks implements TaskApi {
   readonly execsWanted: ExecWanted[] = []
   /** Such as `HUP to task-1`. */
   readonly signals: string[] = []
+  /** What each question is answered; the last one stays. */
+  usages: TaskUsage[] = []
   /** Such as `40x100 to task-1`. */
   readonly resizes: string[] = []
 
@@ -621,8 +625,17 @@ class FakeTasks implements TaskApi {
     return this.#open(await this.find(caller, taskId), wanted.follow ? 'logs, followed' : 'logs')
   }
 
-  async signal(caller: Caller, taskId: string, signal: string): Promise<void> {
-    this.signals.push(`${signal} to ${(await this.find(caller, taskId)).taskId}`)
+  async signal(caller: Caller, taskId: string, signal: string | undefined): Promise<void> {
+    this.signals.push(
+      `${signal ?? 'what asks it to end'} to ${(await this.find(caller, taskId)).taskId}`,
+    )
+  }
+
+  async usage(caller: Caller, taskId: string): Promise<TaskUsage> {
+    await this.find(caller, taskId)
+    const next = this.usages.length > 1 ? this.usages.shift() : this.usages[0]
+    if (next === undefined) throw new TaskNotRunning(taskId)
+    return next
   }
 
   async resize(caller: Caller, taskId: string, { rows, columns }: TerminalSize): Promise<void> {

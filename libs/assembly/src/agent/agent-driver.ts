@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import {
   ProgramRefused,
   type AgentActor,
@@ -9,6 +10,7 @@ import {
   type LeftFiles,
   type OutputChunk,
   type ProgramInput,
+  type TaskUsage,
 } from '@conclave/actors'
 import { perform, replaceFiles, wipePlan } from '@conclave/isolators'
 import { ConclaveError, wipe } from '@conclave/kernel'
@@ -150,6 +152,8 @@ export class AgentDriver {
         return this.#start(effect.containerId)
       case 'signal':
         return this.#containers.get(effect.containerId)?.signal(effect.signal)
+      case 'ask-to-end':
+        return this.#containers.get(effect.containerId)?.askToEnd()
       case 'resize':
         return this.#containers.get(effect.containerId)?.resize(effect.size)
       case 'destroy':
@@ -168,6 +172,8 @@ export class AgentDriver {
         return this.#openLogs(effect)
       case 'open-exec':
         return this.#openExec(effect)
+      case 'open-usage':
+        return this.#openUsage(effect)
       case 'write-session':
         return this.#toProgram(effect.sessionId, (program) => this.#write(effect, program))
       case 'end-session-input':
@@ -322,6 +328,19 @@ export class AgentDriver {
       const code = error instanceof ProgramRefused ? { exitCode: error.exitCode } : {}
       this.#sessionEnded(sessionId, { ...code, error: why })
     })
+  }
+
+  #openUsage({ sessionId, containerId }: Effect<'open-usage'>): void {
+    this.#addSession(sessionId)
+    const usage = this.#containers.get(containerId)?.usage()
+    if (usage === undefined) {
+      return this.#sessionEnded(sessionId, { error: 'nobody measures what it uses' })
+    }
+    const atMs = performance.now()
+    const told: TaskUsage = { ...usage, atMs, processors: availableParallelism() }
+    const chunk: OutputChunk = { stream: 'stdout', bytes: Buffer.from(JSON.stringify(told)) }
+    this.tell({ kind: 'session-output', sessionId, chunk })
+    this.#sessionEnded(sessionId, { exitCode: 0 })
   }
 
   /** What the program has not read counts as not taken, so that its sender waits. */

@@ -86,6 +86,7 @@ export function containerInspect(
   const argv = processOf(container, imageOf(container, mode))
   const isRunning = state === 'running'
   const health = healthOf(container)
+  const stopSignal = spec.StopSignal || configuration?.StopSignal
   return {
     Id: id,
     Created: rfc3339(createdAtMs),
@@ -143,6 +144,7 @@ export function containerInspect(
       WorkingDir: spec.Dir || (configuration?.WorkingDir ?? ''),
       Entrypoint: null,
       Labels: labels,
+      ...(stopSignal && { StopSignal: stopSignal }),
     },
     NetworkSettings: { Ports: {}, Networks: {} },
   }

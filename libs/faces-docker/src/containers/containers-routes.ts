@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { engineHeaders, jsonLine, sendJson } from '../answers.ts'
+import { sendJson } from '../answers.ts'
 import { callerOf, simulatedImagesOf, type Engine } from '../engine.ts'
 import { isSet, queryOf } from '../query.ts'
 import { asksForEnded, isContainerWanted, parseContainerFilters } from './container-filters.ts'
@@ -10,14 +10,12 @@ import { hijackRoutes } from './hijack.ts'
 import { lifecycleRoutes } from './lifecycle-routes.ts'
 import { LogsRoutes } from './logs-routes.ts'
 import { refusedRoutes } from './refused-routes.ts'
-import { statsOf } from './stats.ts'
+import { statsRoutes } from './stats-routes.ts'
 import { topOf } from './top.ts'
 
 interface Named {
   readonly Params: { readonly id: string }
 }
-
-const statsEveryMs = 1000
 
 /** The containers of a swarm's tasks. Source: docker-swarm.md A5, A7, A8. */
 export const containersRoutes =
@@ -61,20 +59,6 @@ export const containersRoutes =
       return sendJson(reply, await topOf(engine, caller, container, psArgs))
     })
 
-    app.get<Named>('/containers/:id/stats', async (request, reply) => {
-      const caller = callerOf(engine, request)
-      const container = await findContainer(engine, caller, request.params.id)
-      const isStream = queryOf(request).get('stream') === null || isSet(request, 'stream')
-      if (!isStream) return sendJson(reply, statsOf(container, Date.now()))
-      reply.hijack()
-      reply.raw.writeHead(200, { ...engineHeaders, 'content-type': 'application/json' })
-      const show = (): boolean => reply.raw.write(jsonLine(statsOf(container, Date.now())))
-      show()
-      const timer = setInterval(show, statsEveryMs)
-      reply.raw.once('close', () => clearInterval(timer))
-      return reply
-    })
-
     app.post('/containers/prune', async (_request, reply) =>
       sendJson(reply, { ContainersDeleted: [], SpaceReclaimed: 0 }),
     )
@@ -82,5 +66,6 @@ export const containersRoutes =
     await app.register(execs.plugin)
     await app.register(logs.plugin)
     await app.register(lifecycleRoutes(engine))
+    await app.register(statsRoutes(engine))
     await app.register(refusedRoutes(engine))
   }

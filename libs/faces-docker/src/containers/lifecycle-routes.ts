@@ -92,9 +92,9 @@ async function stop(
   const query = queryOf(request)
   const usual = Math.round((container.spec.StopGracePeriod ?? 10e9) / 1e9)
   const seconds = secondsIn(query.get('t')) ?? usual
-  const { StopSignal } = container.spec as { StopSignal?: string | null }
-  const signal = signalIn(query.get('signal') || StopSignal || 'TERM')
-  await sendSignal(engine, caller, container, signal)
+  const asked = query.get('signal')
+  // Its service's or its image's own is the agent's to know.
+  await sendSignal(engine, caller, container, asked ? signalIn(asked) : undefined)
   if (seconds < 0) return void (await soon(engine, caller, container, undefined))
   if (await soon(engine, caller, container, Math.min(seconds, stopSecondsMax) * 1000)) return
   await sendSignal(engine, caller, container, 'KILL')
@@ -117,7 +117,7 @@ async function sendSignal(
   engine: Engine,
   caller: Caller,
   container: Container,
-  signal: string,
+  signal: string | undefined,
 ): Promise<void> {
   try {
     await engine.master.tasks.signal(caller, container.task.taskId, signal)

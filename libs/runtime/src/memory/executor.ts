@@ -18,6 +18,7 @@ interface Entry {
   readonly machine: Machine
   isQueued: boolean
   isGone: boolean
+  cpuMs: number
 }
 
 /** However far away the next wake-up is: the clock may jump, and a timer has a largest delay. */
@@ -46,7 +47,7 @@ export class Executor {
 
   /** Runs `machine`, which has been started, until it ends or is removed. */
   add(machine: Machine): void {
-    const entry: Entry = { machine, isQueued: false, isGone: false }
+    const entry: Entry = { machine, isQueued: false, isGone: false, cpuMs: 0 }
     this.#entries.set(machine, entry)
     machine.onReady(() => this.#enqueue(entry))
     this.#enqueue(entry)
@@ -58,6 +59,11 @@ export class Executor {
     this.#entries.delete(machine)
     entry.isGone = true
     this.#sleeping.delete(entry)
+  }
+
+  /** How long it has run until now, all its programs together. */
+  cpuMsOf(machine: Machine): number {
+    return this.#entries.get(machine)?.cpuMs ?? 0
   }
 
   stop(): void {
@@ -78,12 +84,16 @@ export class Executor {
 
   #run(): void {
     const startedAtMs = performance.now()
+    let nowMs = startedAtMs
     do {
       const entry = this.#ready.shift()
       if (entry === undefined) break
       entry.isQueued = false
+      const beganAtMs = nowMs
       if (!entry.isGone) this.#turn(entry)
-    } while (performance.now() - startedAtMs < this.#sliceMs)
+      nowMs = performance.now()
+      entry.cpuMs += nowMs - beganAtMs
+    } while (nowMs - startedAtMs < this.#sliceMs)
     this.#slice = this.#ready.length > 0 ? setImmediate(() => this.#run()) : undefined
     this.#setTimer()
   }

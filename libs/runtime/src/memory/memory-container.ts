@@ -4,6 +4,7 @@ import {
   type Container,
   type ContainerExit,
   type ContainerSpec,
+  type ContainerUsage,
   type Exec,
   type ExecHow,
   type OutputChunk,
@@ -407,6 +408,27 @@ export class MemoryContainer implements Container, Host {
   signal(name: string): void {
     const known = knownSignal(name)
     if (known !== undefined) this.#machine?.signal(1, known)
+  }
+
+  askToEnd(): void {
+    const { stopSignal = 'TERM' } = this.#image ?? {}
+    // As in Docker, where an image may say anything.
+    this.signal(knownSignal(stopSignal) === undefined ? 'TERM' : stopSignal)
+  }
+
+  usage(): ContainerUsage {
+    const { limits, executor } = this.#options
+    const machine = this.#machine
+    const { usedBytes: tmpfsBytes = 0, limits: tmpfsLimits } = this.#tmpfs?.storage ?? {}
+    return {
+      cpuMs: machine === undefined ? 0 : executor.cpuMsOf(machine),
+      memoryBytes: this.fs.usedBytes + tmpfsBytes,
+      memoryBytesMax: limits.volumeSizeBytesMax + (tmpfsLimits?.sizeBytesMax ?? 0),
+      processes: machine?.processes().length ?? 0,
+      processesMax: limits.processesMax,
+      readBytes: this.fs.readBytes,
+      writtenBytes: this.fs.writtenBytes,
+    }
   }
 
   output(wanted: OutputWanted, signal: AbortSignal): AsyncIterable<OutputChunk> {

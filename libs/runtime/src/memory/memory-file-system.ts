@@ -41,11 +41,22 @@ export class MemoryFileSystem implements FileSystem {
   /** By the inode that is hidden below. */
   readonly #bound = new Map<Inode, BoundFile>()
   readonly #readOnly = new Set<Inode>()
+  #readBytes = 0
+  #writtenBytes = 0
 
   constructor(clock: Clock, limits: StorageLimits) {
     this.#clock = clock
     this.#storage = new Storage(1, limits)
     this.#root = this.#storage.create('directory', 0o755, root, clock.nowMs())
+  }
+
+  /** From files, by whoever opened them. */
+  get readBytes(): number {
+    return this.#readBytes
+  }
+
+  get writtenBytes(): number {
+    return this.#writtenBytes
   }
 
   get usedBytes(): number {
@@ -272,9 +283,14 @@ export class MemoryFileSystem implements FileSystem {
       return inode
     }
     return {
-      read: (position, length) => opened().read(position, length),
+      read: (position, length) => {
+        const bytes = opened().read(position, length)
+        this.#readBytes += bytes.length
+        return bytes
+      },
       write: (position, bytes) => {
         opened().write(position, bytes)
+        this.#writtenBytes += bytes.length
         this.#touch(inode)
       },
       truncate: (sizeBytes) => {

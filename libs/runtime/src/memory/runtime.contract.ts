@@ -282,7 +282,7 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
       expect(await textOf(exec.output(never()))).toBe('hallo\r\n30 100\r\nxterm hallo\r\n')
     })
 
-    test('MR14: its own program reads where it may, with or without a terminal, whose size is told', async () => {
+    test('MR15: its own program reads where it may, with or without a terminal, whose size is told', async () => {
       const options = { hostname: 'box', user: task, hasInput: true }
       const typedInto = async (script: string, more: object): Promise<string> => {
         const containerId = `c-${++made}`

@@ -1,4 +1,4 @@
-import type { ContainerExit } from '@conclave/actors'
+import type { ContainerExit, ContainerUsage } from '@conclave/actors'
 import { perform, type Plan } from '@conclave/isolators'
 import { Redacted, utf8, utf8Text } from '@conclave/kernel'
 import { CommandInfo, parseOurs } from '@conclave/model'
@@ -19,6 +19,8 @@ interface Started {
   says(text: string): Promise<string>
   readonly exit: Promise<ContainerExit>
   signal(name: string): void
+  askToEnd(): void
+  usage(): ContainerUsage | undefined
   exec(...argv: string[]): Promise<{ readonly said: string; readonly exitCode: number }>
 }
 
@@ -80,6 +82,8 @@ async function start(
   return {
     exit,
     signal: (signal) => container.signal(signal),
+    askToEnd: () => container.askToEnd(),
+    usage: () => container.usage(),
     says: async (text) => {
       let said = ''
       for await (const { bytes } of container.output(
@@ -113,6 +117,38 @@ describe('IM4: a simulated image runs', () => {
     expect(await container.says(text)).toContain('simulated by Conclave')
     container.signal('TERM')
     expect(await container.exit).toEqual({ exitCode: 0 })
+  })
+
+  test.each([
+    ['nginx', 'start worker', 'signal 3 (SIGQUIT) received, shutting down'],
+    ['redis', 'Ready to accept', 'SIGTERM'],
+  ])('MR16: %s is asked to end as its image wants it', async (name, begins, ends) => {
+    const container = await start(name)
+    await container.says(begins)
+    container.askToEnd()
+    expect(await container.says(ends)).toContain(ends)
+    expect(await container.exit).toEqual({ exitCode: 0 })
+  })
+
+  test('MR16: and says what it has used', async () => {
+    const container = await start('eon01/infinite', [], { file: new Redacted(utf8('hello')) })
+    const before = container.usage()
+    await container.exec(
+      'sh',
+      '-c',
+      'head -c 3000 /dev/zero > /tmp/file; cat /tmp/file; rm /tmp/file',
+    )
+    await container.exec('sh', '-c', 'head -c 2000 /dev/zero > /tmp/file')
+    const after = container.usage()
+
+    expect(after).toMatchObject({ processes: before?.processes, processesMax: 64 })
+    expect(after?.memoryBytes).toBe((before?.memoryBytes ?? 0) + 2000)
+    expect(after?.writtenBytes).toBe((before?.writtenBytes ?? 0) + 5000)
+    expect(after?.readBytes).toBeGreaterThanOrEqual((before?.readBytes ?? 0) + 3000)
+    expect(after?.cpuMs).toBeGreaterThan(before?.cpuMs ?? 0)
+    // Its secret file has a page in the tmpfs.
+    expect(before?.memoryBytes).toBeGreaterThanOrEqual(4096)
+    expect(after?.memoryBytesMax).toBe(8 * 1_048_576 + 4096)
   })
 
   test('eon01/infinite, which says nothing and stays, with a shell beside it', async () => {

@@ -182,6 +182,12 @@ class ProcessContainer implements Container, Host {
 
   resize(): void {}
 
+  askToEnd(): void {
+    this.signal('TERM')
+  }
+
+  usage(): undefined {}
+
   async exec(): Promise<Exec> {
     throw new ContainerRefused('there are no sessions in an executor that is a plain process')
   }

@@ -38,7 +38,8 @@ if [ "$1" = -t ]; then
 fi
 say notice "nginx/${version}, simulated by Conclave: it serves nothing"
 say notice "start worker processes"
-trap 'say notice "signal 15 (SIGTERM) received, exiting"; exit 0' TERM INT QUIT
+trap 'say notice "signal 15 (SIGTERM) received, exiting"; exit 0' TERM INT
+trap 'say notice "signal 3 (SIGQUIT) received, shutting down"; exit 0' QUIT
 while :; do
   sleep 86400 &
   wait $!

@@ -1,0 +1,25 @@
+import { z } from 'zod'
+import type { TaskUsage } from './master-api.ts'
+
+const amount = z.number().nonnegative()
+
+export const TaskUsageSaid = z.object({
+  cpuMs: amount,
+  memoryBytes: amount,
+  memoryBytesMax: amount,
+  processes: amount,
+  processesMax: amount,
+  readBytes: amount,
+  writtenBytes: amount,
+  atMs: amount,
+  processors: amount,
+})
+
+/** What an agent said; undefined when that is none. */
+export function usageIn(text: string): TaskUsage | undefined {
+  try {
+    return TaskUsageSaid.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,75 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { TaskNotFound, TaskNotRunning, type Caller } from '@conclave/actors'
+import type { FastifyPluginAsync } from 'fastify'
+import { engineHeaders, jsonLine, sendJson } from '../answers.ts'
+import { callerOf, type Engine } from '../engine.ts'
+import { refusalOf } from '../errors.ts'
+import { isSet, queryOf } from '../query.ts'
+import { findContainer, type Container } from './container.ts'
+import { statsOf, type Sample } from './stats.ts'
+import { send } from './streaming.ts'
+
+interface Named {
+  readonly Params: { readonly id: string }
+}
+
+const everyMs = 1000
+
+/** What containers use, once or again and again. Of one that does not run nothing is known. */
+export const statsRoutes =
+  (engine: Engine): FastifyPluginAsync =>
+  async (app) => {
+    app.get<Named>('/containers/:id/stats', async (request, reply) => {
+      const caller = callerOf(engine, request)
+      const container = await findContainer(engine, caller, request.params.id)
+      const isStream = queryOf(request).get('stream') === null || isSet(request, 'stream')
+      const gone = new AbortController()
+      request.raw.socket.once('close', () => gone.abort())
+      const first = await sampleOf(engine, caller, container)
+      if (!isStream) {
+        if (first === undefined || isSet(request, 'one-shot')) {
+          return sendJson(reply, statsOf(container, first, undefined))
+        }
+        // A share of the processor is one of the time between two looks.
+        await pause(gone.signal)
+        const second = await sampleOf(engine, caller, container)
+        return sendJson(reply, statsOf(container, second, second && first))
+      }
+      reply.hijack()
+      const { raw } = reply
+      raw.writeHead(200, { ...engineHeaders, 'content-type': 'application/json' })
+      let before: Sample | undefined
+      let now = first
+      try {
+        while (!gone.signal.aborted) {
+          await send(raw, jsonLine(statsOf(container, now, before)))
+          await pause(gone.signal)
+          before = now
+          now = await sampleOf(engine, caller, container)
+        }
+      } catch (error) {
+        // Nothing more can be said of it: the swarm's leader is gone, or the container itself.
+        if (refusalOf(error) === undefined) throw error
+      } finally {
+        raw.end()
+      }
+      return reply
+    })
+  }
+
+const pause = (signal: AbortSignal): Promise<unknown> =>
+  wait(everyMs, undefined, { signal }).catch(() => undefined)
+
+async function sampleOf(
+  engine: Engine,
+  caller: Caller,
+  { task, state }: Container,
+): Promise<Sample | undefined> {
+  if (state !== 'running') return undefined
+  try {
+    return { usage: await engine.master.tasks.usage(caller, task.taskId), atMs: Date.now() }
+  } catch (error) {
+    if (error instanceof TaskNotRunning || error instanceof TaskNotFound) return undefined
+    throw error
+  }
+}
