@@ -58,10 +58,11 @@ export function sealRecord(
 /**
  * The plaintext of `record`, one whole record, without its padding.
  *
+ * @param seq the number in its header
  * @throws CryptographicFailure when it does not open
  */
-export function openRecord(record: Uint8Array, sealer: RecordSealer): Uint8Array {
-  const plaintext = decrypt(record, sealer)
+export function openRecord(record: Uint8Array, seq: number, sealer: RecordSealer): Uint8Array {
+  const plaintext = decrypt(record, seq, sealer)
   const padding = plaintext[0] ?? 0
   if (plaintext.length <= padding) throw new BytesMalformed('a record is all padding')
   return plaintext.subarray(1, plaintext.length - padding)
@@ -73,9 +74,9 @@ export function frameAt(
   offset: number,
   previousCrc: number,
 ): { readonly record: Uint8Array; readonly header: RecordHeader } | undefined {
-  const record = extentAt(bytes, offset)
-  if (record === undefined) return undefined
-  const header = readRecordHeader(record)
+  const header = headerAt(bytes, offset)
+  const record = header && extentOf(header, bytes, offset)
+  if (header === undefined || record === undefined) return undefined
   return header.crc === checksum(record, previousCrc) ? { record, header } : undefined
 }
 
@@ -130,8 +131,8 @@ function isFirstSectorMissing(bytes: Uint8Array, offset: number): boolean {
 function opensAt(bytes: Uint8Array, at: number, seqMin: number, sealer: RecordSealer): boolean {
   const header = headerAt(bytes, at)
   if (header === undefined || header.seq < seqMin || !isPlausible(header, bytes, at)) return false
-  const record = extentAt(bytes, at)
-  return record !== undefined && opens(record, sealer)
+  const record = extentOf(header, bytes, at)
+  return record !== undefined && opens(record, header.seq, sealer)
 }
 
 /** `data` ends with the last byte that is not zero, which is where a whole last record would end. */
@@ -146,19 +147,18 @@ function opensWhenMended(data: Uint8Array, seq: number, sealer: RecordSealer): b
   header.setUint32(20, 0)
   for (let type = 1; type <= recordTypeMax; type++) {
     header.setUint32(16, type << 24)
-    if (opens(mended, sealer)) return true
+    if (opens(mended, seq, sealer)) return true
   }
   return false
 }
 
-function decrypt(record: Uint8Array, { key, salt }: RecordSealer): Uint8Array {
-  const { seq } = readRecordHeader(record)
+function decrypt(record: Uint8Array, seq: number, { key, salt }: RecordSealer): Uint8Array {
   return key.open(nonce(seq), aad(record, salt), record.subarray(recordHeaderSizeBytes))
 }
 
-function opens(record: Uint8Array, sealer: RecordSealer): boolean {
+function opens(record: Uint8Array, seq: number, sealer: RecordSealer): boolean {
   try {
-    decrypt(record, sealer)
+    decrypt(record, seq, sealer)
     return true
   } catch (error) {
     if (error instanceof CryptographicFailure) return false
@@ -167,31 +167,29 @@ function opens(record: Uint8Array, sealer: RecordSealer): boolean {
 }
 
 function isPlausible(header: RecordHeader, bytes: Uint8Array, at: number): boolean {
-  const isPadded = bytes.subarray(at + 17, at + recordHeaderSizeBytes).every((byte) => byte === 0)
+  for (let reserved = at + 17; reserved < at + recordHeaderSizeBytes; reserved++) {
+    if (bytes[reserved] !== 0) return false
+  }
   const isTyped = header.type >= 1 && header.type <= recordTypeMax
-  return isPadded && isTyped && header.bodySizeBytes > 0 && header.bodySizeBytes % 8 === 0
+  return isTyped && header.bodySizeBytes > 0 && header.bodySizeBytes % 8 === 0
 }
 
 function headerAt(bytes: Uint8Array, at: number): RecordHeader | undefined {
   if (at + recordHeaderSizeBytes > bytes.length) return undefined
-  return readRecordHeader(bytes.subarray(at, at + recordHeaderSizeBytes))
-}
-
-function extentAt(bytes: Uint8Array, at: number): Uint8Array | undefined {
-  const header = headerAt(bytes, at)
-  if (header === undefined || !isPlausible(header, bytes, at)) return undefined
-  const end = at + recordOverheadBytes + header.bodySizeBytes
-  return end > bytes.length ? undefined : bytes.subarray(at, end)
-}
-
-function readRecordHeader(record: Uint8Array): RecordHeader {
-  const header = view(record)
+  const header = new DataView(bytes.buffer, bytes.byteOffset + at, recordHeaderSizeBytes)
   return {
     bodySizeBytes: header.getUint32(0),
     crc: header.getUint32(4),
     seq: header.getUint32(8) * 2 ** 32 + header.getUint32(12),
     type: header.getUint8(16),
   }
+}
+
+/** All of the record that `header` begins, if it is there. */
+function extentOf(header: RecordHeader, bytes: Uint8Array, at: number): Uint8Array | undefined {
+  if (!isPlausible(header, bytes, at)) return undefined
+  const end = at + recordOverheadBytes + header.bodySizeBytes
+  return end > bytes.length ? undefined : bytes.subarray(at, end)
 }
 
 /** The offset behind the last byte that is not zero. */
@@ -206,19 +204,25 @@ function checksum(record: Uint8Array, previousCrc: number): number {
   return crc32(record.subarray(8), crc32(record.subarray(0, 4), previousCrc))
 }
 
+/*
+ * Both are read before anything else is sealed or opened, so that all records can have the same memory for them:
+ * a recovery opens millions.
+ */
+const aadBytes = new Uint8Array(aadSizeBytes)
+const nonceBytes = new Uint8Array(12)
+const nonceWords = view(nonceBytes)
+
 /** The header without the checksum, which is not known before sealing; and the segment it is for. */
 function aad(record: Uint8Array, salt: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(aadSizeBytes)
-  bytes.set(record.subarray(0, 4), 0)
-  bytes.set(record.subarray(8, recordHeaderSizeBytes), 4)
-  bytes.set(salt, 20)
-  return bytes
+  for (let at = 0; at < 4; at++) aadBytes[at] = record[at] ?? 0
+  for (let at = 8; at < recordHeaderSizeBytes; at++) aadBytes[at - 4] = record[at] ?? 0
+  aadBytes.set(salt, 20)
+  return aadBytes
 }
 
 function nonce(seq: number): Uint8Array {
-  const bytes = new Uint8Array(12)
-  writeSeq(view(bytes), 4, seq)
-  return bytes
+  writeSeq(nonceWords, 4, seq)
+  return nonceBytes
 }
 
 function writeSeq(header: DataView, at: number, seq: number): void {
@@ -226,5 +230,6 @@ function writeSeq(header: DataView, at: number, seq: number): void {
   header.setUint32(at + 4, seq % 2 ** 32)
 }
 
-const view = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

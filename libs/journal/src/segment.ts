@@ -195,7 +195,7 @@ export function readRecords(
         `record ${frame.header.seq} follows ${seq - 1}`,
       )
     }
-    onRecord(frame.header.type, open(segment, frame.record, offset), offset)
+    onRecord(frame.header.type, open(segment, frame.record, seq, offset), offset)
     isEnded = frame.header.type === recordTypes.end
     crc = frame.header.crc
     offset += frame.record.length
@@ -209,9 +209,9 @@ export function readRecords(
   return { offset, crc, isTorn: true, isEnded }
 }
 
-function open(segment: Segment, record: Uint8Array, offset: number): Uint8Array {
+function open(segment: Segment, record: Uint8Array, seq: number, offset: number): Uint8Array {
   try {
-    return openRecord(record, segment)
+    return openRecord(record, seq, segment)
   } catch (error) {
     if (error instanceof CryptographicFailure) throw new JournalUndecryptable(segment.name, offset)
     throw error

@@ -426,8 +426,8 @@ export const mutants: readonly Mutant[] = [
   inFile('libs/journal/src/record.ts')(
     'constant-nonce',
     'every record of a segment is sealed under the same nonce',
-    '  writeSeq(view(bytes), 4, seq)\n  return bytes',
-    '  return bytes',
+    '  writeSeq(nonceWords, 4, seq)\n  return nonceBytes',
+    '  return nonceBytes',
   ),
   inFile('libs/journal/src/record.ts')(
     'unchained-records',
