@@ -867,6 +867,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     this.#destroyEmptied()
     if (this.#isOver) {
       this.#tasks.delete(taskKey(task))
+      // Whoever has it on this agent forgets it, too: no master hears of it.
+      task.owner?.ended(end, task.exit)
       return this.#beginAnewIfEmpty()
     }
     if (task.owner === undefined) this.#update(task, end)

@@ -655,3 +655,30 @@ describe('AG33: who calls', () => {
     expect(await api.whoCalls('x', '127.0.0.1', 'GET_STATE')).toEqual({ outcome: 'unavailable' })
   })
 })
+
+test('AG2: an agent whose id is over forgets its executors and containers, and does not report them again', async () => {
+  const stage = new Stage()
+  stage.launch()
+  stage.running('c-t1')
+  const { api } = stage.actor
+  const launched = api.launch({
+    name: 'alone',
+    command: { uris: [], arguments: [], value: 'x' },
+    container: undefined,
+  })
+  stage.running('alone')
+  await launched
+  const waited = api.wait('alone')
+
+  stage.master({ type: 'shutdown', why: 'it was removed' })
+  for (const name of ['c-t1', 'alone']) stage.ended(name, 137)
+
+  await waited
+  expect(api.view().executors).toEqual([])
+  expect(stage.actor.containerCount).toBe(0)
+  stage.ticks(20)
+  const [, again] = stage.effects.flatMap((effect) =>
+    effect.do === 'send' && effect.message.type === 'register' ? [effect.message] : [],
+  )
+  expect(again).toMatchObject({ tasks: [], executors: [] })
+})
