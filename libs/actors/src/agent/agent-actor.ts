@@ -34,8 +34,8 @@ import type { AgentApi } from './api/agent-api.ts'
 import { AgentService } from './api/agent-service.ts'
 import { Callers } from './api/callers.ts'
 import { LocalSessions } from './api/local-sessions.ts'
-import { isWithin } from './container-name.ts'
 import type { ContainerExit } from './container-runtime.ts'
+import { ContainerTree } from './container-tree.ts'
 import { EventReport } from './event-report.ts'
 import { Executors, usualExecutorLimits, type ExecutorLimits } from './executors/executors.ts'
 import { NestedContainers } from './executors/nested-containers.ts'
@@ -158,7 +158,9 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   /** For whoever listens for HTTP on this agent's behalf. */
   readonly api: AgentApi
   readonly #tasks = new Map<string, AgentTask>()
-  readonly #byContainer = new Map<string, AgentTask>()
+  readonly #byContainer = new ContainerTree()
+  /** To be destroyed as soon as nothing is nested in them any more. */
+  readonly #emptying = new Set<AgentTask>()
   #info: AgentInfo
   #effects: AgentEffect[] = []
   #agentId: string | undefined
@@ -506,11 +508,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       killAtTick: Infinity,
       exit: undefined,
       end: undefined,
-      isEmptying: false,
       waitingLogs: [],
     }
     if (request.owner === undefined) this.#tasks.set(taskKey(request), task)
-    this.#byContainer.set(request.containerId, task)
+    this.#byContainer.add(task)
     if (task.stage === 'resolving') this.#resolveOr(task, isRefused ? checked : undefined)
     return task
   }
@@ -812,23 +813,17 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
   /** What is nested in a container goes first: nothing outlives the place it is in. */
   #destroy(task: AgentTask): void {
     task.stage = 'ending'
-    const nested = this.#nestedIn(task.containerId)
-    task.isEmptying = nested.length > 0
-    if (!task.isEmptying) return this.#do({ do: 'destroy', containerId: task.containerId })
+    const nested = this.#byContainer.nestedIn(task.containerId)
+    if (nested.length === 0) return this.#do({ do: 'destroy', containerId: task.containerId })
+    this.#emptying.add(task)
     for (const one of nested) this.#endNow(one)
-  }
-
-  #nestedIn(containerId: string): readonly AgentTask[] {
-    return [...this.#byContainer.values()].filter(
-      (one) => one.containerId !== containerId && isWithin(one.containerId, containerId),
-    )
   }
 
   /** A container that waited for those within it to end. */
   #destroyEmptied(): void {
-    for (const task of this.#byContainer.values()) {
-      if (!task.isEmptying || this.#nestedIn(task.containerId).length > 0) continue
-      task.isEmptying = false
+    for (const task of this.#emptying) {
+      if (this.#byContainer.hasNested(task.containerId)) continue
+      this.#emptying.delete(task)
       this.#do({ do: 'destroy', containerId: task.containerId })
     }
   }
@@ -855,7 +850,8 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
     task.stage = 'ended'
     task.abandon = () => {}
     task.end = end
-    this.#byContainer.delete(task.containerId)
+    this.#byContainer.delete(task)
+    this.#emptying.delete(task)
     this.#leaks?.gone(task)
     if (wasContainer) {
       const code = exitCode === undefined ? {} : { exitCode }

@@ -105,8 +105,6 @@ export interface AgentTask extends RunRequest {
   killAtTick: number
   exit: ContainerExit | undefined
   end: TaskEnd | undefined
-  /** It is to be destroyed as soon as no container is nested in it any more. */
-  isEmptying: boolean
   /** Sessions that wait for it to start. */
   readonly waitingLogs: WaitingLogs[]
 }

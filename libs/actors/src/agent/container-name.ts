@@ -19,6 +19,3 @@ export function parentOf(name: string): string | undefined {
   const end = name.lastIndexOf('.')
   return end < 0 ? undefined : name.slice(0, end)
 }
-
-export const isWithin = (name: string, root: string): boolean =>
-  name === root || name.startsWith(`${root}.`)

@@ -1,5 +1,6 @@
 import type { ExecutorInfo, TaskInfo, TaskState } from '@conclave/model'
 import type { AgentTask } from '../agent-task.ts'
+import { rootOf } from '../container-name.ts'
 import type { Executor } from '../executors/executor.ts'
 import type { Executors } from '../executors/executors.ts'
 import type { NestedContainers } from '../executors/nested-containers.ts'
@@ -18,10 +19,14 @@ export function viewOf(
   nested: NestedContainers,
 ): Omit<AgentStateView, 'ended'> {
   const own = tasks.filter(({ role }) => role === 'task')
+  const groups = Map.groupBy(
+    tasks.filter(({ role }) => role === 'group-task'),
+    ({ containerId }) => rootOf(containerId),
+  )
   return {
     executors: [
       ...own.map(commandExecutor),
-      ...Iterator.from(executors.all()).map((one) => executorView(one, tasks)),
+      ...Iterator.from(executors.all()).map((one) => executorView(one, groups)),
     ],
     containers: [
       ...containers.map(containerView),
@@ -49,14 +54,12 @@ const sessionView =
     return { name, frameworkId, executorId, isSession: true }
   }
 
-function executorView(executor: Executor, all: readonly AgentTask[]): AgentExecutorView {
+function executorView(
+  executor: Executor,
+  groups: ReadonlyMap<string, readonly AgentTask[]>,
+): AgentExecutorView {
   const { frameworkId, executorId, kind, containerId, info, framework } = executor
-  const ofGroup = all.filter(
-    (task) =>
-      task.role === 'group-task' &&
-      task.frameworkId === frameworkId &&
-      task.executorId === executorId,
-  )
+  const ofGroup = groups.get(containerId) ?? []
   const own = [...executor.tasks.values()].map((task): AgentTaskView => ({
     taskId: task.taskId,
     frameworkId,

@@ -82,6 +82,10 @@ export class Executors {
   readonly #host: ExecutorHost
   /** By container: one that is ending may have a successor of its name already. */
   readonly #executors = new Map<string, Executor>()
+  /** Those of one name that are known, the newest last. */
+  readonly #named = new Map<string, readonly Executor[]>()
+  /** Whose each task of theirs is: no two of a framework's have one name. */
+  readonly #byTask = new Map<string, Executor>()
 
   constructor(host: ExecutorHost) {
     this.#host = host
@@ -93,10 +97,8 @@ export class Executors {
 
   /** The one of that name; of two, the one that is not ending. */
   get(frameworkId: string, executorId: string): Executor | undefined {
-    const named = [...this.#executors.values()].filter(
-      (one) =>
-        one.frameworkId === frameworkId && one.executorId === executorId && one.stage !== 'ended',
-    )
+    const known = this.#named.get(keyOf(frameworkId, executorId)) ?? []
+    const named = known.filter(({ stage }) => stage !== 'ended')
     return named.find(isOpen) ?? named[0]
   }
 
@@ -111,11 +113,9 @@ export class Executors {
     frameworkId,
     taskId,
   }: TaskName): { executor: Executor; task: ExecutorTask } | undefined {
-    for (const executor of this.#executors.values()) {
-      const task = executor.frameworkId === frameworkId ? executor.tasks.get(taskId) : undefined
-      if (task !== undefined) return { executor, task }
-    }
-    return undefined
+    const executor = this.#byTask.get(keyOf(frameworkId, taskId))
+    const task = executor?.tasks.get(taskId)
+    return executor === undefined || task === undefined ? undefined : { executor, task }
   }
 
   get isEmpty(): boolean {
@@ -205,7 +205,10 @@ export class Executors {
         state: 'TASK_STAGING',
       })
     }
-    for (const task of given) executor.tasks.set(task.taskId, task)
+    for (const task of given) {
+      executor.tasks.set(task.taskId, task)
+      this.#byTask.set(keyOf(frameworkId, task.taskId), executor)
+    }
     for (const task of given) {
       beforeTold?.(executor, task, () => {
         task.isReady = true
@@ -241,6 +244,8 @@ export class Executors {
       why: undefined,
     }
     this.#executors.set(containerId, executor)
+    const key = keyOf(frameworkId, executorId)
+    this.#named.set(key, [...(this.#named.get(key) ?? []), executor])
     if (kind === 'custom') {
       this.#host.send({ type: 'executor-started', frameworkId, executorId, containerId })
     }
@@ -338,7 +343,9 @@ export class Executors {
       if (task.groupId === undefined) {
         connection.send({ type: 'LAUNCH', launch: { task: task.info } })
       } else {
-        groups.set(task.groupId, [...(groups.get(task.groupId) ?? []), task])
+        const group = groups.get(task.groupId)
+        if (group === undefined) groups.set(task.groupId, [task])
+        else group.push(task)
       }
     }
     for (const tasks of groups.values()) {
@@ -390,6 +397,7 @@ export class Executors {
     })
     if (!isTerminal(status.state)) return
     executor.tasks.delete(name.taskId)
+    this.#byTask.delete(keyOf(name.frameworkId, name.taskId))
     this.#forgetIfDone(executor)
   }
 
@@ -447,6 +455,9 @@ export class Executors {
     for (const executor of this.#executors.values()) {
       executor.connection?.close()
       executor.connection = undefined
+      for (const { taskId } of executor.tasks.values()) {
+        this.#byTask.delete(keyOf(executor.frameworkId, taskId))
+      }
       executor.tasks.clear()
       if (executor.run !== undefined) this.#host.endNow(executor.run)
       this.#forgetIfDone(executor)
@@ -504,6 +515,10 @@ export class Executors {
   #forgetIfDone(executor: Executor): void {
     if (executor.stage !== 'ended' || executor.tasks.size > 0) return
     this.#executors.delete(executor.containerId)
+    const key = keyOf(executor.frameworkId, executor.executorId)
+    const others = (this.#named.get(key) ?? []).filter((one) => one !== executor)
+    if (others.length === 0) this.#named.delete(key)
+    else this.#named.set(key, others)
   }
 
   tick(): void {
@@ -536,6 +551,8 @@ export class Executors {
     this.#host.emit({ type, ...executor, why: shortened(why ?? '') })
   }
 }
+
+const keyOf = (frameworkId: string, name: string): string => `${frameworkId}\0${name}`
 
 /** Whether it takes tasks. */
 const isOpen = ({ stage }: Executor): boolean => stage !== 'ended' && stage !== 'terminating'

@@ -51,6 +51,8 @@ interface Known {
 export class NestedContainers {
   readonly #host: NestedHost
   readonly #known = new Map<string, Known>()
+  /** The longest ended first: those are forgotten first. */
+  readonly #endedNames = new Set<string>()
 
   constructor(host: NestedHost) {
     this.#host = host
@@ -210,6 +212,7 @@ export class NestedContainers {
     if (known === undefined) return 'unknown'
     if (known.end === undefined) return 'running'
     this.#known.delete(name)
+    this.#endedNames.delete(name)
     this.#host.removed(name)
     return 'removed'
   }
@@ -239,11 +242,11 @@ export class NestedContainers {
     known.end = end
     for (const answer of known.waiting.splice(0)) answer(end)
     if (this.#known.get(name) !== known) return
-    // To the end of the line: the longest ended are forgotten first.
-    this.#known.delete(name)
-    this.#known.set(name, known)
-    const ended = [...this.#known].filter(([, one]) => one.end !== undefined)
-    const tooMany = ended.length - this.#host.limits.endedOutputsMax
-    for (const [oldest] of ended.slice(0, Math.max(0, tooMany))) this.#known.delete(oldest)
+    this.#endedNames.add(name)
+    for (const oldest of this.#endedNames) {
+      if (this.#endedNames.size <= this.#host.limits.endedOutputsMax) break
+      this.#endedNames.delete(oldest)
+      this.#known.delete(oldest)
+    }
   }
 }
