@@ -82,7 +82,22 @@ export function requestFor(error: RecordedError, has: Furnished): ErrorRequest {
     ),
   }
   const { query = '', body } = detailsOf(error, has, cli, when)
-  return { ...filled, path: filled.path + query, ...(body !== undefined && { body }) }
+  return {
+    ...absent(filled),
+    path: absent(filled).path + query,
+    ...(body !== undefined && { body }),
+  }
+}
+
+/** Of what must not be there, under a name that no id can begin with: ids are letters and digits. */
+function absent(request: ErrorRequest): ErrorRequest {
+  const name = / ([\da-z]+) not found$/.exec(request.message)?.[1]
+  if (name === undefined || name === nobody || !request.path.endsWith(`/${name}`)) return request
+  return {
+    ...request,
+    path: `${request.path}_`,
+    message: request.message.replace(/ not found$/, '_ not found'),
+  }
 }
 
 /** What is meant by `{id}` in a path, where it must be there. */
