@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { machine } from 'node:os'
 import { canary, missingServer, scanDirectory } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Conclave, Program, runProgram, until, type Outcome } from '../src/index.ts'
@@ -77,6 +78,16 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
     const none = await docker(['exec', 'nosuch', 'ls'])
     expect(none.stderr.trim()).toBe('Error response from daemon: No such container: nosuch')
     expect(none.code).toBe(1)
+  })
+
+  test('run where their service may be, by what a machine is', async () => {
+    const format = '{{.Description.Platform.OS}}/{{.Description.Platform.Architecture}}'
+    expect(await out('node', 'inspect', '--format', format, 'agent-1')).toBe(`linux/${machine()}`)
+    const constraint = `node.platform.arch==${machine()}`
+    const flags = ['-qd', '--no-resolve-image', '--constraint', constraint, '--name', 'placed']
+    await out('service', 'create', ...flags, 'busybox', 'sleep', '3600')
+    expect(await running('placed')).toMatch(/^[0-9a-f]{64}$/)
+    await out('service', 'rm', 'placed')
   })
 
   test('run programs, with their output, input, exit codes, user, directory and variables', async () => {

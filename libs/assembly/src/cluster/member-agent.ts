@@ -1,3 +1,4 @@
+import { machine } from 'node:os'
 import type { Clock } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
 import {
@@ -54,7 +55,8 @@ export async function startMemberAgent(
     directory,
     hostname: options.hostname ?? id,
     resources,
-    ...(options.attributes && { attributes: options.attributes }),
+    // As uname has it, and Docker: constraints are about it.
+    attributes: { arch: machine(), ...options.attributes },
     ...(resolver && { resolver }),
     ...(images && { images }),
     ...(listener && { listener }),

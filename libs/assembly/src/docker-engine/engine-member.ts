@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises'
-import { machine } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Address, Caller } from '@conclave/actors'
@@ -160,8 +159,6 @@ export class EngineMember {
       directory: layout.agent,
       masters: this.#mastersKnown(),
       hostname,
-      // As uname has it, and Docker: constraints are about it.
-      attributes: { arch: machine() },
       log,
     })
     this.#agentName = name
