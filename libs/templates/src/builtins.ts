@@ -23,18 +23,31 @@ const counted =
   (least: number, most: number, name: string, builtin: Builtin): Builtin =>
   (values, made) => {
     if (values.length >= least && values.length <= most) return builtin(values, made)
-    throw new WrongCount(name)
+    throw new WrongCount(name, least, values.length)
   }
 
 export class WrongCount extends CallInvalid {
-  constructor(name: string) {
-    super(`wrong number of args for ${name}`)
+  constructor(name: string, want: number | `at least ${number}`, got: number) {
+    super(`wrong number of args for ${name}: want ${want} got ${got}`)
   }
 }
 
-export function textIn(value: Value | undefined, name: string): Uint8Array {
-  if (value !== undefined && isText(value)) return value
-  throw new CallInvalid(`wrong type for value in ${name}; expected string`)
+/** What was given in this place is no text. */
+export class NoText extends CallInvalid {
+  readonly place: number
+  readonly value: Value
+
+  constructor(place: number, value: Value) {
+    super('expected string')
+    this.place = place
+    this.value = value
+  }
+}
+
+/** What was given in a place, which must be a text. */
+export function textIn(value: Value, place: number): Uint8Array {
+  if (isText(value)) return value
+  throw new NoText(place, value)
 }
 
 function isSame(a: Value, b: Value): boolean {
@@ -60,9 +73,8 @@ const compared = (name: string, holds: (order: number) => boolean): Builtin =>
 export const builtins: Readonly<Record<string, Builtin>> = {
   not: counted(1, 1, 'not', ([value = false]) => !isTrue(value)),
   eq: ([first, ...others]) => {
-    if (first === undefined || others.length === 0) {
-      throw new CallInvalid('missing argument for comparison')
-    }
+    if (first === undefined) throw new WrongCount('eq', 'at least 1', 0)
+    if (others.length === 0) throw new CallInvalid('missing argument for comparison')
     return others.some((other) => isSame(first, other))
   },
   ne: counted(2, 2, 'ne', ([a = 0, b = 0]) => !isSame(a, b)),
@@ -77,13 +89,13 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   }),
   index: counted(2, 2, 'index', ([of = 0, key = 0]) => {
     if (!isFields(of)) throw new CallInvalid('it is for labels alone')
-    const name = utf8Text(textIn(key, 'index'))
+    const name = utf8Text(textIn(key, 1))
     return ofField(Object.hasOwn(of, name) ? (of[name] ?? '') : '')
   }),
   join: ([separator, ...texts], { keep }) => {
-    if (separator === undefined) throw new WrongCount('join')
-    const between = textIn(separator, 'join')
-    const pieces = texts.map((text) => textIn(text, 'join'))
+    if (separator === undefined) throw new WrongCount('join', 'at least 1', 0)
+    const between = textIn(separator, 0)
+    const pieces = texts.map((text, at) => textIn(text, at + 1))
     return keep(pieces.flatMap((piece, at) => (at === 0 ? [piece] : [between, piece])))
   },
   print: (values, { keep }) =>
@@ -101,8 +113,8 @@ export const builtins: Readonly<Record<string, Builtin>> = {
       utf8('\n'),
     ]),
   printf: ([format, ...values], made) => {
-    if (format === undefined) throw new WrongCount('printf')
-    return made.keep(formatted(textIn(format, 'printf'), values, made))
+    if (format === undefined) throw new WrongCount('printf', 'at least 1', 0)
+    return made.keep(formatted(textIn(format, 0), values, made))
   },
 }
 

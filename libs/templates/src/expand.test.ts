@@ -1,16 +1,24 @@
 import { Redacted, utf8, utf8Text } from '@conclave/kernel'
 import { describe, expect, test } from 'vitest'
-import { expand, expandText, TemplateFunctionFailed, type Scope } from './expand.ts'
+import { expand, expandText, TemplateFunctionFailed, type Fields, type Scope } from './expand.ts'
 import { TemplateInvalid } from './template-invalid.ts'
 
 const secrets: Readonly<Record<string, string>> = { db: 's3cr3t', 'my secret': 'x' }
 
+const Platform = { Architecture: 'x86_64', OS: 'linux' }
+const Service = { ID: 'svc1', Name: 'web', Labels: { tier: 'front', 'a.b': 'c' } }
+const Node = { ID: 'n1', Hostname: 'laptop', Platform }
+const Task = { ID: 't1', Name: 'web.1.t1', Slot: '1' }
+const fields = { Service, Node, Task }
+
 const scope: Scope = {
-  fields: {
-    Service: { ID: 'svc1', Name: 'web', Labels: { tier: 'front', 'a.b': 'c' } },
-    Node: { ID: 'n1', Hostname: 'laptop', Platform: { Architecture: 'x86_64', OS: 'linux' } },
-    Task: { ID: 't1', Name: 'web.1.t1', Slot: '1' },
-  },
+  fields,
+  structures: new Map<Fields, string>([
+    [fields, '*template.PayloadContext'],
+    [Service, 'struct { ID string; Name string; Labels map[string]string }'],
+    [Platform, 'template.Platform'],
+    [Task, 'struct { ID string; Name string; Slot string }'],
+  ]),
   functions: {
     secret: (target) => {
       const value = secrets[target]
@@ -104,7 +112,10 @@ describe('TP3: a template that is none', () => {
   test.each([
     ['a\nb{{.Service.Name', 'template: expansion:2: unclosed action'],
     ['{{nosuch "a"}}', 'template: expansion:1: function "nosuch" not defined'],
-    ['{{secret "a" "b"}}', 'template: expansion:1: wrong number of args for secret'],
+    [
+      '{{secret "a" "b"}}',
+      'template: expansion:1:2: executing "expansion" at <secret>: wrong number of args for secret: want 1 got 2',
+    ],
     ['{{}}', 'template: expansion:1: missing value for command'],
     ['{{"a" "b"}}', "template: expansion:1: can't give argument to non-function"],
     ['{{(secret "a"}}', 'template: expansion:1: unclosed left paren'],
@@ -128,62 +139,88 @@ describe('TP3: a template that is none', () => {
     ['{{1 := 2}}', 'template: expansion:1: unexpected ":=" in operand'],
     [
       '{{eq 1 "1"}}',
-      'template: expansion:1: executing "expansion" at <eq>: error calling eq: incompatible types for comparison',
+      'template: expansion:1:2: executing "expansion" at <eq>: error calling eq: incompatible types for comparison',
     ],
     [
       '{{eq .Service .Node}}',
-      'template: expansion:1: executing "expansion" at <eq>: error calling eq: non-comparable type',
+      'template: expansion:1:2: executing "expansion" at <eq .Service .Node>: error calling eq: non-comparable type',
     ],
     [
       '{{lt true false}}',
-      'template: expansion:1: executing "expansion" at <lt>: error calling lt: invalid type for comparison',
+      'template: expansion:1:2: executing "expansion" at <lt true false>: error calling lt: invalid type for comparison',
     ],
-    ['{{not 1 2}}', 'template: expansion:1: wrong number of args for not'],
-    ['{{and}}', 'template: expansion:1: wrong number of args for and'],
+    [
+      '{{not 1 2}}',
+      'template: expansion:1:2: executing "expansion" at <not>: wrong number of args for not: want 1 got 2',
+    ],
+    [
+      '{{and}}',
+      'template: expansion:1:2: executing "expansion" at <and>: wrong number of args for and: want at least 1 got 0',
+    ],
     [
       '{{len 3}}',
-      'template: expansion:1: executing "expansion" at <len>: error calling len: len of type int',
+      'template: expansion:1:2: executing "expansion" at <len 3>: error calling len: len of type int',
     ],
     [
       '{{range .Task.ID}}{{end}}',
-      'template: expansion:1: executing "expansion" at <range>: range can\'t iterate over a string',
+      'template: expansion:1:13: executing "expansion" at <.Task.ID>: range can\'t iterate over a string',
     ],
     [
       '{{with .Task}}\n{{.Nosuch}}{{end}}',
-      'template: expansion:2: executing "expansion" at <.Nosuch>: there is no Nosuch',
+      'template: expansion:2:2: executing "expansion" at <.Nosuch>: can\'t evaluate field Nosuch in type struct { ID string; Name string; Slot string }',
     ],
     [
       '{{$t := .Task}}{{$t.Nosuch}}',
-      'template: expansion:1: executing "expansion" at <$t.Nosuch>: there is no Nosuch',
+      'template: expansion:1:19: executing "expansion" at <$t.Nosuch>: can\'t evaluate field Nosuch in type struct { ID string; Name string; Slot string }',
     ],
     [
       '{{printf "%d" "a"}}',
-      'template: expansion:1: executing "expansion" at <printf>: error calling printf: printf: %d is not for a string',
+      'template: expansion:1:2: executing "expansion" at <printf>: error calling printf: printf: %d is not for a string',
     ],
     [
       '{{printf "%s"}}',
-      'template: expansion:1: executing "expansion" at <printf>: error calling printf: printf: nothing is given for %s',
+      'template: expansion:1:2: executing "expansion" at <printf>: error calling printf: printf: nothing is given for %s',
     ],
     [
       '{{printf "%q" "a"}}',
-      'template: expansion:1: executing "expansion" at <printf>: error calling printf: printf: %q is not supported',
+      'template: expansion:1:2: executing "expansion" at <printf>: error calling printf: printf: %q is not supported',
     ],
     [
       '{{printf "" 1}}',
-      'template: expansion:1: executing "expansion" at <printf>: error calling printf: printf: more is given than the format says',
+      'template: expansion:1:2: executing "expansion" at <printf>: error calling printf: printf: more is given than the format says',
     ],
     [
       '\n\n{{.Service.Nosuch}}',
-      'template: expansion:3: executing "expansion" at <.Service.Nosuch>: there is no Nosuch',
+      'template: expansion:3:10: executing "expansion" at <.Service.Nosuch>: can\'t evaluate field Nosuch in type struct { ID string; Name string; Labels map[string]string }',
     ],
     [
       '{{secret "nosuch"}}',
-      'template: expansion:1: executing "expansion" at <secret>: error calling secret: secret target not found',
+      'template: expansion:1:2: executing "expansion" at <secret "nosuch">: error calling secret: secret target not found',
     ],
     ['{{config "a"}}', 'template: expansion:1: function "config" not defined'],
     [
       '{{secret .Service.Labels}}',
-      'template: expansion:1: wrong type for value in secret; expected string',
+      'template: expansion:1:17: executing "expansion" at <.Service.Labels>: wrong type for value; expected string; got map[string]string',
+    ],
+    [
+      '{{.Nosuch.ID}}',
+      'template: expansion:1:9: executing "expansion" at <.Nosuch.ID>: can\'t evaluate field Nosuch in type *template.PayloadContext',
+    ],
+    [
+      '{{.Node.Platform.Nosuch}}',
+      'template: expansion:1:7: executing "expansion" at <.Node.Platform.Nosuch>: can\'t evaluate field Nosuch in type template.Platform',
+    ],
+    [
+      'a\n é{{.Task.ID.X}}',
+      'template: expansion:2:10: executing "expansion" at <.Task.ID.X>: can\'t evaluate field X in type string',
+    ],
+    [
+      '{{.Service.Labels.nosuch}}',
+      'template: expansion:1:10: executing "expansion" at <.Service.Labels.nosuch>: map has no entry for key "nosuch"',
+    ],
+    [
+      '{{- join "," (secret 3) -}}',
+      'template: expansion:1:21: executing "expansion" at <3>: expected string; found 3',
     ],
   ])('%j is refused with %j', (template, message) => {
     expect(fault(() => expanded(template))).toBe(message)
@@ -196,6 +233,10 @@ describe('TP3: a template that is none', () => {
       `{{"${canary}" "x"}}`,
       `{{"${canary}`,
       `${canary}{{nosuch}}`,
+      `{{len (printf "${canary}" | join "${canary}" 3)}}`,
+      `{{printf "%d" "${canary}"}}`,
+      `{{"${canary}" | secret 1}}`,
+      `{{range "${canary}"}}{{end}}`,
     ]) {
       expect(fault(() => expanded(template))).toMatch(/^template: /)
       expect(fault(() => expanded(template))).not.toContain(canary)

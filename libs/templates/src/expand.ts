@@ -1,5 +1,6 @@
 import { invariant, Redacted, utf8, utf8Text, wipe, type RedactedBytes } from '@conclave/kernel'
-import { builtins, CallInvalid, textIn, WrongCount } from './builtins.ts'
+import { builtins, CallInvalid, NoText, textIn, WrongCount } from './builtins.ts'
+import { contextOf, lineAndColumn, placeOf, type Call } from './context.ts'
 import { parseTemplate, type Action, type Operand, type Part, type Pipeline } from './parse.ts'
 import { shownName, TemplateInvalid } from './template-invalid.ts'
 import {
@@ -9,6 +10,7 @@ import {
   kindOf,
   ofField,
   printed,
+  typeOf,
   type Fields,
   type Value,
 } from './value.ts'
@@ -20,6 +22,8 @@ export interface Scope {
   /** The fields of the context: `{Service: {ID, Name, Labels}, Node: …, Task: …}`. */
   readonly fields: Fields
   readonly functions: Readonly<Record<string, TemplateFunction>>
+  /** What Go calls the types of the structures among the fields: all others are maps. */
+  readonly structures?: ReadonlyMap<Fields, string>
 }
 
 /**
@@ -48,9 +52,10 @@ export function expand(
   scope: Scope,
   sizeBytesMax = usualSizeBytesMax,
 ): RedactedBytes {
-  const run = new Run(scope, sizeBytesMax)
+  const bytes = template.reveal()
+  const run = new Run(bytes, scope, sizeBytesMax)
   try {
-    run.all(parseTemplate(template.reveal(), isFunctionOf(scope)), scope.fields)
+    run.all(parseTemplate(bytes, isFunctionOf(scope)), scope.fields)
     return new Redacted(run.bytes())
   } finally {
     run.wipe()
@@ -78,6 +83,8 @@ type Flow = 'on' | 'break' | 'continue'
 
 /** One expansion: what was printed so far, and what is to be wiped after it. */
 class Run {
+  /** Only for where in it something stands. */
+  readonly #template: Uint8Array
   readonly #scope: Scope
   readonly #sizeBytesMax: number
   readonly #pieces: Uint8Array[] = []
@@ -89,7 +96,8 @@ class Run {
   #madeBytes = 0
   #steps = 0
 
-  constructor(scope: Scope, sizeBytesMax: number) {
+  constructor(template: Uint8Array, scope: Scope, sizeBytesMax: number) {
+    this.#template = template
     this.#scope = scope
     this.#sizeBytesMax = sizeBytesMax
     this.#variables = [{ name: '$', value: scope.fields }]
@@ -151,10 +159,9 @@ class Run {
     const { pipeline, variables, isAssignment, line } = part
     const over = this.#pipeline(pipeline, dot, line)
     if (!isFields(over)) {
-      throw new TemplateInvalid(
-        line,
-        `${executing('range')}: range can't iterate over a ${kindOf(over)}`,
-      )
+      // Go says the value, too.
+      const last = pipeline.at(-1)
+      throw this.#invalid(last, `range can't iterate over a ${kindOf(over)}`)
     }
     const entries = entriesOf(over)
     if (entries.length === 0) return this.all(part.otherwise, dot)
@@ -210,26 +217,26 @@ class Run {
       case 'constant':
         return operand.value
       case 'field':
-        return fieldOf(dot, operand.names, '', line)
+        return this.#fieldOf(dot, operand)
       case 'variable': {
         const known = this.#variables.findLast(({ name }) => name === operand.name)
-        return fieldOf(known?.value ?? dot, operand.names, operand.name, line)
+        return this.#fieldOf(known?.value ?? dot, operand)
       }
       case 'pipeline':
         return this.#pipeline(operand.pipeline, dot, line)
       case 'call':
         break
     }
-    const { name, operands } = operand
+    const { operands } = operand
     const values = operands.map((one) => () => this.#operand(one, dot, line))
-    const given = piped === undefined ? values : [...values, () => piped]
-    return this.#call(name, given, line)
+    return this.#call(operand, piped === undefined ? values : [...values, () => piped], line)
   }
 
-  #call(name: string, given: readonly (() => Value)[], line: number): Value {
+  #call(call: Call, given: readonly (() => Value)[], line: number): Value {
+    const { name } = call
     try {
       if (name === 'and' || name === 'or') return chosen(name, given)
-      if (Object.hasOwn(this.#scope.functions, name)) return this.#function(name, given, line)
+      if (Object.hasOwn(this.#scope.functions, name)) return this.#function(name, given)
       const values = given.map((value) => value())
       const builtin = builtins[name]
       invariant(builtin !== undefined, 'a function that is called is there')
@@ -238,28 +245,62 @@ class Run {
         note: (bytes) => this.#keep([bytes], line, bytes),
       })
     } catch (fault) {
-      if (!(fault instanceof CallInvalid)) throw fault
-      const isOfGo = fault instanceof WrongCount || fault.message.startsWith('wrong type')
-      const text = isOfGo
-        ? fault.message
-        : `${executing(name)}: error calling ${name}: ${fault.message}`
-      throw new TemplateInvalid(line, text)
+      if (fault instanceof NoText) throw this.#noText(call, fault)
+      // Go looks at the name before it looks at what is given.
+      if (fault instanceof WrongCount) throw this.#invalid({ ...call, operands: [] }, fault.message)
+      const isFailure = fault instanceof CallInvalid || fault instanceof TemplateFunctionFailed
+      if (!isFailure) throw fault
+      throw this.#invalid(call, `error calling ${name}: ${fault.message}`)
     }
   }
 
-  #function(name: string, given: readonly (() => Value)[], line: number): Uint8Array {
+  #function(name: string, given: readonly (() => Value)[]): Uint8Array {
     const [only] = given
-    if (only === undefined || given.length !== 1) throw new WrongCount(name)
-    const asked = utf8Text(textIn(only(), name))
-    try {
-      return this.#scope.functions[name]?.(asked) ?? new Uint8Array(0)
-    } catch (failure) {
-      if (!(failure instanceof TemplateFunctionFailed)) throw failure
-      throw new TemplateInvalid(
-        line,
-        `${executing(name)}: error calling ${name}: ${failure.message}`,
-      )
+    if (only === undefined || given.length !== 1) throw new WrongCount(name, 1, given.length)
+    const asked = utf8Text(textIn(only(), 0))
+    return this.#scope.functions[name]?.(asked) ?? new Uint8Array(0)
+  }
+
+  #noText(call: Call, { place, value }: NoText): TemplateInvalid {
+    // What came through a pipe is no operand.
+    const operand = call.operands[place]
+    if (operand?.is === 'constant') {
+      return this.#invalid(operand, `expected string; found ${operand.value}`)
     }
+    const type = typeOf(value, this.#scope.structures)
+    return this.#invalid(operand ?? call, `wrong type for value; expected string; got ${type}`)
+  }
+
+  #fieldOf(of: Value, operand: Extract<Operand, { readonly is: 'field' | 'variable' }>): Value {
+    let value = of
+    for (const name of operand.names) {
+      const found = isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined
+      if (found === undefined) throw this.#noField(operand, name, value)
+      value = ofField(found)
+    }
+    return value
+  }
+
+  #noField(operand: Operand, name: string, of: Value): TemplateInvalid {
+    const { structures } = this.#scope
+    const isMap = isFields(of) && structures?.has(of) === false
+    return this.#invalid(
+      operand,
+      isMap
+        ? `map has no entry for key "${shownName(name)}"`
+        : `can't evaluate field ${shownName(name)} in type ${typeOf(of, structures)}`,
+    )
+  }
+
+  /** In Go's words: where it stands, and what stands there as far as it may be said. */
+  #invalid(operand: Operand | undefined, why: string): TemplateInvalid {
+    const isKnown = (name: string): boolean => Object.hasOwn(this.#scope.functions, name)
+    const at = operand === undefined ? 0 : placeOf(operand)
+    const shown = operand === undefined ? '' : contextOf(operand, isKnown)
+    return new TemplateInvalid(
+      lineAndColumn(this.#template, at),
+      `executing "expansion" at <${shown}>: ${why}`,
+    )
   }
 
   /** Nothing is put together that would be too large, and what is, is wiped in the end. */
@@ -281,31 +322,14 @@ class Run {
 const tooLarge = (line: number, sizeBytesMax: number): TemplateInvalid =>
   new TemplateInvalid(line, `it becomes larger than ${sizeBytesMax} bytes`)
 
-const executing = (at: string): string => `executing "expansion" at <${shownName(at)}>`
-
 /** The first operand that decides, or the last one: no more than that is looked at. */
 function chosen(name: 'and' | 'or', given: readonly (() => Value)[]): Value {
   const [first, ...others] = given
-  if (first === undefined) throw new WrongCount(name)
+  if (first === undefined) throw new WrongCount(name, 'at least 1', 0)
   let value = first()
   for (const next of others) {
     if (isTrue(value) === (name === 'or')) return value
     value = next()
-  }
-  return value
-}
-
-function fieldOf(of: Value, names: readonly string[], root: string, line: number): Value {
-  let value = of
-  for (const [depth, name] of names.entries()) {
-    const found = isFields(value) && Object.hasOwn(value, name) ? value[name] : undefined
-    if (found === undefined) {
-      const chain = names.slice(0, depth + 1).map((one) => `.${one}`)
-      const at = shownName(`${root.slice(1)}${chain.join('')}`)
-      const whole = `executing "expansion" at <${root === '' ? '' : '$'}${at}>`
-      throw new TemplateInvalid(line, `${whole}: there is no ${shownName(name)}`)
-    }
-    value = ofField(found)
   }
   return value
 }

@@ -2,14 +2,19 @@ import { shownName, TemplateInvalid } from './template-invalid.ts'
 import { isSpace, tokensOf, type Token } from './token.ts'
 
 /** What a pipeline is made of. Source: Go's text/template; docker-swarm.md B5. */
-export type Operand =
+export type Operand = {
+  /** Where it stands in the template: of a command its beginning. */
+  readonly at: number
+} &
   /** Of the dot: the context, or what `with` and `range` have put in its place. */
-  | { readonly is: 'field'; readonly names: readonly string[] }
-  | { readonly is: 'variable'; readonly name: string; readonly names: readonly string[] }
-  | { readonly is: 'text'; readonly bytes: Uint8Array }
-  | { readonly is: 'constant'; readonly value: number | boolean }
-  | { readonly is: 'call'; readonly name: string; readonly operands: readonly Operand[] }
-  | { readonly is: 'pipeline'; readonly pipeline: Pipeline }
+  (
+    | { readonly is: 'field'; readonly names: readonly string[] }
+    | { readonly is: 'variable'; readonly name: string; readonly names: readonly string[] }
+    | { readonly is: 'text'; readonly bytes: Uint8Array }
+    | { readonly is: 'constant'; readonly value: number | boolean }
+    | { readonly is: 'call'; readonly name: string; readonly operands: readonly Operand[] }
+    | { readonly is: 'pipeline'; readonly pipeline: Pipeline }
+  )
 
 /** Each operand is given to the call after it, as its last one. */
 export type Pipeline = readonly Operand[]
@@ -92,7 +97,7 @@ function piecesOf(template: Uint8Array): {
     const { end, isComment } = endOfAction(template, from, line)
     isTrimming = template[end - 1] === dash && isSpace(template[end - 2])
     const action = template.subarray(from, isTrimming ? end - 1 : end)
-    if (!isComment) pieces.push({ is: 'action', tokens: tokensOf(action, line), line })
+    if (!isComment) pieces.push({ is: 'action', tokens: tokensOf(action, line, from), line })
     line += linesIn(action)
     at = end + 2
   }
@@ -368,10 +373,10 @@ function readOperand(reader: Reader, token: Token): Operand {
       demandVariable(reader, token.name)
       return token
     case 'number':
-      return { is: 'constant', value: token.value }
+      return { is: 'constant', at: token.at, value: token.value }
     case 'name':
       if (token.name === 'true' || token.name === 'false') {
-        return { is: 'constant', value: token.name === 'true' }
+        return { is: 'constant', at: token.at, value: token.name === 'true' }
       }
       if (token.name === 'nil') throw new TemplateInvalid(reader.line, 'nil is not a command')
       if (keywords.has(token.name)) {
@@ -380,9 +385,9 @@ function readOperand(reader: Reader, token: Token): Operand {
       if (!reader.isFunction(token.name)) {
         throw new TemplateInvalid(reader.line, `function "${shownName(token.name)}" not defined`)
       }
-      return { is: 'call', name: token.name, operands: [] }
+      return { is: 'call', at: token.at, name: token.name, operands: [] }
     case '(':
-      return readParenthesised(reader)
+      return readParenthesised(reader, token.at)
     case ',':
     case '=':
     case ':=':
@@ -394,7 +399,7 @@ function readOperand(reader: Reader, token: Token): Operand {
   throw new TemplateInvalid(reader.line, 'missing value for command')
 }
 
-function readParenthesised(reader: Reader): Operand {
+function readParenthesised(reader: Reader, at: number): Operand {
   if (++reader.depth > depthMax) throw new TemplateInvalid(reader.line, 'nested too deep')
   const pipeline = readPipeline(reader)
   if (reader.tokens[reader.at]?.is !== ')') {
@@ -402,5 +407,5 @@ function readParenthesised(reader: Reader): Operand {
   }
   reader.at++
   reader.depth--
-  return { is: 'pipeline', pipeline }
+  return { is: 'pipeline', at, pipeline }
 }

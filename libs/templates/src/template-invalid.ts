@@ -7,8 +7,9 @@ import { ConclaveError } from '@conclave/kernel'
 export class TemplateInvalid extends ConclaveError {
   readonly code = 'template.invalid'
 
-  constructor(line: number, fault: string) {
-    super(`template: expansion:${line}: ${fault}`)
+  /** @param where the line, or line and column as Go has it once a template is one: `1:14` */
+  constructor(where: number | string, fault: string) {
+    super(`template: expansion:${where}: ${fault}`)
   }
 }
 

@@ -5,7 +5,10 @@ import { shownName, TemplateInvalid } from './template-invalid.ts'
  * bytes, and only names become strings.
  */
 
-export type Token =
+/** Where it begins, in the template. */
+export type Token = { readonly at: number } & Kind
+
+type Kind =
   /** `.Service.Name` is `['Service', 'Name']`; a dot alone is the whole context. */
   | { readonly is: 'field'; readonly names: readonly string[] }
   | { readonly is: 'name'; readonly name: string }
@@ -47,40 +50,41 @@ function numberIn(bytes: Uint8Array, line: number): number {
 }
 
 /** @throws TemplateInvalid */
-export function tokensOf(action: Uint8Array, line: number): readonly Token[] {
+export function tokensOf(action: Uint8Array, line: number, offset: number): readonly Token[] {
   const tokens: Token[] = []
+  const push = (from: number, kind: Kind): unknown => tokens.push({ at: offset + from, ...kind })
   for (let at = 0; at < action.length;) {
     const byte = action[at]
     const before = action[at - 1]
     if (isSpace(byte)) at++
     else if (byte === code('(') || byte === code(')') || byte === code('|')) {
-      tokens.push({ is: String.fromCharCode(byte) as '(' | ')' | '|' })
+      push(at, { is: String.fromCharCode(byte) as '(' | ')' | '|' })
       at++
     } else if (byte === code(',') || byte === code('=')) {
-      tokens.push({ is: byte === code(',') ? ',' : '=' })
+      push(at, { is: byte === code(',') ? ',' : '=' })
       at++
     } else if (byte === code(':') && action[at + 1] === code('=')) {
-      tokens.push({ is: ':=' })
+      push(at, { is: ':=' })
       at += 2
     } else if (isDigit(byte) || (isSign(byte) && isDigit(action[at + 1]))) {
       const end = endOfName(action, at + 1)
-      tokens.push({ is: 'number', value: numberIn(action.subarray(at, end), line) })
+      push(at, { is: 'number', value: numberIn(action.subarray(at, end), line) })
       at = end
     } else if (byte === dollar) {
       const end = endOfName(action, at + 1)
       const name = asciiOf(action.subarray(at, end))
       if (action[end] !== dot) {
-        tokens.push({ is: 'variable', name, names: [] })
+        push(at, { is: 'variable', name, names: [] })
         at = end
         continue
       }
       const field = fieldAt(action, end, line)
       if (field.names.length === 0) throw new TemplateInvalid(line, 'unexpected <.>')
-      tokens.push({ is: 'variable', name, names: field.names })
+      push(at, { is: 'variable', name, names: field.names })
       at = field.end
     } else if (byte === quote || byte === backquote) {
       const { bytes, end } = literalAt(action, at, line)
-      tokens.push({ is: 'text', bytes })
+      push(at, { is: 'text', bytes })
       at = end
     } else if (byte === dot) {
       if (
@@ -94,11 +98,11 @@ export function tokensOf(action: Uint8Array, line: number): readonly Token[] {
         throw new TemplateInvalid(line, 'a field of anything but the context is not supported')
       }
       const { names, end } = fieldAt(action, at, line)
-      tokens.push({ is: 'field', names })
+      push(at, { is: 'field', names })
       at = end
     } else if (isLetter(byte)) {
       const end = endOfName(action, at)
-      tokens.push({ is: 'name', name: asciiOf(action.subarray(at, end)) })
+      push(at, { is: 'name', name: asciiOf(action.subarray(at, end)) })
       at = end
     } else throw new TemplateInvalid(line, 'unexpected character in an action')
   }

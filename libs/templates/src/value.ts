@@ -29,6 +29,12 @@ export function kindOf(value: Value): 'string' | 'bool' | 'int' | 'map' {
   return isText(value) ? 'string' : 'map'
 }
 
+/** As Go calls its type; maps of texts are what is left once the structures have names. */
+export function typeOf(value: Value, structures: ReadonlyMap<Fields, string> | undefined): string {
+  if (!isFields(value)) return kindOf(value)
+  return structures?.get(value) ?? 'map[string]string'
+}
+
 /** In the order in which Go goes through a map. */
 export const entriesOf = (fields: Fields): readonly (readonly [string, string | Fields])[] =>
   Object.entries(fields).toSorted(([a], [b]) => (a < b ? -1 : 1))

@@ -93,7 +93,7 @@ describe('MA60: the files of a container', () => {
     [
       'a secret that the container does not have',
       { target: 'a', value: '{{secret "b"}}', template: 'golang', object: 'CONFIG' },
-      'unable to get config from config store: failed to expand templated config id-a: template: expansion:1: executing "expansion" at <secret>: error calling secret: secret target b not found',
+      'unable to get config from config store: failed to expand templated config id-a: template: expansion:1:2: executing "expansion" at <secret "b">: error calling secret: secret target b not found',
     ],
   ])('with %s are refused in the words of the Engine', (_what, file, message) => {
     const { values, expand } = filesOf([file])

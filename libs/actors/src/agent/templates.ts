@@ -18,17 +18,31 @@ import { fileFailure } from './wording.ts'
 
 /** Without functions: what has no place in an environment is no secret's either. */
 const scopeOf = (service: ContainerService): Scope => ({
-  fields: fieldsOf(service),
+  ...contextOf(service, '*template.Context'),
   functions: {},
 })
 
-function fieldsOf({ id, name, labels = {}, place }: ContainerService): Fields {
+/** The fields that templates name, and how SwarmKit's errors call what has them. */
+function contextOf(
+  { id, name, labels = {}, place }: ContainerService,
+  type: '*template.Context' | '*template.PayloadContext',
+): Pick<Scope, 'fields' | 'structures'> {
   const { task_id: taskId = '', slot = '', node_id: nodeId = '' } = place ?? {}
   const { hostname = '', os = '', arch = '' } = place ?? {}
+  const Platform: Fields = { Architecture: arch, OS: os }
+  const Service: Fields = { ID: id, Name: name, Labels: labels }
+  const Node: Fields = { ID: nodeId, Hostname: hostname, Platform }
+  const Task: Fields = { ID: taskId, Name: `${name}.${slot}.${taskId}`, Slot: slot }
+  const fields: Fields = { Service, Node, Task }
   return {
-    Service: { ID: id, Name: name, Labels: labels },
-    Node: { ID: nodeId, Hostname: hostname, Platform: { Architecture: arch, OS: os } },
-    Task: { ID: taskId, Name: `${name}.${slot}.${taskId}`, Slot: slot },
+    fields,
+    structures: new Map([
+      [fields, type],
+      [Service, 'struct { ID string; Name string; Labels map[string]string }'],
+      [Node, 'struct { ID string; Hostname string; Platform template.Platform }'],
+      [Platform, 'template.Platform'],
+      [Task, 'struct { ID string; Name string; Slot string }'],
+    ]),
   }
 }
 
@@ -140,7 +154,7 @@ function fileScope(
     }
   const variables = command.environment?.variables ?? []
   return {
-    fields: service === undefined ? {} : fieldsOf(service),
+    ...(service === undefined ? { fields: {} } : contextOf(service, '*template.PayloadContext')),
     functions: {
       secret: valueOf('SECRET'),
       config: valueOf('CONFIG'),
