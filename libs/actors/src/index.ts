@@ -7,7 +7,12 @@ export {
   type OfferSeen,
   type StatusSeen,
 } from './framework/framework-actor.ts'
-export type { AuthorityApi, AuthorityStatus, HolderView } from './master/authority/authority-api.ts'
+export type {
+  AuthorityApi,
+  AuthorityStatus,
+  HolderView,
+  PromotionView,
+} from './master/authority/authority-api.ts'
 export type { FirstAuthority } from './master/authority/authority-founding.ts'
 export { MemberRole } from './master/authority/authority-records.ts'
 export type { Trust } from './master/authority/authority-state.ts'
@@ -19,6 +24,7 @@ export {
   type Issued,
   type MasterSeen,
   type Shown,
+  type Standing,
 } from './master/authority/enrolment-api.ts'
 export {
   AuthorityMissing,

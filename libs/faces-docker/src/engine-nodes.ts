@@ -1,4 +1,4 @@
-import type { Caller, MasterApi } from '@conclave/actors'
+import type { AuthorityStatus, Caller, MasterApi } from '@conclave/actors'
 import { z } from 'zod'
 
 /*
@@ -9,19 +9,29 @@ import { z } from 'zod'
 const kind = 'docker-engine'
 const Pair = z.object({ agent: z.string() })
 
-/** The names of agents by the ids of the masters whose machine they are. */
+/**
+ * The names of agents by the ids of the masters whose machine they are: as the machines have written, and as those
+ * masters were given their certificates.
+ */
 export async function enginesOf(
   { documents }: MasterApi,
   caller: Caller,
+  promotions: AuthorityStatus['promotions'],
 ): Promise<ReadonlyMap<string, string>> {
   const all = await documents.list(caller, kind)
-  return new Map(
-    all.flatMap(({ name, body }) => {
+  return new Map([
+    ...all.flatMap(({ name, body }) => {
       const pair = Pair.safeParse(body).data
       return pair === undefined ? [] : [[name, pair.agent] as const]
     }),
-  )
+    ...promotions.flatMap(({ masterId, agent }) =>
+      masterId === undefined ? [] : [[masterId, agent] as const],
+    ),
+  ])
 }
+
+/** What the agent of an engine's says of itself: its machine can have a master beside it. */
+export const engineAttribute = 'conclave-engine'
 
 /** An engine says that this master and this agent are one machine. */
 export async function keepEngine(

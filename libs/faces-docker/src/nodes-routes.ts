@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Caller } from '@conclave/actors'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Caller, MemberView, NodeView } from '@conclave/actors'
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { sendEmpty, sendJson } from './answers.ts'
@@ -7,7 +8,7 @@ import { readBody } from './bodies.ts'
 import { callerOf, type Engine } from './engine.ts'
 import { outOfSequence, Refusal, rpc } from './errors.ts'
 import { matchesAny, matchesLabels, parseFilters, type Filters } from './filters.ts'
-import { forgetEngine } from './engine-nodes.ts'
+import { engineAttribute, forgetEngine } from './engine-nodes.ts'
 import { labelManager } from './manager-labels.ts'
 import { changeRole } from './node-role.ts'
 import { findNode, nodesOf, type Node, type NodeObject } from './nodes.ts'
@@ -71,7 +72,7 @@ export const nodesRoutes =
       const caller = callerOf(engine, request)
       const node = await findNode(engine, caller, request.params.id)
       const force = isSet(request, 'force')
-      if (node.object.Spec.Role === 'manager') {
+      if (node.object.ManagerStatus !== undefined) {
         const text = `node ${node.object.ID} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`
         throw rpc('FailedPrecondition', text)
       }
@@ -109,25 +110,75 @@ export const nodesRoutes =
       role: 'manager' | 'worker',
     ): Promise<void> {
       if (role === object.Spec.Role) return
-      if (master === undefined) {
-        throw rpc(
-          'FailedPrecondition',
-          'an agent of this cluster cannot become a manager: let it leave, and join with a manager token',
-        )
+      if (agent !== undefined && (master === undefined || isLeaving(master))) {
+        return promoteAgent(caller, agent, role)
       }
+      // SwarmKit's words for one that shall be a manager, and is none yet.
+      if (master === undefined) throw rpc('NotFound', "can't find manager in raft memberlist")
       // So that constraints such as node.role==manager know it as the same. Before a demotion, since a node
       // that demotes itself may not be asked any more.
       const known = async (as: typeof role): Promise<void> => {
         if (agent !== undefined) await nodes.update(caller, agent.name, { role: as })
       }
-      if (role === 'worker') await known(role)
+      if (role === 'worker') {
+        if (master.role !== 'learner') await demandAnother(caller)
+        await known(role)
+      }
+      // The machine of an engine goes on with its agent alone. A master by itself goes on as a learner.
+      const change = role === 'manager' ? 'promote' : agent === undefined ? 'demote' : 'leave'
       try {
-        await changeRole(members, caller, master.masterId, role)
+        await changeRole(members, caller, master.masterId, change, isNoManager)
       } catch (error) {
         if (role === 'worker') await known('manager')
         throw error
       }
       if (role === 'manager') await known(role)
+      if (change === 'leave')
+        await forgetEngine(engine.master, caller, master.masterId).catch(unlessGone)
+    }
+
+    /** Its machine asks for a master's certificate as soon as it hears of it, and becomes one by itself. */
+    async function promoteAgent(
+      caller: Caller,
+      { name, attributes }: NodeView,
+      role: 'manager' | 'worker',
+    ): Promise<void> {
+      if (role === 'worker') throw rpc('NotFound', "can't find manager in raft memberlist")
+      if (attributes[engineAttribute] === undefined) {
+        throw rpc(
+          'FailedPrecondition',
+          'an agent by itself cannot become a manager: what conclave engine runs can, and what joins with a manager token',
+        )
+      }
+      await untilGone(caller, name)
+      await authority.promote(caller, name)
+      await nodes.update(caller, name, { role })
+    }
+
+    /** The master that its machine had beside it before: on its way out, but not quite gone. */
+    async function untilGone(caller: Caller, agent: string): Promise<void> {
+      for (let tries = 0; tries < 40; tries++) {
+        const all = await nodesOf(engine, caller)
+        const own = all.find(({ is }) => is.agent?.name === agent)
+        if (own?.is.master === undefined) return
+        await sleep(250)
+      }
+    }
+
+    /** @throws Refusal in SwarmKit's words for the last one */
+    async function demandAnother(caller: Caller): Promise<void> {
+      const voters = (await members.list(caller)).filter((one) => one.role !== 'learner')
+      if (voters.length > 1) return
+      throw rpc('FailedPrecondition', 'attempting to demote the last manager of the swarm')
+    }
+
+    /** One that has demoted itself has nobody to ask any more. */
+    function isNoManager(): boolean {
+      return engine.node !== undefined && engine.node.state.is !== 'manager'
+    }
+
+    function unlessGone(error: unknown): void {
+      if (!isNoManager()) throw error
     }
 
     /** Its master first: a node whose removal broke off is still there to be removed. */
@@ -145,6 +196,8 @@ interface Placed {
   readonly availability: 'active' | 'pause' | 'drain'
   readonly labels: Readonly<Record<string, string>>
 }
+
+const isLeaving = ({ wanted }: MemberView): boolean => wanted === 'gone'
 
 const isSameLabels = (a: Placed['labels'], b: Placed['labels']): boolean =>
   isDeepStrictEqual({ ...a }, { ...b })

@@ -1,6 +1,6 @@
-import type { MemberView } from '@conclave/actors'
+import type { MemberView, NodeView } from '@conclave/actors'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { keepEngine } from './engine-nodes.ts'
+import { engineAttribute, keepEngine } from './engine-nodes.ts'
 import { masterNow } from './master-now.ts'
 import { Front } from './testing/front.ts'
 import { recordedRoot } from './testing/recorded-root.ts'
@@ -19,6 +19,7 @@ interface NodeShown {
   }
   readonly Description: {
     readonly Hostname: string
+    readonly Engine: object
     readonly TLSInfo: { readonly TrustRoot: string }
   }
   readonly Status: { readonly State: string }
@@ -120,8 +121,63 @@ describe('DK8: an agent by itself', () => {
     const [status, body] = await update(name, { Role: 'manager' })
     expect([status, body]).toEqual([
       400,
-      { message: expect.stringContaining('join with a manager token') as unknown },
+      { message: expect.stringContaining('joins with a manager token') as unknown },
     ])
+  })
+})
+
+/** The agent of an engine's, which says so of itself. */
+async function engineAgent(): Promise<NodeView> {
+  front.master.scene.addNode('agent-1', { attributes: [attribute(engineAttribute, 'true')] })
+  const [agent] = await front.master.nodes.list(caller)
+  if (agent === undefined) throw new Error('there is no agent')
+  return agent
+}
+
+describe('DK18: a worker of an engine', () => {
+  test('shall be a manager from the answer on, and is one once it votes', async () => {
+    const agent = await engineAgent()
+    const { hostname, name } = agent
+    const before = await node(hostname)
+    expect(before.Description.Engine).not.toHaveProperty('Labels')
+    expect(await update(hostname, { Role: 'manager' })).toEqual([200, ''])
+    expect(front.master.authority.asked).toContain(`promote ${name}`)
+    const promoted = await node(hostname)
+    expect(promoted).toMatchObject({ ID: before.ID, Spec: { Role: 'manager' } })
+    expect(promoted.Version.Index).toBeGreaterThan(before.Version.Index)
+    expect(promoted).not.toHaveProperty('ManagerStatus')
+    expect(await update(hostname, { Role: 'worker' })).toEqual([
+      404,
+      { message: expect.stringContaining("can't find manager in raft memberlist") as unknown },
+    ])
+
+    const { authority, members } = front.master
+    authority.view = { ...authority.view, promotions: [{ agent: name, masterId: 'master-2' }] }
+    withLearner()
+    members.views = members.views.map((one) => ({ ...one, wanted: 'voter' }))
+    expect(await nodes()).toHaveLength(2)
+    expect(await node(hostname)).toMatchObject({ ID: before.ID, Spec: { Role: 'manager' } })
+    expect(await node(hostname)).not.toHaveProperty('ManagerStatus')
+    members.views = members.views.map((one) =>
+      one.role === 'learner' ? { ...one, role: 'voter' } : one,
+    )
+    expect(await node(hostname)).toMatchObject({ ManagerStatus: { Reachability: 'reachable' } })
+    expect(await update(hostname, { Role: 'worker' })).toEqual([200, ''])
+    expect(members.asked).toEqual(['admin leave master-2'])
+  })
+
+  test('is no manager any more as soon as it is on its way out', async () => {
+    const agent = await engineAgent()
+    const { authority, members } = front.master
+    authority.view = {
+      ...authority.view,
+      promotions: [{ agent: agent.name, masterId: 'master-2' }],
+    }
+    withLearner()
+    members.views = members.views.map((one) =>
+      one.masterId === 'master-2' ? { ...one, role: 'voter', wanted: 'gone' } : one,
+    )
+    expect(await node(agent.hostname)).toMatchObject({ Spec: { Role: 'worker' } })
   })
 })
 

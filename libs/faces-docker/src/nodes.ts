@@ -1,7 +1,7 @@
 import type { Caller, MasterApi, MemberView, NodeView } from '@conclave/actors'
 import { agentNodeId, derivedObjectId } from '@conclave/crypto'
 import { engineVersion } from './answers.ts'
-import { enginesOf } from './engine-nodes.ts'
+import { engineAttribute, enginesOf } from './engine-nodes.ts'
 import type { Engine } from './engine.ts'
 import { lookup } from './lookup.ts'
 import { rfc3339, zeroTime } from './times.ts'
@@ -66,7 +66,8 @@ export async function nodesOf({ master }: Engine, caller: Caller): Promise<reado
   const { clusterId } = master.status()
   const authority = await master.authority.status(caller)
   const tls = tlsOfNodes(authority)
-  const engines = await enginesOf(master, caller)
+  const { promotions } = authority
+  const engines = await enginesOf(master, caller, promotions)
   const masters = await mastersOf(master, caller)
   const agents = await master.nodes.list(caller)
   const own = new Map(
@@ -90,7 +91,8 @@ export async function nodesOf({ master }: Engine, caller: Caller): Promise<reado
   ]
 
   function agentOf(view: NodeView): Node {
-    return workerNode(clusterId, view, tls('agent', view.name))
+    const isPromoted = promotions.some(({ agent }) => agent === view.name)
+    return workerNode(clusterId, view, tls('agent', view.name), isPromoted)
   }
 }
 
@@ -133,7 +135,10 @@ export async function findNode(engine: Engine, caller: Caller, asked: string): P
   })
 }
 
-/** One that only learns is no manager to Docker: it has a say in nothing. */
+/**
+ * One that only learns is no manager to Docker: it has a say in nothing. What it shall be is its role all the same,
+ * as in SwarmKit.
+ */
 function managerNode(
   clusterId: string,
   view: MemberView,
@@ -144,6 +149,7 @@ function managerNode(
   const since = sinceMs === undefined ? zeroTime : rfc3339(sinceMs)
   const { host = '127.0.0.1', port = 0 } = listeners['join'] ?? listeners['conclave'] ?? {}
   const isManager = role !== 'learner'
+  const { wanted = isManager ? 'voter' : 'learner' } = view
   return {
     is: { master: view },
     object: {
@@ -151,7 +157,11 @@ function managerNode(
       Version: { Index: revision },
       CreatedAt: since,
       UpdatedAt: since,
-      Spec: { Labels: labels, Role: isManager ? 'manager' : 'worker', Availability: 'drain' },
+      Spec: {
+        Labels: labels,
+        Role: wanted === 'voter' ? 'manager' : 'worker',
+        Availability: 'drain',
+      },
       Description: {
         Hostname: masterId,
         Platform: { Architecture: machine, OS: 'linux' },
@@ -196,9 +206,9 @@ function engineNode(manager: Node, worker: Node): Node {
   }
 }
 
-function workerNode(clusterId: string, view: NodeView, tls: TlsInfo): Node {
+function workerNode(clusterId: string, view: NodeView, tls: TlsInfo, isPromoted: boolean): Node {
   const { cpus, mem } = view.resources
-  const { os: _os, arch: _arch, ...labels } = view.attributes
+  const { os: _os, arch: _arch, [engineAttribute]: _engine, ...labels } = view.attributes
   return {
     is: { agent: view },
     object: {
@@ -207,7 +217,11 @@ function workerNode(clusterId: string, view: NodeView, tls: TlsInfo): Node {
       CreatedAt: rfc3339(view.registeredAtMs),
       UpdatedAt: rfc3339(view.registeredAtMs),
       // What constraints know it as is another matter: it has a say in nothing.
-      Spec: { Labels: view.labels, Role: 'worker', Availability: view.availability },
+      Spec: {
+        Labels: view.labels,
+        Role: isPromoted ? 'manager' : 'worker',
+        Availability: view.availability,
+      },
       Description: {
         Hostname: view.hostname,
         Platform: { Architecture: view.platform.arch, OS: view.platform.os },

@@ -101,6 +101,8 @@ export const eventFields = {
     attempts: count,
     untilMs: count,
   }),
+  /** A machine that had an agent alone shall have a master beside it. */
+  'member.promotion-wanted': z.object({ memberId: id }),
   'member.forgotten': z.object({ memberId: id, role: id }),
   'kek.handed-out': z.object({ masterId: id }),
 

@@ -60,6 +60,18 @@ const running = async (engine: DockerEngine): Promise<readonly string[]> => {
   })
 }
 
+/** The task on a machine, and when its container was started. */
+async function taskOn(node: string): Promise<readonly string[]> {
+  const format = ['--format', '{{.ID}} {{.CurrentState}}', '--filter', 'desired-state=running']
+  const line = await two.out(['node', 'ps', ...format, '--no-trunc', node])
+  const [id = '', state = ''] = line.split(' ')
+  const name = ['ps', '-q', '--filter', `name=${id}`]
+  const inspected = ['inspect', '--format', '{{.State.StartedAt}}', await two.out(name)]
+  return [id, state, await two.out(inspected)]
+}
+const roleOf = (node: string): Promise<string> =>
+  two.out(['node', 'inspect', '--format', '{{.Spec.Role}} {{.ManagerStatus}}', node])
+
 describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''}`, () => {
   beforeAll(async () => {
     home = new Home()
@@ -179,6 +191,61 @@ describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''
     await until('one is a manager', async () => (await swarmOf(one)) === 'active true')
   })
 
+  test('DK18: one that joined as a worker is promoted, votes when the leader is killed, and is demoted', async () => {
+    await one.out(['service', 'update', '--force', '--detach', service])
+    await until('three has a task again', async () => {
+      const at = await running(two)
+      return at.length === 3 && at.includes('three')
+    })
+    const [task, id] = [
+      await taskOn('three'),
+      await two.out(['node', 'inspect', '-f', '{{.ID}}', 'three']),
+    ]
+    expect(task[1]).toBe('Running')
+    expect(await one.out(['node', 'promote', 'three'])).toBe(
+      'Node three promoted to a manager in the swarm.',
+    )
+    expect(await roleOf('three')).toMatch(/^manager /)
+    await until('three is a manager', async () => (await swarmOf(three)) === 'active true')
+    expect(await nodes(three)).toHaveLength(3)
+    expect(await nodes(three)).toContain('three Ready Active Reachable')
+    expect(await three.out(['node', 'inspect', '-f', '{{.ID}}', 'self'])).toBe(id)
+    expect(await three.out(['info', '-f', '{{.Swarm.Managers}} {{.Swarm.Nodes}}'])).toBe('3 3')
+
+    // Its vote is counted on now: with two that answer the swarm goes on.
+    const leads = (await nodes(two)).find((line) => line.endsWith('Leader'))?.split(' ')[0]
+    const leader = leads === 'one' ? one : two
+    const other = leader === two ? one : two
+    await leader.kill()
+    await until('another leads', async () => {
+      return (await nodes(other)).some(
+        (line) => line.endsWith('Leader') && !line.startsWith(leads ?? ''),
+      )
+    })
+    await other.out(['secret', 'create', 'meanwhile', '-'], 'x')
+    await other.out(['secret', 'rm', 'meanwhile'])
+    await leader.restart()
+    await until('it is back', async () => (await swarmOf(leader)) === 'active true')
+    expect(await taskOn('three')).toEqual(task)
+    await until('three tasks run', async () => (await running(two)).length === 3)
+    const before = await taskOn('three')
+
+    expect(await two.out(['node', 'demote', 'three'])).toBe('Manager three demoted in the swarm.')
+    await until('three is a worker', async () => (await swarmOf(three)) === 'active false')
+    expect(await roleOf('three')).toBe('worker <nil>')
+    expect(await nodes(two)).toContain('three Ready Active')
+    expect(await three.refusal(['secret', 'ls'])).toContain("Worker nodes can't be used to view")
+    expect(await taskOn('three')).toEqual(before)
+    await until('nothing of a master is on its disk', () => {
+      const names = readdirSync(three.directory, { recursive: true }).map(String)
+      return !names.some((name) => /kek\.key|journal|audit\.log/.test(name))
+    })
+    await three.kill()
+    await three.restart()
+    await until('it is a worker still', async () => (await swarmOf(three)) === 'active false')
+    await until('its task runs again', async () => (await running(two)).includes('three'))
+  })
+
   test('replace the root of all certificates, and the tokens with it', async () => {
     const before = await one.out(['swarm', 'ca'])
     const token = await one.out(['swarm', 'join-token', '-q', 'worker'])
@@ -246,6 +313,30 @@ describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''
       }
       expect(log).not.toContain(key)
     }
+  })
+
+  test('DK31: a worker that is promoted is locked as all managers are, until it is demoted', async () => {
+    const key = await two.out(['swarm', 'unlock-key', '-q'])
+    await two.out(['node', 'promote', 'three'])
+    await until('three is a manager', async () => (await swarmOf(three)) === 'active true')
+    await until('no key rests on its disk', () => {
+      const names = readdirSync(three.directory, { recursive: true }).map(String)
+      return (
+        names.some((name) => name.endsWith('journal.keys')) &&
+        !names.some((name) => name.endsWith('kek.key'))
+      )
+    })
+    await three.kill()
+    await three.restart()
+    expect(await swarmOf(three)).toBe('locked false')
+    await three.out(['swarm', 'unlock'], `${key}\n`)
+    await until('three is a manager again', async () => (await swarmOf(three)) === 'active true')
+    await two.out(['node', 'demote', 'three'])
+    await until('three is a worker', async () => (await swarmOf(three)) === 'active false')
+    await three.kill()
+    await three.restart()
+    await until('it needs no key', async () => (await swarmOf(three)) === 'active false')
+    expect((await scanDirectory(three.directory, [secret])).hits).toEqual([])
   })
 
   test('leave, are shown as down, and are removed', async () => {

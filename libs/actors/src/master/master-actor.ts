@@ -305,6 +305,7 @@ export class MasterActor implements MasterApi {
       firstAuthority: settings.firstAuthority,
       replicated: this.#replicated,
       access,
+      whyMembersStay: () => replica.whyMembersStay,
       certificates: options.certificates,
       reservations: this.#records,
       masters: () => this.#records.places(),

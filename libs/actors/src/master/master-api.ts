@@ -351,6 +351,8 @@ export interface MemberView extends Member {
   readonly role: 'leader' | 'voter' | 'learner'
   /** It was heard from within an election timeout. */
   readonly isReachable: boolean
+  /** What it shall be, as it is on record: the leader brings that about. */
+  readonly wanted?: 'voter' | 'learner' | 'gone' | undefined
   /** When it came to be one, if that was kept. */
   readonly sinceMs?: number | undefined
   /** Entries of the leader's log that it is not known to have. */

@@ -43,6 +43,8 @@ export const MemberRecord = z.object({
   listeners: Listeners,
   /** What it shall be. What it is, the configuration in the log says; the leader brings that about. */
   role: z.enum(['voter', 'learner']).default('voter'),
+  /** It is to be removed as soon as it does not vote any more. */
+  isLeaving: z.literal(true).optional(),
   /** When it was put on record first; who was before this was kept has none. */
   sinceMs: z.int().nonnegative().optional(),
   /** A removed member stays on record: its certificate is still valid, and its ids are never used again. */

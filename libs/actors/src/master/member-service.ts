@@ -5,7 +5,13 @@ import type { Op } from '@conclave/store'
 import type { MemberChange } from '../config-changes.ts'
 import type { Group } from '../group.ts'
 import type { Access } from './access.ts'
-import { holderKey, removedKey, type RemovedRecord } from './authority/authority-records.ts'
+import {
+  holderKey,
+  promotionPrefix,
+  PromotionRecord,
+  removedKey,
+  type RemovedRecord,
+} from './authority/authority-records.ts'
 import { CatchUp } from './catch-up.ts'
 import { administer } from './led-members.ts'
 import { MembershipBusy, MembershipRefused, NotLeader, Unavailable } from './errors.ts'
@@ -20,7 +26,7 @@ import {
   type MemberSeen,
 } from './membership-rules.ts'
 import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
-import { encodeRecord } from './record.ts'
+import { encodeRecord, Records } from './record.ts'
 import type { Replicated } from './replicated.ts'
 import { operatorResource } from './resources.ts'
 
@@ -52,12 +58,14 @@ const patienceSeconds = 30
  */
 export class MemberService implements MemberApi {
   readonly #options: MemberServiceOptions
+  readonly #promotions: Records<PromotionRecord>
   readonly #catchUps = new Map<NodeId, CatchUp>()
   #isChanging = false
   #waiting: { isSo: () => boolean; secondsLeft: number; done: (isSo: boolean) => void }[] = []
 
   constructor(options: MemberServiceOptions) {
     this.#options = options
+    this.#promotions = new Records(options.replicated.view, PromotionRecord)
     options.replica.onConfig(() => this.#checkWaiting())
     options.replica.onRole(() => this.#checkWaiting())
   }
@@ -74,6 +82,7 @@ export class MemberService implements MemberApi {
     await this.#demand(caller, masterId, 'promote')
     await this.#lead()
     this.#refuse(this.#options.replica.whyMembersStay ?? whyNotPromote(this.#seen(), masterId))
+    if (this.#options.members.get(masterId)?.isLeaving === true) throw new MembershipBusy()
     await this.#want(masterId, { role: 'voter' })
     await this.#bringAbout(() => this.#isVoter(masterId))
     return this.#view(masterId)
@@ -106,11 +115,10 @@ export class MemberService implements MemberApi {
     await this.#demand(caller, masterId, 'leave')
     await this.#lead()
     this.#refuse(this.#options.replica.whyMembersStay ?? whyNotLeave(this.#seen(), masterId))
-    if (this.#isVoter(masterId)) {
-      await this.#want(masterId, { role: 'learner' })
-      await this.#bringAbout(() => !this.#isVoter(masterId))
-    }
-    await this.#removed(masterId)
+    if (!this.#isVoter(masterId)) return this.#removed(masterId)
+    const nodeId = this.#options.members.get(masterId)?.nodeId ?? none
+    await this.#want(masterId, { role: 'learner', isLeaving: true })
+    await this.#bringAbout(() => !isMember(this.#options.replica.config, nodeId))
   }
 
   // ── other masters ─────────────────────────────────────────────────────────────────────────────
@@ -159,9 +167,13 @@ export class MemberService implements MemberApi {
 
   /** @throws MembershipRefused */
   async #letIn(masterId: string, { nodeId, role, listeners }: Join): Promise<void> {
-    const { members, peers, emit, replica } = this.#options
-    const check = (known: MemberRecord | undefined): void =>
+    const { members, peers, emit, replica, replicated } = this.#options
+    const check = (known: MemberRecord | undefined): void => {
       this.#refuse(whyNotJoin(masterId, nodeId, known, members.ownerOf(nodeId)))
+      // It was to be one, and was given up before it was.
+      const isGivenUp = replicated.view.get(removedKey('master', masterId)) !== undefined
+      this.#refuse(isGivenUp ? `${masterId} was removed before it was let in` : undefined)
+    }
     this.#refuse(replica.whyMembersStay)
     check(members.get(masterId))
     const at = listeners[peersListener]
@@ -176,7 +188,8 @@ export class MemberService implements MemberApi {
     await members.change(masterId, (known) => {
       check(known)
       const sinceMs = known?.sinceMs ?? this.#options.clock.nowMs()
-      return { masterId, nodeId, listeners, state: 'member', role: known?.role ?? role, sinceMs }
+      const wanted = { state: 'member', role: known?.role ?? role, sinceMs } as const
+      return { ...known, masterId, nodeId, listeners, ...wanted }
     })
     if (isMember(replica.config, nodeId)) return
     await this.#exclusively(() => this.#step('add-learner', nodeId))
@@ -201,10 +214,19 @@ export class MemberService implements MemberApi {
   async #approach(): Promise<void> {
     if (this.#isChanging) return
     try {
+      await this.#letGo()
       const next = this.#nextStep()
       if (next !== undefined) await this.#exclusively(() => this.#step(next.do, next.nodeId))
     } catch (error) {
       this.#options.onProblem('a change of the masters is tried again', error)
+    }
+  }
+
+  /** Those who wanted to leave, and do not vote any more. */
+  async #letGo(): Promise<void> {
+    for (const { masterId, isLeaving, state } of this.#options.members.records()) {
+      if (isLeaving !== true || state === 'removed' || this.#isVoter(masterId)) continue
+      await this.#exclusively(() => this.#keepRemoved(masterId))
     }
   }
 
@@ -258,6 +280,12 @@ export class MemberService implements MemberApi {
 
   /** The record first: from then on nobody listens to it, whatever becomes of the rest. */
   async #removed(masterId: string): Promise<void> {
+    await this.#keepRemoved(masterId)
+    const nodeId = this.#options.members.get(masterId)?.nodeId ?? none
+    await this.#bringAbout(() => !isMember(this.#options.replica.config, nodeId))
+  }
+
+  async #keepRemoved(masterId: string): Promise<void> {
     // Its certificate is not renewed any more, either.
     const atMs = this.#options.clock.nowMs()
     const record: RemovedRecord = { id: masterId, role: 'master', atMs }
@@ -265,14 +293,21 @@ export class MemberService implements MemberApi {
     await this.#want(masterId, { state: 'removed' }, [
       { do: 'put', key, value: encodeRecord(record) },
       { do: 'delete', key: holderKey('master', masterId) },
+      ...this.#promotionsOf(masterId),
     ])
-    const nodeId = this.#options.members.get(masterId)?.nodeId ?? none
-    await this.#bringAbout(() => !isMember(this.#options.replica.config, nodeId))
+  }
+
+  /** The machine goes on with its agent alone, and is not to begin anew. */
+  #promotionsOf(masterId: string): readonly Op[] {
+    return this.#promotions
+      .list(promotionPrefix)
+      .filter(({ record }) => record.master?.masterId === masterId)
+      .map(({ key }) => ({ do: 'delete', key }))
   }
 
   async #want(
     masterId: string,
-    wanted: Partial<Pick<MemberRecord, 'role' | 'state'>>,
+    wanted: Partial<Pick<MemberRecord, 'role' | 'state' | 'isLeaving'>>,
     also: readonly Op[] = [],
   ): Promise<void> {
     const change = (known: MemberRecord | undefined): MemberRecord => {
@@ -287,8 +322,11 @@ export class MemberService implements MemberApi {
 
   /** Waits until it is so. @throws NotLeader, so that the caller asks the next leader; Unavailable */
   async #bringAbout(isSo: () => boolean): Promise<void> {
-    await this.#approach()
-    if (isSo()) return
+    // Down, on record as removed, and out: as many steps as there may be, without a second between them.
+    for (let steps = 0; steps < 3; steps++) {
+      await this.#approach()
+      if (isSo()) return
+    }
     await new Promise<void>((resolve, reject) => {
       this.#waiting.push({
         isSo,
@@ -386,10 +424,14 @@ export class MemberService implements MemberApi {
           lag: isSelf ? 0 : one?.lag,
           listeners: known?.listeners ?? {},
           sinceMs: known && members.get(known.masterId)?.sinceMs,
+          wanted: known && wantedOf(members.get(known.masterId)),
         }
       })
   }
 }
+
+const wantedOf = (record: MemberRecord | undefined): MemberView['wanted'] =>
+  record?.isLeaving === true ? 'gone' : record?.role
 
 const eventOf = {
   promote: 'member.promoted',

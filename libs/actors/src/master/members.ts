@@ -145,6 +145,7 @@ export class Members implements Reservations {
     const { role = 'voter', state = 'member' } = known?.record ?? {}
     const sinceMs = known === undefined ? this.#clock.nowMs() : known.record.sinceMs
     const wanted: MemberRecord = {
+      ...known?.record,
       masterId,
       nodeId,
       listeners: this.#own,

@@ -65,6 +65,7 @@ const Seen = z.object({
   role: z.enum(['leader', 'voter', 'learner']),
   isReachable: z.boolean(),
   lag: z.int().optional(),
+  wanted: z.enum(['voter', 'learner', 'gone']).optional(),
   sinceMs: z.int().optional(),
   listeners: Listeners,
 })

@@ -792,6 +792,7 @@ class FakeAuthority implements AuthorityApi {
     validityMs: 7_776_000_000,
     rotation: undefined,
     holders: [],
+    promotions: [],
   }
 
   constructor(identity: FakeIdentity, enter: () => void) {
@@ -824,6 +825,11 @@ class FakeAuthority implements AuthorityApi {
     this.#demand(caller, `validity ${validityMs}`)
     this.view = { ...this.view, validityMs }
     return this.view
+  }
+
+  async promote(caller: Caller, agent: string): Promise<void> {
+    this.#demand(caller, `promote ${agent}`)
+    this.view = { ...this.view, promotions: [{ agent, masterId: undefined }] }
   }
 
   async forget(caller: Caller, role: MemberRole, id: string): Promise<void> {

@@ -50,7 +50,11 @@ interface NodeShown {
   readonly Spec: { readonly Role: string; readonly Availability: string }
   readonly Description: { readonly Hostname: string }
   readonly Status: { readonly State: string }
-  readonly ManagerStatus?: { readonly Leader?: boolean; readonly Addr: string }
+  readonly ManagerStatus?: {
+    readonly Leader?: boolean
+    readonly Addr: string
+    readonly Reachability: string
+  }
 }
 const nodes = async (name: string): Promise<readonly NodeShown[]> =>
   (await ask(name, 'GET', '/nodes')).body as readonly NodeShown[]
@@ -147,6 +151,98 @@ describe('EN1: an engine', () => {
       expect((await ask('one', 'DELETE', '/nodes/three')).status).toBe(200)
       expect(await node('one', 'three')).toBeUndefined()
       expect(await joinAs('Worker', 'three', 'one')).toEqual({ status: 200, body: '' })
+    },
+  )
+})
+
+/** As `docker node promote` and `demote` do it. */
+async function give(role: 'manager' | 'worker', name: string, at: string): Promise<SocketAnswer> {
+  const { body } = await ask(at, 'GET', `/nodes/${name}`)
+  const { ID, Version, Spec } = body as NodeShown & { readonly Version: { readonly Index: number } }
+  return ask(at, 'POST', `/nodes/${ID}/update?version=${Version.Index}`, { ...Spec, Role: role })
+}
+
+describe('EN3: an engine that joined as a worker', () => {
+  test(
+    'becomes a manager when it shall be one, and a worker again, without a trace of it',
+    { timeout: 180_000 },
+    async () => {
+      await Promise.all(['one', 'two'].map(start))
+      await init('one')
+      expect((await joinAs('Worker', 'two', 'one')).status).toBe(200)
+      const asWorker = await node('one', 'two')
+      const before = await readdir(directoryOf('two'), { recursive: true })
+
+      expect(await give('manager', 'two', 'one')).toEqual({ status: 200, body: '' })
+      expect(await node('one', 'two')).toMatchObject({
+        ID: asWorker?.ID,
+        Spec: { Role: 'manager' },
+      })
+      expect(await nodes('one')).toHaveLength(2)
+      await until('two is a manager', async () => (await stateOf('two')) === 'active manager')
+      expect((await nodes('two')).map(({ ID }) => ID)).toContain(asWorker?.ID)
+      expect(await node('two', 'two')).toMatchObject({
+        ManagerStatus: { Reachability: 'reachable' },
+      })
+      expect(await nodes('two')).toHaveLength(2)
+
+      await crash('two')
+      await start('two')
+      await until('it is a manager again', async () => (await stateOf('two')) === 'active manager')
+
+      expect(await give('worker', 'two', 'one')).toEqual({ status: 200, body: '' })
+      await until('two is a worker', async () => (await stateOf('two')) === 'active')
+      const after = await node('one', 'two')
+      expect(after).toMatchObject({ ID: asWorker?.ID, Spec: { Role: 'worker' } })
+      expect(after).not.toHaveProperty('ManagerStatus')
+      await until('nothing of the master is left', async () => {
+        const left = await readdir(directoryOf('two'), { recursive: true })
+        return left.every((name) => before.includes(name) || name.endsWith('scheduler'))
+      })
+      expect(await give('worker', 'one', 'one')).toMatchObject({
+        status: 400,
+        body: {
+          message: expect.stringContaining('attempting to demote the last manager') as unknown,
+        },
+      })
+    },
+  )
+
+  test(
+    'takes over from the founder, which is demoted, and comes back while it is away',
+    { timeout: 180_000 },
+    async () => {
+      await Promise.all(['one', 'two', 'three'].map(start))
+      await init('one')
+      await joinAs('Worker', 'two', 'one')
+      await joinAs('Worker', 'three', 'one')
+      for (const name of ['two', 'three']) await give('manager', name, 'one')
+      await until('all three are', async () =>
+        (await nodes('two')).every((one) => one.ManagerStatus),
+      )
+
+      await crash('three')
+      await until('three is missed', async () => {
+        return (await node('two', 'three'))?.ManagerStatus?.Reachability === 'unreachable'
+      })
+      // Fewer than a quorum would answer.
+      expect(await give('worker', 'one', 'two')).toMatchObject({
+        status: 400,
+        body: { message: expect.stringContaining('result in a loss of quorum') as unknown },
+      })
+      expect(await give('worker', 'three', 'two')).toEqual({ status: 200, body: '' })
+      await start('three')
+      await until('three hears that it is a worker', async () => {
+        return (await stateOf('three')) === 'active'
+      })
+      await give('manager', 'three', 'two')
+      await until('three is a manager', async () => (await stateOf('three')) === 'active manager')
+
+      expect(await give('worker', 'one', 'one')).toEqual({ status: 200, body: '' })
+      await until('one is a worker', async () => (await stateOf('one')) === 'active')
+      expect(await give('manager', 'one', 'two')).toEqual({ status: 200, body: '' })
+      await until('one is a manager again', async () => (await stateOf('one')) === 'active manager')
+      expect(await nodes('one')).toHaveLength(3)
     },
   )
 })

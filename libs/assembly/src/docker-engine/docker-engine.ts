@@ -4,12 +4,13 @@ import {
   agentNodeId,
   masterNodeId,
   noSwarm,
-  partsOf,
+  partsOf as addressParts,
   Refusal,
   refusalIn,
   rpc,
   type Beginning,
   type Joining,
+  type PlaceWanted,
   type SwarmNode,
   type SwarmState,
 } from '@conclave/faces-docker'
@@ -21,24 +22,28 @@ import {
   type Random,
   type RedactedBytes,
 } from '@conclave/kernel'
-import type { Log } from '@conclave/runtime'
-import type { MasterAddress } from '../cluster/addresses.ts'
+import { loadTlsIdentity, type Log } from '@conclave/runtime'
+import { MasterAddress } from '../cluster/addresses.ts'
+import { KnownMasters } from '../cluster/known-masters.ts'
 import { loadMember } from '../cluster/member-files.ts'
 import { prepareCluster } from '../cluster/prepare-cluster.ts'
-import { enrol, type Joined } from '../join/enrol.ts'
+import { enrol, enrolPromoted, type Joined } from '../join/enrol.ts'
 import { loadEnrolment } from '../join/enrolment-files.ts'
 import { JoinUnreachable } from '../join/join-client.ts'
-import { MasterRemoved } from '../master/membership.ts'
+import { MasterRemoved, NotLetIn } from '../master/membership.ts'
 import {
   EngineFile,
+  eraseMaster,
   eraseMembership,
   loadEngineFile,
+  newMasterDirectory,
   newMembership,
   saveEngineFile,
 } from './engine-file.ts'
 import { EngineMember, type EngineMemberOptions } from './engine-member.ts'
-import { founder, layoutOf } from './member-layout.ts'
+import { founder, layoutOf, partsOf } from './member-layout.ts'
 import { chooseOwnPlace, hostOf, placeAgain } from './own-place.ts'
+import { askStanding } from './standing.ts'
 
 export interface DockerEngineOptions {
   /** Where it keeps everything: `swarm.json`, and a directory for each membership. */
@@ -67,6 +72,8 @@ export interface Founded {
 const joinPatienceMs = 20_000
 /** However long the others take to let this one go, it goes. */
 const leavePatienceMs = 10_000
+/** Between questions how it stands, while no master answers. */
+const standingEveryMs = 1000
 
 /**
  * A machine as dockerd sees itself: in no swarm at first, it founds a cluster or joins one, and leaves it. What
@@ -85,6 +92,9 @@ export class DockerEngine implements SwarmNode {
   #clusterId = ''
   #failure: string | undefined
   #written: Promise<void> = Promise.resolve()
+  #roleChanges: Promise<void> = Promise.resolve()
+  /** Its master is none any more, and it is not known yet what that makes of the machine. */
+  #isOut = false
   #isBusy = false
   #isStopped = false
 
@@ -115,7 +125,7 @@ export class DockerEngine implements SwarmNode {
     const member = this.#member
     const isChanging = this.#isBusy && this.#file?.stage !== 'member'
     if (member === undefined || isChanging) return { is: isChanging ? 'pending' : 'inactive' }
-    const { master } = member
+    const master = this.#isOut ? undefined : member.master
     if (master?.state === 'booting-locked') return { is: 'locked' }
     if (master !== undefined && master.api.status().isVoter) return { is: 'manager' }
     const agentId = member.agent?.agentId
@@ -123,7 +133,7 @@ export class DockerEngine implements SwarmNode {
     return {
       is: 'worker',
       nodeId: agentNodeId(this.#clusterId, agentId),
-      address: this.#file?.place?.host ?? '127.0.0.1',
+      address: this.#file?.place?.host ?? this.#file?.at?.host ?? '127.0.0.1',
       managers: this.#masters.map(({ masterId, host, ports }) => ({
         nodeId: masterNodeId(this.#clusterId, masterId),
         address: `${host}:${ports.join}`,
@@ -183,7 +193,7 @@ export class DockerEngine implements SwarmNode {
           ...kept,
           stage: 'member',
           role: joined.role,
-          ...(place && { place }),
+          ...(place ? { place } : { at: placeKept(wanted.at) }),
         }
         // From here on the others count on it: it goes on after whatever happens.
         await this.#keep(now)
@@ -198,6 +208,7 @@ export class DockerEngine implements SwarmNode {
   async leave(): Promise<void> {
     if (this.#file === undefined) throw noSwarm()
     await this.#exclusively(async () => {
+      await this.#roleChanges
       const kept = this.#file
       if (kept === undefined) return
       // What broke before it was written down is a member still.
@@ -287,22 +298,34 @@ export class DockerEngine implements SwarmNode {
     this.#options.onLeft?.()
     this.#file = undefined
     this.#failure = undefined
+    this.#isOut = false
     this.#masters = []
     log.info({ directory: kept.directory }, 'this engine is in no swarm now')
   }
 
   // ── what it is made of ────────────────────────────────────────────────────────────────────────
 
-  async #goOn(kept: EngineFile): Promise<void> {
+  async #goOn(found: EngineFile): Promise<void> {
     const { directory, random } = this.#options
-    const { member: own } = layoutOf(directory, kept)
-    const place = kept.place && (await placeAgain(kept.place, random))
+    // A change of its role was cut off: what there is of a master is nobody's.
+    if (found.role === 'agent' && found.masterIn !== undefined) await this.#eraseMaster(found)
+    const kept = this.#file ?? found
+    const layout = layoutOf(directory, kept)
+    const own = kept.role === 'agent' ? layout.agent : layout.member
+    const isMaster = kept.role === 'master' && kept.place !== undefined
+    const place = isMaster ? await placeAgain(kept.place, random) : undefined
     const now: EngineFile = { ...kept, ...(place && { place }) }
-    if (place !== kept.place) await this.#keep(now)
+    if (isMaster && place !== kept.place) await this.#keep(now)
     const enrolment = await loadEnrolment(own)
-    const clusterId = enrolment?.clusterId ?? (await clusterIdIn(own))
+    const clusterId = enrolment?.clusterId ?? (await clusterIdIn(own, kept.role))
     const masters = kept.masters ?? enrolment?.masters ?? (place ? [place] : [])
-    await this.#run(now, masters, clusterId)
+    try {
+      await this.#run(now, masters, clusterId)
+    } catch (error) {
+      // It may have been demoted, and have heard so just before its end.
+      if (error instanceof MasterRemoved) void this.#goOnAsAgent(now)
+      throw error
+    }
   }
 
   async #run(
@@ -313,13 +336,14 @@ export class DockerEngine implements SwarmNode {
     const { directory, hostname, agent, uid, log, clock, random } = this.#options
     this.#masters = masters
     this.#clusterId = clusterId
-    const member = await EngineMember.start({
+    const member: EngineMember = await EngineMember.start({
       layout: layoutOf(directory, kept),
       role: kept.role,
-      place: kept.place,
+      place: kept.role === 'master' ? kept.place : undefined,
       masters,
       clusterId,
       onMasters: (now) => void this.#noteMasters(now),
+      onPromoted: () => void this.#changeRole(() => this.#promote(member)),
       onRefused: (why) => this.#fail(new NodeRemoved(why)),
       hostname,
       agent,
@@ -334,9 +358,128 @@ export class DockerEngine implements SwarmNode {
   }
 
   async #watch(member: EngineMember): Promise<void> {
-    if (member.master === undefined) return
-    const error = await member.master.failed
-    if (this.#member === member && !this.#isStopped) this.#fail(error)
+    const { master } = member
+    if (master === undefined) return
+    const error = await master.failed
+    const isOurs = (): boolean =>
+      this.#member === member && member.master === master && !this.#isStopped
+    if (!isOurs()) return
+    const isOut = error instanceof MasterRemoved || error instanceof NotLetIn
+    // Who is coming into the swarm, or leaving it, is told by that.
+    if (isOut && this.#isBusy) return
+    this.#isOut = isOut
+    const isAgent = isOut && (await this.#isStillAgent(this.#file))
+    if (!isOurs()) return
+    if (isAgent) await this.#changeRole(() => this.#demote(member))
+    else this.#fail(error)
+  }
+
+  // ── its role ──────────────────────────────────────────────────────────────────────────────────
+
+  /** One after the other, and never beside a leave. */
+  #changeRole(change: () => Promise<void>): Promise<void> {
+    if (this.#isBusy) return Promise.resolve()
+    this.#roleChanges = this.#roleChanges.then(change).catch((error: unknown) => {
+      if (!this.#isStopped) this.#fail(error)
+    })
+    return this.#roleChanges
+  }
+
+  /**
+   * A master beside the agent, which goes on meanwhile. The others count on it only once `swarm.json` says so and it
+   * was let in; what comes to nothing before is erased, and tried again as long as the masters want it.
+   */
+  async #promote(member: EngineMember): Promise<void> {
+    const { directory, random, log } = this.#options
+    const kept = this.#file
+    const { agent } = member
+    const isOver = this.#isStopped || this.#isBusy || this.#member !== member
+    if (isOver || kept?.stage !== 'member' || kept.role !== 'agent' || agent === undefined) return
+    const { agentIn } = partsOf(kept)
+    const begun: EngineFile = { ...kept, agentIn, masterIn: newMasterDirectory(random) }
+    await this.#keep(begun)
+    const at: PlaceWanted = { host: '', ...kept.at, port: kept.at?.port }
+    try {
+      const joined = await enrolPromoted({
+        addresses: this.#masters.map(({ host, ports }) => ({ host, port: ports.join })),
+        agent: agent.identity,
+        clusterId: this.#clusterId,
+        directory: layoutOf(directory, begun).member,
+        hosts: [kept.place?.host ?? hostOf(at)],
+        log,
+      })
+      if (this.#isStopped) return
+      const who = { masterId: joined.id, nodeId: joined.nodeId ?? 0 }
+      const place = await (kept.place === undefined
+        ? chooseOwnPlace(who, at, random)
+        : placeAgain({ ...kept.place, ...who }, random))
+      await this.#change((known) => ({ ...(known ?? begun), role: 'master', place }))
+      await member.becomeMaster(layoutOf(directory, this.#file ?? begun), place)
+      void this.#watch(member)
+      log.info({ masterId: joined.id }, 'this engine becomes a manager')
+    } catch (error) {
+      // What a start finds of it, it erases.
+      if (this.#isStopped) return
+      log.warn({ err: error }, 'this engine could not become a manager; it is tried again')
+      await this.#eraseMaster(this.#file ?? begun)
+    }
+  }
+
+  /** Its agent goes on by itself; what the master had is erased. */
+  async #demote(member: EngineMember): Promise<void> {
+    const kept = this.#file
+    const isOver = this.#isStopped || this.#isBusy || this.#member !== member
+    if (isOver || kept?.stage !== 'member' || kept.role !== 'master') return
+    await member.becomeAgent(this.#masters)
+    await this.#eraseMaster(kept)
+    this.#isOut = false
+    this.#options.log.info({ masterId: kept.place?.masterId }, 'this engine is a worker now')
+  }
+
+  /** The same at a start, which waits for nobody's answer. */
+  async #goOnAsAgent(kept: EngineFile): Promise<void> {
+    if (!(await this.#isStillAgent(kept))) return
+    await this.#changeRole(async () => {
+      if (this.#isStopped || this.#isBusy || this.#member !== undefined) return
+      await this.#eraseMaster(kept)
+      await this.#run(this.#file ?? kept, this.#masters, this.#clusterId)
+      this.#failure = undefined
+    })
+  }
+
+  /** What it had as a master. Where it listened is where it will, if it ever is one again. */
+  async #eraseMaster(kept: EngineFile): Promise<void> {
+    const { directory } = this.#options
+    const { masters } = this.#file ?? kept
+    const { masterIn: _erased, ...rest } = kept
+    const after: EngineFile = {
+      ...rest,
+      role: 'agent',
+      agentIn: partsOf(kept).agentIn,
+      ...(masters && { masters }),
+    }
+    await this.#keep({ ...after, masterIn: partsOf(kept).masterIn })
+    await eraseMaster(layoutOf(directory, kept).member)
+    await this.#keep(after)
+  }
+
+  /** Whether the masters still know its agent, as far as there is one: asked until one of them answers. */
+  async #isStillAgent(kept: EngineFile | undefined): Promise<boolean> {
+    if (kept === undefined) return false
+    const { agent } = layoutOf(this.#options.directory, kept)
+    const identity = await loadTlsIdentity(agent).catch(() => undefined)
+    if (identity === undefined) return false
+    while (!this.#isStopped && !this.#isBusy) {
+      // The agent is told of the others at once; this machine asks only now and then.
+      const known = await KnownMasters.open(agent, this.#masters, MasterAddress)
+      const others = known.all.filter(({ masterId }) => masterId !== kept.place?.masterId)
+      const joins = others.map(({ host, ports }) => ({ host, port: ports.join }))
+      const standing = await askStanding(joins, identity, this.#clusterId)
+      if (standing?.is === 'member') await this.#noteMasters(standing.masters)
+      if (standing !== undefined) return standing.is === 'member'
+      await pause(standingEveryMs)
+    }
+    return false
   }
 
   #fail(error: unknown): void {
@@ -367,7 +510,7 @@ export class DockerEngine implements SwarmNode {
     const { log } = this.#options
     let last: unknown = new Refusal(400, 'at least 1 RemoteAddr is required to join')
     for (const remote of remotes) {
-      const { host, port } = partsOf(remote)
+      const { host, port } = addressParts(remote)
       if (host === '' || port === undefined) {
         throw new Refusal(
           400,
@@ -465,6 +608,11 @@ const pause = (ms: number): Promise<false> =>
     setTimeout(() => resolve(false), ms)
   })
 
-/** As the certificate of the founder says. */
-const clusterIdIn = async (directory: string): Promise<string> =>
-  (await loadMember(directory, 'conclave-master')).clusterId
+/** As a certificate says: the founder's, or the one of its agent. */
+const clusterIdIn = async (directory: string, role: EngineFile['role']): Promise<string> =>
+  (await loadMember(directory, role === 'agent' ? 'conclave-agent' : 'conclave-master')).clusterId
+
+const placeKept = ({ host, port }: PlaceWanted): NonNullable<EngineFile['at']> => ({
+  host,
+  ...(port !== undefined && { port }),
+})

@@ -7,6 +7,10 @@ import { forgetKekAtRest } from '../cluster/kek-at-rest.ts'
 import { MemberFileUnusable } from '../cluster/member-files.ts'
 import { writePrivately } from '../private-file.ts'
 
+const part = z
+  .string()
+  .regex(/^(cluster\/masters\/master-1|cluster\/agents\/agent-1|member|agent|master-[0-9a-f]{8})$/)
+
 /**
  * What an engine remembers of the swarm that it is in: `swarm.json` in its directory (docs/formats/engine.md).
  * Nothing in it is secret. Without the file it is in none.
@@ -22,7 +26,15 @@ export const EngineFile = z.object({
   directory: z.string().regex(/^swarm-[0-9a-f]{8}$/),
   how: z.enum(['founded', 'joined']),
   role: z.enum(['master', 'agent']),
-  /** Where its master listens. */
+  /**
+   * Where its parts are below that directory, once its role has changed. With the role of an agent, what is of a
+   * master is only beginning or being undone: a start erases it.
+   */
+  masterIn: part.optional(),
+  agentIn: part.optional(),
+  /** Where a master of an agent's machine shall listen, if it ever has one. */
+  at: z.object({ host: z.string(), port: z.int().min(0).max(65_535).optional() }).optional(),
+  /** Where its master listens, or did before it was demoted. */
   place: MasterAddress.optional(),
   /** The masters as they were known last. */
   masters: z.array(MasterAddress).readonly().optional(),
@@ -61,6 +73,15 @@ export async function loadEngineFile(directory: string): Promise<EngineFile | un
 /** Whole or not at all, and there after a power failure once this resolves. */
 export const saveEngineFile = (directory: string, kept: EngineFile): Promise<void> =>
   writePrivately(fileOf(directory), utf8(`${JSON.stringify(kept, null, 2)}\n`))
+
+/** Where the master of a machine that has an agent will have its things. Never used for another one. */
+export const newMasterDirectory = (random: Random): string => `master-${uuid(random).slice(0, 8)}`
+
+/** Erases what was a master's, keys first. Done again it does no harm. */
+export async function eraseMaster(masterDirectory: string): Promise<void> {
+  await forgetKekAtRest(masterDirectory).catch(() => undefined)
+  await rm(masterDirectory, { recursive: true, force: true })
+}
 
 /** Erases a membership, keys first, and only then forgets it: what broke off is done again. */
 export async function eraseMembership(

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Address, Caller } from '@conclave/actors'
-import { forgetEngine, keepEngine } from '@conclave/faces-docker'
+import { engineAttribute, forgetEngine, keepEngine } from '@conclave/faces-docker'
 import { uuid, type Clock, type Random } from '@conclave/kernel'
 import { Ticker, type Log } from '@conclave/runtime'
 import type { RunningAgent } from '../agent/index.ts'
@@ -25,6 +25,8 @@ export interface EngineMemberOptions {
   readonly clusterId: string
   /** The masters are others now. */
   readonly onMasters: (masters: readonly MasterAddress[]) => void
+  /** The masters want it to be one of them, and it is an agent alone. */
+  readonly onPromoted: () => void
   /** The masters want nothing of this machine any more. */
   readonly onRefused: (why: string) => void
   readonly hostname: string
@@ -46,8 +48,11 @@ export class EngineMember {
   readonly #ticker: Ticker
   readonly #isWhole = Promise.withResolvers<void>()
   readonly #ending = new AbortController()
+  #layout: MemberLayout
+  #place: MasterAddress | undefined
   #master: RunningMaster | undefined
   #agent: RunningAgent | undefined
+  #agentStarts: Promise<void> | undefined
   #agentName = ''
   #scheduler: LeaderScheduler | undefined
   #masters: readonly MasterAddress[]
@@ -57,6 +62,8 @@ export class EngineMember {
 
   private constructor(options: EngineMemberOptions) {
     this.#options = options
+    this.#layout = options.layout
+    this.#place = options.place
     this.#masters = options.masters
     this.#ticker = new Ticker(tickMs, () => this.#tick())
     this.#isWhole.promise.catch(() => undefined)
@@ -70,7 +77,7 @@ export class EngineMember {
   static async start(options: EngineMemberOptions): Promise<EngineMember> {
     const member = new EngineMember(options)
     if (options.role === 'master') await member.#startMaster()
-    else await member.#startAgent()
+    else await member.#withAgent()
     member.#ticker.start()
     void member.#complete()
     return member
@@ -96,6 +103,31 @@ export class EngineMember {
 
   caller(): Caller {
     return { principal: { uid: this.#options.uid }, requestId: uuid(this.#options.random) }
+  }
+
+  /**
+   * Has a master run beside the agent, whose containers do not notice.
+   *
+   * @throws what {@link startMaster} throws
+   */
+  async becomeMaster(layout: MemberLayout, place: MasterAddress): Promise<void> {
+    this.#layout = layout
+    this.#place = place
+    await this.#startMaster()
+    void this.#complete()
+  }
+
+  /** Goes on with the agent alone, once it runs. What the master had on its disk is the caller's to erase. */
+  async becomeAgent(masters: readonly MasterAddress[]): Promise<void> {
+    this.#masters = masters
+    const master = this.#master
+    this.#master = undefined
+    this.#place = undefined
+    this.#scheduler?.stop()
+    this.#scheduler = undefined
+    await master?.destroy()
+    await this.#withAgent()
+    void this.#complete()
   }
 
   /**
@@ -145,20 +177,32 @@ export class EngineMember {
   }
 
   async #startMaster(): Promise<void> {
-    const { layout, place, masters, log } = this.#options
+    const place = this.#place
     if (place === undefined) throw new Error('a master has a place')
-    const others = masters.filter(({ masterId }) => masterId !== place.masterId)
-    const master = await startMaster({ directory: layout.member, masters: [...others, place], log })
+    const others = this.#masters.filter(({ masterId }) => masterId !== place.masterId)
+    const { member: directory } = this.#layout
+    const { log } = this.#options
+    const master = await startMaster({ directory, masters: [...others, place], log })
     this.#master = master
+    if (this.#ending.signal.aborted) await master.destroy()
+  }
+
+  /** Resolves once an agent runs: it is started once, whoever wants it first. */
+  async #withAgent(): Promise<void> {
+    if (this.#agent !== undefined) return
+    this.#agentStarts ??= this.#startAgent().finally(() => (this.#agentStarts = undefined))
+    await this.#agentStarts
   }
 
   async #startAgent(): Promise<void> {
-    const { layout, hostname, log, agent: settings } = this.#options
+    const { hostname, log, agent: settings } = this.#options
     const { name, agent } = await startMemberAgent({
       ...settings,
-      directory: layout.agent,
+      directory: this.#layout.agent,
       masters: this.#mastersKnown(),
       hostname,
+      // Docker's nodes can be promoted, and this one is one.
+      attributes: { [engineAttribute]: 'true' },
       log,
     })
     this.#agentName = name
@@ -168,7 +212,7 @@ export class EngineMember {
 
   /** Its own master first: whoever leads, that one knows it. */
   #mastersKnown(): readonly MasterAddress[] {
-    const { place } = this.#options
+    const place = this.#place
     if (place === undefined) return this.#masters
     return [place, ...this.#masters.filter(({ masterId }) => masterId !== place.masterId)]
   }
@@ -187,28 +231,31 @@ export class EngineMember {
 
   /** Masters come and go while it is one of theirs; and one day it may be none. */
   async #askStanding(agent: RunningAgent): Promise<void> {
-    const { clusterId, onMasters, onRefused } = this.#options
+    const { clusterId, onMasters, onPromoted, onRefused } = this.#options
     const joins = this.#mastersKnown().map(joinOf)
     const standing = await askStanding(joins, agent.identity, clusterId)
     if (standing === undefined || this.#ending.signal.aborted) return
     if (standing.is === 'refused') return onRefused(standing.why)
-    if (isDeepStrictEqual(standing.masters, this.#masters)) return
-    this.#masters = standing.masters
-    onMasters(standing.masters)
+    if (!isDeepStrictEqual(standing.masters, this.#masters)) {
+      this.#masters = standing.masters
+      onMasters(standing.masters)
+    }
+    if (standing.isPromoted && this.#master === undefined) onPromoted()
   }
 
   /** Tries for as long as it takes: a quorum may be away, or a master may wait for the unlock key. */
   async #complete(): Promise<void> {
     const { signal } = this.#ending
-    while (!signal.aborted) {
+    const master = this.#master
+    while (!signal.aborted && this.#master === master) {
       try {
-        await this.#master?.ready()
-        if (signal.aborted) return
+        await master?.ready()
+        if (signal.aborted || this.#master !== master) return
         await this.#step()
         this.#isWhole.resolve()
         return
       } catch (error) {
-        if (signal.aborted) return
+        if (signal.aborted || this.#master !== master) return
         this.#options.log.warn({ err: error }, 'this engine is not whole yet; it is tried again')
         await pause(tickMs)
       }
@@ -217,18 +264,19 @@ export class EngineMember {
 
   async #step(): Promise<void> {
     const master = this.#master
-    const { place, layout, log } = this.#options
+    const place = this.#place
+    const { log } = this.#options
     if (master !== undefined && place !== undefined) {
       this.#scheduler ??= new LeaderScheduler({
         master: master.api,
         caller: () => this.caller(),
         place,
-        directory: layout.scheduler,
+        directory: this.#layout.scheduler,
         log,
       })
       if (this.#agent === undefined) {
         await this.#enrolAgent(master, place)
-        await this.#startAgent()
+        await this.#withAgent()
       }
     }
     await this.#untilRegistered()
@@ -237,7 +285,8 @@ export class EngineMember {
 
   /** The agent beside a master that has joined: the master itself gives it its token. */
   async #enrolAgent(master: RunningMaster, place: MasterAddress): Promise<void> {
-    const { layout, log } = this.#options
+    const layout = this.#layout
+    const { log } = this.#options
     const isFounders = layout.agent.startsWith(`${layout.cluster}/`)
     if (isFounders || (await isEnrolled(layout.agent))) return
     const token = await master.api.authority.joinToken(this.caller(), 'agent')
@@ -253,9 +302,15 @@ export class EngineMember {
   async #announce(master: RunningMaster): Promise<void> {
     const { api, masterId } = master
     const caller = this.caller()
-    await keepEngine(api, caller, masterId, this.#agentName)
+    const { promotions } = await api.authority.status(caller)
+    // Who was promoted is known by that already.
+    if (!promotions.some((one) => one.masterId === masterId)) {
+      await keepEngine(api, caller, masterId, this.#agentName)
+    }
     const { role } = await api.nodes.get(caller, this.#agentName)
-    const wanted = api.status().isVoter ? 'manager' : 'worker'
+    const own = (await api.members.list(caller)).find((one) => one.masterId === masterId)
+    const shall = own?.wanted ?? (api.status().isVoter ? 'voter' : 'learner')
+    const wanted = shall === 'voter' ? 'manager' : 'worker'
     if (role !== wanted) await api.nodes.update(caller, this.#agentName, { role: wanted })
   }
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { agentDirectory, masterDirectory, schedulerDirectory } from '../cluster/layout.ts'
+import { schedulerDirectory } from '../cluster/layout.ts'
 import type { EngineFile } from './engine-file.ts'
 
 /** Where the parts of one membership keep their things. */
@@ -15,21 +15,28 @@ export interface MemberLayout {
 
 export const founder = 'master-1'
 
-export function layoutOf(
-  directory: string,
-  { directory: own, how, role }: EngineFile,
-): MemberLayout {
-  const root = join(directory, own)
-  const cluster = join(root, 'cluster')
-  if (how === 'founded') {
-    return {
-      cluster,
-      member: masterDirectory(cluster, founder),
-      agent: agentDirectory(cluster, 'agent-1'),
-      scheduler: schedulerDirectory(cluster, 'scheduler-1'),
-    }
+/** Where they are below the membership's directory: as they were made, until its role has changed. */
+export function partsOf({ how, role, masterIn, agentIn }: EngineFile): {
+  readonly masterIn: string
+  readonly agentIn: string
+} {
+  const isFounded = how === 'founded'
+  const usual = role === 'agent' ? 'member' : 'agent'
+  return {
+    masterIn: masterIn ?? (isFounded ? `cluster/masters/${founder}` : 'member'),
+    agentIn: agentIn ?? (isFounded ? 'cluster/agents/agent-1' : usual),
   }
-  const member = join(root, 'member')
-  const agent = role === 'agent' ? member : join(root, 'agent')
-  return { cluster, member, agent, scheduler: join(root, 'scheduler') }
+}
+
+export function layoutOf(directory: string, file: EngineFile): MemberLayout {
+  const root = join(directory, file.directory)
+  const cluster = join(root, 'cluster')
+  const { masterIn, agentIn } = partsOf(file)
+  return {
+    cluster,
+    member: join(root, masterIn),
+    agent: join(root, agentIn),
+    scheduler:
+      file.how === 'founded' ? schedulerDirectory(cluster, 'scheduler-1') : join(root, 'scheduler'),
+  }
 }

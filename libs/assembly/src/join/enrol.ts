@@ -127,28 +127,107 @@ async function begun(options: EnrolOptions): Promise<Enrolment> {
     if (answer?.clusterId !== clusterId || (wanted ?? answer.role) !== answer.role) {
       throw new JoinUnreachable(address, 'its answer is none')
     }
-    const { id, role, nodeId, masters, certificate, authority } = answer
-    const enrolment: Enrolment = {
-      version: 1,
-      id,
-      role,
-      clusterId,
-      masters,
-      ...(nodeId !== undefined && { nodeId }),
-    }
-    // First who it is, then its certificate: whoever finds the second finds the first.
-    await saveEnrolment(directory, enrolment)
-    const identity: TlsIdentity = {
-      certificatePem: certificate,
-      authorityPem: authority,
-      privateKey,
-    }
-    await writeTlsIdentity(directory, identity)
-    log.info({ member: id, role, clusterId }, 'has joined')
+    const enrolment = await keepAnswer(directory, answer, privateKey)
+    log.info({ member: enrolment.id, role: enrolment.role, clusterId }, 'has joined')
     return enrolment
   } finally {
     wipe(privateKey)
   }
+}
+
+export interface PromotionOptions {
+  /** Where masters listen for who wants to join. */
+  readonly addresses: readonly Address[]
+  /** Of the agent whose machine shall have a master beside it. */
+  readonly agent: TlsIdentity
+  readonly clusterId: string
+  /** Where that master will keep its things: nothing is there yet. */
+  readonly directory: string
+  /** Names and addresses that it is reached by, beside localhost. */
+  readonly hosts: readonly string[]
+  readonly log?: Log
+}
+
+/**
+ * Makes a master beside an agent, whose certificate stands for the join token. What was interrupted is erased and
+ * done again: the masters give the same ids.
+ *
+ * @throws JoinRefused, JoinUnreachable, CryptographicFailure
+ */
+export async function enrolPromoted(options: PromotionOptions): Promise<Joined> {
+  const { addresses, agent, clusterId, directory, hosts, log } = options
+  const [address] = addresses
+  const { requestPem, privateKey } = await createCertificateRequest('joining')
+  try {
+    const body = utf8(JSON.stringify({ request: requestPem, hosts: hosts.join(',') }))
+    const asAgent = { kind: 'member', identity: agent, clusterId } as const
+    const answered = await askAny(addresses, asAgent, {
+      method: 'POST',
+      path: '/v1/promotion',
+      body,
+    })
+    const answer = Answer.safeParse(answered.said).data
+    if (answer?.clusterId !== clusterId || answer.role !== 'master') {
+      throw new JoinUnreachable(address ?? nowhere, 'its answer is none')
+    }
+    const enrolment = await keepAnswer(directory, answer, privateKey)
+    const identity = await loadTlsIdentity(directory)
+    const member = { kind: 'member', identity, clusterId } as const
+    const rest = { address: answered.at, directory, ...(log && { log }) }
+    await completeMaster(rest, enrolment, member)
+    await ask(rest, member, '/v1/confirmation')
+    wipe(identity.privateKey)
+    log?.info({ member: enrolment.id, clusterId }, 'has become a master')
+    return enrolment
+  } finally {
+    wipe(privateKey)
+  }
+}
+
+const nowhere: Address = { host: '', port: 0 }
+
+/** The first that answers. @throws JoinRefused, JoinUnreachable */
+async function askAny(
+  addresses: readonly Address[],
+  assurance: Assurance,
+  question: Parameters<typeof askToJoin>[2],
+): Promise<{ readonly at: Address; readonly said: unknown }> {
+  let last: unknown = new JoinUnreachable(nowhere, 'no master is known')
+  for (const at of addresses) {
+    try {
+      return { at, said: await askToJoin<unknown>(at, assurance, question) }
+    } catch (error) {
+      const mayPass =
+        error instanceof JoinUnreachable || (error instanceof JoinRefused && error.status >= 500)
+      if (!mayPass) throw error
+      last = error
+    }
+  }
+  throw last
+}
+
+/** First who it is, then its certificate: whoever finds the second finds the first. */
+async function keepAnswer(
+  directory: string,
+  answer: z.infer<typeof Answer>,
+  privateKey: TlsIdentity['privateKey'],
+): Promise<Enrolment> {
+  const { id, role, nodeId, clusterId, masters, certificate, authority } = answer
+  const enrolment: Enrolment = {
+    version: 1,
+    id,
+    role,
+    clusterId,
+    masters,
+    ...(nodeId !== undefined && { nodeId }),
+  }
+  await saveEnrolment(directory, enrolment)
+  await writeTlsIdentity(directory, {
+    certificatePem: certificate,
+    authorityPem: authority,
+    privateKey,
+  })
+  return enrolment
 }
 
 /** The authority as it is told to everybody, once its digest has proven it. @throws AuthorityNotPinned */
@@ -180,7 +259,7 @@ function enrolBody(token: RedactedBytes, rest: Readonly<Record<string, string>>)
 
 /** A master needs the key that wraps all others. */
 async function completeMaster(
-  options: EnrolOptions,
+  options: Pick<EnrolOptions, 'address' | 'directory' | 'log'>,
   { id, clusterId }: Enrolment,
   member: Assurance,
 ): Promise<void> {
@@ -207,7 +286,7 @@ async function completeMaster(
 
 /** Asks until there is an answer, within reason: an election takes a moment. */
 async function ask<T>(
-  { address, log = silentLog }: EnrolOptions,
+  { address, log = silentLog }: Pick<EnrolOptions, 'address' | 'log'>,
   assurance: Assurance,
   path: string,
   body?: Uint8Array,

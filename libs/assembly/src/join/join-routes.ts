@@ -3,7 +3,9 @@ import {
   LoginThrottled,
   MemberRole,
   RenewalThrottled,
+  type Enrolled,
   type EnrolmentApi,
+  type MasterSeen,
   type Shown,
 } from '@conclave/actors'
 
@@ -15,6 +17,7 @@ import type {
   FastifyRequest,
   FastifyServerOptions,
 } from 'fastify'
+import type { MasterAddress } from '../cluster/addresses.ts'
 import { addressSeen } from '../cluster/known-masters.ts'
 
 export interface JoinRoutesOptions {
@@ -83,9 +86,18 @@ export const joinRoutes =
         source: request.ip,
         requestId: request.id,
       })
-      const { id, role, nodeId, certificatePem, authorityPem: authority, masters } = enrolled
-      const known = masters.flatMap((master) => addressSeen(master) ?? [])
-      return { id, role, nodeId, clusterId, certificate: certificatePem, authority, masters: known }
+      return enrolledAnswer(enrolled)
+    })
+
+    app.post('/v1/promotion', async (request) => {
+      const shown = whoShows(request, clusterId, authorityPem())
+      const body = bodyOf(request)
+      const enrolled = await enrolment.promote(shown, {
+        requestPem: textOf(body, 'request'),
+        hosts: hostsOf(body),
+        requestId: request.id,
+      })
+      return enrolledAnswer(enrolled)
     })
 
     app.post('/v1/renewal', async (request) => {
@@ -104,8 +116,9 @@ export const joinRoutes =
     })
 
     app.post('/v1/standing', async (request) => {
-      const masters = await enrolment.standing(whoShows(request, clusterId, authorityPem()))
-      return { masters: masters.flatMap((master) => addressSeen(master) ?? []) }
+      const shown = whoShows(request, clusterId, authorityPem())
+      const { masters, isPromoted } = await enrolment.standing(shown)
+      return { masters: seen(masters), isPromoted }
     })
 
     app.post('/v1/kek', async (request) => {
@@ -115,6 +128,16 @@ export const joinRoutes =
       return { box: Buffer.from(box).toString('base64') }
     })
   }
+
+const enrolledAnswer = ({ certificatePem, authorityPem, masters, ...who }: Enrolled): object => ({
+  ...who,
+  certificate: certificatePem,
+  authority: authorityPem,
+  masters: seen(masters),
+})
+
+const seen = (masters: readonly MasterSeen[]): readonly MasterAddress[] =>
+  masters.flatMap((master) => addressSeen(master) ?? [])
 
 /** Who is at the other end, as TLS has proven it. @throws JoinRequestInvalid */
 function whoShows({ raw }: FastifyRequest, clusterId: string, authorityPem: string): Shown {

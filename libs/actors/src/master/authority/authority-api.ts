@@ -12,6 +12,13 @@ export interface HolderView {
   readonly isCurrent: boolean
 }
 
+/** A machine that had an agent alone, and shall have a master beside it. */
+export interface PromotionView {
+  readonly agent: string
+  /** Who that is; undefined until the machine has asked for its certificate. */
+  readonly masterId: string | undefined
+}
+
 export interface AuthorityStatus {
   /** The root that join tokens pin, as PEM. */
   readonly rootPem: string
@@ -31,6 +38,7 @@ export interface AuthorityStatus {
       }
     | undefined
   readonly holders: readonly HolderView[]
+  readonly promotions: readonly PromotionView[]
 }
 
 /**
@@ -47,6 +55,13 @@ export interface AuthorityApi {
   rotate(caller: Caller): Promise<AuthorityStatus>
   /** @throws ValidityInvalid */
   setValidity(caller: Caller, validityMs: number): Promise<AuthorityStatus>
+  /**
+   * The machine of this agent shall have a master beside it: it may ask for that one's certificate with its
+   * own from now on, instead of a join token. Harmless when that was wanted already.
+   *
+   * @throws HolderUnknown, MembershipRefused
+   */
+  promote(caller: Caller, agent: string): Promise<void>
   /**
    * A member that will not come back: its certificate is refused from now on, and no rotation waits for
    * it. @throws HolderUnknown

@@ -23,6 +23,8 @@ export interface AuthorityDeskOptions {
   readonly firstAuthority: FirstAuthority | undefined
   readonly replicated: Replicated
   readonly access: Access
+  /** Why nobody may be made a master here, if so. */
+  readonly whyMembersStay: () => string | undefined
   readonly certificates: Certificates
   readonly reservations: Reservations
   readonly masters: () => readonly MasterSeen[]

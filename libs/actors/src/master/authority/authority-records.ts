@@ -62,6 +62,18 @@ export const removedKey = (role: MemberRole, holder: string): string =>
 export const RemovedRecord = z.object({ id, role: MemberRole, atMs: timeMs })
 export type RemovedRecord = Readonly<z.infer<typeof RemovedRecord>>
 
+/** Agents whose machines shall have a master beside them, by the agents' names. */
+export const promotionPrefix = 'authority/promotion/'
+export const promotionKey = (agent: string): string => promotionPrefix + agent
+
+export const PromotionRecord = z.object({
+  agent: id,
+  atMs: timeMs,
+  /** Who that master is. Its ids are given once, however often its certificate is asked for. */
+  master: z.object({ masterId: id, nodeId: z.int().positive() }).optional(),
+})
+export type PromotionRecord = Readonly<z.infer<typeof PromotionRecord>>
+
 /** An envelope of the root's key, PKCS #8 PEM. */
 export const rootKeyKey = 'keys/authority'
 /** The same of the root that is to replace it. */

@@ -4,7 +4,10 @@ import type { EventDraft } from '@conclave/model'
 import type { Certificates } from '../../ports.ts'
 import type { Access } from '../access.ts'
 import type { Caller } from '../master-api.ts'
-import { encodeRecord } from '../record.ts'
+import type { Op } from '@conclave/store'
+import { MembershipRefused } from '../errors.ts'
+import { memberKey } from '../master-records.ts'
+import { encodeRecord, Records } from '../record.ts'
 import { decideAndCommit, isStill, type Replicated } from '../replicated.ts'
 import { operatorResource } from '../resources.ts'
 import type { AuthorityApi, AuthorityStatus } from './authority-api.ts'
@@ -13,6 +16,9 @@ import {
   holderKey,
   joinSecretKey,
   nextRootKeyKey,
+  promotionKey,
+  promotionPrefix,
+  PromotionRecord,
   removedKey,
   type AuthorityRecord,
   type MemberRole,
@@ -30,6 +36,8 @@ export interface AuthorityServiceOptions {
   readonly holders: Holders
   readonly replicated: Replicated
   readonly access: Access
+  /** Why nobody may be made a master here, if so. */
+  readonly whyMembersStay: () => string | undefined
   readonly certificates: Certificates
   readonly clock: Clock
   readonly random: Random
@@ -42,9 +50,11 @@ const validityMsMax = 10 * 365 * 24 * hourMs
 /** What operators may see and do of the authority, and the join tokens that pin it. */
 export class AuthorityService implements AuthorityApi {
   readonly #options: AuthorityServiceOptions
+  readonly #promotions: Records<PromotionRecord>
 
   constructor(options: AuthorityServiceOptions) {
     this.#options = options
+    this.#promotions = new Records(options.replicated.view, PromotionRecord)
   }
 
   async joinToken(caller: Caller, role: MemberRole): Promise<RedactedBytes> {
@@ -111,6 +121,30 @@ export class AuthorityService implements AuthorityApi {
     return this.#status()
   }
 
+  async promote(caller: Caller, agent: string): Promise<void> {
+    await this.#demand(caller, 'create', promotionKey(agent))
+    const { holders, replicated, clock, emit, whyMembersStay } = this.#options
+    const why = whyMembersStay()
+    if (why !== undefined) throw new MembershipRefused(why)
+    const isNew = await decideAndCommit<boolean>(replicated, () => {
+      if (!holders.isKnown('agent', agent)) return { refuse: async () => new HolderUnknown(agent) }
+      const key = promotionKey(agent)
+      const known = this.#promotions.get(key)
+      const record: PromotionRecord = known?.record ?? { agent, atMs: clock.nowMs() }
+      return {
+        commit: {
+          compare: [
+            isStill(key, known),
+            { key: removedKey('agent', agent), target: 'version', is: '=', operand: 0 },
+          ],
+          success: [{ do: 'put', key, value: encodeRecord(record) }],
+        },
+        committed: () => known === undefined,
+      }
+    })
+    if (isNew) emit({ type: 'member.promotion-wanted', memberId: agent })
+  }
+
   async forget(caller: Caller, role: MemberRole, id: string): Promise<void> {
     await this.#demand(caller, 'delete', `authority/certificate/${role}/${id}`)
     const { holders, replicated, clock, emit } = this.#options
@@ -123,12 +157,28 @@ export class AuthorityService implements AuthorityApi {
           success: [
             { do: 'put', key: removedKey(role, id), value: encodeRecord(record) },
             { do: 'delete', key: holderKey(role, id) },
+            ...(role === 'agent' ? this.#withoutPromotion(id, record.atMs) : []),
           ],
         },
         committed: () => undefined,
       }
     })
     emit({ type: 'member.forgotten', memberId: id, role })
+  }
+
+  /** The master that it was to have beside it is nobody either, unless it was let in meanwhile. */
+  #withoutPromotion(agent: string, atMs: number): readonly Op[] {
+    const key = promotionKey(agent)
+    const master = this.#promotions.get(key)?.record.master
+    if (master === undefined) return [{ do: 'delete', key }]
+    const { masterId: id } = master
+    if (this.#options.replicated.view.get(memberKey(id)) !== undefined) return []
+    const record: RemovedRecord = { id, role: 'master', atMs }
+    return [
+      { do: 'delete', key },
+      { do: 'put', key: removedKey('master', id), value: encodeRecord(record) },
+      { do: 'delete', key: holderKey('master', id) },
+    ]
   }
 
   #status(): AuthorityStatus {
@@ -148,6 +198,9 @@ export class AuthorityService implements AuthorityApi {
         waitingFor: holders.waitingFor(issuer).map(({ id }) => id),
       },
       holders: all,
+      promotions: this.#promotions
+        .list(promotionPrefix)
+        .map(({ record: { agent, master } }) => ({ agent, masterId: master?.masterId })),
     }
   }
 
@@ -174,7 +227,11 @@ export class AuthorityService implements AuthorityApi {
   }
 
   /** On record before anything is done or shown (MA4). @throws AccessDenied */
-  async #demand(caller: Caller, action: 'read' | 'update' | 'delete', path: string): Promise<void> {
+  async #demand(
+    caller: Caller,
+    action: 'create' | 'read' | 'update' | 'delete',
+    path: string,
+  ): Promise<void> {
     const { access } = this.#options
     if (!access.may(caller, operatorResource, 'full')) {
       throw await access.denied(caller, action, operatorResource, 'full', path)

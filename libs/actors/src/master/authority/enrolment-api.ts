@@ -53,6 +53,13 @@ export interface Shown {
   readonly issuerPem: string | undefined
 }
 
+/** How a member stands with the masters. */
+export interface Standing {
+  readonly masters: readonly MasterSeen[]
+  /** Of an agent: its machine shall have a master beside it. */
+  readonly isPromoted: boolean
+}
+
 export interface EnrolmentApi {
   /** The root that join tokens pin. Whoever asks has no reason to believe it yet. @throws AuthorityMissing */
   root(): Promise<{ readonly clusterId: string; readonly rootPem: string }>
@@ -71,8 +78,18 @@ export interface EnrolmentApi {
    * @throws HolderRefused
    */
   confirm(shown: Shown): Promise<string>
+  /**
+   * The first certificate of the master that an agent's machine shall have beside it: the agent's own stands for
+   * the join token. Asked for again, it is for the same ids, until that master was let in.
+   *
+   * @throws HolderRefused, CertificateRefused, RenewalThrottled, Unavailable
+   */
+  promote(
+    shown: Shown,
+    request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
+  ): Promise<Enrolled>
   /** Who the masters are now, for a member that was told long ago. @throws HolderRefused when it was removed */
-  standing(shown: Shown): Promise<readonly MasterSeen[]>
+  standing(shown: Shown): Promise<Standing>
   /**
    * The KEK, in a box to a one-time X25519 key, for a master that has joined.
    * @throws HolderRefused, RenewalThrottled, CryptographicFailure

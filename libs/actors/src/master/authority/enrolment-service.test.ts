@@ -11,6 +11,7 @@ import {
   AuthorityMissing,
   AuthorityRotating,
   HolderRefused,
+  HolderUnknown,
   RenewalThrottled,
   ValidityInvalid,
 } from './errors.ts'
@@ -160,6 +161,59 @@ describe('who wants to be a member', () => {
     )
 
     await expect(cluster.settle(asked)).rejects.toThrow(/for masters alone/)
+  })
+})
+
+const promotions = async () =>
+  (await cluster.settle(cluster.leader.actor.authority.status(root))).promotions
+
+describe('an agent whose machine shall have a master beside it', () => {
+  const request = { requestPem: 'request', hosts: ['a.example.org'], requestId: 'request-9' }
+  const promote = (agent: Enrolled) =>
+    cluster.settle(cluster.follower.actor.enrolment.promote(shown(agent), request))
+  test('MA67: gets a certificate for it, for the same ids however often it asks', async () => {
+    const agent = await enrol()
+    await cluster.settle(cluster.follower.actor.enrolment.confirm(shown(agent)))
+    await expect(promote(agent)).rejects.toThrow(/nobody wants a master/)
+    const standing = () => cluster.settle(cluster.follower.actor.enrolment.standing(shown(agent)))
+    expect((await standing()).isPromoted).toBe(false)
+
+    await cluster.settle(cluster.leader.actor.authority.promote(root, agent.id))
+    expect((await standing()).isPromoted).toBe(true)
+    expect(await promotions()).toEqual([{ agent: agent.id, masterId: undefined }])
+    const [first, again] = [await promote(agent), await promote(agent)]
+    expect([first.id, first.role, first.nodeId]).toEqual(['master-4', 'master', 4])
+    expect(first.certificatePem).toContain('at a.example.org')
+    expect([again.id, again.nodeId]).toEqual(['master-4', 4])
+    expect(await promotions()).toEqual([{ agent: agent.id, masterId: 'master-4' }])
+    await expect(
+      cluster.settle(cluster.follower.actor.enrolment.promote(shown(first), request)),
+    ).rejects.toThrow(HolderRefused)
+    // Not that of a machine that is not there, and not for who may not say so.
+    const { authority } = cluster.leader.actor
+    await expect(cluster.settle(authority.promote(root, 'agent-9'))).rejects.toThrow(HolderUnknown)
+    await expect(cluster.settle(authority.promote(callerOf('dev'), agent.id))).rejects.toThrow(
+      AccessDenied,
+    )
+  })
+
+  test('MA67: has none to be any more once it is forgotten, and nor has that master', async () => {
+    const agent = await enrol()
+    await cluster.settle(cluster.follower.actor.enrolment.confirm(shown(agent)))
+    await cluster.settle(cluster.leader.actor.authority.promote(root, agent.id))
+    const master = await promote(agent)
+    await cluster.settle(cluster.leader.actor.authority.forget(root, 'agent', agent.id))
+
+    expect(await promotions()).toEqual([])
+    await expect(promote(agent)).rejects.toThrow(HolderRefused)
+    await expect(
+      cluster.settle(cluster.leader.actor.enrolment.confirm(shown(master))),
+    ).rejects.toThrow(HolderRefused)
+    const newcomer = cluster.start(4)
+    expect(await cluster.settle(newcomer.askToJoin(cluster.leader, { role: 'voter' }))).toEqual({
+      answer: 'refused',
+      why: 'master-4 was removed before it was let in',
+    })
   })
 })
 

@@ -15,7 +15,14 @@ import { LeakyCounters } from '../leaky-counters.ts'
 import { attemptOf, LoginThrottle } from '../login-throttle.ts'
 import { encodeRecord, Records } from '../record.ts'
 import { decideAndCommit, isStill, type Replicated } from '../replicated.ts'
-import { holderKey, HolderRecord, MemberRole, removedKey } from './authority-records.ts'
+import {
+  holderKey,
+  HolderRecord,
+  MemberRole,
+  promotionKey,
+  PromotionRecord,
+  removedKey,
+} from './authority-records.ts'
 import { trustOf, type AuthorityState, type Trust } from './authority-state.ts'
 import {
   kekContext,
@@ -25,10 +32,11 @@ import {
   type Issued,
   type MasterSeen,
   type Shown,
+  type Standing,
 } from './enrolment-api.ts'
 import { memberKey } from '../master-records.ts'
 import { HolderRefused, RenewalThrottled } from './errors.ts'
-import type { Reservations } from './reservations.ts'
+import type { Reservation, Reservations } from './reservations.ts'
 
 export interface EnrolmentServiceOptions {
   readonly clusterId: string
@@ -58,6 +66,7 @@ type Why = 'enrolment' | 'renewal'
 export class EnrolmentService implements EnrolmentApi {
   readonly #options: EnrolmentServiceOptions
   readonly #holders: Records<HolderRecord>
+  readonly #promotions: Records<PromotionRecord>
   readonly #throttle: LoginThrottle
   readonly #failed: FailedLogins
   readonly #renewals: LeakyCounters
@@ -65,6 +74,7 @@ export class EnrolmentService implements EnrolmentApi {
   constructor(options: EnrolmentServiceOptions) {
     this.#options = options
     this.#holders = new Records(options.replicated.view, HolderRecord)
+    this.#promotions = new Records(options.replicated.view, PromotionRecord)
     this.#throttle = new LoginThrottle(options.clock)
     this.#failed = new FailedLogins(options.clock)
     this.#renewals = new LeakyCounters(options.clock, ofMember)
@@ -122,11 +132,26 @@ export class EnrolmentService implements EnrolmentApi {
     })
   }
 
-  async standing({ id, role, issuerPem }: Shown): Promise<readonly MasterSeen[]> {
+  async promote(
+    shown: Shown,
+    request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
+  ): Promise<Enrolled> {
+    this.#meter(shown)
+    await this.#options.replicated.refresh()
+    await this.#demandMember(shown, request.requestId)
+    const { masterId: id, nodeId } = await this.#promoted(shown, request.requestId)
+    const { clusterId, masters } = this.#options
+    const issued = await this.#issue({ id, role: 'master' }, request, 'enrolment')
+    return { ...issued, id, role: 'master', nodeId, clusterId, masters: masters() }
+  }
+
+  async standing({ id, role, issuerPem }: Shown): Promise<Standing> {
     await this.#options.replicated.refresh()
     if (this.#isRemoved(role, id)) throw new HolderRefused(removed(id))
     if (!counts(issuerPem, this.#trust().authorityPem)) throw new HolderRefused(ofNoRoot)
-    return this.#options.masters()
+    const isPromoted =
+      role === 'agent' && this.#options.replicated.view.get(promotionKey(id)) !== undefined
+    return { masters: this.#options.masters(), isPromoted }
   }
 
   async kek(shown: Shown, publicKey: Uint8Array, requestId: string): Promise<Uint8Array> {
@@ -235,6 +260,53 @@ export class EnrolmentService implements EnrolmentApi {
     } finally {
       wipe(root.privateKey)
     }
+  }
+
+  /** Who the master beside this agent is. Taken, and put on record, when it is asked for first. @throws HolderRefused */
+  async #promoted(shown: Shown, requestId: string): Promise<Reservation> {
+    const { replicated, reservations, clock } = this.#options
+    const key = promotionKey(shown.id)
+    const wanted = shown.role === 'agent' ? this.#promotions.get(key)?.record : undefined
+    const known = wanted?.master
+    const isIn = known !== undefined && replicated.view.get(memberKey(known.masterId)) !== undefined
+    if (wanted === undefined || isIn) {
+      await this.#audit(shown, 'create', 'authority/promotion', 'denied', requestId)
+      throw new HolderRefused(
+        isIn
+          ? `${shown.id} has a master beside it already: ${known.masterId}`
+          : `nobody wants a master beside ${shown.id}`,
+      )
+    }
+    if (known !== undefined) return known
+    const master = await reservations.reserve()
+    const holder: HolderRecord = {
+      id: master.masterId,
+      role: 'master',
+      nodeId: master.nodeId,
+      enrolledAtMs: clock.nowMs(),
+    }
+    return decideAndCommit<Reservation>(replicated, () => {
+      const before = this.#promotions.get(key)
+      if (before === undefined) {
+        return { refuse: async () => new HolderRefused(`nobody wants a master beside ${shown.id}`) }
+      }
+      const taken = before.record.master
+      if (taken !== undefined) {
+        // The same machine has asked twice at once: what was reserved for this one is nobody's.
+        return { commit: { compare: [isStill(key, before)], success: [] }, committed: () => taken }
+      }
+      const record: PromotionRecord = { ...before.record, master }
+      return {
+        commit: {
+          compare: [isStill(key, before), notThere(removedKey('agent', shown.id))],
+          success: [
+            { do: 'put', key, value: encodeRecord(record) },
+            { do: 'put', key: holderKey('master', master.masterId), value: encodeRecord(holder) },
+          ],
+        },
+        committed: () => master,
+      }
+    })
   }
 
   /** The id is taken from now on. The certificate leaves only after that. */

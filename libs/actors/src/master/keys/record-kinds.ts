@@ -44,6 +44,7 @@ export const recordKinds: readonly RecordKind[] = [
   { at: 'authority/state', holds: 'nothing' },
   { at: 'authority/holder/', holds: 'nothing' },
   { at: 'authority/removed/', holds: 'nothing' },
+  { at: 'authority/promotion/', holds: 'nothing' },
   { at: 'identity/user/', holds: 'nothing' },
   { at: 'identity/password/', holds: 'hash' },
   { at: 'identity/acl/', holds: 'nothing' },
