@@ -75,17 +75,14 @@ export class ClusterKeys {
    */
   guarded(txn: Txn): Txn | undefined {
     if (!txn.success.some(isSealed)) return txn
-    const kv = this.#view.get(keyringKey)
+    const operand = this.#view.modRevision(keyringKey)
     // What founds a cluster brings its keyring along.
-    if (kv === undefined || changes(txn, keyringKey)) return txn
+    if (operand === 0 || changes(txn, keyringKey)) return txn
     const newest = this.keyring().newest.id
-    if (dekIdsIn(txn).some((id) => id !== newest)) return undefined
-    const claim = {
-      key: keyringKey,
-      target: 'modRevision',
-      is: '=',
-      operand: kv.modRevision,
-    } as const
+    if (txn.success.some((op) => isSealed(op) && envelopeDekId(op.value) !== newest)) {
+      return undefined
+    }
+    const claim = { key: keyringKey, target: 'modRevision', is: '=', operand } as const
     return { ...txn, compare: [...txn.compare, claim] }
   }
 
@@ -116,6 +113,3 @@ const changes = ({ success }: Txn, key: string): boolean =>
 
 const isSealed = (op: Op): op is Extract<Op, { do: 'put' }> =>
   op.do === 'put' && isEnvelope(op.value)
-
-const dekIdsIn = ({ success }: Txn): readonly number[] =>
-  success.filter(isSealed).map(({ value }) => envelopeDekId(value))
