@@ -27,9 +27,35 @@ export async function syncedAppends(
 
 /** A Fastify server in a process of its own that answers every request with 256 bytes of JSON. */
 export async function bareServer(): Promise<{ url: URL; stop: () => void }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../bare-server.ts')], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const { line, stop } = await serving('../bare-server.ts')
+  return { url: new URL(line), stop }
+}
+
+export interface LayerServer {
+  readonly url: URL
+  readonly pid: number
+  /** What a request must say. */
+  readonly authorization: string | undefined
+  readonly stop: () => void
+}
+
+/** A server in a process of its own that takes a write: see `layer-server.ts`. */
+export async function layerServer(
+  layer: string,
+  execArgv: readonly string[],
+): Promise<LayerServer> {
+  const { line, pid, stop } = await serving('../layer-server.ts', [layer], execArgv)
+  const { url, authorization } = JSON.parse(line) as { url: string; authorization?: string }
+  return { url: new URL(url), pid, authorization, stop }
+}
+
+async function serving(
+  program: string,
+  args: readonly string[] = [],
+  execArgv: readonly string[] = [],
+): Promise<{ readonly line: string; readonly pid: number; readonly stop: () => void }> {
+  const command = [...execArgv, join(import.meta.dirname, program), ...args]
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
-  return { url: new URL(line.trim()), stop: () => child.kill() }
+  return { line: line.trim(), pid: child.pid ?? 0, stop: () => child.kill() }
 }

@@ -3,6 +3,7 @@ import { apiGrowthRows } from './api-growth-rows.ts'
 import { apiRows } from './api-rows.ts'
 import { failoverRows } from './failover-rows.ts'
 import { growthRows } from './growth-rows.ts'
+import { layerRows } from './layer-rows.ts'
 import { largeStateRows } from './large-state-rows.ts'
 import { portRows } from './port-rows.ts'
 import type { StoreRow, StoreWish } from './store-row.ts'
@@ -11,6 +12,7 @@ import type { StoreRow, StoreWish } from './store-row.ts'
 export const storeRows: Readonly<Record<string, StoreRow>> = {
   ...portRows,
   ...apiRows,
+  ...layerRows,
   ...apiGrowthRows,
   ...failoverRows,
   ...largeStateRows,
