@@ -44,10 +44,10 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'access.denied': ({ message }) => rpc('PermissionDenied', message),
   'audit.unavailable': ({ message }) => rpc('Unavailable', message),
   'body.too-large': ({ message }) => new Refusal(400, message),
-  'cluster.not-leader': () =>
+  'cluster.not-leader': (error) =>
     rpc(
       'FailedPrecondition',
-      'this manager does not lead, and cannot ask the one that does: ask that one, as docker node ls shows it',
+      `this manager does not lead, and cannot ask ${leaderIn(error)}: use the socket of that one`,
     ),
   'cluster.unavailable': () => rpc('Unknown', noLeader),
   'cluster.outcome-unknown': () => rpc('Unknown', 'context deadline exceeded'),
@@ -75,6 +75,12 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'secret.labels-invalid': ({ message }) => rpc('InvalidArgument', message),
   'spec.invalid': ({ message }) => rpc('InvalidArgument', message),
   'workload.version-conflict': outOfSequence,
+}
+
+/** As `docker node ls` calls it, where that is known. */
+const leaderIn = (error: ConclaveError): string => {
+  const { leader } = error as { readonly leader?: unknown }
+  return typeof leader === 'string' ? `${leader}, which does` : 'the one that does'
 }
 
 /** What the master that was asked to join said: it names its own code. */

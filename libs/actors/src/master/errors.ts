@@ -25,9 +25,16 @@ export class LoginThrottled extends ConclaveError {
 /** The call is for the leader, and this master is not it (any more). */
 export class NotLeader extends ConclaveError {
   readonly code = 'cluster.not-leader'
+  /** Who does, where it was found but cannot be asked. */
+  readonly leader: string | undefined
 
-  constructor() {
-    super('this master does not lead')
+  constructor(leader?: string) {
+    super(
+      leader === undefined
+        ? 'this master does not lead'
+        : `this master does not lead, and cannot ask ${leader}, which does`,
+    )
+    this.leader = leader
   }
 }
 

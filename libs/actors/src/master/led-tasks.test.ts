@@ -219,7 +219,10 @@ describe('MA63: a task, at a master that does not lead', () => {
       () => tasks.kill(root, 'task-1'),
     ]
     for (const call of calls) {
-      await expect(call()).rejects.toMatchObject({ code: 'cluster.not-leader' })
+      await expect(call()).rejects.toMatchObject({
+        code: 'cluster.not-leader',
+        message: 'this master does not lead, and cannot ask master-1, which does',
+      })
     }
     expect(await cluster.settle(tasks.list(root))).toHaveLength(1)
   })

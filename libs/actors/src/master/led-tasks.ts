@@ -134,7 +134,7 @@ export class LedTasks implements TaskApi {
         .catch(() => undefined)
       if (answer !== undefined) return answer
     }
-    throw new NotLeader()
+    throw new NotLeader(leader.masterId)
   }
 
   /** The same for what goes on. */
@@ -149,7 +149,7 @@ export class LedTasks implements TaskApi {
       const { code, why } = first.say === 'refused' ? first : { code: '', why: 'no answer to that' }
       throw errorOf(code, why, caller, opening.taskId)
     }
-    throw new NotLeader()
+    throw new NotLeader(leader.masterId)
   }
 }
 

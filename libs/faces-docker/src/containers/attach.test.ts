@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { NotLeader } from '@conclave/actors'
 import { fastify, type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { containerIdOf } from '../container-id.ts'
@@ -101,6 +102,19 @@ describe('DK45: an attached client', () => {
     session.end(0)
     expect((await client.rest()).body.toString()).toBe('hello\r\n')
     expect(front.master.tasks.logsWanted).toEqual([{ follow: true, tail: 0 }])
+  })
+
+  test('hears who leads where that one cannot be asked, as over a Redis', async () => {
+    const { id } = await running({})
+    front.master.tasks.logs = async () => {
+      throw new NotLeader('master-2')
+    }
+    const { head, body } = await attach(id, '').rest()
+    expect(head).toMatch(/^HTTP\/1\.1 400 /)
+    expect(JSON.parse(body.toString())).toEqual({
+      message:
+        'rpc error: code = FailedPrecondition desc = this manager does not lead, and cannot ask master-2, which does: use the socket of that one',
+    })
   })
 
   test('is refused keys that there are not', async () => {
