@@ -43,7 +43,7 @@ export {
 } from './master/documents/errors.ts'
 export type { Reservation, Reservations } from './master/authority/reservations.ts'
 export type { AgentChannel } from './master/agent-channel.ts'
-export { principalOf, rememberedPrincipalOf } from './master/credentials.ts'
+export { principalOf } from './master/credentials.ts'
 export { sourceOf } from './master/source-address.ts'
 export {
   AccessDenied,

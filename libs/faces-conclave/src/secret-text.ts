@@ -1,4 +1,5 @@
 import { wipe, type RedactedBytes } from '@conclave/kernel'
+import { wipeAtTheEnd } from '@conclave/runtime'
 import type { FastifyReply } from 'fastify'
 
 /**
@@ -8,6 +9,6 @@ import type { FastifyReply } from 'fastify'
 export function sendSecretText(reply: FastifyReply, text: RedactedBytes): FastifyReply {
   const body = Buffer.from(text.reveal())
   wipe(text)
-  reply.raw.once('close', () => body.fill(0))
+  wipeAtTheEnd(reply.raw, body)
   return reply.header('cache-control', 'no-store').type('text/plain; charset=utf-8').send(body)
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import { NotLeader, Unavailable } from '@conclave/actors'
+import { Redacted, utf8 } from '@conclave/kernel'
 import { canary, expectNoLeak } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
 import { Front, secretUrl } from './testing/front.ts'
@@ -101,6 +102,46 @@ describe('a value that passes through', () => {
     expect(front.master.secrets.inputs).toEqual([])
     expectNoLeak({ log: front.log.text }, [half])
   })
+
+  test.each(['application/octet-stream', 'application/json'])(
+    'DC9: is wiped when its client has gone before it was read, as %s',
+    async (accept) => {
+      const front = new Front()
+      const sent: Buffer[] = []
+      front.app.addHook('onSend', (_request, _reply, body, done) => {
+        if (Buffer.isBuffer(body)) sent.push(body)
+        done(null, body)
+      })
+      await front.app.listen({ port: 0, host: '127.0.0.1' })
+      await front.ask('PUT', secretUrl('a'), { body: { value: 'value' } })
+      const caller = { principal: { uid: 'admin' }, requestId: '1' }
+      const found = await front.master.secrets.read(caller, 'a')
+      const value = utf8('a value that nobody waits for')
+      const asked = Promise.withResolvers<void>()
+      const gone = Promise.withResolvers<void>()
+      const answered = Promise.withResolvers<void>()
+      front.master.secrets.read = async () => {
+        asked.resolve()
+        await gone.promise
+        setImmediate(answered.resolve)
+        return { ...found, bytes: new Redacted(value) }
+      }
+      front.app.server.on('request', (_request, response) => response.on('close', gone.resolve))
+      const socket = connect((front.app.server.address() as AddressInfo).port, '127.0.0.1')
+      const { authorization } = front.master.identity.headerOf('admin')
+
+      socket.write(
+        `GET ${secretUrl('a')} HTTP/1.1\r\nhost: a\r\nauthorization: ${authorization}\r\naccept: ${accept}\r\n\r\n`,
+      )
+      await asked.promise
+      socket.destroy()
+      await answered.promise
+
+      expect(sent).toHaveLength(1)
+      for (const held of [value, ...sent]) expect(held.every((byte) => byte === 0)).toBe(true)
+      await front.app.close()
+    },
+  )
 
   test('DC10: a failure of ours says where to look, and nothing of itself', async () => {
     const front = new Front()

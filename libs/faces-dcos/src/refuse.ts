@@ -27,8 +27,6 @@ export function answerError(
   if (error instanceof LoginThrottled) void reply.header('retry-after', error.retryAfterSeconds)
   if (refused !== undefined) return refuse(reply, refused)
   request.log.error({ err: error }, 'a request failed')
-  return refuse(reply, ourFault(request.id))
+  const where = `this is a fault of ours; the log has it as request ${request.id}`
+  return refuse(reply, refusal(500, 'ERR_INTERNAL', where))
 }
-
-export const ourFault = (requestId: string): Refusal =>
-  refusal(500, 'ERR_INTERNAL', `this is a fault of ours; the log has it as request ${requestId}`)

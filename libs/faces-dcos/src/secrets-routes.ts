@@ -7,12 +7,12 @@ import {
   type SecretKind,
   type SecretPath,
 } from '@conclave/model'
-import type { ServerResponse } from 'node:http'
+import { wipeAtTheEnd } from '@conclave/runtime'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { refusal, type Refusal } from './errors.ts'
 import { refuse } from './refuse.ts'
 
-export const base = '/secrets/v1/secret/'
+const base = '/secrets/v1/secret/'
 
 /** DC/OS Secrets API v1, as the backup tool and the CLI call it. Source: dcos.md §4. */
 export const secretsRoutes =
@@ -92,7 +92,7 @@ export const pingRoutes = (): FastifyPluginAsync => async (app) => {
   }
 }
 
-export const store = {
+const store = {
   name: 'default',
   description: 'The replicated store of this cluster',
   driver: 'conclave',
@@ -124,7 +124,7 @@ const noVersion = refusal(
 
 const twice = refusal(400, 'ERR_INVALID_DATA', 'give list and version once, not twice')
 
-export const notAsJson = refusal(
+const notAsJson = refusal(
   406,
   'ERR_NOT_ACCEPTABLE',
   'this secret is binary and cannot be had as JSON; accept application/octet-stream',
@@ -202,42 +202,30 @@ function sendValue(
   kind: SecretKind,
   bytes: Redacted<Uint8Array>,
 ): FastifyReply {
-  const answer = valueAnswer(request.headers.accept, kind, bytes)
-  if (answer === undefined) return refuse(reply, notAsJson)
-  wipeAtTheEnd(reply.raw, answer.body)
+  const accepted = acceptedKind(request.headers.accept, kind)
+  if (accepted === 'text' && kind === 'binary') {
+    wipe(bytes)
+    return refuse(reply, notAsJson)
+  }
+  const body = accepted === 'text' ? jsonValue(bytes) : bytesOf(bytes)
+  wipeAtTheEnd(reply.raw, body)
   return reply
     .header('cache-control', 'no-store')
-    .header('content-type', answer.type)
-    .send(answer.body)
+    .header('content-type', accepted === 'text' ? 'application/json' : 'application/octet-stream')
+    .send(body)
 }
 
-/** What a value looks like on its way out, or nothing: then it is wiped, and {@link notAsJson} is the answer. */
-export function valueAnswer(
-  accept: string | undefined,
-  kind: SecretKind,
-  bytes: Redacted<Uint8Array>,
-): { readonly type: string; readonly body: Buffer } | undefined {
-  const accepted = acceptedKind(accept, kind)
-  if (accepted === 'binary') {
-    const { buffer, byteOffset, length } = bytes.reveal()
-    // The value itself, without a copy: it is ours, and is wiped when the answer has ended.
-    return { type: 'application/octet-stream', body: Buffer.from(buffer, byteOffset, length) }
-  }
-  const body = kind === 'text' ? jsonValue(bytes) : undefined
-  wipe(bytes)
-  return body && { type: 'application/json', body }
-}
-
-/** However it ends, and if it has ended already because the client did not wait. */
-export function wipeAtTheEnd(response: ServerResponse, body: Buffer): void {
-  if (response.destroyed) body.fill(0)
-  else response.on('close', () => body.fill(0))
+/** The value itself, without a copy. */
+function bytesOf(bytes: Redacted<Uint8Array>): Buffer {
+  const { buffer, byteOffset, length } = bytes.reveal()
+  return Buffer.from(buffer, byteOffset, length)
 }
 
 function jsonValue(bytes: Redacted<Uint8Array>): Buffer {
   const quoted = writeJsonString(bytes.reveal())
   const body = Buffer.concat([utf8('{"value":'), quoted, utf8('}')])
   wipe(quoted)
+  wipe(bytes)
   return body
 }
 

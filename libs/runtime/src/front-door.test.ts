@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { IdentityApi } from '@conclave/actors'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'vitest'
-import { BodyTooLarge, Callers, gatherBody, takeBodiesAsBytes } from './front-door.ts'
+import { BodyTooLarge, Callers, gatherBody, takeBodiesAsBytes, wipeAtTheEnd } from './front-door.ts'
 
 const arriving = (pieces: readonly Buffer[], failure?: Error): Readable =>
   Readable.from(
@@ -181,4 +181,35 @@ describe('a body', () => {
 
     expect([...half, ...large].every(isWiped)).toBe(true)
   })
+})
+
+test('RT15: an answer is wiped when it was sent, and when its client has gone before it was there', async () => {
+  const app = Fastify()
+  const sent = Buffer.from('sent')
+  const late = Buffer.from('too late')
+  const gone = Promise.withResolvers<void>()
+  const wiped = Promise.withResolvers<void>()
+  app.get('/sent', async (_request, reply) => {
+    wipeAtTheEnd(reply.raw, sent)
+    return reply.send(sent)
+  })
+  app.get('/late', async (_request, reply) => {
+    reply.raw.on('close', gone.resolve)
+    await gone.promise
+    wipeAtTheEnd(reply.raw, late)
+    wiped.resolve()
+    return reply.send(late)
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+
+  const text = await (await fetch(`http://127.0.0.1:${port}/sent`)).text()
+  const socket = connect(port, '127.0.0.1', () => {
+    socket.write('GET /late HTTP/1.1\r\nhost: a\r\n\r\n', () => socket.destroy())
+  })
+  await wiped.promise
+  await app.close()
+
+  expect(text).toBe('sent')
+  expect([sent, late].every(isWiped)).toBe(true)
 })

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { principalOf, type Authenticated, type Caller, type IdentityApi } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
@@ -135,6 +135,12 @@ function joined(pieces: readonly Buffer[]): Buffer {
   const body = Buffer.concat(pieces)
   for (const piece of pieces) piece.fill(0)
   return body
+}
+
+/** Wipes `body` when its answer has ended, however it ends: also if it has already, since nobody waited for it. */
+export function wipeAtTheEnd(response: ServerResponse, body: Buffer): void {
+  if (response.destroyed) body.fill(0)
+  else response.on('close', () => body.fill(0))
 }
 
 /** `ambiguous`: with more than one `Authorization`. */

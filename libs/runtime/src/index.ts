@@ -63,7 +63,7 @@ export { MicroBatch, processTimers, Ticker, type Timers } from './drive.ts'
 export { guardProcess } from './guard-process.ts'
 export { ShareCollector, ShareRefused, splitUnlockKey, type SharePlan } from './unlock-shares.ts'
 export { syncDirectory, writeWhole } from './whole-file.ts'
-export { BodyTooLarge, Callers, letIn, takeBodiesAsBytes } from './front-door.ts'
+export { BodyTooLarge, Callers, letIn, takeBodiesAsBytes, wipeAtTheEnd } from './front-door.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
 export { Gather } from './gather.ts'
 export {
@@ -75,7 +75,6 @@ export {
   type HttpStream,
 } from './http-client.ts'
 export type { JsonPipeLimits } from './json-pipe.ts'
-export { putLane, type Lane, type LaneHost } from './lane.ts'
 export { LineTooLong, linesOf } from './lines.ts'
 export { LinkListenFailed, LinkRefused, tlsOptions } from './link-tls.ts'
 export { LogVerbosity } from './log-verbosity.ts'

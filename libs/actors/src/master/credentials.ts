@@ -16,7 +16,7 @@ export function principalOf(
   source: string,
 ): Authenticated | undefined | Promise<Authenticated | undefined> {
   if (authorization === undefined) return undefined
-  const token = tokenIn(authorization)
+  const token = /^(?:token=|Bearer )([\w-]+\.[\w-]+\.[\w-]+)$/.exec(authorization)?.[1]
   if (token !== undefined) return identity.remembered(token) ?? identity.authenticate(token)
 
   const basic = /^Basic ([A-Za-z0-9+/]+={0,2})$/.exec(authorization)?.[1]
@@ -29,15 +29,3 @@ export function principalOf(
   credentials.fill(0)
   return identity.authenticatePassword(uid, password, source)
 }
-
-/** The same of nearly every request, at once: of a token that is remembered. Of others it says nothing. */
-export function rememberedPrincipalOf(
-  identity: IdentityApi,
-  authorization: string,
-): Authenticated | undefined {
-  const token = tokenIn(authorization)
-  return token === undefined ? undefined : identity.remembered(token)
-}
-
-const tokenIn = (authorization: string): string | undefined =>
-  /^(?:token=|Bearer )([\w-]+\.[\w-]+\.[\w-]+)$/.exec(authorization)?.[1]

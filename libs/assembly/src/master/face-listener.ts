@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { chmod, lstat, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { ConclaveError } from '@conclave/kernel'
-import { putLane, type Lane, type LaneHost, type Log, type Slices } from '@conclave/runtime'
+import type { Log, Slices } from '@conclave/runtime'
 import Fastify, {
   LogController,
   type FastifyInstance,
@@ -60,8 +60,6 @@ export interface FaceListenerOptions {
   /** After so many requests a connection ends; usually none does. Who is at its other end is judged once for each. */
   readonly requestsPerConnectionMax?: number
   readonly log: Log
-  /** What answers before the framework is asked. */
-  readonly lane?: (host: LaneHost) => Lane
   /** Whole requests are answered in these, beside what else the master does in them. */
   readonly slices?: Slices
   readonly onAnswered: (face: string, method: string, status: number, seconds: number) => void
@@ -112,12 +110,10 @@ const tlsServerOptions = (tls: NonNullable<FaceListenerOptions['tls']>): object 
 /** One face, listening. */
 export class FaceListener {
   readonly #app: FastifyInstance
-  readonly #closeLane: () => void
   readonly port: number
 
-  private constructor(app: FastifyInstance, closeLane: () => void, port: number) {
+  private constructor(app: FastifyInstance, port: number) {
     this.#app = app
-    this.#closeLane = closeLane
     this.port = port
   }
 
@@ -148,14 +144,6 @@ export class FaceListener {
     if (slices !== undefined) {
       app.addHook('preHandler', (_request, _reply, done) => slices.do(done))
     }
-    const closeLane = putLane(
-      app.server,
-      o.lane?.({
-        run: (work) => (slices === undefined ? work() : slices.do(work)),
-        onAnswered: (method, status, seconds) => o.onAnswered(o.face, method, status, seconds),
-        log: o.log,
-      }),
-    )
     await app.register(o.plugin)
     try {
       await listen(app, o)
@@ -164,12 +152,11 @@ export class FaceListener {
       throw new FaceListenFailed(o.face, o.path ?? `${o.host}:${o.port}`, cause)
     }
     const address = app.server.address() as AddressInfo | string
-    return new FaceListener(app, closeLane, typeof address === 'string' ? 0 : address.port)
+    return new FaceListener(app, typeof address === 'string' ? 0 : address.port)
   }
 
   /** Takes no more requests, and lets those under way end; streams are ended. */
   async close(): Promise<void> {
-    this.#closeLane()
     const patience = setTimeout(() => this.#app.server.closeAllConnections(), drainMs)
     await this.#app.close()
     clearTimeout(patience)
@@ -177,7 +164,6 @@ export class FaceListener {
 
   /** As a crash would leave it. */
   async destroy(): Promise<void> {
-    this.#closeLane()
     this.#app.server.closeAllConnections()
     await this.#app.close()
   }

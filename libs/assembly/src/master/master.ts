@@ -9,7 +9,7 @@ import {
   type Trust,
 } from '@conclave/actors'
 import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
-import { dcosFace, dcosServerOptions, readLane } from '@conclave/faces-dcos'
+import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
 import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
 import { uuid, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
@@ -375,7 +375,6 @@ export class Master implements RunningMaster {
       face,
       plugin: facePlugins[face](this.#actor, metrics),
       server: faceServers[face],
-      ...(face === 'dcos' && { lane: readLane(this.#actor) }),
       host,
       port,
       requestSeconds: face === 'conclave' ? 0 : 120,
