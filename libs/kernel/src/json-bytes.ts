@@ -145,6 +145,8 @@ class Scanner {
   }
 
   object(member: (name: Uint8Array, read: () => Value) => void): void {
+    // What it is instead may be JSON of another kind, and is looked at no further.
+    if (this.#peek() !== 0x7b) throw new BytesMalformed('no JSON object')
     this.#open(0x7b)
     if (this.#peek() === 0x7d) return this.#close()
     for (;;) {
