@@ -1,13 +1,16 @@
 import type { Caller, MasterApi } from '@conclave/actors'
 import { parseSecretFolder, parseSecretPath } from '@conclave/model'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { RequestInvalid } from './errors.ts'
+import { readJson } from './json-body.ts'
 import { queryOf } from './query.ts'
 import { noHead, sendEvents, untilClosed } from './streaming.ts'
 
 interface ById {
   readonly Params: { readonly id: string }
 }
+
+/** What the body of a run has to be. */
+const spec = 'a task spec as JSON; see examples/tasks'
 
 /** Our own API: what the command line, the scheduler and the page need and no model has. */
 export const clusterRoutes =
@@ -33,7 +36,7 @@ export const clusterRoutes =
     }))
 
     app.post('/conclave/v1/runs', async (request, reply) => {
-      const run = await runs.submit(caller(request), readSpec(request.body))
+      const run = await runs.submit(caller(request), readJson(request.body, spec))
       return reply.code(201).send(run)
     })
     app.get('/conclave/v1/runs', async (request) => ({ runs: await runs.list(caller(request)) }))
@@ -77,18 +80,3 @@ export const clusterRoutes =
       return { versions: await secrets.versions(caller(request), path) }
     })
   }
-
-/** The spec in a body, which is wiped: an inline secret may stand in it. @throws RequestInvalid */
-function readSpec(body: unknown): unknown {
-  if (!Buffer.isBuffer(body) || body.length === 0) {
-    throw new RequestInvalid('the body must be a task spec as JSON; see examples/tasks')
-  }
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    // Not kept as the cause: it quotes what it could not read.
-    throw new RequestInvalid('the body is not valid JSON')
-  } finally {
-    body.fill(0)
-  }
-}

@@ -2,12 +2,17 @@ import type { Caller, MasterApi, NodeChange } from '@conclave/actors'
 import { parseSecretPath } from '@conclave/model'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { RequestInvalid } from './errors.ts'
+import { readJson } from './json-body.ts'
 import { queryOf } from './query.ts'
 import { noHead, sendEvents, untilClosed } from './streaming.ts'
 
 interface ById {
   readonly Params: { readonly id: string }
 }
+
+/** What bodies have to be. */
+const spec = 'JSON; see examples/workloads'
+const change = 'an object, such as {"availability": "drain"}'
 
 /** What shall be kept running, and on which nodes. Any master answers. */
 export const workloadRoutes =
@@ -17,7 +22,7 @@ export const workloadRoutes =
   ): FastifyPluginAsync =>
   async (app) => {
     app.post('/conclave/v1/workloads', async (request, reply) => {
-      const view = await workloads.create(caller(request), readJson(request.body))
+      const view = await workloads.create(caller(request), readJson(request.body, spec))
       return reply.code(201).send(view)
     })
     app.get('/conclave/v1/workloads', async (request) => ({
@@ -30,7 +35,7 @@ export const workloadRoutes =
       workloads.update(
         caller(request),
         request.params.id,
-        readJson(request.body),
+        readJson(request.body, spec),
         versionOf(request),
       ),
     )
@@ -89,9 +94,9 @@ function numberOf(request: FastifyRequest, name: string): number | undefined {
 
 /** What of a node shall be another: the master checks the values, as it does for every face. */
 function readChange(body: unknown): NodeChange {
-  const json = readJson(body)
+  const json = readJson(body, change)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new RequestInvalid('the body must be an object, such as {"availability": "drain"}')
+    throw new RequestInvalid(`the body must be ${change}`)
   }
   const unknown = Object.keys(json).find((key) => !changeable.has(key))
   if (unknown !== undefined) {
@@ -101,18 +106,3 @@ function readChange(body: unknown): NodeChange {
 }
 
 const changeable: ReadonlySet<string> = new Set(['availability', 'role', 'labels'])
-
-/** @throws RequestInvalid */
-function readJson(body: unknown): unknown {
-  if (!Buffer.isBuffer(body) || body.length === 0) {
-    throw new RequestInvalid('the body must be JSON; see examples/workloads')
-  }
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    // Not kept as the cause: it quotes what it could not read.
-    throw new RequestInvalid('the body is not valid JSON')
-  } finally {
-    body.fill(0)
-  }
-}
