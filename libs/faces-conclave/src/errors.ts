@@ -9,6 +9,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'authority.missing': 503,
   'authority.rotating': 409,
   'authority.validity-invalid': 400,
+  'body.broke-off': 400,
   'body.too-large': 413,
   'bytes.malformed': 400,
   'cluster.not-leader': 503,

@@ -14,6 +14,7 @@ export interface Refusal {
 const table: Readonly<Record<string, readonly [status: number, code: string]>> = {
   'access.denied': [403, 'ERR_FORBIDDEN'],
   'audit.unavailable': [503, 'ERR_UNAVAILABLE'],
+  'body.broke-off': [400, 'ERR_INVALID_DATA'],
   'body.too-large': [413, 'ERR_SECRET_TOO_LARGE'],
   'bytes.malformed': [400, 'ERR_INVALID_DATA'],
   'cluster.not-leader': [503, 'ERR_UNAVAILABLE'],

@@ -43,6 +43,7 @@ const noLeader =
 const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'access.denied': ({ message }) => rpc('PermissionDenied', message),
   'audit.unavailable': ({ message }) => rpc('Unavailable', message),
+  'body.broke-off': ({ message }) => new Refusal(400, message),
   'body.too-large': ({ message }) => new Refusal(400, message),
   'cluster.not-leader': (error) =>
     rpc(

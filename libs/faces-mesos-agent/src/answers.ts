@@ -42,6 +42,7 @@ export function answerError(
 ): FastifyReply {
   if (error instanceof ConclaveError) {
     if (error.code === 'body.too-large') return send(reply, plain(413))
+    if (error.code === 'body.broke-off') return send(reply, plain(400))
   } else {
     const { statusCode } = error as { statusCode?: unknown }
     if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {

@@ -22,6 +22,7 @@ export const plain = (status: number, body = usual[status] ?? ''): PlainAnswer =
 const statusOf: Readonly<Record<string, number>> = {
   'access.denied': 403,
   'audit.unavailable': 503,
+  'body.broke-off': 400,
   'body.too-large': 413,
   'cluster.not-leader': 503,
   'cluster.outcome-unknown': 503,

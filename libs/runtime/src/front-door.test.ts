@@ -3,7 +3,14 @@ import { Readable } from 'node:stream'
 import type { IdentityApi } from '@conclave/actors'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'vitest'
-import { BodyTooLarge, Callers, gatherBody, takeBodiesAsBytes, wipeAtTheEnd } from './front-door.ts'
+import {
+  BodyBrokeOff,
+  BodyTooLarge,
+  Callers,
+  gatherBody,
+  takeBodiesAsBytes,
+  wipeAtTheEnd,
+} from './front-door.ts'
 
 const arriving = (pieces: readonly Buffer[], failure?: Error): Readable =>
   Readable.from(
@@ -167,7 +174,7 @@ describe('a body', () => {
     payload.push('half')
     setImmediate(() => payload.destroy())
 
-    await expect(gathered).rejects.toThrow('broke off')
+    await expect(gathered).rejects.toThrow(BodyBrokeOff)
   })
 
   test('RT15: that breaks off, or is too large, is wiped as well', async () => {
@@ -175,7 +182,7 @@ describe('a body', () => {
     const large = [Buffer.alloc(sizeBytesMax, 'x'), Buffer.from('x')]
 
     await expect(gatherBody(arriving(half, new Error('hung up')), sizeBytesMax)).rejects.toThrow(
-      'hung up',
+      BodyBrokeOff,
     )
     await expect(gatherBody(arriving(large), sizeBytesMax)).rejects.toThrow(BodyTooLarge)
 

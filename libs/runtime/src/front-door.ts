@@ -18,6 +18,15 @@ export class BodyTooLarge extends ConclaveError {
   }
 }
 
+/** Its client went away in the middle. Nobody is left to hear that, so it is no failure of ours, either. */
+export class BodyBrokeOff extends ConclaveError {
+  readonly code = 'body.broke-off'
+
+  constructor(cause?: unknown) {
+    super('the body broke off', { cause })
+  }
+}
+
 /** Who is not known may log in, and nothing else: a password or a service's token. */
 const strangerBytesMax = 64 * 1024
 /** How long a stranger who has been answered may take to end the body that nobody reads. */
@@ -82,7 +91,7 @@ function endInTime(request: IncomingMessage, patienceMs: number): void {
   request.once('close', () => clearTimeout(patience))
 }
 
-/** The whole of a body. Its pieces are wiped, whether it arrives whole or not. @throws BodyTooLarge */
+/** The whole of a body. Its pieces are wiped, whether it arrives whole or not. @throws BodyTooLarge, BodyBrokeOff */
 export const gatherBody = (payload: Readable, sizeBytesMax: number): Promise<Buffer> =>
   new Promise((resolve, reject) => {
     gather(payload, sizeBytesMax, (error, body) => {
@@ -122,11 +131,11 @@ function gather(
     pieces = []
     done(null, joined(whole))
   })
-  payload.on('error', (error: Error) => fail(() => error))
+  payload.on('error', (error: Error) => fail(() => new BodyBrokeOff(error)))
   payload.on('close', () => fail(brokeOff))
 }
 
-const brokeOff = (): Error => new Error('the body broke off')
+const brokeOff = (): Error => new BodyBrokeOff()
 
 /** A single piece is the body; of more, one copy is made and they are wiped. */
 function joined(pieces: readonly Buffer[]): Buffer {

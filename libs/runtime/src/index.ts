@@ -63,7 +63,14 @@ export { MicroBatch, processTimers, Ticker, type Timers } from './drive.ts'
 export { guardProcess } from './guard-process.ts'
 export { ShareCollector, ShareRefused, splitUnlockKey, type SharePlan } from './unlock-shares.ts'
 export { syncDirectory, writeWhole } from './whole-file.ts'
-export { BodyTooLarge, Callers, letIn, takeBodiesAsBytes, wipeAtTheEnd } from './front-door.ts'
+export {
+  BodyBrokeOff,
+  BodyTooLarge,
+  Callers,
+  letIn,
+  takeBodiesAsBytes,
+  wipeAtTheEnd,
+} from './front-door.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
 export { Gather } from './gather.ts'
 export {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { canary, expectNoLeak, scanDirectory } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -394,6 +394,31 @@ describe('random bytes', () => {
         }
       }
     }
+  })
+})
+
+describe('a client that goes away in the middle of a body', () => {
+  test('is answered by nobody, and is no failure of a master', async () => {
+    const requests: readonly (readonly [face: 'conclave' | 'dcos' | 'mesos', request: string])[] = [
+      ['conclave', 'POST /conclave/v1/runs'],
+      ['dcos', `PUT ${base}/bad/half`],
+      ['mesos', 'POST /api/v1'],
+    ]
+    const token = await cluster.token()
+    const failuresLogged = (): boolean =>
+      readFileSync(`${cluster.directory}/logs/${leader.masterId}.log`, 'utf8').includes(
+        'a request failed',
+      )
+    for (const [face, request] of requests) {
+      const head = `${request} HTTP/1.1\r\nHost: x\r\nAuthorization: token=${token}\r\nContent-Type: application/json\r\n`
+      for (const body of [
+        `Content-Length: 99\r\n\r\n{"type":`,
+        'Transfer-Encoding: chunked\r\n\r\nff\r\n{"a":',
+      ]) {
+        await sendRaw(leader.listeners[face] ?? '', Buffer.from(`${head}${body}`))
+      }
+    }
+    expect(failuresLogged()).toBe(false)
   })
 })
 

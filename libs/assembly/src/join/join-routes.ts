@@ -35,6 +35,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'audit.unavailable': 503,
   'authority.missing': 503,
   'authority.throttled': 429,
+  'body.broke-off': 400,
   'body.too-large': 413,
   'bytes.malformed': 400,
   'certificate.refused': 400,
