@@ -71,7 +71,7 @@ function readEntries(reader: ByteReader): readonly Entry[] {
   for (let index = first; index < first + count; index++) {
     const type = entryTypes[reader.u8()]
     if (type === undefined) throw new BytesMalformed(`entry ${index} is of no known type`)
-    // Views of the record, which is a buffer of its own: its entries are needed, and go, together.
+    // Views of the record: its entries are needed, and go, together.
     entries.push({ type, index, term: reader.uint(), data: reader.bytesView() })
   }
   return entries

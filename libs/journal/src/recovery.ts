@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { BytesMalformed, ByteReader } from '@conclave/kernel'
+import { BytesMalformed, ByteReader, ByteSlabs } from '@conclave/kernel'
 import type { Entry, HardState, Snapshot } from '@conclave/raft'
 import { Continuity } from './continuity.ts'
 import type { Disk } from './disk.ts'
@@ -91,11 +91,15 @@ export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
   }
 }
 
+/** Records with an entry or two come by the million: memory of its own for each is the collector's work. */
+const smallRecordSizeBytes = 2048
+
 /** Plays records back, and knows afterwards what the log says. */
 class LogReader {
   readonly continuity: Continuity
   entries: Entry[] = []
   readonly markers: Marker[] = []
+  readonly #slabs = new ByteSlabs()
   /** Whether a snapshot took the place of the log, so that its beginning is of no use any more. */
   wasReplaced = false
 
@@ -105,7 +109,8 @@ class LogReader {
 
   /** Answers with the highest index in the record. @throws BytesMalformed for what may not stand here */
   read(type: number, body: Uint8Array): number {
-    const reader = new ByteReader(body)
+    const isSmall = body.length <= smallRecordSizeBytes
+    const reader = new ByteReader(isSmall ? this.#slabs.keep(body) : body)
     if (type === recordTypes.batch) return this.#readBatches(reader)
     if (type === recordTypes.marker) this.#readMarker(reader)
     return 0
