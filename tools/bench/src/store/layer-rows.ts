@@ -72,7 +72,7 @@ class Layer implements Contender {
         const ofThreads = threadTimesUs(pid)
         if (ofThreads === undefined) continue
         for (const kind of threadKinds) {
-          const name = `${who}: ${nameOf[kind]}`
+          const name = `a write to ${who}: ${nameOf[kind]}`
           times.set(name, (times.get(name) ?? 0) + ofThreads[kind])
         }
       }
@@ -103,8 +103,8 @@ async function masters(count: number): Promise<Started & { readonly asked: Asked
     followers.length === 0
       ? [{ who: 'a single master', pids: asked.pids }]
       : [
-          { who: `the leader of ${count}`, pids: [leader.pid] },
-          { who: `its ${followers.length} followers together`, pids: followers },
+          { who: `${count} masters, the leader`, pids: [leader.pid] },
+          { who: `${count} masters, the ${followers.length} followers together`, pids: followers },
         ]
   return { asked, layer: new Layer(writing(asked), groups), stop: () => cluster.stop() }
 }
@@ -112,10 +112,10 @@ async function masters(count: number): Promise<Started & { readonly asked: Asked
 const servedLayers = [
   ['sockets', 'sockets that understand nothing'],
   ['http', "Node's HTTP"],
-  ['fastify', 'and Fastify'],
-  ['face', 'and the face, before a master that is none'],
-  ['service', 'and rights, envelope and state, without a log'],
-  ['audited', 'and the audit log'],
+  ['fastify', 'Fastify'],
+  ['face', 'the face before a master that is none'],
+  ['service', 'the face before rights, envelope and state, without a log'],
+  ['audited', 'the same with the audit log'],
 ] as const
 
 async function measure(wish: StoreWish): Promise<readonly Result[]> {
