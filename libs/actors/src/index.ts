@@ -78,6 +78,7 @@ export { StateKeyInvalid } from './master/state/state-service.ts'
 export { MasterActor, type MasterActorOptions } from './master/master-actor.ts'
 export type * from './master/master-api.ts'
 export type * from './master/operator-api.ts'
+export { legacyEndpoints } from '@conclave/cluster'
 export {
   AutolockOff,
   AutolockUnchanged,

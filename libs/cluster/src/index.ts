@@ -12,8 +12,8 @@ export type {
   RecordChange,
 } from './effect.ts'
 export {
-  legacyEndpoints,
   type LegacyAsk,
+  legacyEndpoints,
   type LegacyEndpoint,
   type LegacyQuery,
 } from './legacy/legacy.ts'

@@ -1,4 +1,4 @@
-import type { Caller, MasterApi, PlainAnswer } from '@conclave/actors'
+import { legacyEndpoints, type Caller, type MasterApi, type PlainAnswer } from '@conclave/actors'
 import {
   callProblem,
   MasterCall,
@@ -17,7 +17,7 @@ import type {
 } from 'fastify'
 import { answerError, plain, send } from './answers.ts'
 import { contentTypeRefusal, locationAt, readCall } from './checks.ts'
-import { answerLegacy, answerTeardown, legacyPaths } from './legacy.ts'
+import { answerLegacy, answerTeardown } from './legacy.ts'
 import { acceptedMedia, isMedia, json } from './media-type.ts'
 import { OperatorStream, SchedulerStream } from './stream.ts'
 
@@ -50,7 +50,7 @@ export const mesosFace =
       app.all(`${prefix}/api/v1`, { onRequest: operator }, async (request, reply) =>
         answerOperator(master, callers.of(request), request, reply),
       )
-      for (const endpoint of legacyPaths) {
+      for (const endpoint of legacyEndpoints) {
         const handler = answerLegacy(master, callers, endpoint)
         app.all(`${prefix}/${endpoint}`, { onRequest: reader }, handler)
       }

@@ -1,11 +1,11 @@
+import { legacyEndpoints } from '@conclave/actors'
 import { recordsOf, HttpClient } from '@conclave/runtime'
 import { utf8Text } from '@conclave/kernel'
 import { describe, expect, test } from 'vitest'
-import { legacyPaths } from './legacy.ts'
 import { Front, operatorUrl } from './testing/front.ts'
 
 describe('the endpoints of before (mesos.md §9)', () => {
-  test.each(legacyPaths.flatMap((path) => [`/${path}`, `/master/${path}`, `/mesos/${path}`]))(
+  test.each(legacyEndpoints.flatMap((path) => [`/${path}`, `/master/${path}`, `/mesos/${path}`]))(
     'MF10: GET %s is answered in JSON',
     async (url) => {
       const front = new Front()

@@ -9,18 +9,6 @@ import { plain, send } from './answers.ts'
  * The endpoints that Mesos had before its operator API. Source: mesos.md §9.
  */
 
-export const legacyPaths: readonly LegacyEndpoint[] = [
-  'state',
-  'state-summary',
-  'tasks',
-  'frameworks',
-  'slaves',
-  'roles',
-  'flags',
-  'version',
-  'metrics/snapshot',
-]
-
 /** Of these any master answers for itself in Mesos; here they, too, are the leader's. */
 export const answerLegacy =
   (master: MasterApi, callers: Callers, endpoint: LegacyEndpoint) =>

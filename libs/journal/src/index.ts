@@ -11,7 +11,6 @@ export {
 export type { JournalEvent } from './event.ts'
 export {
   openJournal,
-  segmentSizeBytesDefault,
   type Journal,
   type JournalKey,
   type JournalOptions,

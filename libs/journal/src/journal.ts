@@ -78,7 +78,7 @@ export interface JournalOptions {
 }
 
 /** Reserved twice per journal, so small: a laptop runs three masters. */
-export const segmentSizeBytesDefault = 8 * 1024 * 1024
+const segmentSizeBytesDefault = 8 * 1024 * 1024
 
 /** What one record may carry of batches that wait for the disk; a single larger one still goes alone. */
 const recordSizeBytesMax = 4 * 1024 * 1024

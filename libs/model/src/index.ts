@@ -121,7 +121,7 @@ export {
 export { addScalars, Attribute, Items, Ranges, Resource, Scalar } from './mesos/resource.ts'
 export { fromProtobuf } from './mesos/protobuf/decode.ts'
 export { toProtobuf } from './mesos/protobuf/encode.ts'
-export { redactedText, redactShown } from './mesos/redact.ts'
+export { redactShown } from './mesos/redact.ts'
 export { roleProblem } from './mesos/role.ts'
 export {
   callProblem,

@@ -49,12 +49,12 @@ export function readConfState(reader: ByteReader): ConfState {
 }
 
 /** uint index, uint term, ConfState */
-export function writeSnapshotMeta(writer: ByteWriter, meta: SnapshotMeta): void {
+function writeSnapshotMeta(writer: ByteWriter, meta: SnapshotMeta): void {
   writer.uint(meta.index).uint(meta.term)
   writeConfState(writer, meta.confState)
 }
 
-export function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
+function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
   return { index: reader.uint(), term: reader.uint(), confState: readConfState(reader) }
 }
 

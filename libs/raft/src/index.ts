@@ -4,9 +4,7 @@ export {
   encodeConfChange,
   encodeMessage,
   readConfState,
-  readSnapshotMeta,
   writeConfState,
-  writeSnapshotMeta,
 } from './codec.ts'
 export {
   confChange,

@@ -17,10 +17,8 @@ export {
   taskPrefix,
   tasksOfPrefix,
   templateKey,
-  templatePrefix,
   TemplateRecord,
   templatesOfPrefix,
-  workloadsPrefix,
 } from './records.ts'
 export type { Decided, Observed, Scene } from './scene.ts'
 export {

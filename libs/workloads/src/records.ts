@@ -15,10 +15,9 @@ import { WorkloadSpec } from './spec.ts'
  * Ids have no slash in them; a name may, and is therefore the last.
  */
 
-export const workloadsPrefix = 'workloads/'
 export const specPrefix = 'workloads/spec/'
 export const statusPrefix = 'workloads/status/'
-export const templatePrefix = 'workloads/template/'
+const templatePrefix = 'workloads/template/'
 export const taskPrefix = 'workloads/task/'
 export const nodePrefix = 'workloads/node/'
 

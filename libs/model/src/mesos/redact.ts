@@ -3,7 +3,7 @@ import { mapParts, type Message } from './message.ts'
 import { ExecutorInfo } from './task-info.ts'
 
 /** What stands where something was that is not shown. */
-export const redactedText = '[redacted]'
+const redactedText = '[redacted]'
 
 const userInfo = /^([a-z][a-z\d+.-]*:\/\/)[^/?#]*@/i
 
