@@ -29,6 +29,8 @@ import {
 const electionTick = 3
 const heartbeatTick = 1
 const unlimited = Number.MAX_SAFE_INTEGER
+/** More than any history needs: members that are busy longer answer each other without end. */
+const roundsMax = 300
 
 const transitions = new Map<string, ConfChangeTransition>([
   ['auto', 'ConfChangeTransitionAuto'],
@@ -273,7 +275,12 @@ export class InteractionRunner {
     if (level !== undefined) this.#output.setLevel(level)
     const named = words(directive).map((word) => numberFrom(directive, word))
     const ids = named.length > 0 ? named : this.#nodes.map((_, at) => at + 1)
-    while (this.#stabilizeOnce(ids.filter((id) => this.#node(id).isUp)));
+    let rounds = 0
+    while (this.#stabilizeOnce(ids.filter((id) => this.#node(id).isUp))) {
+      if (++rounds < roundsMax) continue
+      this.#output.print(`not done after ${roundsMax} rounds`)
+      break
+    }
     if (level === undefined) return
     // What was printed at another level is judged at that level.
     const isSilent = level === 'none'
