@@ -62,3 +62,13 @@ export const matchesLabels = (
     const value = at === -1 ? '' : wanted.slice(at + 1)
     return Object.hasOwn(labels, name) && (value === '' || labels[name] === value)
   }) ?? true
+
+/** Of what {@link demandBoolean} lets pass. */
+export const isTrue = (value: string): boolean => value === 'true' || value === '1'
+
+/** @throws Refusal for what is neither true nor false to the Engine: `true`, `1`, `false` and `0` are */
+export function demandBoolean(filters: Filters, key: string): void {
+  const values = filters.get(key) ?? []
+  if (values.every((value) => ['true', '1', 'false', '0'].includes(value))) return
+  throw new Refusal(400, `invalid filter '${key}=[${values.map(printable).join(' ')}]'`)
+}

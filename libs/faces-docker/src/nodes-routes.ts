@@ -12,6 +12,7 @@ import { engineAttribute, forgetEngine } from './engine-nodes.ts'
 import { labelManager } from './manager-labels.ts'
 import { changeRole } from './node-role.ts'
 import { findNode, nodesOf, type Node, type NodeObject } from './nodes.ts'
+import { printable } from './printable.ts'
 import { isSet, queryOf } from './query.ts'
 import { demandSwarm } from './swarm-gate.ts'
 
@@ -38,6 +39,8 @@ export const nodesRoutes =
 
     app.get('/nodes', async (request, reply) => {
       const filters = parseFilters(queryOf(request).get('filters'), filterKeys)
+      demandKnown(filters, 'role', ['manager', 'worker'])
+      demandKnown(filters, 'membership', ['accepted', 'pending'])
       const all = await nodesOf(engine, callerOf(engine, request))
       const wanted = all.map(({ object }) => object).filter((node) => isWanted(node, filters))
       return sendJson(reply, wanted)
@@ -219,4 +222,10 @@ function isWanted({ ID, Description, Spec }: NodeObject, filters: Filters): bool
     matchesLabels(filters, 'label', Description.Engine.Labels ?? {}) &&
     matchesLabels(filters, 'node.label', Spec.Labels)
   )
+}
+
+function demandKnown(filters: Filters, key: string, known: readonly string[]): void {
+  const other = filters.get(key)?.find((value) => !known.includes(value))
+  if (other === undefined) return
+  throw new Refusal(400, `Invalid ${key} filter: '${printable(other)}'`)
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { rpc } from './errors.ts'
 
 const count = z.int().nonnegative().max(Number.MAX_SAFE_INTEGER)
 
@@ -42,9 +43,14 @@ export const SwarmSpec = z.object({
 export type SwarmSpec = z.infer<typeof SwarmSpec>
 
 const ninetyDaysNs = 90 * 24 * 3600 * 1e9
+const hourNs = 3600 * 1e9
 
+/** @throws Refusal in SwarmKit's words */
 export function swarmSpec(input: SwarmSpecInput): SwarmSpec {
   const { Orchestration, Raft, Dispatcher, CAConfig, EncryptionConfig } = input
+  if (CAConfig?.NodeCertExpiry && CAConfig.NodeCertExpiry < hourNs) {
+    throw rpc('InvalidArgument', 'minimum certificate expiry time is: 1h0m0s')
+  }
   const forceRotate = CAConfig?.ForceRotate ?? 0
   return {
     Name: 'default',

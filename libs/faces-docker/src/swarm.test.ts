@@ -75,6 +75,30 @@ describe('DK6: a swarm', () => {
     ])
   })
 
+  test('has certificates of an hour at least, and nodes of roles that there are', async () => {
+    await init()
+    const { Version, Spec } = (await front.ask('GET', '/swarm')).json<{
+      Version: { Index: number }
+      Spec: object
+    }>()
+    const path = `/swarm/update?version=${Version.Index}`
+    const short = await front.ask('POST', path, { ...Spec, CAConfig: { NodeCertExpiry: 1e9 } })
+    expect([short.statusCode, short.json()]).toEqual([
+      400,
+      {
+        message:
+          'rpc error: code = InvalidArgument desc = minimum certificate expiry time is: 1h0m0s',
+      },
+    ])
+    for (const [key, message] of [
+      ['role', "Invalid role filter: 'nope'"],
+      ['membership', "Invalid membership filter: 'nope'"],
+    ]) {
+      const answer = await front.ask('GET', `/nodes?filters={"${key}":["nope"]}`)
+      expect([answer.statusCode, answer.json()]).toEqual([400, { message }])
+    }
+  })
+
   test('is left by force alone, and then is none', async () => {
     const none = await front.ask('POST', '/swarm/leave')
     expect([none.statusCode, none.json()]).toEqual([

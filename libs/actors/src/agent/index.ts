@@ -24,3 +24,4 @@ export {
   type ProgramInput,
   type OutputWanted,
 } from './container-runtime.ts'
+export { templateFault } from './templates.ts'

@@ -78,6 +78,25 @@ export function hostnameOf(container: ContainerInfo | undefined): string | undef
   return expanded('hostname', hostname, scopeOf(service))
 }
 
+/** What would refuse every task of a service. Labels are the service's, all else is made up, as in SwarmKit. */
+export function templateFault(
+  { env, hostname }: { readonly env: readonly string[]; readonly hostname: string },
+  service: Pick<ContainerService, 'name' | 'labels'>,
+): string | undefined {
+  const scope = scopeOf({ id: 'serviceid', ...service })
+  try {
+    for (const variable of env) {
+      const at = variable.indexOf('=')
+      if (at !== -1) expanded('env', variable.slice(at + 1), scope)
+    }
+    expanded('hostname', hostname, scope)
+    return undefined
+  } catch (refusal) {
+    if (!(refusal instanceof ContainerSpecRefused)) throw refusal
+    return refusal.message
+  }
+}
+
 function expanded(what: string, text: string, scope: Scope): string {
   try {
     return expandText(text, scope)

@@ -1,6 +1,13 @@
 import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { Refusal } from '../errors.ts'
-import { matchesAny, matchesLabels, parseFilters, type Filters } from '../filters.ts'
+import {
+  demandBoolean,
+  isTrue,
+  matchesAny,
+  matchesLabels,
+  parseFilters,
+  type Filters,
+} from '../filters.ts'
 import { printable } from '../printable.ts'
 import { exitCodeOf, type Container } from './container.ts'
 import { healthOf, imageIdOf } from './container-object.ts'
@@ -32,7 +39,15 @@ const healths = ['starting', 'healthy', 'unhealthy', 'none']
 export function parseContainerFilters(text: string | null): Filters {
   const filters = parseFilters(text, keys)
   demandKnown(filters, 'status', states)
-  demandKnown(filters, 'health', healths)
+  const health = filters.get('health')?.find((value) => !healths.includes(value))
+  if (health !== undefined) {
+    throw new Refusal(400, `unrecognized filter value for health: ${printable(health)}`)
+  }
+  const code = filters.get('exited')?.find((value) => !/^[-+]?\d{1,9}$/.test(value))
+  if (code !== undefined) {
+    throw new Refusal(400, `strconv.Atoi: parsing "${printable(code)}": invalid syntax`)
+  }
+  demandBoolean(filters, 'is-task')
   return filters
 }
 
@@ -64,7 +79,7 @@ export function isContainerWanted(
     ) &&
     matchesAny(filters, 'before', (asked) => isOlder(container, named(all, asked))) &&
     matchesAny(filters, 'since', (asked) => isOlder(named(all, asked), container)) &&
-    matchesAny(filters, 'is-task', (wanted) => wanted === 'true' || wanted === '1') &&
+    matchesAny(filters, 'is-task', isTrue) &&
     matchesAny(filters, 'isolation', (wanted) => wanted === 'default') &&
     // Simulated containers have no networks, ports or volumes that could be asked for.
     ['network', 'publish', 'expose', 'volume'].every((key) => !filters.has(key)) &&

@@ -77,11 +77,21 @@ describe('DK40: containers', () => {
     expect(answer.json()).toHaveLength(count)
   })
 
-  test('are not listed by what nobody knows', async () => {
-    const answer = await get('/containers/json?filters={"status":["dreaming"]}')
+  test.each([
+    ['{"status":["dreaming"]}', "invalid filter 'status=dreaming'"],
+    ['{"health":["ill"]}', 'unrecognized filter value for health: ill'],
+    ['{"exited":["x"]}', 'strconv.Atoi: parsing "x": invalid syntax'],
+    ['{"is-task":["perhaps"]}', "invalid filter 'is-task=[perhaps]'"],
+  ])('are not listed by %s, which nobody knows', async (filters, message) => {
+    const answer = await get(`/containers/json?filters=${filters}`)
+    expect([answer.statusCode, answer.json()]).toEqual([400, { message }])
+  })
+
+  test('that are not there are not killed, in the words of the Engine', async () => {
+    const answer = await front.ask('POST', '/containers/nosuch/kill?signal=TERM')
     expect([answer.statusCode, answer.json()]).toEqual([
-      400,
-      { message: "invalid filter 'status=dreaming'" },
+      404,
+      { message: 'cannot kill container: nosuch: No such container: nosuch' },
     ])
   })
 
@@ -95,6 +105,13 @@ describe('DK40: containers', () => {
     expect(front.master.tasks.signals).toEqual([`HUP to ${taskId}`])
     const refused = await front.ask('POST', `/containers/${id}/kill?signal=NO-SIGNAL`)
     expect(refused.json()).toEqual({ message: 'Invalid signal: NO-SIGNAL' })
+    for (const signal of ['NOPE', '65', 'RTMIN+16', '0']) {
+      const unknown = await front.ask(
+        'POST',
+        `/containers/nosuch/kill?signal=${encodeURIComponent(signal)}`,
+      )
+      expect(unknown.json()).toEqual({ message: `Invalid signal: ${signal}` })
+    }
     const created = await front.ask('POST', '/containers/create', { Image: 'busybox' })
     expect(created.statusCode).toBe(501)
     expect(created.json<{ message: string }>().message).toContain('docker service create')

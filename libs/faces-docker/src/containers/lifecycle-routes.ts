@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { TaskNotFound, TaskNotRunning, type Caller } from '@conclave/actors'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { engineHeaders, jsonLine, sendEmpty } from '../answers.ts'
@@ -25,7 +26,7 @@ export const lifecycleRoutes =
     app.post<Named>('/containers/:id/kill', async (request, reply) => {
       const caller = callerOf(engine, request)
       const signal = signalIn(queryOf(request).get('signal') ?? 'KILL')
-      const container = await findContainer(engine, caller, request.params.id)
+      const container = await findContainer(engine, caller, request.params.id).catch(cannotKill)
       if (container.state !== 'running') {
         const text = `cannot kill container: ${request.params.id}: container ${container.id} is not running`
         throw new Refusal(409, text)
@@ -82,6 +83,13 @@ export const lifecycleRoutes =
       return sendEmpty(reply, 204)
     })
   }
+
+/** @throws Refusal */
+function cannotKill(error: unknown): never {
+  if (!(error instanceof Refusal)) throw error
+  const asked = error.message.replace(/^No such container: /, '')
+  throw new Refusal(error.status, `cannot kill container: ${asked}: ${error.message}`)
+}
 
 async function stop(
   engine: Engine,
@@ -156,10 +164,15 @@ function statusOf(container: Container, outcome: Outcome): object {
   return { StatusCode: 137, Error: { Message: 'the task is not remembered any more' } }
 }
 
+const signalMax = 64
+/** Of which there are thirty, counted from either end. */
+const realTime = /^RTM(?:IN(?:\+(?:[1-9]|1[0-5]))?|AX(?:-(?:[1-9]|1[0-4]))?)$/
+
 /** @throws Refusal */
 function signalIn(text: string): string {
   const name = text.toUpperCase().replace(/^SIG/, '')
-  if (/^([A-Z][A-Z0-9]{1,9}|[1-9]\d?)$/.test(name)) return name
+  const isNumber = /^[1-9]\d?$/.test(name) && Number(name) <= signalMax
+  if (isNumber || Object.hasOwn(constants.signals, `SIG${name}`) || realTime.test(name)) return name
   throw new Refusal(400, `Invalid signal: ${text.slice(0, 32).replaceAll(/[^\x20-\x7e]/g, '?')}`)
 }
 

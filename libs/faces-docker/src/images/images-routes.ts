@@ -12,7 +12,15 @@ import { noSuchPage, Refusal } from '../errors.ts'
 import { queryOf } from '../query.ts'
 import { imageHistory, imageInspect, imageSummary } from './image-object.ts'
 import { isImageWanted, parseImageFilters } from './image-filters.ts'
-import { findImage, forgetImage, keepImage, localImages, whyHere } from './local-images.ts'
+import {
+  findImage,
+  forgetImage,
+  keepImage,
+  localImages,
+  noSuchImage,
+  noSuchImageHere,
+  whyHere,
+} from './local-images.ts'
 import { invalidReference, notSimulated } from './image-refusals.ts'
 import { splitEnd } from './path-end.ts'
 import { pullStream } from './pull-stream.ts'
@@ -63,7 +71,8 @@ export const imagesRoutes =
       const [name, what] = splitEnd(request.params['*'])
       if (what === 'get') throw notHere('there are no archives of images')
       if (what !== 'json' && what !== 'history') throw noSuchPage()
-      const image = await findImage(engine, request, name)
+      const noSuch = what === 'json' ? noSuchImageHere : noSuchImage
+      const image = await findImage(engine, request, name, noSuch)
       return sendJson(reply, what === 'json' ? imageInspect(image) : imageHistory(image))
     })
 

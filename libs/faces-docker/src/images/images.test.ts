@@ -119,6 +119,17 @@ describe('DK25: one image', () => {
     expect(await refusal('GET', `/images/${name}/json`)).toEqual([404, message])
   })
 
+  test('is named once where it is not inspected', async () => {
+    const message = 'No such image: nosuch:latest'
+    expect(await refusal('DELETE', '/images/nosuch')).toEqual([404, message])
+    expect(await refusal('GET', '/images/nosuch/history')).toEqual([404, message])
+    const filters = encodeURIComponent('{"dangling":["perhaps"]}')
+    expect(await refusal('GET', `/images/json?filters=${filters}`)).toEqual([
+      400,
+      "invalid filter 'dangling=[perhaps]'",
+    ])
+  })
+
   test('may be asked for by any text', async () => {
     const hostile = oneof(string({ maxLength: 60 }), stringMatching(/^[a-z0-9/.:@%-]{0,60}$/))
     await assert(

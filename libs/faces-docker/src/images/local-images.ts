@@ -66,6 +66,7 @@ export async function findImage(
   engine: Engine,
   request: FastifyRequest,
   asked: string,
+  noSuch: (asked: string) => Refusal = noSuchImage,
 ): Promise<LocalImage> {
   const all = await localImages(engine, callerOf(engine, request))
   const name = parseImageName(asked)
@@ -77,7 +78,7 @@ export async function findImage(
   if (first !== undefined && hex.length === 64) return first
   if (byName !== undefined) return byName
   if (first !== undefined && second === undefined) return first
-  throw noSuchImageHere(asked)
+  throw noSuch(asked)
 }
 
 function isNamed(
@@ -91,11 +92,16 @@ function isNamed(
   return isOfRepository && image.digest === name.digest
 }
 
-/** Source: docker-swarm.md errors.json. */
-export function noSuchImageHere(asked: string): Refusal {
+export function noSuchImage(asked: string): Refusal {
   const name = parseImageName(asked)
   const whole = name === undefined ? printable(asked) : familiarName(name)
-  return new Refusal(404, `no such image: ${printable(asked)}: No such image: ${whole}`)
+  return new Refusal(404, `No such image: ${whole}`)
+}
+
+/** Where one is inspected. Source: docker-swarm.md errors.json. */
+export function noSuchImageHere(asked: string): Refusal {
+  const { message } = noSuchImage(asked)
+  return new Refusal(404, `no such image: ${printable(asked)}: ${message}`)
 }
 
 /** Remembers that `name` was pulled. @returns whether it was not here before. @throws Refusal */

@@ -97,6 +97,11 @@ describe('DK28: networks', () => {
       400,
       'invalid network name: ../x: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed',
     ],
+    [
+      { Name: 'x', Driver: 'overlay', IPAM: { Config: [{ Subnet: '10.1.0.0/33' }] } },
+      400,
+      'invalid network config:\ninvalid subnet 10.1.0.0/33: invalid CIDR block notation',
+    ],
     [{ Name: 'x', Driver: 'weave' }, 404, 'plugin "weave" not found'],
     [
       { Name: 'x', Driver: 'overlay', Ingress: true },

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { printable } from '../printable.ts'
@@ -50,6 +51,14 @@ export function checkNetwork(asked: NetworkCreate, existing: readonly NetworkObj
   if (driver !== 'bridge' && driver !== 'overlay') {
     throw new Refusal(404, `plugin "${printable(driver)}" not found`)
   }
+  for (const { Subnet } of asked.IPAM?.Config ?? []) {
+    if (typeof Subnet !== 'string' || Subnet === '' || isSubnet(Subnet)) continue
+    const text = printable(Subnet)
+    throw new Refusal(
+      400,
+      `invalid network config:\ninvalid subnet ${text}: invalid CIDR block notation`,
+    )
+  }
   if (asked.Ingress === true) {
     throw new Refusal(409, 'ingress network already exists: it comes with the swarm')
   }
@@ -59,6 +68,12 @@ export function checkNetwork(asked: NetworkCreate, existing: readonly NetworkObj
       'networks are simulated by Conclave: there are no configurations of them',
     )
   }
+}
+
+function isSubnet(asked: string): boolean {
+  const [, address = '', bits = ''] = /^([^/]{1,64})\/(\d{1,3})$/.exec(asked) ?? []
+  const version = isIP(address)
+  return version !== 0 && Number(bits) <= (version === 4 ? 32 : 128)
 }
 
 export const driverOf = ({ Driver }: NetworkCreate): string => Driver || 'bridge'

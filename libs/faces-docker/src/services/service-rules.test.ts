@@ -45,6 +45,32 @@ describe('DK11: a service that makes no sense', () => {
       invalid('ContainerSpec: "UPPER CASE" is not a valid repository/tag'),
     ],
     [
+      'an image with a repository in capitals',
+      sentSpec('a', {}, { Image: 'Bad/UPPER' }),
+      400,
+      invalid('ContainerSpec: "Bad/UPPER" is not a valid repository/tag'),
+    ],
+    [
+      'a hostname that no task could have',
+      sentSpec('a', {}, { Hostname: '{{.Nope}}' }),
+      400,
+      invalid(
+        'expanding hostname failed: template: expansion:1:2: executing "expansion" at <.Nope>: can\'t evaluate field Nope in type *template.Context',
+      ),
+    ],
+    [
+      'a variable that no task could have',
+      sentSpec('a', {}, { Env: ['A=b', 'B={{secret "x"}}'] }),
+      400,
+      invalid('expanding env failed: template: expansion:1: function "secret" not defined'),
+    ],
+    [
+      'a way to be found that there is not',
+      sentSpec('a', { EndpointSpec: { Mode: 'nope' } }),
+      400,
+      'invalid resolution mode: "nope"',
+    ],
+    [
       'a reference without an id',
       sentSpec('a', {}, { Secrets: [secretReference('', 's')] }),
       400,

@@ -1,3 +1,5 @@
+import { templateFault } from '@conclave/actors'
+import { parseImageName } from '@conclave/simulated-images'
 import { referencesIn } from '../configs/references.ts'
 import { Refusal, rpc } from '../errors.ts'
 import { printable } from '../printable.ts'
@@ -7,7 +9,6 @@ import type {
   ContainerSpec,
   Healthcheck,
   ServiceSpec,
-  TaskTemplate,
   UpdateConfig,
 } from './service-spec.ts'
 
@@ -21,7 +22,7 @@ import type {
 export function checkService(spec: ServiceSpec): void {
   checkConvertible(spec)
   checkName(spec.Name ?? '')
-  checkTask(spec.TaskTemplate ?? {})
+  checkTask(spec)
   checkMode(spec)
   checkChange(spec.UpdateConfig ?? {})
   checkPorts(spec)
@@ -31,7 +32,8 @@ const invalid = (text: string): Refusal => rpc('InvalidArgument', text)
 
 // ── the Engine ──────────────────────────────────────────────────────────────────────────────────
 
-function checkConvertible({ TaskTemplate, Mode, UpdateConfig, RollbackConfig }: ServiceSpec): void {
+function checkConvertible(spec: ServiceSpec): void {
+  const { TaskTemplate, Mode, UpdateConfig, RollbackConfig, EndpointSpec } = spec
   const { Runtime, ContainerSpec, PluginSpec, NetworkAttachmentSpec, RestartPolicy } =
     TaskTemplate ?? {}
   if (Runtime === 'plugin' || PluginSpec || Runtime === 'attachment' || NetworkAttachmentSpec) {
@@ -41,7 +43,14 @@ function checkConvertible({ TaskTemplate, Mode, UpdateConfig, RollbackConfig }: 
   if (Runtime && Runtime !== 'container') {
     throw new Refusal(400, 'unsupported runtime: only containers are run here')
   }
-  oneOf(RestartPolicy?.Condition, ['none', 'on-failure', 'any'], 'restart policy condition')
+  const { Condition } = RestartPolicy ?? {}
+  if (Condition && !['none', 'on-failure', 'any'].includes(Condition)) {
+    throw new Refusal(400, `invalid RestartCondition: "${printable(Condition)}"`)
+  }
+  const { Mode: resolution } = EndpointSpec ?? {}
+  if (resolution && resolution !== 'vip' && resolution !== 'dnsrr') {
+    throw new Refusal(400, `invalid resolution mode: "${printable(resolution)}"`)
+  }
   for (const change of [UpdateConfig, RollbackConfig]) {
     oneOf(change?.FailureAction, ['pause', 'continue', 'rollback'], 'update failure action')
     oneOf(change?.Order, ['stop-first', 'start-first'], 'update order')
@@ -74,12 +83,17 @@ function checkName(name: string): void {
   }
 }
 
-function checkTask({ ContainerSpec, Resources, RestartPolicy, Placement }: TaskTemplate): void {
+function checkTask({ Name, Labels, TaskTemplate }: ServiceSpec): void {
+  const { ContainerSpec, Resources, RestartPolicy, Placement } = TaskTemplate ?? {}
   for (const amounts of [Resources?.Limits, Resources?.Reservations]) checkAmounts(amounts ?? {})
   if ((RestartPolicy?.Delay ?? 0) < 0) throw invalid('TaskSpec: restart-delay cannot be negative')
   if ((RestartPolicy?.Window ?? 0) < 0) throw invalid('TaskSpec: restart-window cannot be negative')
   checkConstraints(Placement?.Constraints ?? [])
   referencesIn(ContainerSpec ?? {})
+  const { Env, Hostname } = ContainerSpec ?? {}
+  const texts = { env: Env ?? [], hostname: Hostname ?? '' }
+  const fault = templateFault(texts, { name: Name ?? '', labels: Labels ?? {} })
+  if (fault !== undefined) throw invalid(fault)
   checkContainer(ContainerSpec ?? {})
 }
 
@@ -97,14 +111,10 @@ function checkAmounts({ NanoCPUs, MemoryBytes }: Amounts): void {
   }
 }
 
-const imageName =
-  /^[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/i
-const imageLengthMax = 512
-
 function checkContainer({ Image, StopGracePeriod, Mounts, Healthcheck }: ContainerSpec): void {
   const image = Image ?? ''
   if (image === '') throw invalid('ContainerSpec: image reference must be provided')
-  if (image.length > imageLengthMax || !imageName.test(image)) {
+  if (parseImageName(image) === undefined) {
     throw invalid(`ContainerSpec: "${printable(image)}" is not a valid repository/tag`)
   }
   const targets = new Set<string>()
