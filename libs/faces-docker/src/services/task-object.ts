@@ -59,8 +59,8 @@ function containerStatus(task: WorkloadTaskView): Pick<TaskObject['Status'], 'Co
   return {
     ContainerStatus: {
       ContainerID: containerIdOf(task),
-      // Simulated containers have no process that the machine knows.
-      PID: 0,
+      // Its own, as its programs see it and as it is inspected: to this machine it is no process.
+      PID: task.state === 'running' ? 1 : 0,
       ExitCode: task.exitCode ?? (task.state === 'killed' ? 137 : 0),
     },
   }
