@@ -54,7 +54,7 @@ export async function parseTaskFilters(
   )
   for (const state of filters.get('desired-state') ?? []) {
     if (states.some((known) => known === state.toLowerCase())) continue
-    throw new Refusal(400, `invalid task state '${printable(state)}'`)
+    throw new Refusal(400, `Invalid desired-state filter: '${printable(state)}'`)
   }
   const services = (filters.get('service') ?? []).map(
     async (asked) => (await findService(engine, caller, asked)).id,

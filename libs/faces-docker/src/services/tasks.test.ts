@@ -130,7 +130,7 @@ describe('DK10: a task', () => {
   test.each([
     [{ service: { nosuch: true } }, 404, 'service nosuch not found'],
     [{ node: { nosuch: true } }, 404, 'node nosuch not found'],
-    [{ 'desired-state': { odd: true } }, 400, "invalid task state 'odd'"],
+    [{ 'desired-state': { odd: true } }, 400, "Invalid desired-state filter: 'odd'"],
     [{ foo: { a: true } }, 400, "Invalid filter 'foo'"],
   ])('is not looked for by %j', async (filters, status, message) => {
     const query = encodeURIComponent(JSON.stringify(filters))
