@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest'
 import {
   Conclave,
   Framework,
@@ -9,6 +9,7 @@ import {
   loginGateway,
   mustHavePeers,
   portOf,
+  Program,
   reference,
   runProgram,
   subscription,
@@ -431,34 +432,120 @@ scheduler.on('error', (error) => console.log('ERROR ' + (error.message || JSON.s
 scheduler.on('ready', () => scheduler.subscribe())
 `
 
+/** The same, for a program that comes back: it says what it hears, and asks again where nobody leads yet. */
+const returningProgram = `
+const { Scheduler, Mesos } = require('mesos-framework')
+const M = Mesos.getMesos()
+const [port, id, name, line] = process.argv.slice(2)
+const command = new M.CommandInfo(null, new M.Environment([]), true, line, null, null)
+const secret = { type: 'REFERENCE', reference: { name: '/mesos/json', key: 'password' } }
+command.environment.variables.push({ name: 'DB_PASS', type: 'SECRET', secret })
+const scheduler = new Scheduler({
+  masterUrl: '127.0.0.1', port, frameworkName: 'back from npm',
+  logging: { path: process.cwd() + '/', fileName: 'returning.log', level: 'debug' },
+  restartStates: [],
+  tasks: { [name]: { priority: 1, instances: 1, commandInfo: command,
+    resources: { cpus: 0.1, mem: 32, ports: 0, disk: 0 } } },
+})
+if (id !== 'new') scheduler.frameworkId = id
+scheduler.on('subscribed', ({ frameworkId }) => {
+  console.log('SUBSCRIBED ' + frameworkId)
+  scheduler.reconcile()
+})
+scheduler.on('update', ({ status }) =>
+  console.log('UPDATE ' + status.task_id.value + ' ' + status.state + ' ' + (status.reason || '')))
+scheduler.on('error', (error) => {
+  const why = error.message || JSON.stringify(error)
+  console.log('ERROR ' + why)
+  if (/code: 503|problem with the request/.test(why)) setTimeout(() => scheduler.subscribe(), 300)
+})
+scheduler.on('ready', () => scheduler.subscribe())
+`
+
+/** What a program has said for the `times`th time, now or later. */
+const says = (program: Program, what: RegExp, times = 1): Promise<string> =>
+  until(`the client says ${what.source}`, () => {
+    if (program.hasEnded) throw new Error(`it has ended: ${program.stdout}${program.stderr}`)
+    return program.stdout.match(new RegExp(what.source, 'gm'))?.[times - 1]
+  })
+
 describe('npm mesos-framework 0.5.3, unmodified', () => {
+  let client: Awaited<ReturnType<typeof installClient>>
+  let gateway: Awaited<ReturnType<typeof loginGateway>> | undefined
+  const programs: Program[] = []
+
+  beforeAll(async () => {
+    client = await installClient(cluster.home, 'mesos-framework', '0.5.3')
+    if ('why' in client && mustHavePeers) throw new Error(client.why)
+    gateway = await loginGateway(cluster)
+  })
+  afterAll(async () => {
+    for (const program of programs) await program.end()
+    gateway?.closeAllConnections()
+    gateway?.close()
+  })
+
+  /** Where it is installed, and where it finds the leader; or why this test cannot be had. */
+  function installed(context: TestContext): { directory: string; port: string } {
+    if ('why' in client) return context.skip(client.why)
+    if (gateway === undefined) throw new Error('there is no gateway')
+    return { directory: client.directory, port: String(portOf(gateway)) }
+  }
+
   test('launches fifty tasks with secrets and sees all of them finish', async (context) => {
-    const client = await installClient(cluster.home, 'mesos-framework', '0.5.3')
-    if ('why' in client) {
-      if (mustHavePeers) throw new Error(client.why)
-      context.skip(client.why)
-      return
-    }
-    const gateway = await loginGateway(cluster)
-    try {
-      writeFileSync(join(client.directory, 'client.js'), clientProgram)
+    const { directory, port } = installed(context)
+    writeFileSync(join(directory, 'client.js'), clientProgram)
 
-      const { code, stdout, stderr } = await runProgram(
-        process.execPath,
-        ['client.js', String(portOf(gateway))],
-        { cwd: client.directory, env: cluster.home.environment },
-      )
+    const { code, stdout, stderr } = await runProgram(process.execPath, ['client.js', port], {
+      cwd: directory,
+      env: cluster.home.environment,
+    })
 
-      const ended = /^ENDED (.+)$/m.exec(stdout)?.[1] ?? '[]'
-      const said = (stdout + stderr).slice(-3000)
-      expect({ code, said, ended: JSON.parse(ended) as unknown }).toEqual({
-        code: 0,
-        said,
-        ended: Array.from({ length: 50 }, () => expect.stringMatching(/^TASK_FINISHED/)),
+    const ended = /^ENDED (.+)$/m.exec(stdout)?.[1] ?? '[]'
+    const said = (stdout + stderr).slice(-3000)
+    expect({ code, said, ended: JSON.parse(ended) as unknown }).toEqual({
+      code: 0,
+      said,
+      ended: Array.from({ length: 50 }, () => expect.stringMatching(/^TASK_FINISHED/)),
+    })
+  })
+
+  test('fails over when it is restarted, also when its leader was killed', async (context) => {
+    const { directory, port } = installed(context)
+    writeFileSync(join(directory, 'returning.js'), returningProgram)
+    const run = (id: string, name: string, line: string): Program => {
+      const args = ['returning.js', port, id, name, line]
+      const program = new Program(process.execPath, args, {
+        cwd: directory,
+        env: cluster.home.environment,
       })
-    } finally {
-      gateway.closeAllConnections()
-      gateway.close()
+      programs.push(program)
+      return program
     }
+    const first = run('new', 'stay', untilTerm)
+    const id = (await says(first, /^SUBSCRIBED \S+/)).split(' ')[1] ?? ''
+    await says(first, /^UPDATE \S+stay\S* TASK_RUNNING/)
+    first.child.kill('SIGKILL')
+    await until('the first has ended', () => first.hasEnded)
+
+    const second = run(id, 'second', 'test "$DB_PASS" = "in a member"')
+    expect(await says(second, /^SUBSCRIBED \S+/)).toBe(`SUBSCRIBED ${id}`)
+    await says(second, /^UPDATE \S+stay\S* TASK_RUNNING REASON_RECONCILIATION/)
+    await says(second, /^UPDATE \S+second\S* TASK_FINISHED/)
+
+    const { masterId } = await cluster.leader()
+    await cluster.kill(masterId)
+    // It knows an orderly end of its stream and no other: then it ends, and its supervisor starts it again.
+    await until(
+      'the second has ended, or is back',
+      () => second.hasEnded || (second.stdout.match(/^SUBSCRIBED/gm) ?? []).length > 1,
+    )
+    second.child.kill('SIGKILL')
+    await until('the second has ended', () => second.hasEnded)
+    const third = run(id, 'third', 'test "$DB_PASS" = "in a member"')
+    expect(await says(third, /^SUBSCRIBED \S+/)).toBe(`SUBSCRIBED ${id}`)
+    await says(third, /^UPDATE \S+stay\S* TASK_RUNNING REASON_RECONCILIATION/)
+    await says(third, /^UPDATE \S+third\S* TASK_FINISHED/)
+    await cluster.restart(masterId)
   })
 })
