@@ -32,11 +32,15 @@ export const membersOf = async (client: Client): Promise<readonly MemberView[]> 
   return (await client.json<{ members: readonly MemberView[] }>('conclave', 'GET', path)).members
 }
 
+/** Keeps in the context who the masters are now, without those that went; what is known stays if nobody says. */
+export async function learnMasters(client: Client): Promise<void> {
+  const members = await membersOf(client).catch(() => [])
+  client.learn(members.filter(({ wanted }) => wanted !== 'gone'))
+}
+
 async function led(client: Client, http: HttpClient): Promise<readonly MasterListed[]> {
   const members = await membersOf(client).catch(() => [])
-  const isKnown = ({ masterId }: MemberView): boolean =>
-    client.context.masters.some((master) => master.masterId === masterId)
-  if (!members.every(isKnown)) client.learn(members)
+  client.learn(members)
   const all = members.length > 0 ? members : client.context.masters
   return Promise.all(
     all.map(async ({ masterId }) => {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   Conclave,
@@ -113,7 +113,10 @@ describe('masters that come and go, each a process of its own', () => {
       (await list()).some((one) => one.masterId === 'master-4' && one.isReachable === true),
     )
 
+    const known = (): string => readFileSync(home.context, 'utf8')
+    expect(known()).toContain('master-4')
     await cli('master', 'leave', 'master-4')
+    expect(known()).not.toContain('master-4')
     await until('its process has ended', () => programs.at(-1)?.hasEnded === true)
     const refused = await again('fourth').outcome()
 

@@ -6,7 +6,7 @@ import { groupOf } from '../command-group.ts'
 import { withEngine, type EngineOptions } from '../engine-options.ts'
 import { CommandFailed } from '../failure.ts'
 import { readJoinToken, type JoinTokenOptions } from '../join-token-input.ts'
-import { everyMaster, membersOf, type MasterListed } from '../master-list.ts'
+import { everyMaster, learnMasters, membersOf, type MasterListed } from '../master-list.ts'
 import { advise, print, printJson, table } from '../output.ts'
 
 /** `conclave master …`: who the masters are, and how one becomes, stays or ceases to be one. */
@@ -87,7 +87,9 @@ export function masterCommands(program: Command, client: () => Client): void {
     .description('demote it if need be and remove it for good; its process then ends')
     .addHelpText('after', '\nExample:\n  conclave master leave master-4')
     .action(async (id: string) => {
-      await changed(client(), 'POST', `${placeOf(id)}/leave`, gone(id))
+      const talk = client()
+      await changed(talk, 'POST', `${placeOf(id)}/leave`, gone(id))
+      await learnMasters(talk)
       print(`Master ${id} left the cluster.\n`)
     })
 
@@ -98,11 +100,13 @@ export function masterCommands(program: Command, client: () => Client): void {
     .option('-f, --force', 'also one that answers, or a voter that does not')
     .addHelpText('after', '\nExample:\n  conclave master rm --force master-2')
     .action(async (id: string, { force = false }: { force?: boolean }) => {
-      await client().bytes({
+      const talk = client()
+      await talk.bytes({
         face: 'conclave',
         method: 'DELETE',
         path: `${placeOf(id)}${force ? '?force=true' : ''}`,
       })
+      await learnMasters(talk)
       print(`Master ${id} removed.\n`)
     })
 }
