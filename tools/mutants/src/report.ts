@@ -16,9 +16,10 @@ cell was not tried.
 
 The simulation sees what whole members do. They change one member at a time there, and write their log the simple way, so mistakes
 in joint configurations and in asynchronous writes are for the other nets; some mistakes only cost time (\`no-check-quorum\`, \`leader-not-protected\`,
-\`rehearsal-raises-term\`, \`transfer-to-anybody\`), and one is caught by the next line of defence before it does harm, whoever plays the
-leader (\`term-of-snapshot-forgotten\`: who is sent a snapshot has answered in its term before, and has written it down before it
-answered; the journal promises it all the same). Those are the business of the room's own tests.
+\`rehearsal-raises-term\`, \`transfer-to-anybody\`), and two are caught by the next line of defence before they do harm
+(\`term-of-snapshot-forgotten\`: who is sent a snapshot has answered in its term before, and has written it down before it
+answered; the journal promises it all the same. \`snapshot-mislabelled\`: who sends a snapshot says what the file on its disk says).
+Those are the business of the room's own tests.
 `
 
 /** The whole table as a document. */
