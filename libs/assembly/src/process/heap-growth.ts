@@ -22,7 +22,7 @@ export function heapGrowthPercent(livingBytes: number): number {
 
 /**
  * From here on the heap of this process grows by as much as {@link heapGrowthPercent} says of it. V8
- * looks at that number after each collection.
+ * looks at that number after each collection, and at no other size of its heap once it runs.
  */
 export function keepHeapSmall(): void {
   const looks: number[] = []
