@@ -65,6 +65,7 @@ export {
 } from './master/docker-doors.ts'
 export { dockerSocketIn, type DockerSocket } from './master/docker-socket.ts'
 export { startMaster } from './master/start-master.ts'
+export { wishToBeginAnew } from './master/begin-anew.ts'
 export type { Founded } from './docker-engine/docker-engine.ts'
 export {
   startDockerEngine,

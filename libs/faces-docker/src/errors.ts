@@ -68,6 +68,7 @@ const table: Readonly<Record<string, (error: ConclaveError) => Refusal>> = {
   'link.listen-failed': ({ message }) => new Refusal(500, message),
   'lock.refused': () => new Refusal(401, 'swarm could not be unlocked: invalid key provided'),
   'login.throttled': ({ message }) => new Refusal(429, message),
+  'member.begin-anew-refused': ({ message }) => rpc('FailedPrecondition', message),
   'member.busy': ({ message }) => rpc('FailedPrecondition', message),
   'member.join-refused': ({ message }) => rpc('FailedPrecondition', message),
   'member.refused': ({ message }) => rpc('FailedPrecondition', inSwarmKitsWords(message)),

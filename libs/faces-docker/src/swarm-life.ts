@@ -11,7 +11,7 @@ import { leaveWarning } from './leave-warning.ts'
 import { ownNodeId } from './nodes.ts'
 import { isSet } from './query.ts'
 import { stateOf, swarmKind, swarmName, swarmOf } from './swarm-gate.ts'
-import type { Beginning } from './swarm-node.ts'
+import { refusalIn, type Beginning } from './swarm-node.ts'
 import { placeWanted } from './swarm-place.ts'
 import { setLock } from './swarm-routes.ts'
 import { SwarmSpecInput, swarmSpec } from './swarm-spec.ts'
@@ -46,13 +46,11 @@ export const swarmLifeRoutes =
       const caller = callerOf(engine, request)
       const body = readBody(request, InitRequest)
       const wanted = beginningIn(body)
-      await demandOutside(request)
-      if (body.ForceNewCluster === true) {
-        throw new Refusal(
-          501,
-          'a cluster that has lost its masters is restored from an export: conclave store import',
-        )
+      if (body.ForceNewCluster === true && (await isInSwarm(request))) {
+        await beginAnew()
+        return sendJson(reply, await ownNodeId(engine, caller))
       }
+      await demandOutside(request)
       const begin = (): Promise<void> => beginSwarm(engine, caller, body)
       if (node === undefined) await begin()
       else await node.init(wanted, begin)
@@ -112,6 +110,24 @@ export const swarmLifeRoutes =
         wipe(text)
       }
     })
+
+    /** Of a machine without asking the masters, who may have lost their quorum. */
+    async function isInSwarm(request: FastifyRequest): Promise<boolean> {
+      return (node?.state ?? (await stateOf(engine, request))).is !== 'inactive'
+    }
+
+    /** @throws Refusal where there is no manager to begin with */
+    async function beginAnew(): Promise<void> {
+      if (node === undefined) {
+        throw new Refusal(
+          501,
+          'a master by itself begins anew when it starts: conclave master begin-anew, and start it again',
+        )
+      }
+      const refusal = refusalIn(node.state)
+      if (refusal !== undefined) throw refusal
+      await node.beginAnew()
+    }
 
     /** @throws Refusal */
     async function demandOutside(request: FastifyRequest): Promise<void> {

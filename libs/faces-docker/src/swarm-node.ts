@@ -46,6 +46,11 @@ export interface SwarmNode {
   readonly state: SwarmState
   /** Founds a cluster. `begin` is called once its master can be asked, and before this counts as done. */
   init(wanted: Beginning, begin: () => Promise<void>): Promise<void>
+  /**
+   * Of a manager whose others are lost for good: it goes on as the only one, with all that it has. Resolves once it
+   * can be asked.
+   */
+  beginAnew(): Promise<void>
   /** Becomes a master or an agent, as the token says. `begin`: as with `init`, for a master. */
   join(wanted: Joining, begin: () => Promise<void>): Promise<void>
   /** Ends its membership and forgets all of it. Callers have asked whether that may be. */

@@ -101,6 +101,8 @@ export const eventFields = {
     attempts: count,
     untilMs: count,
   }),
+  /** The others are lost for good, and it is a group of its own. */
+  'master.began-anew': z.object({ masterId: id }),
   /** A machine that had an agent alone shall have a master beside it. */
   'member.promotion-wanted': z.object({ memberId: id }),
   'member.forgotten': z.object({ memberId: id, role: id }),

@@ -1,3 +1,4 @@
+export { beginAnew, type LogLeft } from './begin-anew.ts'
 export {
   decodeConfChange,
   decodeMessage,

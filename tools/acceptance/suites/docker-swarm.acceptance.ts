@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { deriveKek, parseUnlockKey } from '@conclave/crypto'
 import { Redacted, utf8 } from '@conclave/kernel'
 import { canary, holdsKey, missingServer, scanDirectory } from '@conclave/testkit'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import {
   conclaveProgram,
   DockerEngine,
@@ -389,6 +389,55 @@ const make = (directory: string, ...args: readonly string[]): Promise<Outcome> =
   runProgram(process.execPath, [conclaveProgram, 'docker', 'certs', '--data', directory, ...args], {
     env: home.environment,
   })
+
+describe.skipIf(why !== undefined)(`DK19: a swarm that has lost its managers ${why ?? ''}`, () => {
+  test('goes on with the one that is left, its secrets and its services', async () => {
+    const place = new Home()
+    const names = ['first', 'second', 'third']
+    const engines = await Promise.all(names.map((name) => DockerEngine.start(place, name)))
+    onTestFinished(async () => {
+      await Promise.all(engines.map((engine) => engine.stop()))
+      place.remove()
+    })
+    const [first, second, third] = engines as [DockerEngine, DockerEngine, DockerEngine]
+    const init = ['swarm', 'init', '--force-new-cluster']
+    await first.out(init)
+    const manager = joinCommand(await first.out(['swarm', 'join-token', 'manager']))
+    const worker = joinCommand(await first.out(['swarm', 'join-token', 'worker']))
+    await second.out(manager)
+    await third.out(worker)
+    await second.out(['secret', 'create', 'kept', '-'], secret.text)
+    const wanted = ['--secret', 'kept', '--no-resolve-image', '--detach', '--replicas', '3']
+    await first.out(['service', 'create', '--name', service, ...wanted, 'eon01/infinite'])
+    await until('three tasks run', async () => (await running(first)).length === 3)
+    expect(await third.refusal(init)).toContain("Worker nodes can't be used to view or modify")
+
+    await second.kill()
+    expect(await first.out(init)).toMatch(
+      /^Swarm initialized: current node \(\w{25}\) is now a manager/,
+    )
+    const all = await nodes(first)
+    expect(all).toContain('first Ready Active Leader')
+    expect(all.filter((line) => /Reachable|Unreachable/.test(line))).toEqual([])
+    expect(await first.out(['secret', 'ls', '--format', '{{.Name}}'])).toBe('kept')
+    await until('the tasks of the others run on', async () => {
+      const at = await running(first)
+      return at.includes('first') && at.includes('third')
+    })
+    // Of a machine that answers: those of the lost one are still listed.
+    const format = ['--format', '{{.ID}}', '--no-trunc', '--filter', 'desired-state=running']
+    const [task = ''] = (await first.out(['node', 'ps', ...format, 'third'])).split('\n')
+    const container = await first.out(['ps', '-q', '--filter', `name=${task}`])
+    expect(await first.out(['exec', container, 'cat', '/run/secrets/kept'])).toBe(secret.text)
+
+    // Who comes back has no say any more, and works for the new one.
+    await second.restart()
+    await until('it is a worker', async () => (await swarmOf(second)) === 'active false')
+    await until('it is seen', async () => (await nodes(first)).includes('second Ready Active'))
+    await first.out(['node', 'promote', 'second'])
+    await until('it is a manager again', async () => (await swarmOf(second)) === 'active true')
+  })
+})
 
 describe.skipIf(why !== undefined)(`DK32: the docker CLI over TLS ${why ?? ''}`, () => {
   let engine: DockerEngine

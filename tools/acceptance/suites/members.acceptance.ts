@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { join as pathOf } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import {
   Conclave,
   conclaveProgram,
@@ -122,5 +123,51 @@ describe('masters that come and go, each a process of its own', () => {
 
     expect(refused.code).toBe(1)
     expect(refused.stderr).toContain('was removed from the cluster')
+  })
+})
+
+describe('one master of three whose others are lost for good', () => {
+  test('goes on alone once it is told to, also after a crash, and tells the others that they are none', async () => {
+    const alone = new Home()
+    const lost = await Conclave.start([], { home: alone })
+    onTestFinished(async () => {
+      await lost.stop()
+      alone.remove()
+    })
+    const load = new Load(lost, 'anew/load')
+    await until('fifty writes are acknowledged', () => load.acknowledged.size >= 50)
+    await load.end()
+    const { masterId } = await lost.leader()
+    const others = lost.ready.masters.map((one) => one.masterId).filter((id) => id !== masterId)
+    await lost.kill(masterId, ...others)
+    const data = pathOf(lost.directory, 'masters', masterId)
+
+    const asked = await lost.cli(['master', 'begin-anew', '--data', data])
+    expect([asked.code, asked.stderr]).toEqual([2, expect.stringContaining('--help') as string])
+    const told = await lost.cli(['master', 'begin-anew', '--data', data, '--force'])
+    expect([told.code, told.stdout]).toEqual([
+      0,
+      `Master ${masterId} begins anew without the others when it starts next.\n`,
+    ])
+    await lost.restart(masterId)
+    const master = await lost.leader()
+    expect(await missingFrom(lost, master, load.acknowledged)).toEqual([])
+    const names = async (): Promise<readonly string[]> => {
+      const { stdout } = await lost.cli(['master', 'ls', '--json'])
+      return (JSON.parse(stdout) as readonly Shown[]).map((one) => one.masterId)
+    }
+    expect(await names()).toEqual([masterId])
+
+    // One that comes back, which once had a say with this one, has none now, and ends.
+    const [other = ''] = others
+    await lost.restart(other).catch(() => undefined)
+    await until('it hears that it was removed', () => {
+      return lost.logOf(other).includes('was removed from the cluster')
+    })
+    await lost.kill(masterId)
+    await lost.restart(masterId)
+    await lost.leader()
+    expect(await names()).toEqual([masterId])
+    expect((await lost.cli(['secret', 'put', 'anew/after'], 'x')).code).toBe(0)
   })
 })

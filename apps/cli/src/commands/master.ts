@@ -62,6 +62,39 @@ export function masterCommands(program: Command, client: () => Client): void {
     })
 
   group
+    .command('begin-anew')
+    .description(
+      'go on with one master whose others are lost for good, as if it had always been alone',
+    )
+    .requiredOption('--data <dir>', 'the directory of that master, which must not be running')
+    .option('-f, --force', 'yes: no other master of this cluster will ever run again')
+    .addHelpText(
+      'after',
+      `
+Only when more than half of the masters will never come back; otherwise they lead on, and conclave master rm removes
+the others. At its next start, however it is started, this master takes all of its log for agreed, removes every other
+master for good and is the only one. Then let others join anew, with empty directories.
+
+What can go wrong: what only the lost masters had is lost. Masters that still run elsewhere, or are started again
+and are more than half, go on as a second cluster with the same name and the same secrets: no command brings the
+two together. This one listens to none of them, and tells who asks that it was removed.
+
+Example:
+  conclave master begin-anew --data ./master-4 --force`,
+    )
+    .action(async ({ data, force = false }: { data: string; force?: boolean }) => {
+      if (!force) {
+        throw new CommandFailed(
+          'usage',
+          'every other master is removed for good: read conclave master begin-anew --help, then give --force',
+        )
+      }
+      const { wishToBeginAnew } = await import('@conclave/assembly')
+      const id = await wishToBeginAnew(data)
+      print(`Master ${id} begins anew without the others when it starts next.\n`)
+    })
+
+  group
     .command('promote')
     .argument('<master>', 'its id')
     .description('let a learner vote')

@@ -508,6 +508,11 @@ export class MasterActor implements MasterApi {
     this.#records.setListeners(listeners)
   }
 
+  /** The others are lost for good, and this master leads a group of its own: they are removed. */
+  beginAnew(): Promise<void> {
+    return this.#members.beginAnew()
+  }
+
   /** A master asks, and its certificate proves that it is `masterId`. */
   async peerAsks(masterId: string, question: PeerQuestion): Promise<PeerAnswer> {
     if (question.ask !== 'task') return this.#members.answer(masterId, question)

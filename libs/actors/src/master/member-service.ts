@@ -196,6 +196,32 @@ export class MemberService implements MemberApi {
     if (isNew) emit({ type: 'member.added', masterId, nodeId })
   }
 
+  /**
+   * Of a master that has begun anew by itself: nobody who was one before is ever listened to again.
+   *
+   * @throws Unavailable, OutcomeUnknown
+   */
+  async beginAnew(): Promise<void> {
+    const { members, masterId: self, clock } = this.#options
+    const onRecord = members.records().filter(({ state }) => state !== 'removed')
+    const others = new Map([...members.places(), ...onRecord].map((one) => [one.masterId, one]))
+    others.delete(self)
+    for (const { masterId, nodeId, listeners } of others.values()) {
+      const change = (known: MemberRecord | undefined): MemberRecord => ({
+        ...(known ?? { masterId, nodeId, listeners }),
+        role: 'learner',
+        state: 'removed',
+      })
+      await members.change(masterId, change, this.#removal(masterId, clock.nowMs()))
+    }
+    const own = members.get(self)
+    if (own === undefined || (own.role === 'voter' && own.isLeaving === undefined)) return
+    await members.change(self, (known) => {
+      const { isLeaving: _over, ...rest } = known ?? own
+      return { ...rest, role: 'voter' }
+    })
+  }
+
   // ── the leader ────────────────────────────────────────────────────────────────────────────────
 
   /** Told once a second. */
@@ -288,13 +314,16 @@ export class MemberService implements MemberApi {
   async #keepRemoved(masterId: string): Promise<void> {
     // Its certificate is not renewed any more, either.
     const atMs = this.#options.clock.nowMs()
+    await this.#want(masterId, { state: 'removed' }, this.#removal(masterId, atMs))
+  }
+
+  #removal(masterId: string, atMs: number): readonly Op[] {
     const record: RemovedRecord = { id: masterId, role: 'master', atMs }
-    const key = removedKey('master', masterId)
-    await this.#want(masterId, { state: 'removed' }, [
-      { do: 'put', key, value: encodeRecord(record) },
+    return [
+      { do: 'put', key: removedKey('master', masterId), value: encodeRecord(record) },
       { do: 'delete', key: holderKey('master', masterId) },
       ...this.#promotionsOf(masterId),
-    ])
+    ]
   }
 
   /** The machine goes on with its agent alone, and is not to begin anew. */

@@ -247,6 +247,46 @@ describe('EN3: an engine that joined as a worker', () => {
   )
 })
 
+describe('EN5: a manager that has lost its quorum for good', () => {
+  test(
+    'goes on alone with all that it has, and listens to none of the others again',
+    { timeout: 180_000 },
+    async () => {
+      await Promise.all(['one', 'two', 'three'].map(start))
+      await init('one')
+      await joinAs('Manager', 'two', 'one')
+      await joinAs('Manager', 'three', 'one')
+      const kept = { Name: 'kept', Data: Buffer.from('s').toString('base64') }
+      expect((await ask('two', 'POST', '/secrets/create', kept)).status).toBe(201)
+      const id = (await node('one', 'one'))?.ID
+      await crash('two')
+      await crash('three')
+
+      const again = { ForceNewCluster: true, ListenAddr: '0.0.0.0:2377' }
+      expect(await ask('one', 'POST', '/swarm/init', again)).toEqual({ status: 200, body: id })
+      expect((await ask('one', 'GET', '/secrets')).body).toMatchObject([{ Spec: { Name: 'kept' } }])
+      expect((await node('one', 'one'))?.ManagerStatus).toMatchObject({ Leader: true })
+      expect(await node('one', 'two')).not.toHaveProperty('ManagerStatus')
+      const later = { Name: 'later', Data: Buffer.from('s').toString('base64') }
+      expect((await ask('one', 'POST', '/secrets/create', later)).status).toBe(201)
+
+      for (const name of ['two', 'three']) {
+        await start(name)
+        await until('it hears that it is a manager no more', async () => {
+          return (await stateOf(name)) === 'active'
+        })
+      }
+      expect((await node('one', 'one'))?.ManagerStatus).toMatchObject({ Leader: true })
+      await crash('one')
+      await start('one')
+      await until('it is what it was', async () => (await stateOf('one')) === 'active manager')
+      expect((await ask('one', 'GET', '/secrets')).body).toHaveLength(2)
+      expect(await give('manager', 'two', 'one')).toEqual({ status: 200, body: '' })
+      await until('two is a manager', async () => (await stateOf('two')) === 'active manager')
+    },
+  )
+})
+
 const file = (): string => join(directoryOf('one'), 'swarm.json')
 
 describe('EN2: what was cut off', () => {

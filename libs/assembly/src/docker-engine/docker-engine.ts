@@ -174,6 +174,22 @@ export class DockerEngine implements SwarmNode {
     })
   }
 
+  async beginAnew(): Promise<void> {
+    const member = this.#member
+    if (member?.master === undefined) throw noSwarm()
+    await this.#exclusively(async () => {
+      await this.#roleChanges
+      try {
+        await member.beginAnew()
+      } catch (error) {
+        this.#fail(error)
+        throw error
+      }
+      void this.#watch(member)
+      while (!this.#isStopped && member.master?.api.status().isReady !== true) await pause(20)
+    })
+  }
+
   async join(wanted: Joining, begin: () => Promise<void>): Promise<void> {
     await this.#exclusively(async () => {
       const { directory, random } = this.#options

@@ -117,6 +117,21 @@ export class EngineMember {
     void this.#complete()
   }
 
+  /**
+   * Its master ends, and starts as a group of its own; its agent goes on meanwhile.
+   *
+   * @throws what {@link startMaster} throws
+   */
+  async beginAnew(): Promise<void> {
+    const master = this.#master
+    this.#master = undefined
+    this.#scheduler?.stop()
+    this.#scheduler = undefined
+    await master?.destroy()
+    await this.#startMaster(true)
+    void this.#complete()
+  }
+
   /** Goes on with the agent alone, once it runs. What the master had on its disk is the caller's to erase. */
   async becomeAgent(masters: readonly MasterAddress[]): Promise<void> {
     this.#masters = masters
@@ -176,13 +191,14 @@ export class EngineMember {
     this.#isWhole.reject(new Error('the member has ended'))
   }
 
-  async #startMaster(): Promise<void> {
+  async #startMaster(beginsAnew = false): Promise<void> {
     const place = this.#place
     if (place === undefined) throw new Error('a master has a place')
     const others = this.#masters.filter(({ masterId }) => masterId !== place.masterId)
     const { member: directory } = this.#layout
     const { log } = this.#options
-    const master = await startMaster({ directory, masters: [...others, place], log })
+    const masters = [...others, place]
+    const master = await startMaster({ directory, masters, beginsAnew, log })
     this.#master = master
     if (this.#ending.signal.aborted) await master.destroy()
   }

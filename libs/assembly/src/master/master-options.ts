@@ -39,6 +39,11 @@ export interface MasterOptions {
   readonly peerWire?: PeerWire
   /** Of a master that joins: whether it shall vote once it has caught up. Default `voter`. */
   readonly joinAs?: 'voter' | 'learner'
+  /**
+   * The other masters are lost for good: this one goes on as a group of its own, from what its log has, and listens to
+   * none of them ever again.
+   */
+  readonly beginsAnew?: boolean
   /** An etcd cluster that keeps the state, for all masters the same. Default: the masters' own log. */
   readonly engine?: EtcdEngine | undefined
   readonly log?: Log

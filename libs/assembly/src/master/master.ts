@@ -35,6 +35,7 @@ import { secretDriversIn } from './secret-drivers.ts'
 import { FaceListener } from './face-listener.ts'
 import type { MakeHome, StateHome } from './home/state-home.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
+import { BeginAnewRefused, hasBegunAnew } from './begin-anew.ts'
 import { NotLetIn, MasterRemoved, Membership, noteRemoved } from './membership.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
@@ -89,6 +90,8 @@ export interface MasterParts {
   readonly firstAuthority: FirstAuthority | undefined
   readonly identity: Awaited<ReturnType<typeof loadMember>>['identity']
   readonly audit: AuditLog
+  /** The others are lost: before it listens to anybody, they are removed. */
+  readonly beginsAnew: boolean
   readonly makeHome: MakeHome
 }
 
@@ -245,6 +248,7 @@ export class Master implements RunningMaster {
   /** Listens everywhere, then takes part. @throws FaceListenFailed, LinkListenFailed */
   async start(): Promise<void> {
     const { host, ports } = this.#place
+    if (this.#parts.beginsAnew) await this.#beginAnew()
     const peers = await this.#peers.start()
     const agents = await this.#agents.start()
     const mesos = await this.#listen('mesos', ports.mesos)
@@ -273,9 +277,33 @@ export class Master implements RunningMaster {
     }
     this.#events.append({ type: 'master.started', masterId: this.masterId, recoveredEntries })
     this.#log.info({ host, ports: this.#place.ports, recoveredEntries }, 'this master has started')
+    if (!this.#parts.beginsAnew) this.#run()
+    this.#membership.start()
+  }
+
+  #run(): void {
     this.#ticker.start()
     this.#home.start()
-    this.#membership.start()
+  }
+
+  /** Alone, with nobody who could reach it: what the others were must be settled before one of them comes back. */
+  async #beginAnew(): Promise<void> {
+    const { directory } = this.#parts.options
+    this.#log.warn({}, 'this master begins anew without the others')
+    this.#run()
+    for (;;) {
+      await this.ready()
+      if (this.#ending !== undefined) throw new BeginAnewRefused('it ended before it was alone')
+      try {
+        await this.#actor.beginAnew()
+        break
+      } catch (error) {
+        this.#log.warn({ err: error }, 'the other masters are not removed yet')
+        await nextTick(tickMsUsually)
+      }
+    }
+    await hasBegunAnew(directory)
+    this.#events.append({ type: 'master.began-anew', masterId: this.masterId })
   }
 
   async unlock(text: RedactedBytes): Promise<void> {

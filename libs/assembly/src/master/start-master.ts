@@ -17,6 +17,7 @@ import { loadEnrolment } from '../join/enrolment-files.ts'
 import { loadFirstAuthority } from '../cluster/first-authority.ts'
 import { foundingSnapshot } from '@conclave/raft'
 import { StoreMachine } from '@conclave/store'
+import { aloneIn, BeginAnewRefused, wantsToBeginAnew, wishToBeginAnew } from './begin-anew.ts'
 import { isRemoved, MasterRemoved } from './membership.ts'
 import { FaceExposed, isLoopback } from './face-listener.ts'
 import { checkAdmission } from './home/admission.ts'
@@ -43,6 +44,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
   const clock = options.clock ?? new SystemClock()
   const { id: masterId, clusterId, identity } = await loadMember(directory, 'conclave-master')
   if (await isRemoved(directory)) throw new MasterRemoved(masterId, directory)
+  if (options.beginsAnew === true) await wishToBeginAnew(directory)
   const own = placeOf(masterId, options)
   const faceHost = own.faceHost ?? own.host
   if (!isLoopback(faceHost)) {
@@ -90,7 +92,11 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
 /** All that a master is made of, from the moment that its keys are open. */
 async function startOpened(found: Found): Promise<Master> {
   const { directory, disks } = found.options
-  const home = await openHome(found)
+  const beginsAnew = await wantsToBeginAnew(found.options.directory)
+  if (beginsAnew && found.options.engine !== undefined) {
+    throw new BeginAnewRefused('masters whose state is in an etcd need none of the others for it')
+  }
+  const home = await openHome(found, beginsAnew)
   const parts: Closable[] = [home]
   try {
     const audit =
@@ -98,7 +104,7 @@ async function startOpened(found: Found): Promise<Master> {
         ? await openAuditLog(join(directory, 'audit.log'))
         : new AuditLog(disks.audit)
     parts.push(audit)
-    const master = new Master({ ...found, audit, makeHome: home.makeHome })
+    const master = new Master({ ...found, beginsAnew, audit, makeHome: home.makeHome })
     parts.push({ close: () => master.destroy() })
     await master.start()
     return master
@@ -113,13 +119,13 @@ interface OpenedHome extends Closable {
   readonly makeHome: MakeHome
 }
 
-type Found = Omit<MasterParts, 'audit' | 'makeHome'>
+type Found = Omit<MasterParts, 'audit' | 'makeHome' | 'beginsAnew'>
 
 /** Where the state of this master is: in its own journal, or in an etcd. @throws EngineMismatch, EngineUnusable, … */
-async function openHome(found: Found): Promise<OpenedHome> {
+async function openHome(found: Found, beginsAnew: boolean): Promise<OpenedHome> {
   const { directory, engine } = found.options
   await checkEngine(directory, engine && parseEtcdUrl(engine.url).prefix)
-  return engine === undefined ? openRaftHome(found) : openEtcdHome(found, engine)
+  return engine === undefined ? openRaftHome(found, beginsAnew) : openEtcdHome(found, engine)
 }
 
 async function openEtcdHome(found: Found, engine: EtcdEngine): Promise<OpenedHome> {
@@ -143,7 +149,7 @@ async function openEtcdHome(found: Found, engine: EtcdEngine): Promise<OpenedHom
   }
 }
 
-async function openRaftHome(found: Found): Promise<OpenedHome> {
+async function openRaftHome(found: Found, beginsAnew: boolean): Promise<OpenedHome> {
   const { options, own, clusterId, log, random, keeper, clock, firstIdentities } = found
   const { directory, masters } = options
   const [newest, ...older] = keeper.keys
@@ -169,8 +175,8 @@ async function openRaftHome(found: Found): Promise<OpenedHome> {
   try {
     const store = new StoreMachine()
     await restoreStore(store, opened.journal)
-    const recovered =
-      firstIdentities === undefined ? opened.recovered : await founded(opened, masters)
+    const before = firstIdentities === undefined ? opened.recovered : await founded(opened, masters)
+    const recovered = beginsAnew ? await aloneIn(opened.journal, before, own.nodeId) : before
     // Who begins a new cluster together. A master that joins one knows nobody until it is told.
     const founders = firstIdentities === undefined ? [] : masters.map(({ nodeId }) => nodeId)
     const rest = { options, own, log, clock, random, founders }

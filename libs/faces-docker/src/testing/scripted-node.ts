@@ -26,6 +26,10 @@ export class ScriptedNode implements SwarmNode {
     this.state = { is: 'manager' }
   }
 
+  async beginAnew(): Promise<void> {
+    this.asked.push('begin anew')
+  }
+
   async leave(): Promise<void> {
     this.asked.push('leave')
     this.state = { is: 'inactive' }

@@ -9,6 +9,9 @@ export const lockedNode = (unlock: SwarmNode['unlock']): SwarmNode => ({
   join: async () => {
     throw swarmLocked()
   },
+  beginAnew: async () => {
+    throw swarmLocked()
+  },
   leave: async () => {
     throw new Refusal(503, 'a master that is locked leaves nothing: unlock it first')
   },
