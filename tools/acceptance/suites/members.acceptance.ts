@@ -37,6 +37,8 @@ async function list(): Promise<readonly Shown[]> {
   return code === 0 ? (JSON.parse(stdout) as readonly Shown[]) : []
 }
 
+const known = (): string => readFileSync(home.context, 'utf8')
+
 const roleOf = async (id: string): Promise<string | undefined> =>
   (await list()).find(({ masterId }) => masterId === id)?.role
 
@@ -114,7 +116,6 @@ describe('masters that come and go, each a process of its own', () => {
       (await list()).some((one) => one.masterId === 'master-4' && one.isReachable === true),
     )
 
-    const known = (): string => readFileSync(home.context, 'utf8')
     expect(known()).toContain('master-4')
     await cli('master', 'leave', 'master-4')
     expect(known()).not.toContain('master-4')
