@@ -207,3 +207,29 @@ describe('DK31: a locked node', () => {
     ])
   })
 })
+
+describe('DK19: a swarm that is begun anew by force', () => {
+  const init = { ForceNewCluster: true, ListenAddr: '0.0.0.0:2377' }
+
+  test('is one of a manager, of which the machine is told', async () => {
+    const node = new ScriptedNode({ is: 'manager' })
+    const front = await new Front({ node }).withSwarm()
+    const [status, id] = await answer(front.ask('POST', '/swarm/init', init))
+    expect([status, id]).toEqual([200, expect.stringMatching(/^[0-9a-z]{25}$/)])
+    expect(node.asked).toEqual(['begin anew'])
+  })
+
+  test('is none of a worker, and of a master by itself when it starts', async () => {
+    const { front, node } = at(worker)
+    expect(await answer(front.ask('POST', '/swarm/init', init))).toEqual([
+      503,
+      { message: expect.stringContaining("Worker nodes can't be used to view") as unknown },
+    ])
+    expect(node.asked).toEqual([])
+    const alone = await new Front().withSwarm()
+    expect(await answer(alone.ask('POST', '/swarm/init', init))).toEqual([
+      501,
+      { message: expect.stringContaining('conclave master begin-anew') as unknown },
+    ])
+  })
+})
