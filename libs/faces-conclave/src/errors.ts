@@ -1,5 +1,6 @@
 import { LoginThrottled, type MasterStatus } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
+import { unreadableOf } from '@conclave/runtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** One row for each code of ours: the status it is answered with. Everything else is a failure: 500. */
@@ -56,6 +57,8 @@ export class RequestInvalid extends ConclaveError {
 }
 
 /** `{"error":{"code","message"}}`: the code is stable, the message is for people. */
+export const documentOf = (code: string, message: string): object => ({ error: { code, message } })
+
 export function refuse(
   reply: FastifyReply,
   status: number,
@@ -64,7 +67,7 @@ export function refuse(
 ): FastifyReply {
   // What is left of a body that nobody reads to its end would be taken for the next request.
   if (status === 413) void reply.header('connection', 'close')
-  return reply.code(status).send({ error: { code, message } })
+  return reply.code(status).send(documentOf(code, message))
 }
 
 /** Answers what was thrown: our own errors in their words, and a failure of ours without a word of it. */
@@ -78,10 +81,9 @@ export function answerError(
     if (error instanceof LoginThrottled) void reply.header('retry-after', error.retryAfterSeconds)
     if (status !== undefined) return refuse(reply, status, error.code, error.message)
   } else {
-    const { statusCode } = error as { statusCode?: unknown }
-    if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-      // The framework's own words may quote the request, so these are ours.
-      return refuse(reply, statusCode, 'request.invalid', 'the request could not be read')
+    const unreadable = unreadableOf(error, request)
+    if (unreadable !== undefined) {
+      return refuse(reply, unreadable.status, 'request.invalid', unreadable.message)
     }
   }
   request.log.error({ err: error }, 'a request failed')

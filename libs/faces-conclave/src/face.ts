@@ -1,12 +1,12 @@
 import { NotLocked, type Caller, type MasterApi } from '@conclave/actors'
-import { Callers, takeBodiesAsBytes } from '@conclave/runtime'
+import { answerBrokenHttp, Callers, takeBodiesAsBytes } from '@conclave/runtime'
 import type {
   FastifyInstance,
   FastifyPluginAsync,
   FastifyRequest,
   FastifyServerOptions,
 } from 'fastify'
-import { answerError, isNotLeader, locationAtLeader, refuse } from './errors.ts'
+import { answerError, documentOf, isNotLeader, locationAtLeader, refuse } from './errors.ts'
 import { authorityRoutes } from './authority-routes.ts'
 import { lockRoutes } from './lock-routes.ts'
 import { memberRoutes } from './member-routes.ts'
@@ -27,6 +27,10 @@ const bodyBytesMax = 16 * 1024 * 1024
 /** What the server that carries this face must know. Ids of tasks are longer than its usual limit. */
 export const conclaveServerOptions = {
   frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+  clientErrorHandler: answerBrokenHttp(({ message }) => ({
+    type: 'application/json',
+    body: JSON.stringify(documentOf('request.invalid', message)),
+  })),
   routerOptions: { maxParamLength: 1024 },
 } as const satisfies FastifyServerOptions
 

@@ -1,6 +1,7 @@
 import { BytesMalformed, ConclaveError } from '@conclave/kernel'
 import { secretSizeBytesMax } from '@conclave/model'
-import { BodyTooLarge } from '@conclave/runtime'
+import { BodyTooLarge, unreadableOf } from '@conclave/runtime'
+import type { FastifyRequest } from 'fastify'
 
 /** How DC/OS says no. Source: dcos.md §1, §2, §4. */
 export interface Refusal {
@@ -35,11 +36,13 @@ const titles: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   406: 'Not Acceptable',
+  408: 'Request Timeout',
   409: 'Conflict',
   413: 'Request Entity Too Large',
   415: 'Unsupported Media Type',
   422: 'Unprocessable Entity',
   429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 }
@@ -52,17 +55,19 @@ export const refusal = (status: number, code: string, description: string): Refu
 })
 
 /** The refusal for `error`, or undefined when it is no decision but a failure of ours. */
-export function refusalOf(error: unknown): Refusal | undefined {
+export function refusalOf(error: unknown, request: FastifyRequest): Refusal | undefined {
+  // A login: how large a secret may be is nothing to it.
+  if (error instanceof BodyTooLarge && error.isOfStranger) {
+    return refusal(413, 'ERR_INVALID_DATA', error.message)
+  }
   if (error instanceof ConclaveError) {
     const row = table[error.code]
     if (row === undefined) return undefined
     const [status, code] = row
     return refusal(status, code, descriptionOf(error))
   }
-  const { statusCode } = error as { statusCode?: unknown }
-  if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
-  // The framework's own words may quote the request, so these are ours.
-  return refusal(statusCode, 'ERR_INVALID_DATA', 'the request could not be read')
+  const unreadable = unreadableOf(error, request)
+  return unreadable && refusal(unreadable.status, 'ERR_INVALID_DATA', unreadable.message)
 }
 
 function descriptionOf(error: ConclaveError): string {

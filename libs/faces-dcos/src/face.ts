@@ -1,9 +1,9 @@
 import type { MasterApi } from '@conclave/actors'
-import { Callers, takeBodiesAsBytes } from '@conclave/runtime'
+import { answerBrokenHttp, Callers, takeBodiesAsBytes } from '@conclave/runtime'
 import type { FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import { authRoutes } from './auth-routes.ts'
 import { refusal } from './errors.ts'
-import { answerError, refuse, unauthorized } from './refuse.ts'
+import { answerError, documentOf, refuse, unauthorized } from './refuse.ts'
 import { pingRoutes, secretsRoutes } from './secrets-routes.ts'
 
 /** Escapes of JSON make a text value at most six times longer than its bytes; the rest is room. */
@@ -15,6 +15,10 @@ export const dcosServerOptions = {
     void (error.code === 'FST_ERR_BAD_URL'
       ? refuse(reply, undecodable)
       : answerError(error, request, reply)),
+  clientErrorHandler: answerBrokenHttp(({ status, message }) => ({
+    type: 'application/json',
+    body: JSON.stringify(documentOf(refusal(status, 'ERR_INVALID_DATA', message))),
+  })),
 } as const satisfies FastifyServerOptions
 
 const undecodable = refusal(

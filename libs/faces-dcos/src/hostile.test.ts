@@ -144,4 +144,29 @@ describe('a value that is too large', () => {
     expect([answer.statusCode, answer.json<unknown>()]).toEqual([413, tooLarge])
     expect(answer.headers.connection).toBe('close')
   })
+
+  test('DC8: a login is told how much of it is read, and nothing of secrets', async () => {
+    const body = { uid: 'x'.repeat(65 * 1024), password: 'x' }
+
+    const answer = await newFront().ask('POST', '/acs/api/v1/auth/login', { body })
+
+    expect(answer.statusCode).toBe(413)
+    expect(answer.json()).toEqual({
+      title: 'Request Entity Too Large',
+      code: 'ERR_INVALID_DATA',
+      description:
+        'the body has more than 65536 bytes, the most that is read of a login or of whoever has not logged in',
+    })
+  })
+})
+
+test('DC8: what is no Content-Type is told what it looks like, and which are read', async () => {
+  const headers = { 'content-type': 'canary 12' }
+
+  const answer = await newFront().ask('PUT', secretUrl('a'), { body: 'x', headers })
+
+  expect(answer.statusCode).toBe(415)
+  expect(answer.json()).toMatchObject({
+    description: expect.stringContaining('"aaaaaa 00", which is no type/subtype') as string,
+  })
 })

@@ -2,14 +2,19 @@ import { LoginThrottled } from '@conclave/actors'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refusal, refusalOf, type Refusal } from './errors.ts'
 
-/** Answers with DC/OS's error document. */
-export function refuse(
-  reply: FastifyReply,
-  { status, title, description, code }: Refusal,
-): FastifyReply {
+/** DC/OS's error document. */
+export const documentOf = ({ title, description, code }: Refusal): object => ({
+  title,
+  description,
+  code,
+})
+
+/** Answers with it. */
+export function refuse(reply: FastifyReply, refused: Refusal): FastifyReply {
+  const { status } = refused
   // What is left of a body that nobody reads to its end would be taken for the next request.
   if (status === 413) void reply.header('connection', 'close')
-  return reply.code(status).send({ title, description, code })
+  return reply.code(status).send(documentOf(refused))
 }
 
 /** No token, or one that does not hold. The CLI reads this header and asks for a login. */
@@ -23,7 +28,7 @@ export function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const refused = refusalOf(error)
+  const refused = refusalOf(error, request)
   if (error instanceof LoginThrottled) void reply.header('retry-after', error.retryAfterSeconds)
   if (refused !== undefined) return refuse(reply, refused)
   request.log.error({ err: error }, 'a request failed')

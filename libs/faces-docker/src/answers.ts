@@ -59,7 +59,7 @@ export function answerError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const refused = refusalOf(error)
+  const refused = refusalOf(error, request)
   if (refused !== undefined) return refuse(reply, refused)
   request.log.error({ err: error }, 'a request failed')
   const message = `this is a fault of ours; the log has it as request ${request.id}`

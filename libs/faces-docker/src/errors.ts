@@ -1,4 +1,6 @@
 import { BytesMalformed, ConclaveError } from '@conclave/kernel'
+import { unreadableOf } from '@conclave/runtime'
+import type { FastifyRequest } from 'fastify'
 
 /** How the Engine says no: a status, and a message that the CLI prints. Source: docker-swarm.md A3, A6. */
 export class Refusal extends Error {
@@ -97,14 +99,14 @@ function joinRefused(error: ConclaveError): Refusal {
 const inSwarmKitsWords = (text: string): string =>
   text.replace('last master of the cluster', 'last manager of the swarm')
 
+type Asked = Pick<FastifyRequest, 'headers'>
+
 /** The refusal for `error`, or undefined when it is no decision but a failure of ours. */
-export function refusalOf(error: unknown): Refusal | undefined {
+export function refusalOf(error: unknown, request: Asked = { headers: {} }): Refusal | undefined {
   if (error instanceof Refusal) return error
   // A malformed body is described by its parser's offsets, never by what stands there.
   if (error instanceof BytesMalformed) return new Refusal(400, `the body is ${error.message}`)
   if (error instanceof ConclaveError) return table[error.code]?.(error)
-  const { statusCode } = error as { statusCode?: unknown }
-  if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined
-  // The framework's own words may quote the request, so these are ours.
-  return new Refusal(statusCode, 'the request could not be read')
+  const unreadable = unreadableOf(error, request)
+  return unreadable && new Refusal(unreadable.status, unreadable.message)
 }

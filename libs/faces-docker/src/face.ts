@@ -1,4 +1,4 @@
-import { letIn, takeBodiesAsBytes } from '@conclave/runtime'
+import { answerBrokenHttp, letIn, takeBodiesAsBytes } from '@conclave/runtime'
 import type { FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import { answerError, engineHeaders, refuse } from './answers.ts'
 import { containersRoutes } from './containers/containers-routes.ts'
@@ -29,6 +29,10 @@ const bodyBytesMax = 16 * 1024 * 1024
 export const dockerServerOptions = {
   rewriteUrl: takeVersion,
   frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+  clientErrorHandler: answerBrokenHttp(({ message }) => ({
+    type: 'application/json',
+    body: `${JSON.stringify({ message })}\n`,
+  })),
 } as const satisfies FastifyServerOptions
 
 /** Docker's Engine API, as far as a swarm and its secrets go. Source: docker-swarm.md part A. */

@@ -1,6 +1,7 @@
 import type { PlainAnswer } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
 import { asciiJson } from '@conclave/model'
+import { unreadableOf, type Unreadable } from '@conclave/runtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** Mesos' words for a status when it has no others. Source: mesos.md §4. */
@@ -18,6 +19,10 @@ const usual: Readonly<Record<number, string>> = {
 }
 
 export const plain = (status: number, body = usual[status] ?? ''): PlainAnswer => ({ status, body })
+
+/** Mesos has words of its own for all but a type that is none. */
+const plainOf = ({ status, message }: Unreadable): PlainAnswer =>
+  plain(status, status === 415 ? message : (usual[status] ?? usual[400]))
 
 /** Answers with text, as Mesos does; an empty body has no type. */
 export function send(reply: FastifyReply, { status, body }: PlainAnswer): FastifyReply {
@@ -44,10 +49,8 @@ export function answerError(
     if (error.code === 'body.too-large') return send(reply, plain(413))
     if (error.code === 'body.broke-off') return send(reply, plain(400))
   } else {
-    const { statusCode } = error as { statusCode?: unknown }
-    if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-      return send(reply, plain(statusCode, usual[statusCode] ?? usual[400]))
-    }
+    const unreadable = unreadableOf(error, request)
+    if (unreadable !== undefined) return send(reply, plainOf(unreadable))
   }
   request.log.error({ err: error }, 'a request failed')
   return send(reply, plain(500))

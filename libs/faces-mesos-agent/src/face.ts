@@ -1,5 +1,5 @@
 import type { AgentApi, LoggingLevel } from '@conclave/actors'
-import { letIn, takeBodiesAsBytes } from '@conclave/runtime'
+import { answerBrokenHttp, letIn, takeBodiesAsBytes } from '@conclave/runtime'
 import type {
   FastifyPluginAsync,
   FastifyReply,
@@ -38,6 +38,10 @@ export interface FetchedInto {
 /** What the server that carries this face must know: it answers with Mesos' words before any route, too. */
 export const mesosAgentServerOptions = {
   frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+  clientErrorHandler: answerBrokenHttp(({ message }) => ({
+    type: 'text/plain; charset=utf-8',
+    body: message,
+  })),
 } as const satisfies FastifyServerOptions
 
 /** An agent's own listener: its operator and executor APIs. Source: mesos.md §7 to §9, §18. */

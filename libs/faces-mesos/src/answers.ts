@@ -1,5 +1,6 @@
 import { LoginThrottled, type PlainAnswer } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
+import { unreadableOf, type Unreadable } from '@conclave/runtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** Mesos' words for a status when it has no others. Source: mesos.md §4. */
@@ -30,6 +31,10 @@ const statusOf: Readonly<Record<string, number>> = {
   'login.throttled': 429,
 }
 
+/** Mesos has words of its own for all but a type that is none. */
+const plainOf = ({ status, message }: Unreadable): PlainAnswer =>
+  plain(status, status === 415 ? message : (usual[status] ?? usual[400]))
+
 /** Answers with text, as Mesos does; an empty body has no type. */
 export function send(reply: FastifyReply, { status, body }: PlainAnswer): FastifyReply {
   if (body !== '') void reply.header('content-type', 'text/plain; charset=utf-8')
@@ -49,11 +54,8 @@ export function answerError(
     if (error instanceof LoginThrottled) void reply.header('retry-after', error.retryAfterSeconds)
     if (status !== undefined) return send(reply, plain(status))
   }
-  const { statusCode } = error as { statusCode?: unknown }
-  const isTheirs = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
-  if (!(error instanceof ConclaveError) && isTheirs) {
-    return send(reply, plain(statusCode, usual[statusCode] ?? usual[400]))
-  }
+  const unreadable = unreadableOf(error, request)
+  if (unreadable !== undefined) return send(reply, plainOf(unreadable))
   request.log.error({ err: error }, 'a request failed')
   return send(reply, plain(500))
 }

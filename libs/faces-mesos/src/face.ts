@@ -7,7 +7,7 @@ import {
   SchedulerCall,
   wipeSecrets,
 } from '@conclave/model'
-import { Callers, takeBodiesAsBytes } from '@conclave/runtime'
+import { answerBrokenHttp, Callers, takeBodiesAsBytes } from '@conclave/runtime'
 import type {
   FastifyPluginAsync,
   FastifyReply,
@@ -27,6 +27,10 @@ const bodyBytesMax = 64 * 1024 * 1024
 /** What the server that carries this face must know: it answers with Mesos' words before any route, too. */
 export const mesosServerOptions = {
   frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+  clientErrorHandler: answerBrokenHttp(({ message }) => ({
+    type: 'text/plain; charset=utf-8',
+    body: message,
+  })),
 } as const satisfies FastifyServerOptions
 
 /** The Mesos v1 scheduler and operator APIs and the endpoints before them, on a master. Source: mesos.md §4 to §6, §9, §10. */

@@ -13,8 +13,15 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 export class BodyTooLarge extends ConclaveError {
   readonly code = 'body.too-large'
 
-  constructor(sizeBytesMax: number) {
-    super(`the body has more than ${sizeBytesMax} bytes`)
+  /** Its limit is what a login may have, whatever the face takes of others. */
+  readonly isOfStranger: boolean
+
+  constructor(sizeBytesMax: number, { isOfStranger = false } = {}) {
+    const who = isOfStranger
+      ? ', the most that is read of a login or of whoever has not logged in'
+      : ''
+    super(`the body has more than ${sizeBytesMax} bytes${who}`)
+    this.isOfStranger = isOfStranger
   }
 }
 
@@ -59,10 +66,12 @@ export function takeBodiesAsBytes(
 ): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
-    const allowed = isAdmitted(request) ? sizeBytesMax : Math.min(strangerBytesMax, sizeBytesMax)
+    const isOfStranger = !isAdmitted(request) && strangerBytesMax < sizeBytesMax
+    const allowed = isOfStranger ? strangerBytesMax : sizeBytesMax
+    const tooLarge = (): Error => new BodyTooLarge(allowed, { isOfStranger })
     if (Number(request.headers['content-length'] ?? 0) > allowed) {
-      letPass(payload, patienceMs, () => done(new BodyTooLarge(allowed)))
-    } else gather(payload, allowed, done)
+      letPass(payload, patienceMs, () => done(tooLarge()))
+    } else gather(payload, allowed, done, tooLarge)
   })
   app.addHook('onResponse', (request, _reply, done) => {
     if (Buffer.isBuffer(request.body)) request.body.fill(0)
@@ -105,6 +114,7 @@ function gather(
   payload: Readable,
   sizeBytesMax: number,
   done: (error: Error | null, body?: Buffer) => void,
+  tooLarge = (): Error => new BodyTooLarge(sizeBytesMax),
 ): void {
   let pieces: Buffer[] = []
   let sizeBytes = 0
@@ -121,7 +131,7 @@ function gather(
     sizeBytes += piece.length
     pieces.push(piece)
     // What else comes is let pass, so that the answer can still be sent.
-    if (sizeBytes > sizeBytesMax) fail(() => new BodyTooLarge(sizeBytesMax))
+    if (sizeBytes > sizeBytesMax) fail(tooLarge)
   })
   payload.on('end', () => {
     if (isOver) return

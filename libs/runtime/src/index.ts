@@ -41,6 +41,7 @@ export {
   type AuditVerdict,
 } from './audit-log.ts'
 export { Backoff } from './backoff.ts'
+export { answerBrokenHttp, type BrokenHttp, type WordedRefusal } from './broken-http.ts'
 export { JsonRefused, parseJson, type JsonLimits } from './bounded-json.ts'
 export { SystemClock } from './clock.ts'
 export {
@@ -71,6 +72,7 @@ export {
   takeBodiesAsBytes,
   wipeAtTheEnd,
 } from './front-door.ts'
+export { unreadableOf, type Unreadable } from './unreadable.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
 export { Gather } from './gather.ts'
 export {

@@ -10,7 +10,13 @@ import {
 } from '@conclave/actors'
 
 import { ConclaveError, readJsonField, Redacted, utf8Text } from '@conclave/kernel'
-import { rootOf, subjectOf, takeBodiesAsBytes } from '@conclave/runtime'
+import {
+  answerBrokenHttp,
+  rootOf,
+  subjectOf,
+  takeBodiesAsBytes,
+  unreadableOf,
+} from '@conclave/runtime'
 import type {
   FastifyPluginAsync,
   FastifyReply,
@@ -55,6 +61,10 @@ export class JoinRequestInvalid extends ConclaveError {
 
 export const joinServerOptions = {
   frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+  clientErrorHandler: answerBrokenHttp(({ message }) => ({
+    type: 'application/json',
+    body: JSON.stringify({ error: { code: 'join.request-invalid', message } }),
+  })),
 } as const satisfies FastifyServerOptions
 
 /** How one becomes and stays a member (docs/formats/links.md): the words of the `join` port. */
@@ -208,10 +218,9 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
       void reply.header('retry-after', error.retryAfterSeconds)
     if (status !== undefined) return refuse(reply, status, error.code, error.message)
   } else {
-    const { statusCode } = error as { statusCode?: unknown }
-    if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-      // The framework's own words may quote the request, so these are ours.
-      return refuse(reply, statusCode, 'join.request-invalid', 'the request could not be read')
+    const unreadable = unreadableOf(error, request)
+    if (unreadable !== undefined) {
+      return refuse(reply, unreadable.status, 'join.request-invalid', unreadable.message)
     }
   }
   request.log.error({ err: error }, 'a request failed')

@@ -46,8 +46,9 @@ export const isLoopback = (host: string): boolean =>
 export interface FaceListenerOptions {
   readonly face: string
   readonly plugin: FastifyPluginAsync
-  /** What the face wants of the server that carries it: its own words for what no route is asked. */
-  readonly server: Pick<FastifyServerOptions, 'frameworkErrors' | 'serverFactory' | 'rewriteUrl'>
+  /** What the face wants of the server that carries it: its own words for what no route is asked, or is no HTTP. */
+  readonly server: Pick<FastifyServerOptions, 'frameworkErrors' | 'serverFactory' | 'rewriteUrl'> &
+    Required<Pick<FastifyServerOptions, 'clientErrorHandler'>>
   readonly host: string
   readonly port: number
   /** A socket of this machine's file system instead of a port: whoever may open it may call. */
