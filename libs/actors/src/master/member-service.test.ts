@@ -310,6 +310,25 @@ describe('an operator', () => {
     )
   })
 
+  test.each(['leave', 'demote'] as const)(
+    'MA25: may not have all of them %s at the same time',
+    async (what) => {
+      const [first, second, third] = cluster.masters
+        .toSorted((a) => (a === cluster.leader ? 1 : -1))
+        .map(({ masterId }) => masterId)
+      const { members } = cluster.leader.actor
+      await cluster.settle(members.leave(root, first ?? ''))
+
+      const both = [second, third].map((masterId = '') => members[what](root, masterId))
+      const asked = await cluster.settle(Promise.allSettled(both))
+
+      expect(asked.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+      expect(asked[1]).toMatchObject({ reason: expect.any(MembershipRefused) })
+      const [view] = await cluster.settle(cluster.leader.actor.members.list(root))
+      expect(view).toMatchObject({ masterId: third, role: 'leader', wanted: 'voter' })
+    },
+  )
+
   test.each(['list', 'promote', 'demote', 'remove', 'leave'] as const)(
     'MA5: must be one to %s, and it is on record',
     async (what) => {

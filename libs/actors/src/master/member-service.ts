@@ -27,7 +27,7 @@ import {
 } from './membership-rules.ts'
 import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
 import { encodeRecord, Records } from './record.ts'
-import type { Replicated } from './replicated.ts'
+import { isStill, type Replicated } from './replicated.ts'
 import { operatorResource } from './resources.ts'
 
 export interface MemberServiceOptions {
@@ -61,6 +61,7 @@ export class MemberService implements MemberApi {
   readonly #promotions: Records<PromotionRecord>
   readonly #catchUps = new Map<NodeId, CatchUp>()
   #isChanging = false
+  #decided: Promise<unknown> = Promise.resolve()
   #waiting: { isSo: () => boolean; secondsLeft: number; done: (isSo: boolean) => void }[] = []
 
   constructor(options: MemberServiceOptions) {
@@ -91,8 +92,12 @@ export class MemberService implements MemberApi {
   async demote(caller: Caller, masterId: string): Promise<MemberView> {
     await this.#demand(caller, masterId, 'demote')
     await this.#lead()
-    this.#refuse(this.#options.replica.whyMembersStay ?? whyNotDemote(this.#seen(), masterId))
-    await this.#want(masterId, { role: 'learner' })
+    await this.#inTurn(async () => {
+      this.#refuse(
+        this.#options.replica.whyMembersStay ?? whyNotDemote(this.#seenAs(masterId), masterId),
+      )
+      await this.#want(masterId, { role: 'learner' })
+    })
     await this.#bringAbout(() => !this.#isVoter(masterId))
     return this.#view(masterId)
   }
@@ -114,10 +119,16 @@ export class MemberService implements MemberApi {
   async leave(caller: Caller, masterId: string): Promise<void> {
     await this.#demand(caller, masterId, 'leave')
     await this.#lead()
-    this.#refuse(this.#options.replica.whyMembersStay ?? whyNotLeave(this.#seen(), masterId))
-    if (!this.#isVoter(masterId)) return this.#removed(masterId)
+    const isVoter = await this.#inTurn(async () => {
+      this.#refuse(
+        this.#options.replica.whyMembersStay ?? whyNotLeave(this.#seenAs(masterId), masterId),
+      )
+      if (!this.#isVoter(masterId)) return false
+      await this.#want(masterId, { role: 'learner', isLeaving: true })
+      return true
+    })
+    if (!isVoter) return this.#removed(masterId)
     const nodeId = this.#options.members.get(masterId)?.nodeId ?? none
-    await this.#want(masterId, { role: 'learner', isLeaving: true })
     await this.#bringAbout(() => !isMember(this.#options.replica.config, nodeId))
   }
 
@@ -185,12 +196,13 @@ export class MemberService implements MemberApi {
       )
     }
     const isNew = members.get(masterId) === undefined
-    await members.change(masterId, (known) => {
+    const letIn = (known: MemberRecord | undefined): MemberRecord => {
       check(known)
       const sinceMs = known?.sinceMs ?? this.#options.clock.nowMs()
       const wanted = { state: 'member', role: known?.role ?? role, sinceMs } as const
       return { ...known, masterId, nodeId, listeners, ...wanted }
-    })
+    }
+    await members.change(masterId, letIn, [], [isStill(removedKey('master', masterId), undefined)])
     if (isMember(replica.config, nodeId)) return
     await this.#exclusively(() => this.#step('add-learner', nodeId))
     if (isNew) emit({ type: 'member.added', masterId, nodeId })
@@ -394,6 +406,13 @@ export class MemberService implements MemberApi {
     }
   }
 
+  /** Two that go at the same time would each count on the other to stay. */
+  #inTurn<T>(decide: () => Promise<T>): Promise<T> {
+    const done = this.#decided.then(decide)
+    this.#decided = done.catch(() => undefined)
+    return done
+  }
+
   /** @throws NotLeader, Unavailable */
   async #lead(): Promise<void> {
     if (this.#options.replica.role !== 'leader') throw new NotLeader()
@@ -424,6 +443,16 @@ export class MemberService implements MemberApi {
       isVoter: role !== 'learner',
       isHealthy: isReachable,
     }))
+  }
+
+  /** The same to whoever decides on this one: others that are to go have no say any more. */
+  #seenAs(masterId: string): readonly MemberSeen[] {
+    const { members } = this.#options
+    return this.#seen().map((one) =>
+      one.masterId !== masterId && members.get(one.masterId)?.role === 'learner'
+        ? { ...one, isVoter: false }
+        : one,
+    )
   }
 
   #view(masterId: string): MemberView {

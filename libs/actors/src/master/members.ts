@@ -1,7 +1,7 @@
 import type { Clock } from '@conclave/kernel'
 import type { ConfState, NodeId } from '@conclave/raft'
 import { allMembers } from '@conclave/raft'
-import type { Op, WatchBatch } from '@conclave/store'
+import type { Compare, Op, WatchBatch } from '@conclave/store'
 import type { Reservation, Reservations } from './authority/reservations.ts'
 import type { Address, Member } from './master-api.ts'
 import {
@@ -187,12 +187,15 @@ export class Members implements Reservations {
 
   /**
    * Changes what is on record of a master, by what is: `change` answers with the record that shall be,
-   * or throws. `also` happens with it or not at all. @throws Unavailable, OutcomeUnknown
+   * or throws. `also` happens with it or not at all, and only while `claims` hold: if not, `change` is asked again.
+   *
+   * @throws Unavailable, OutcomeUnknown
    */
   change(
     masterId: string,
     change: (known: MemberRecord | undefined) => MemberRecord,
     also: readonly Op[] = [],
+    claims: readonly Compare[] = [],
   ): Promise<MemberRecord> {
     return decideAndCommit<MemberRecord>(this.#replicated, () => {
       const key = memberKey(masterId)
@@ -200,7 +203,7 @@ export class Members implements Reservations {
       const record = change(known?.record)
       return {
         commit: {
-          compare: [isStill(key, known)],
+          compare: [isStill(key, known), ...claims],
           success: [{ do: 'put', key, value: encodeRecord(record) }, ...also],
         },
         committed: () => record,

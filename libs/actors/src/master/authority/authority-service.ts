@@ -4,7 +4,7 @@ import type { EventDraft } from '@conclave/model'
 import type { Certificates } from '../../ports.ts'
 import type { Access } from '../access.ts'
 import type { Caller } from '../master-api.ts'
-import type { Op } from '@conclave/store'
+import type { Op, Txn } from '@conclave/store'
 import { MembershipRefused } from '../errors.ts'
 import { memberKey } from '../master-records.ts'
 import { encodeRecord, Records } from '../record.ts'
@@ -45,6 +45,7 @@ export interface AuthorityServiceOptions {
 }
 
 const hourMs = 3_600_000
+const nothingMore = { compare: [], success: [] } as const
 const validityMsMax = 10 * 365 * 24 * hourMs
 
 /** What operators may see and do of the authority, and the join tokens that pin it. */
@@ -151,13 +152,14 @@ export class AuthorityService implements AuthorityApi {
     await decideAndCommit<void>(replicated, () => {
       if (!holders.isKnown(role, id)) return { refuse: async () => new HolderUnknown(id) }
       const record: RemovedRecord = { id, role, atMs: clock.nowMs() }
+      const more = role === 'agent' ? this.#withoutPromotion(id, record.atMs) : nothingMore
       return {
         commit: {
-          compare: [],
+          compare: more.compare,
           success: [
             { do: 'put', key: removedKey(role, id), value: encodeRecord(record) },
             { do: 'delete', key: holderKey(role, id) },
-            ...(role === 'agent' ? this.#withoutPromotion(id, record.atMs) : []),
+            ...more.success,
           ],
         },
         committed: () => undefined,
@@ -166,19 +168,29 @@ export class AuthorityService implements AuthorityApi {
     emit({ type: 'member.forgotten', memberId: id, role })
   }
 
-  /** The master that it was to have beside it is nobody either, unless it was let in meanwhile. */
-  #withoutPromotion(agent: string, atMs: number): readonly Op[] {
+  /**
+   * The master that it was to have beside it is nobody either, unless it was let in meanwhile. Claimed, since its
+   * machine may be asking for that one's certificate, or coming in, at this moment.
+   */
+  #withoutPromotion(agent: string, atMs: number): Required<Pick<Txn, 'compare' | 'success'>> {
     const key = promotionKey(agent)
-    const master = this.#promotions.get(key)?.record.master
-    if (master === undefined) return [{ do: 'delete', key }]
+    const known = this.#promotions.get(key)
+    const compare = [isStill(key, known)]
+    const remove: Op = { do: 'delete', key }
+    const master = known?.record.master
+    if (master === undefined) return { compare, success: [remove] }
     const { masterId: id } = master
-    if (this.#options.replicated.view.get(memberKey(id)) !== undefined) return []
+    const member = this.#options.replicated.view.get(memberKey(id))
+    if (member !== undefined) return { compare, success: [] }
     const record: RemovedRecord = { id, role: 'master', atMs }
-    return [
-      { do: 'delete', key },
-      { do: 'put', key: removedKey('master', id), value: encodeRecord(record) },
-      { do: 'delete', key: holderKey('master', id) },
-    ]
+    return {
+      compare: [...compare, isStill(memberKey(id), member)],
+      success: [
+        remove,
+        { do: 'put', key: removedKey('master', id), value: encodeRecord(record) },
+        { do: 'delete', key: holderKey('master', id) },
+      ],
+    }
   }
 
   #status(): AuthorityStatus {

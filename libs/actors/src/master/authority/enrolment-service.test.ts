@@ -197,6 +197,28 @@ describe('an agent whose machine shall have a master beside it', () => {
     )
   })
 
+  test('MA67: has none either when it is forgotten while it asks, whichever is first', async () => {
+    const outcomes = new Set<string>()
+    for (let moves = 0; moves < 120; moves++) {
+      const agent = await enrol()
+      await cluster.settle(cluster.leader.actor.authority.promote(root, agent.id))
+      const asked = cluster.leader.actor.enrolment.promote(shown(agent), request)
+      const promoted = asked.catch(() => undefined)
+      for (let rounds = moves % 3; rounds > 0; rounds--) await cluster.round()
+      const flowing = cluster.round()
+      for (let move = moves; move > 0; move -= 3) await Promise.resolve()
+      const forgotten = cluster.leader.actor.authority.forget(root, 'agent', agent.id)
+      await flowing
+      await cluster.settle(forgotten)
+      const master = await cluster.settle(promoted)
+      outcomes.add(master === undefined ? 'refused' : 'promoted')
+      if (master === undefined) continue
+      const confirmed = cluster.leader.actor.enrolment.confirm(shown(master))
+      await expect(cluster.settle(confirmed), `after ${moves} moves`).rejects.toThrow(HolderRefused)
+    }
+    expect(outcomes).toEqual(new Set(['promoted', 'refused']))
+  })
+
   test('MA67: has none to be any more once it is forgotten, and nor has that master', async () => {
     const agent = await enrol()
     await cluster.settle(cluster.follower.actor.enrolment.confirm(shown(agent)))
