@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NotLeader } from '@conclave/actors'
@@ -102,6 +103,47 @@ describe('DK45: an attached client', () => {
     session.end(0)
     expect((await client.rest()).body.toString()).toBe('hello\r\n')
     expect(front.master.tasks.logsWanted).toEqual([{ follow: true, tail: 0 }])
+  })
+
+  test('types to nobody where the program reads nothing, and hears it to its end', async () => {
+    const { id } = await running({ TTY: true })
+    const client = attach(id, '&stdin=1')
+    await client.until('101 UPGRADED')
+    const session = await openedSession()
+    session.isFull = new Promise(() => undefined)
+    client
+      .send('typed')
+      .send(new Uint8Array(1024 * 1024))
+      .halfClose()
+    session.print('$ ')
+    await client.until('$ ')
+    session.end(0)
+    expect((await client.rest()).body.toString()).toBe('$ ')
+    expect(session.input).toEqual([])
+  })
+
+  test.each([
+    ['GET', 'logs?follow=1&stdout=1'],
+    ['POST', 'attach?stream=1&stdout=1'],
+  ])('leaves no session behind that vanished before it was opened: %s %s', async (method, what) => {
+    const { id } = await running({})
+    const asked = Promise.withResolvers<void>()
+    const vanished = Promise.withResolvers<void>()
+    const { tasks } = front.master
+    const logs = tasks.logs.bind(tasks)
+    tasks.logs = async (...wanted) => {
+      asked.resolve()
+      await vanished.promise
+      return logs(...wanted)
+    }
+    app.server.on('connection', (socket: Socket) => socket.once('close', vanished.resolve))
+    const client = new EngineClient(join(directory, 'docker.sock'))
+    client.send(`${method} /v1.47/containers/${id}/${what} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await asked.promise
+    client.vanish()
+    const session = await openedSession()
+    await until(() => session.isClosed)
+    expect(session.isClosed).toBe(true)
   })
 
   test('hears who leads where that one cannot be asked, as over a Redis', async () => {

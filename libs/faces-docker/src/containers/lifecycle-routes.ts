@@ -6,6 +6,7 @@ import { callerOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
 import { isSet, queryOf } from '../query.ts'
 import { exitCodeOf, findContainer, findRunning, notRunning, type Container } from './container.ts'
+import { whenGone } from './streaming.ts'
 import { untilEnded, type Outcome } from './waiting.ts'
 
 interface Named {
@@ -144,7 +145,7 @@ async function wait(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const gone = new AbortController()
-  request.raw.socket.once('close', () => gone.abort())
+  whenGone(reply.raw, () => gone.abort())
   const isNext = queryOf(request).get('condition') === 'next-exit'
   reply.hijack()
   reply.raw.writeHead(200, { ...engineHeaders, 'content-type': 'application/json' })

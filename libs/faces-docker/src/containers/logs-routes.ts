@@ -18,7 +18,7 @@ import { findContainer, findRunning, notRunning, type Container } from './contai
 import { readDetachKeys } from './detach.ts'
 import { hijackPlain, streamType, type HijackRoute } from './hijack.ts'
 import { LogLines } from './log-lines.ts'
-import { ignoreInput, send, sendOutput, takeInput } from './streaming.ts'
+import { ignoreInput, send, sendOutput, takeInput, whenGone } from './streaming.ts'
 import { readSize } from './terminal-size.ts'
 
 interface Named {
@@ -62,7 +62,7 @@ export class LogsRoutes {
         ...(speaks(version, '1.42') && { 'content-type': streamType(version, isRaw) }),
       })
       raw.flushHeaders()
-      raw.once('close', () => session.close())
+      whenGone(raw, () => session.close())
       for await (const output of session.output()) {
         if (output.kind === 'end') break
         for (const line of lines.write(output)) await send(raw, line)
@@ -82,7 +82,7 @@ export class LogsRoutes {
       )
       const type = streamType(versionOf(request), attached.isRaw)
       const socket = hijackPlain(reply, type)
-      socket.once('close', () => attached.session.close())
+      whenGone(socket, () => attached.session.close())
       await sendOutput(attached.session, socket, attached)
       socket.end()
       return reply
@@ -104,9 +104,9 @@ export class LogsRoutes {
       const caller = callerOf(this.#engine, asked)
       const detachKeys = readDetachKeys(query.get('detachKeys') ?? '')
       const attached = await this.#attach(caller, id, query)
-      const { session, isRaw } = attached
+      const { session, isRaw, hasInput } = attached
       const { socket, early } = accept(streamType(version, isRaw))
-      if (isSetIn(query, 'stdin')) {
+      if (hasInput) {
         // Also the end of the input: the program's own does not end with it. Source: moby, `stream/attach.go`.
         const leave = (): void => session.close()
         takeInput(socket, early, session, {
@@ -115,9 +115,10 @@ export class LogsRoutes {
           onEnd: leave,
         })
       } else {
+        // What no program reads would wait at its agent, and have the client wait.
         ignoreInput(socket)
       }
-      socket.once('close', () => session.close())
+      whenGone(socket, () => session.close())
       await sendOutput(session, socket, attached)
       socket.end()
     },
@@ -132,6 +133,7 @@ export class LogsRoutes {
     const session = await openLogs(this.#engine, caller, container, { follow, tail, ...attached })
     return {
       session,
+      hasInput,
       stdout: isSetIn(query, 'stdout'),
       stderr: isSetIn(query, 'stderr'),
       isRaw: container.spec.TTY ?? false,

@@ -7,7 +7,7 @@ import { refusalOf } from '../errors.ts'
 import { isSet, queryOf } from '../query.ts'
 import { findContainer, type Container } from './container.ts'
 import { statsOf, type Sample } from './stats.ts'
-import { send } from './streaming.ts'
+import { send, whenGone } from './streaming.ts'
 
 interface Named {
   readonly Params: { readonly id: string }
@@ -20,11 +20,14 @@ export const statsRoutes =
   (engine: Engine): FastifyPluginAsync =>
   async (app) => {
     app.get<Named>('/containers/:id/stats', async (request, reply) => {
+      const gone = new AbortController()
+      // Of the answer, not of its connection, which may ask for many; and before anything is waited for.
+      whenGone(reply.raw, () => gone.abort())
       const caller = callerOf(engine, request)
       const container = await findContainer(engine, caller, request.params.id)
       const isStream = queryOf(request).get('stream') === null || isSet(request, 'stream')
-      const gone = new AbortController()
-      request.raw.socket.once('close', () => gone.abort())
+      // Nobody is there to be answered, and to measure is work for an agent.
+      if (gone.signal.aborted) return reply.hijack()
       const first = await sampleOf(engine, caller, container)
       if (!isStream) {
         if (first === undefined || isSet(request, 'one-shot')) {

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { containerIdOf } from '../container-id.ts'
 import { Front } from '../testing/front.ts'
@@ -80,6 +83,55 @@ describe('DK46: what a container uses', () => {
       memory_stats: { limit: 67_108_864 },
     })
     expect(shown.preread < shown.read).toBe(true)
+  })
+
+  test('leaves nothing behind on a connection that asks again and again', async () => {
+    await running()
+    front.master.tasks.usages = [used]
+    const sockets = new Set<Socket>()
+    front.app.server.on('connection', (socket: Socket) => sockets.add(socket))
+    const origin = await front.app.listen({ port: 0, host: '127.0.0.1' })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const ask = async (): Promise<number> => {
+      const path = `${origin}/v1.47/containers/${id}/stats?stream=0&one-shot=1`
+      const [answer] = (await once(get(path, { agent }), 'response')) as [IncomingMessage]
+      await answer.toArray()
+      return [...sockets].reduce((sum, socket) => sum + socket.listenerCount('close'), 0)
+    }
+    try {
+      const first = await ask()
+      for (let times = 0; times < 5; times++) expect(await ask()).toBe(first)
+      expect(sockets.size).toBe(1)
+    } finally {
+      agent.destroy()
+      await front.app.close()
+    }
+  })
+
+  test('is not measured for a client that vanished before it was found', async () => {
+    await running()
+    const vanished = Promise.withResolvers<void>()
+    front.app.server.on('connection', (socket: Socket) => socket.once('close', vanished.resolve))
+    const asked = Promise.withResolvers<void>()
+    const { workloads, tasks } = front.master
+    const found = workloads.tasks.bind(workloads)
+    workloads.tasks = async (...of) => {
+      asked.resolve()
+      await vanished.promise
+      return found(...of)
+    }
+    let count = 0
+    tasks.usage = async () => {
+      count++
+      return used
+    }
+    const origin = await front.app.listen({ port: 0, host: '127.0.0.1' })
+    const request = get(`${origin}/v1.47/containers/${id}/stats`).on('error', () => undefined)
+    await asked.promise
+    request.destroy()
+    await vanished.promise
+    await front.app.close()
+    expect(count).toBe(0)
   })
 
   test('is nothing where it does not run', async () => {

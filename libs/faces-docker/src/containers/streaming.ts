@@ -3,6 +3,12 @@ import type { Duplex, Writable } from 'node:stream'
 import { DetachWatch } from './detach.ts'
 import { stdcopyFrame } from './stdcopy.ts'
 
+/** Acts once nobody is at the other end any more: at once, if that was so before anybody looked. */
+export function whenGone(to: Writable, act: () => void): void {
+  if (to.destroyed) act()
+  else to.once('close', act)
+}
+
 /** Resolves when all of it is on its way, or nobody takes anything any more. */
 export async function send(to: Writable, bytes: Uint8Array): Promise<void> {
   if (to.destroyed || to.writableEnded || bytes.length === 0) return
@@ -79,7 +85,7 @@ export function takeInput(
   take(early)
   from.on('data', take)
   from.once('end', () => over(onEnd))
-  from.once('close', () => over(onEnd))
+  whenGone(from, () => over(onEnd))
 }
 
 /** Reads and forgets, so that the client's end is noticed. */

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { engineHeaders } from '../answers.ts'
-import { send } from '../containers/streaming.ts'
+import { send, whenGone } from '../containers/streaming.ts'
 import type { Engine } from '../engine.ts'
 import { queryOf } from '../query.ts'
 import { momentMs } from '../times.ts'
@@ -26,7 +26,7 @@ export const eventsRoutes =
       const gone = new AbortController()
       reply.hijack()
       const { raw } = reply
-      raw.once('close', () => gone.abort())
+      whenGone(raw, () => gone.abort())
       raw.writeHead(200, { ...engineHeaders, 'content-type': 'application/json' })
       raw.flushHeaders()
       const past = sinceNs ?? (untilMs === undefined ? undefined : 0n)

@@ -2,6 +2,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { engineHeaders } from '../answers.ts'
 import { streamType } from '../containers/hijack.ts'
 import { logsWanted } from '../containers/logs-routes.ts'
+import { whenGone } from '../containers/streaming.ts'
 import { callerOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
 import { isSet } from '../query.ts'
@@ -61,7 +62,7 @@ async function answer(
   const version = versionOf(request)
   const { raw } = reply
   const gone = new AbortController()
-  raw.once('close', () => gone.abort())
+  whenGone(raw, () => gone.abort())
   const logs = new TaskLogs({
     engine,
     caller: callerOf(engine, request),
