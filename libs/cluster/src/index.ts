@@ -21,6 +21,7 @@ export type { Show } from './legacy/show.ts'
 export type { OperatorAnswer } from './operator/operate.ts'
 export type { Viewer } from './operator/viewer.ts'
 export { executorProblem } from './validation/executor.ts'
+export { secretCountProblem } from './validation/strict.ts'
 export { taskProblem } from './validation/task.ts'
 export { defaultClusterLimits, type ClusterLimits } from './limits.ts'
 export {

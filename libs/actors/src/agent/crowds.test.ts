@@ -1,4 +1,4 @@
-import { AgentInfo, parseExecutorCall, parseOurs, ToAgent } from '@conclave/model'
+import { AgentInfo, CommandInfo, parseExecutorCall, parseOurs, ToAgent } from '@conclave/model'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
 import { AgentActor } from './agent-actor.ts'
@@ -159,5 +159,35 @@ describe('AG36: an agent with very many', { timeout: 60_000 }, () => {
 
     expect(stage.actor.containerCount).toBe(0)
     expect(stage.actor.api.view().executors).toEqual([])
+  })
+})
+
+describe('AG32: a container has as many secrets as a task may have, and no more', () => {
+  const secret = { type: 'VALUE', value: { data: 'dg==' } }
+  const variable = (_: unknown, index: number) => ({
+    name: `A${index}`,
+    type: 'SECRET',
+    secret,
+  })
+  const uri = () => ({ value: 'http://h/x', secrets: { authorization: secret } })
+
+  test.each([
+    ['variables', 257, 0],
+    ['URIs', 0, 257],
+    ['both', 200, 57],
+  ])('%s', async (_what, variables, uris) => {
+    const stage = new Stage()
+    const launch = (name: string, left: number) => {
+      const parts = {
+        environment: { variables: Array.from({ length: variables }, variable).slice(left) },
+        uris: Array.from({ length: uris }, uri).slice(variables === 0 ? left : 0),
+      }
+      const command = parseOurs(CommandInfo, { value: 'x', ...parts })
+      return stage.actor.api.launch({ name, command, container: undefined })
+    }
+
+    const why = 'Container uses 257 secrets, more than the 256 it may'
+    expect(await launch('c1', 0)).toEqual({ outcome: 'failed', why })
+    expect(await launch('c2', 1)).toEqual({ outcome: 'launched' })
   })
 })

@@ -23,13 +23,16 @@ export function strictTaskProblem(task: TaskInfo, limits: ClusterLimits): string
     return `'TaskInfo.name' must not be greater than ${taskNameLengthMax} characters`
   }
   const secrets = partsIn(TaskInfo, task, Secret)
-  if (secrets.length > limits.secretsPerTaskMax) {
-    return `Task uses ${secrets.length} secrets, more than the ${limits.secretsPerTaskMax} it may`
-  }
+  const tooMany = secretCountProblem('Task', secrets.length, limits.secretsPerTaskMax)
+  if (tooMany !== undefined) return tooMany
   const endless = infiniteField(task)
   if (endless !== undefined) return `'${endless}' must be a finite number`
   return firstOf(secrets, strictSecretProblem) ?? strictSizeProblem(task, limits)
 }
+
+/** Places that secrets are wanted at. An agent says the same of a container that it is asked for itself. */
+export const secretCountProblem = (what: string, count: number, max: number): string | undefined =>
+  count > max ? `${what} uses ${count} secrets, more than the ${max} it may` : undefined
 
 function strictSecretProblem({ reference, value }: Secret): string | undefined {
   // An envelope is a little longer than its value, and base64 is longer by a third.
@@ -78,9 +81,8 @@ export function strictGroupProblem(
     return `Task group has ${tasks.length} tasks, more than the ${tasksPerGroupMax} it may`
   }
   const secrets = tasks.reduce((sum, task) => sum + partsIn(TaskInfo, task, Secret).length, 0)
-  if (secrets > secretsPerGroupMax) {
-    return `Task group uses ${secrets} secrets, more than the ${secretsPerGroupMax} it may`
-  }
+  const tooMany = secretCountProblem('Task group', secrets, secretsPerGroupMax)
+  if (tooMany !== undefined) return tooMany
   const bytes = tasks.reduce((sum, task) => sum + utf8(JSON.stringify(task)).length, 0)
   if (bytes <= groupSizeBytesMax) return undefined
   return `Task group is larger than ${groupSizeBytesMax} bytes, its sealed secrets included`

@@ -1,3 +1,4 @@
+import { defaultClusterLimits, secretCountProblem } from '@conclave/cluster'
 import { CommandInfo, ContainerInfo, parseOurs, partsIn, Secret, TaskInfo } from '@conclave/model'
 import type { AgentTask, RunRequest, TaskEnd } from '../agent-task.ts'
 import type { LocalSession, LocalSessions, SessionSink } from '../api/local-sessions.ts'
@@ -68,6 +69,11 @@ export class NestedContainers {
       return answer({ outcome: 'no-parent' })
     }
     if (container?.type === 'DOCKER') return answer({ outcome: 'unsupported' })
+    const { secretsPerTaskMax } = defaultClusterLimits
+    const { length } = secretsOf(command, container)
+    // No master has looked at it, and the agent asks for each of them on its own.
+    const why = secretCountProblem('Container', length, secretsPerTaskMax)
+    if (why !== undefined) return answer({ outcome: 'failed', why })
     const known = this.#add(name)
     let isAnswered = false
     this.#host.run({
@@ -116,10 +122,7 @@ export class NestedContainers {
       const none = { frameworkId: '', taskId: '', executorId: '', recordId: name }
       return { ...none, info: info('') }
     }
-    const secrets = [
-      ...(command === undefined ? [] : partsIn(CommandInfo, command, Secret)),
-      ...(container === undefined ? [] : partsIn(ContainerInfo, container, Secret)),
-    ]
+    const secrets = secretsOf(command, container)
     const names = new Set(secrets.flatMap(({ reference }) => reference?.name ?? []))
     const task = [...(executor?.tasks.values() ?? [])].find((one) =>
       partsIn(TaskInfo, one.info, Secret).some(({ reference }) => names.has(reference?.name ?? '')),
@@ -250,3 +253,11 @@ export class NestedContainers {
     }
   }
 }
+
+const secretsOf = (
+  command: CommandInfo | undefined,
+  container: ContainerInfo | undefined,
+): readonly Secret[] => [
+  ...(command === undefined ? [] : partsIn(CommandInfo, command, Secret)),
+  ...(container === undefined ? [] : partsIn(ContainerInfo, container, Secret)),
+]
