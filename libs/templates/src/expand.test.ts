@@ -1,6 +1,13 @@
 import { Redacted, utf8, utf8Text } from '@conclave/kernel'
 import { describe, expect, test } from 'vitest'
-import { expand, expandText, TemplateFunctionFailed, type Fields, type Scope } from './expand.ts'
+import {
+  expand,
+  expandText,
+  Steps,
+  TemplateFunctionFailed,
+  type Fields,
+  type Scope,
+} from './expand.ts'
 import { TemplateInvalid } from './template-invalid.ts'
 
 const secrets: Readonly<Record<string, string>> = { db: 's3cr3t', 'my secret': 'x' }
@@ -253,6 +260,16 @@ describe('TP3: a template that is none', () => {
     expect(fault(() => expand(new Redacted(utf8(wide)), scope, 5999))).toContain('larger')
     const deep = `${'{{range $.Service.Labels}}'.repeat(40)}${'{{end}}'.repeat(40)}`
     expect(fault(() => expanded(deep))).toContain('more than 100000 steps')
+    const Labels = Object.fromEntries(Array.from({ length: 1000 }, (_none, at) => [`l${at}`, 'x']))
+    const labelled: Scope = { ...scope, fields: { Labels } }
+    for (const inner of ['', '{{break}}']) {
+      const empty = `{{range .Labels}}{{range $.Labels}}${inner}{{end}}{{end}}`
+      expect(fault(() => expandText(empty, labelled))).toContain('more than 100000 steps')
+    }
+    const steps = new Steps()
+    const once = `${'{{range .Labels}}{{end}}'.repeat(60)}done`
+    expect(expandText(once, labelled, steps)).toBe('done')
+    expect(fault(() => expandText(once, labelled, steps))).toContain('more than 100000 steps')
     const nested = `${'{{if 1}}'.repeat(200)}${'{{end}}'.repeat(200)}`
     expect(fault(() => expanded(nested))).toBe('template: expansion:1: nested too deep')
   })

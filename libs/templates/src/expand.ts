@@ -41,6 +41,18 @@ const usualSizeBytesMax = 1_048_576
 /** Ranges in ranges go through very much, of which nothing has to be printed. */
 const stepsMax = 100_000
 
+/** How much may still be done: for one template, or for all that are expanded together. */
+export class Steps {
+  #left = stepsMax
+
+  /** @throws TemplateInvalid */
+  take(count: number, line: number): void {
+    this.#left -= count
+    if (this.#left >= 0) return
+    throw new TemplateInvalid(line, `it takes more than ${stepsMax} steps`)
+  }
+}
+
 /**
  * `template` with its actions replaced by what they stand for. Fresh bytes, the caller's to wipe; so stays
  * the template.
@@ -51,9 +63,10 @@ export function expand(
   template: RedactedBytes,
   scope: Scope,
   sizeBytesMax = usualSizeBytesMax,
+  steps = new Steps(),
 ): RedactedBytes {
   const bytes = template.reveal()
-  const run = new Run(bytes, scope, sizeBytesMax)
+  const run = new Run(bytes, scope, sizeBytesMax, steps)
   try {
     run.all(parseTemplate(bytes, isFunctionOf(scope)), scope.fields)
     return new Redacted(run.bytes())
@@ -63,9 +76,9 @@ export function expand(
 }
 
 /** As {@link expand}, for what is no secret. @throws TemplateInvalid */
-export function expandText(text: string, scope: Scope): string {
+export function expandText(text: string, scope: Scope, steps = new Steps()): string {
   if (!text.includes('{{')) return text
-  const expanded = expand(new Redacted(utf8(text)), scope)
+  const expanded = expand(new Redacted(utf8(text)), scope, usualSizeBytesMax, steps)
   return utf8Text(expanded.reveal())
 }
 
@@ -94,9 +107,10 @@ class Run {
   readonly #variables: { readonly name: string; value: Value }[]
   #sizeBytes = 0
   #madeBytes = 0
-  #steps = 0
+  readonly #steps: Steps
 
-  constructor(template: Uint8Array, scope: Scope, sizeBytesMax: number) {
+  constructor(template: Uint8Array, scope: Scope, sizeBytesMax: number, steps: Steps) {
+    this.#steps = steps
     this.#template = template
     this.#scope = scope
     this.#sizeBytesMax = sizeBytesMax
@@ -127,9 +141,7 @@ class Run {
 
   #one(part: Part, dot: Value): Flow {
     const line = part.is === 'text' ? 1 : part.line
-    if (++this.#steps > stepsMax) {
-      throw new TemplateInvalid(line, `it takes more than ${stepsMax} steps`)
-    }
+    this.#steps.take(1, line)
     switch (part.is) {
       case 'text':
         this.#print(part.bytes, line)
@@ -164,6 +176,8 @@ class Run {
       throw this.#invalid(last, `range can't iterate over a ${kindOf(over)}`)
     }
     const entries = entriesOf(over)
+    // Of which nothing may come, and which are put in order each time.
+    this.#steps.take(entries.length, line)
     if (entries.length === 0) return this.all(part.otherwise, dot)
     for (const [key, element] of entries) {
       const value = ofField(element)

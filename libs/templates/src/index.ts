@@ -1,6 +1,7 @@
 export {
   expand,
   expandText,
+  Steps,
   TemplateFunctionFailed,
   type Fields,
   type Scope,

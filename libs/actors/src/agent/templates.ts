@@ -2,6 +2,7 @@ import {
   expand,
   expandText,
   shownName,
+  Steps,
   TemplateFunctionFailed,
   TemplateInvalid,
   type Fields,
@@ -59,13 +60,14 @@ export function expandedCommand(
   const variables = command.environment?.variables ?? []
   if (service === undefined || variables.length === 0) return command
   const scope = scopeOf(service)
+  const steps = new Steps()
   return {
     ...command,
     environment: {
       variables: variables.map((variable) =>
         variable.value === undefined
           ? variable
-          : { ...variable, value: expanded('env', variable.value, scope) },
+          : { ...variable, value: expanded('env', variable.value, scope, steps) },
       ),
     },
   }
@@ -75,7 +77,7 @@ export function expandedCommand(
 export function hostnameOf(container: ContainerInfo | undefined): string | undefined {
   const { hostname, service } = container ?? {}
   if (hostname === undefined || service === undefined) return hostname
-  return expanded('hostname', hostname, scopeOf(service))
+  return expanded('hostname', hostname, scopeOf(service), new Steps())
 }
 
 /** What would refuse every task of a service. Labels are the service's, all else is made up, as in SwarmKit. */
@@ -84,12 +86,14 @@ export function templateFault(
   service: Pick<ContainerService, 'name' | 'labels'>,
 ): string | undefined {
   const scope = scopeOf({ id: 'serviceid', ...service })
+  // Of all together: a master waits for it.
+  const steps = new Steps()
   try {
     for (const variable of env) {
       const at = variable.indexOf('=')
-      if (at !== -1) expanded('env', variable.slice(at + 1), scope)
+      if (at !== -1) expanded('env', variable.slice(at + 1), scope, steps)
     }
-    expanded('hostname', hostname, scope)
+    expanded('hostname', hostname, scope, steps)
     return undefined
   } catch (refusal) {
     if (!(refusal instanceof ContainerSpecRefused)) throw refusal
@@ -97,9 +101,9 @@ export function templateFault(
   }
 }
 
-function expanded(what: string, text: string, scope: Scope): string {
+function expanded(what: string, text: string, scope: Scope, steps: Steps): string {
   try {
-    return expandText(text, scope)
+    return expandText(text, scope, steps)
   } catch (fault) {
     if (!(fault instanceof TemplateInvalid)) throw fault
     throw new ContainerSpecRefused(`expanding ${what} failed: ${fault.message}`)

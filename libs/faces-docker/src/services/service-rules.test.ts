@@ -65,6 +65,21 @@ describe('DK11: a service that makes no sense', () => {
       invalid('expanding env failed: template: expansion:1: function "secret" not defined'),
     ],
     [
+      'variables that keep a master busy, each for a while',
+      sentSpec(
+        'a',
+        { Labels: Object.fromEntries(Array.from({ length: 200 }, (_none, at) => [`l${at}`, ''])) },
+        {
+          Env: Array.from(
+            { length: 5 },
+            () => 'A={{range .Service.Labels}}{{range $.Service.Labels}}{{end}}{{end}}',
+          ),
+        },
+      ),
+      400,
+      invalid('expanding env failed: template: expansion:1: it takes more than 100000 steps'),
+    ],
+    [
       'a way to be found that there is not',
       sentSpec('a', { EndpointSpec: { Mode: 'nope' } }),
       400,
