@@ -47,6 +47,8 @@ const newline = 0x0a
 const depthMax = 32
 /** Of blocks: an `else if` is in the one before it. */
 const blockDepthMax = 100
+/** That are known in one place: each time that one is named it is looked for among them. */
+const knownVariablesMax = 1000
 
 /** A template as it comes: texts, and what stands in braces, which may begin or end a block. */
 type Piece =
@@ -288,6 +290,7 @@ function actionOf(
   if (isAssignment) for (const name of variables) demandVariable(reader, name)
   // Not before: what a variable is given cannot name it yet.
   else blocks.variables.push(...variables)
+  if (named.length > knownVariablesMax) throw new TemplateInvalid(line, 'too many variables')
   return { pipeline, variables, isAssignment, line }
 }
 
