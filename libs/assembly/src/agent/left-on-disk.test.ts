@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describeLeftFiles } from '@conclave/actors/testing'
 import { Redacted } from '@conclave/kernel'
 import { createLogger, silentLog } from '@conclave/runtime'
@@ -103,6 +103,25 @@ describe('AA11: what an agent with faithful leaks leaves', () => {
     expect(readdirSync(elsewhere)).toEqual(['kept'])
     expect(readdirSync(directory)).toEqual([])
   })
+
+  test.each([leftDirectory, join(leftDirectory, 'runtime_dir')])(
+    'lies behind no link either (%s), where no start would remove it',
+    (place) => {
+      const [directory, elsewhere] = [scratch(), scratch()]
+      mkdirSync(join(elsewhere, 'runtime_dir', 'c'), { recursive: true })
+      mkdirSync(join(elsewhere, 'c'))
+      mkdirSync(dirname(join(directory, place)), { recursive: true })
+      symlinkSync(elsewhere, join(directory, place))
+      const lines = new LogLines()
+      const left = new LeftOnDisk(directory, createLogger({ to: lines, level: 'trace' }))
+      left.write(['runtime_dir', 'new', 'config'], new Redacted(value.bytes), 0o600)
+      left.remove(['runtime_dir', 'c'])
+
+      expect(readdirSync(elsewhere).toSorted()).toEqual(['c', 'runtime_dir'])
+      expect(readdirSync(join(elsewhere, 'runtime_dir'))).toEqual(['c'])
+      expect(lines.text).toContain('"code":"ELOOP"')
+    },
+  )
 
   test('is told in the log when it cannot be written, and nothing else happens', () => {
     const directory = scratch()

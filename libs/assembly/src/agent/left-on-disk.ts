@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { LeftFiles, LeftPath } from '@conclave/actors'
 import type { RedactedBytes } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
@@ -14,7 +14,8 @@ export const leftDirectory = 'faithful-leaks'
 
 /**
  * The files of an agent that leaks as Mesos does (docs/adr/0038), in plain text. They are unlinked when Mesos
- * unlinks them, and not overwritten, as there. What cannot be written is told in the log, by its place.
+ * unlinks them, and not overwritten, as there. What cannot be written is told in the log, by its place: so is what
+ * would come to lie elsewhere by way of a link, where no start would remove it.
  */
 export class LeftOnDisk implements LeftFiles {
   readonly #directory: string
@@ -47,7 +48,8 @@ export class LeftOnDisk implements LeftFiles {
     const path = this.#pathOf(at)
     if (path === undefined) return
     try {
-      mkdirSync(join(path, '..'), { recursive: true, mode: 0o755 })
+      this.#demandNoLink(path)
+      mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
       // New, or nobody's: nothing is written into what somebody else has put there.
       rmSync(path, { force: true })
       writeFileSync(path, bytes.reveal(), { mode, flag: 'wx' })
@@ -60,9 +62,19 @@ export class LeftOnDisk implements LeftFiles {
     const path = this.#pathOf(at)
     if (path === undefined) return
     try {
+      this.#demandNoLink(path)
       rmSync(path, { recursive: true, force: true })
     } catch (error) {
       this.#log.warn({ at: at.join('/'), code: codeOf(error) }, 'a file could not be removed')
+    }
+  }
+
+  /** Above the path, up to the agent's own directory: what leads there is its operator's choice. */
+  #demandNoLink(path: string): void {
+    const own = dirname(this.#directory)
+    for (let above = dirname(path); above !== own; above = dirname(above)) {
+      if (lstatSync(above, { throwIfNoEntry: false })?.isSymbolicLink() !== true) continue
+      throw Object.assign(new Error('it lies behind a link'), { code: 'ELOOP' })
     }
   }
 
