@@ -1,26 +1,17 @@
 import { ConclaveError } from '@conclave/kernel'
 import { MembershipBusy, MembershipRefused, NotLeader, Unavailable } from './errors.ts'
 import type { Caller, MemberApi, MemberView } from './master-api.ts'
-import type { PeerPlace } from './members.ts'
-import type { Administration, PeerAnswer, PeerAsk } from './peer-questions.ts'
-
-export interface LedMembersOptions {
-  /** What this master says by itself: for the leader, the answer. */
-  readonly own: MemberApi
-  readonly isLeader: () => boolean
-  /** Who leads elsewhere, as far as this master knows. */
-  readonly leader: () => PeerPlace | undefined
-  readonly peers: PeerAsk
-}
+import { askLeader, led, type LedOptions } from './led.ts'
+import type { Administration, PeerAnswer } from './peer-questions.ts'
 
 /**
  * Who the masters are, asked of any of them: one that does not lead asks the leader on the caller's behalf. Whether
  * the caller may is decided, and put on record, by both.
  */
 export class LedMembers implements MemberApi {
-  readonly #options: LedMembersOptions
+  readonly #options: LedOptions<MemberApi>
 
-  constructor(options: LedMembersOptions) {
+  constructor(options: LedOptions<MemberApi>) {
     this.#options = options
   }
 
@@ -64,32 +55,15 @@ export class LedMembers implements MemberApi {
     await this.#led(mine, caller, { do: 'leave', masterId })
   }
 
-  async #led(
+  #led(
     mine: () => Promise<readonly MemberView[]>,
     { principal, requestId }: Caller,
     what: Administration['what'],
   ): Promise<readonly MemberView[]> {
-    const led = this.#options.isLeader()
-    try {
-      // Also where somebody else leads: who may not ask is told so here, and that is on record here.
-      return await mine()
-    } catch (error) {
-      const leader = this.#options.leader()
-      if (led || leader === undefined || !(error instanceof NotLeader)) throw error
-      const by = { uid: principal.uid, requestId }
-      return answered(await this.#ask(leader, { ask: 'administer', what, by }))
-    }
-  }
-
-  /** At the first of its places where it answers. @throws NotLeader, so that the caller asks again */
-  async #ask(leader: PeerPlace, question: Administration): Promise<PeerAnswer> {
-    for (const at of leader.addresses) {
-      const answer = await this.#options.peers
-        .ask(at, leader.masterId, question)
-        .catch(() => undefined)
-      if (answer !== undefined) return answer
-    }
-    throw new NotLeader()
+    const by = { uid: principal.uid, requestId }
+    return led(this.#options, mine, async (leader) =>
+      answered(await askLeader(this.#options.peers, leader, { ask: 'administer', what, by })),
+    )
   }
 }
 

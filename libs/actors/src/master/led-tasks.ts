@@ -1,6 +1,7 @@
 import { ConclaveError } from '@conclave/kernel'
 import type { TerminalSize } from '@conclave/model'
 import { AccessDenied, NotLeader, TaskNotFound, TaskNotRunning, Unavailable } from './errors.ts'
+import { askLeader, led, type LedOptions } from './led.ts'
 import { LedSession, serveSession } from './led-session.ts'
 import type {
   Caller,
@@ -12,27 +13,18 @@ import type {
   TaskView,
 } from './master-api.ts'
 import type { PeerPlace } from './members.ts'
-import type { PeerAnswer, PeerAsk, TaskQuestion } from './peer-questions.ts'
+import type { PeerAnswer, TaskQuestion } from './peer-questions.ts'
 import type { AskedBy, FromSession, PeerLine, SessionOpening, ToSession } from './peer-sessions.ts'
 import { operatorResource } from './resources.ts'
-
-export interface LedTasksOptions {
-  /** What this master says by itself: for the leader, the answer. */
-  readonly own: TaskApi
-  readonly isLeader: () => boolean
-  /** Who leads elsewhere, as far as this master knows. */
-  readonly leader: () => PeerPlace | undefined
-  readonly peers: PeerAsk
-}
 
 /**
  * Tasks, asked of any master: only the leader has a way into containers, so one that does not lead asks it on the
  * caller's behalf. Whether the caller may is decided, and put on record, by both.
  */
 export class LedTasks implements TaskApi {
-  readonly #options: LedTasksOptions
+  readonly #options: LedOptions<TaskApi>
 
-  constructor(options: LedTasksOptions) {
+  constructor(options: LedOptions<TaskApi>) {
     this.#options = options
   }
 
@@ -46,7 +38,8 @@ export class LedTasks implements TaskApi {
 
   kill(caller: Caller, taskId: string): Promise<TaskView> {
     const { own } = this.#options
-    return this.#led(
+    return led(
+      this.#options,
       () => own.kill(caller, taskId),
       async (leader) => {
         const task = await this.#ask(leader, caller, { do: 'kill', taskId })
@@ -58,7 +51,8 @@ export class LedTasks implements TaskApi {
 
   signal(caller: Caller, taskId: string, signal: string | undefined): Promise<void> {
     const { own } = this.#options
-    return this.#led(
+    return led(
+      this.#options,
       () => own.signal(caller, taskId, signal),
       async (leader) => {
         await this.#ask(leader, caller, { do: 'signal', taskId, signal })
@@ -68,7 +62,8 @@ export class LedTasks implements TaskApi {
 
   usage(caller: Caller, taskId: string): Promise<TaskUsage> {
     const { own } = this.#options
-    return this.#led(
+    return led(
+      this.#options,
       () => own.usage(caller, taskId),
       async (leader) => {
         const answer = await this.#asked(leader, caller, { do: 'usage', taskId })
@@ -81,7 +76,8 @@ export class LedTasks implements TaskApi {
 
   resize(caller: Caller, taskId: string, size: TerminalSize): Promise<void> {
     const { own } = this.#options
-    return this.#led(
+    return led(
+      this.#options,
       () => own.resize(caller, taskId, size),
       async (leader) => {
         await this.#ask(leader, caller, { do: 'resize', taskId, size })
@@ -91,7 +87,8 @@ export class LedTasks implements TaskApi {
 
   logs(caller: Caller, taskId: string, wanted: LogsWanted): Promise<TaskSession> {
     const { own } = this.#options
-    return this.#led(
+    return led(
+      this.#options,
       () => own.logs(caller, taskId, wanted),
       (leader) => this.#open(leader, caller, { open: 'logs', taskId, by: byOf(caller), wanted }),
     )
@@ -99,25 +96,13 @@ export class LedTasks implements TaskApi {
 
   exec(caller: Caller, taskId: string, wanted: ExecWanted): Promise<TaskSession> {
     const { own } = this.#options
-    return this.#led(
+    return led(
+      this.#options,
       () => own.exec(caller, taskId, wanted),
       (leader) => this.#open(leader, caller, { open: 'exec', taskId, by: byOf(caller), wanted }),
     )
   }
 
-  async #led<T>(mine: () => Promise<T>, theirs: (leader: PeerPlace) => Promise<T>): Promise<T> {
-    const led = this.#options.isLeader()
-    try {
-      // Also where somebody else leads: who may not ask is told so here, and that is on record here.
-      return await mine()
-    } catch (error) {
-      const leader = this.#options.leader()
-      if (led || leader === undefined || !(error instanceof NotLeader)) throw error
-      return theirs(leader)
-    }
-  }
-
-  /** At the first of its places where it answers. @throws NotLeader, so that the caller asks again */
   async #ask(
     leader: PeerPlace,
     caller: Caller,
@@ -126,18 +111,11 @@ export class LedTasks implements TaskApi {
     return answered(await this.#asked(leader, caller, what), caller, what.taskId)
   }
 
-  async #asked(leader: PeerPlace, caller: Caller, what: TaskQuestion['what']): Promise<PeerAnswer> {
-    const question: TaskQuestion = { ask: 'task', what, by: byOf(caller) }
-    for (const at of leader.addresses) {
-      const answer = await this.#options.peers
-        .ask(at, leader.masterId, question)
-        .catch(() => undefined)
-      if (answer !== undefined) return answer
-    }
-    throw new NotLeader(leader.masterId)
+  #asked(leader: PeerPlace, caller: Caller, what: TaskQuestion['what']): Promise<PeerAnswer> {
+    return askLeader(this.#options.peers, leader, { ask: 'task', what, by: byOf(caller) })
   }
 
-  /** The same for what goes on. */
+  /** The same for what goes on. @throws NotLeader, so that the caller asks again */
   async #open(leader: PeerPlace, caller: Caller, opening: SessionOpening): Promise<TaskSession> {
     for (const at of leader.addresses) {
       const line = this.#options.peers.open(at, leader.masterId, opening)
