@@ -197,6 +197,16 @@ describe('an agent whose machine shall have a master beside it', () => {
     )
   })
 
+  test('MA67: still renews its own, however often it has asked for that', async () => {
+    const agent = await enrol()
+    await cluster.settle(cluster.leader.actor.authority.promote(root, agent.id))
+    for (let times = 0; times < 20; times++) await promote(agent)
+
+    await expect(promote(agent)).rejects.toThrow(RenewalThrottled)
+    const renewed = cluster.follower.actor.enrolment.renew(shown(agent), request)
+    expect((await cluster.settle(renewed)).certificatePem).toContain(`agent ${agent.id} `)
+  })
+
   test('MA67: has none either when it is forgotten while it asks, whichever is first', async () => {
     const outcomes = new Set<string>()
     for (let moves = 0; moves < 120; moves++) {

@@ -136,7 +136,7 @@ export class EnrolmentService implements EnrolmentApi {
     shown: Shown,
     request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
   ): Promise<Enrolled> {
-    this.#meter(shown)
+    this.#meter(shown, 'promotion')
     await this.#options.replicated.refresh()
     await this.#demandMember(shown, request.requestId)
     const { masterId: id, nodeId } = await this.#promoted(shown, request.requestId)
@@ -324,8 +324,9 @@ export class EnrolmentService implements EnrolmentApi {
   }
 
   /** Whoever has a certificate must not fill the disk with records of its renewals. @throws RenewalThrottled */
-  #meter({ role, id }: Shown): void {
-    const member = `${role}/${id}`
+  #meter({ role, id }: Shown, what: 'promotion' | 'own' = 'own'): void {
+    // Its own certificate must not wait for what its machine tries in vain.
+    const member = what === 'own' ? `${role}/${id}` : `${what} of ${role}/${id}`
     const waitMs = this.#renewals.waitMs(member)
     if (waitMs > 0) throw new RenewalThrottled(Math.ceil(waitMs / 1000))
     this.#renewals.add(member)
