@@ -10,7 +10,7 @@ const runs = Number(process.env['CONCLAVE_FUZZ_RUNS'] ?? 300)
 const timeoutMs = 60_000 + runs * 100
 
 /** An answer takes milliseconds; who waits so long waits for one that never comes. */
-const patienceMs = 20_000
+const patienceSeconds = 20
 
 type Method = NonNullable<InjectOptions['method']>
 
@@ -24,21 +24,27 @@ const text = fc.oneof(
   fc.constantFrom('my_secret', '', '0', '../x', 'a'.repeat(5000), '{id}', '__proto__', '%', 'a/b'),
 )
 
-const names = fc.constantFrom(
-  ...'Name Labels Data Driver Templating Spec TaskTemplate ContainerSpec Image Command Args Env'.split(
-    ' ',
-  ),
-  ...'Secrets Configs File SecretID SecretName UID GID Mode Replicated Replicas Global'.split(' '),
-  ...'Role Availability JoinToken RemoteAddrs UnlockKey EndpointSpec Networks Target Placement'.split(
-    ' ',
-  ),
-  ...'Cmd Tty Detach AttachStdin UpdateConfig RollbackConfig RestartPolicy Mounts __proto__'.split(
-    ' ',
-  ),
+/** Where a secret of somebody may come in, or what is around it. */
+const secretKeys = fc.constantFrom(
+  ...'Data Labels Env Args Command Cmd UnlockKey JoinToken'.split(' '),
+  ...'Spec TaskTemplate ContainerSpec Secrets Configs File __proto__'.split(' '),
 )
 
-const pieces = fc.oneof(json, fc.constantFrom(value, base64(value), [value], { Name: value }))
-const shaped = fc.dictionary(names, fc.oneof(pieces, fc.dictionary(names, pieces)), { maxKeys: 6 })
+/** Names and choices: the Engine quotes what it does not know of these, so a value would be told by whoever wrote it there. */
+const quotedKeys = fc.constantFrom(
+  ...'Name Driver Image SecretID SecretName UID GID Target Role Availability Mode'.split(' '),
+  ...'Templating Replicated Replicas Global RemoteAddrs EndpointSpec Networks Placement'.split(' '),
+  ...'Tty Detach AttachStdin UpdateConfig RollbackConfig RestartPolicy Mounts'.split(' '),
+)
+
+const pieces = fc.oneof(json, fc.constantFrom(value, base64(value), [value], { Data: value }))
+
+/** An object of fields that there are, in which the value stands where a secret may. */
+const fields = (other: fc.Arbitrary<unknown>): fc.Arbitrary<object> =>
+  fc
+    .array(fc.oneof(fc.tuple(quotedKeys, json), fc.tuple(secretKeys, other)), { maxLength: 6 })
+    .map((entries) => Object.fromEntries(entries))
+const shaped = fields(fc.oneof(pieces, fields(pieces)))
 
 const secretSpec = { Name: 'my_secret', Labels: { a: 'b' }, Data: base64(value) }
 const serviceSpec = {
@@ -144,12 +150,16 @@ const withPrefix = (url: string, parts: readonly string[]): string => {
 async function answered<T>(what: string, asked: Promise<T>): Promise<T> {
   let patience: NodeJS.Timeout | undefined
   const never = new Promise<never>((_resolve, reject) => {
-    patience = setTimeout(() => reject(new Error(`${what} is never answered`)), patienceMs)
+    let left = patienceSeconds
+    // Second by second: one that this process was not let run in counts as one, however long it was.
+    patience = setInterval(() => {
+      if (--left === 0) reject(new Error(`${what} is never answered`))
+    }, 1000)
   })
   try {
     return await Promise.race([asked, never])
   } finally {
-    clearTimeout(patience)
+    clearInterval(patience)
   }
 }
 
