@@ -39,10 +39,12 @@ const quotedKeys = fc.constantFrom(
 
 const pieces = fc.oneof(json, fc.constantFrom(value, base64(value), [value], { Data: value }))
 
+const quoted = fc.oneof(json, fc.dictionary(quotedKeys, json, { maxKeys: 6 }))
+
 /** An object of fields that there are, in which the value stands where a secret may. */
 const fields = (other: fc.Arbitrary<unknown>): fc.Arbitrary<object> =>
   fc
-    .array(fc.oneof(fc.tuple(quotedKeys, json), fc.tuple(secretKeys, other)), { maxLength: 6 })
+    .array(fc.oneof(fc.tuple(quotedKeys, quoted), fc.tuple(secretKeys, other)), { maxLength: 6 })
     .map((entries) => Object.fromEntries(entries))
 const shaped = fields(fc.oneof(pieces, fields(pieces)))
 
