@@ -50,6 +50,8 @@ const filesBelow = (directory: string): readonly Uint8Array[] =>
   readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => readFileSync(join(parentPath, name)))
+const lastWord = (line: string): string => line.split(' ').at(-1) ?? ''
+
 /** Where each task of the service runs. */
 const running = async (engine: DockerEngine): Promise<readonly string[]> => {
   const format = ['--format', '{{.Node}} {{.CurrentState}}', '--filter', 'desired-state=running']
@@ -424,11 +426,16 @@ describe.skipIf(why !== undefined)(`DK19: a swarm that has lost its managers ${w
       const at = await running(first)
       return at.includes('first') && at.includes('third')
     })
-    // Of a machine that answers: those of the lost one are still listed.
-    const format = ['--format', '{{.ID}}', '--no-trunc', '--filter', 'desired-state=running']
-    const [task = ''] = (await first.out(['node', 'ps', ...format, 'third'])).split('\n')
-    const container = await first.out(['ps', '-q', '--filter', `name=${task}`])
-    expect(await first.out(['exec', container, 'cat', '/run/secrets/kept'])).toBe(secret.text)
+    // Of a machine that answers: those of the lost one are still listed. It answers once its agent has
+    // found the new leader, and a task may still be on its way to it.
+    const format = ['--format', '{{.CurrentState}} {{.ID}}', '--no-trunc']
+    await until('a task at a machine that was not lost has the secret', async () => {
+      const listed = (await first.out(['node', 'ps', ...format, 'third'])).split('\n')
+      const [task = ''] = listed.filter((line) => line.startsWith('Running ')).map(lastWord)
+      const container = await first.out(['ps', '-q', '--filter', `name=${task}`])
+      const read = await first.docker(['exec', container, 'cat', '/run/secrets/kept'])
+      return read.stdout.trim() === secret.text
+    })
 
     // Who comes back has no say any more, and works for the new one.
     await second.restart()
