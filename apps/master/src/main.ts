@@ -1,11 +1,10 @@
 #!/usr/bin/env node
-import { keepHeapSmall, runApp, thisProcess } from '@conclave/assembly/master'
+import { runApp, thisProcess } from '@conclave/assembly/master'
 import { guardProcess } from '@conclave/runtime'
 import { settings } from './config.ts'
 import { wire } from './wire.ts'
 
 guardProcess()
-keepHeapSmall()
 const code = await runApp(
   {
     name: 'conclave-master',

@@ -3,7 +3,6 @@
  * in its memory, unused.
  */
 export { engineOf, engineSettings } from '../process/engine-settings.ts'
-export { keepHeapSmall } from '../process/heap-growth.ts'
 export { memberSettings } from '../process/member-settings.ts'
 export { runApp, thisProcess, type AppMember } from '../process/run-app.ts'
 export {

@@ -1,8 +1,8 @@
 /**
  * What Node is started with for a master. Its heap is a large and steady state, and what requests leave
  * behind: V8 would let it grow threefold before it looks for garbage, and keep 48 MiB for what is new. Smaller
- * numbers save little memory, and cost speed and even answers: docs/performance.md has the trade. A heap that
- * has become large may grow by less: see `keepHeapSmall`. `npm run bench -- store --only large-state` measures it.
+ * numbers save little memory, and cost speed and even answers: docs/performance.md has the trade. `npm run bench --
+ * store --only large-state` measures it.
  */
 export const masterFlags: readonly string[] = [
   '--max-semi-space-size=4',

@@ -1,5 +1,4 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { keepHeapSmall } from '@conclave/assembly/heap-growth'
 import { StoreMember, type StorePlan } from './store-member.ts'
 
 /** What the process of a member is asked, over the channel to whoever started it. */
@@ -26,8 +25,6 @@ const say = (news: MemberNews): void => {
 }
 
 const startedAt = performance.now()
-// As a master does.
-keepHeapSmall()
 // Whoever started it is gone: nobody else would end it.
 process.once('disconnect', () => process.exit(0))
 const loop = monitorEventLoopDelay({ resolution: 1 })
