@@ -1,8 +1,6 @@
 import { ContainerId, Id } from './id.ts'
 import {
-  boolean,
   bytes,
-  double,
   enumeration,
   int,
   listed,
@@ -15,6 +13,7 @@ import {
   type Infer,
 } from './message.ts'
 import { AgentInfo, FrameworkInfo } from './participants.ts'
+import { processAnswers } from './process-response.ts'
 import { ExecutorInfo, Task } from './task-info.ts'
 import { ContainerStatus } from './task-status.ts'
 
@@ -94,23 +93,7 @@ export const AgentResponse = message('agent.Response', {
       'WAIT_CONTAINER',
     ),
   ),
-  get_health: optional(message('Response.GetHealth', { healthy: required(boolean) })),
-  get_flags: optional(
-    message('Response.GetFlags', {
-      flags: listed(message('Flag', { name: required(text), value: optional(text) })),
-    }),
-  ),
-  get_version: optional(
-    message('Response.GetVersion', {
-      version_info: required(message('VersionInfo', { version: required(text) })),
-    }),
-  ),
-  get_metrics: optional(
-    message('Response.GetMetrics', {
-      metrics: listed(message('Metric', { name: required(text), value: optional(double) })),
-    }),
-  ),
-  get_logging_level: optional(message('Response.GetLoggingLevel', { level: required(uint) })),
+  ...processAnswers,
   list_files: optional(message('Response.ListFiles', { file_infos: listed(FileInfo) })),
   read_file: optional(
     message('Response.ReadFile', { size: required(uint), data: required(bytes) }),

@@ -16,6 +16,7 @@ import { ClusterStatus, DrainInfo, InverseOffer, MaintenanceSchedule } from './m
 import { Offer } from './offer.ts'
 import { WeightInfo } from './operator.ts'
 import { AgentInfo, FrameworkInfo, MasterInfo } from './participants.ts'
+import { processAnswers } from './process-response.ts'
 import { Resource } from './resource.ts'
 import { ExecutorInfo, Task } from './task-info.ts'
 import { TaskState, TaskStatus } from './task-status.ts'
@@ -149,23 +150,7 @@ export const MasterResponse = message('master.Response', {
       'GET_QUOTA',
     ),
   ),
-  get_health: optional(message('Response.GetHealth', { healthy: required(boolean) })),
-  get_flags: optional(
-    message('Response.GetFlags', {
-      flags: listed(message('Flag', { name: required(text), value: optional(text) })),
-    }),
-  ),
-  get_version: optional(
-    message('Response.GetVersion', {
-      version_info: required(message('VersionInfo', { version: required(text) })),
-    }),
-  ),
-  get_metrics: optional(
-    message('Response.GetMetrics', {
-      metrics: listed(message('Metric', { name: required(text), value: optional(double) })),
-    }),
-  ),
-  get_logging_level: optional(message('Response.GetLoggingLevel', { level: required(uint) })),
+  ...processAnswers,
   get_state: optional(GetState),
   get_agents: optional(GetAgents),
   get_frameworks: optional(GetFrameworks),
