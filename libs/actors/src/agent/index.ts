@@ -1,9 +1,5 @@
-export {
-  AgentActor,
-  usualAgentLimits,
-  type AgentActorOptions,
-  type AgentLimits,
-} from './agent-actor.ts'
+export { AgentActor } from './agent-actor.ts'
+export { usualAgentLimits, type AgentActorOptions, type AgentLimits } from './agent-options.ts'
 export type * from './api/agent-api.ts'
 export type { LeftFiles, LeftPath } from './leaks/left-file.ts'
 export { containerIdOf, containerName, rootOf } from './container-name.ts'

@@ -11,12 +11,12 @@ import { refusalIn, wipeResolved, type Resolved, type Resolver } from '@conclave
 import type { AgentEffect, AgentInput } from './agent-effect.ts'
 import type { AgentTask } from './agent-task.ts'
 import { commandOf } from './command.ts'
+import type { TaskTeller } from './task-teller.ts'
 import { expandedCommand, expandedFiles } from './templates.ts'
-import { unresolvedFile } from './wording.ts'
+import { shortened, unresolvedFile } from './wording.ts'
 
 type Asked = Extract<ToAgent, { type: 'rotate-files' }>
 type Replaced = Extract<AgentInput, { kind: 'files-replaced' }>
-type Value = Extract<Resolved, { outcome: 'value' }>
 
 export interface RotationHost {
   readonly abilities: ContainerAbilities
@@ -26,8 +26,7 @@ export interface RotationHost {
   readonly resolver: Resolver
   readonly do: (effect: AgentEffect) => void
   readonly send: (message: FromAgent) => void
-  /** Something was placed where something else was. */
-  readonly placed: (task: AgentTask, checked: CheckedContainer, values: readonly Value[]) => void
+  readonly teller: TaskTeller
   readonly ticks: () => number
   readonly timeoutTicks: number
 }
@@ -122,11 +121,25 @@ export class Rotations {
       const contents = expandedFiles(files, bytes, checked.command, service)
       const { limits } = this.#host
       const replacements = planReplacements(task.checked, checked, contents, limits)
-      this.#host.placed(task, checked, values)
+      this.#tellPlaced(task, files, values)
       this.#host.do({ do: 'replace-files', containerId, rotation, files: replacements })
     } catch (refused) {
       if (!(refused instanceof PlanRefused)) throw refused
       failed(refused.message)
+    }
+  }
+
+  /** What each file is of now. */
+  #tellPlaced(
+    task: AgentTask,
+    files: CheckedContainer['secrets'],
+    values: readonly { readonly path: string }[],
+  ): void {
+    for (const [index, { path }] of values.entries()) {
+      const { placement } = files[index] ?? {}
+      if (placement?.where !== 'tmpfs') continue
+      const { where, at, mode } = placement
+      this.#host.teller.tell(task, { type: 'secret.placed', path, where, at: shortened(at), mode })
     }
   }
 

@@ -11,7 +11,8 @@ import {
 } from '@conclave/model'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
-import { AgentActor, type AgentActorOptions } from '../agent-actor.ts'
+import { AgentActor } from '../agent-actor.ts'
+import type { AgentActorOptions } from '../agent-options.ts'
 import type { AgentEffect } from '../agent-effect.ts'
 
 const key = new Redacted(utf8('a key of this test'))

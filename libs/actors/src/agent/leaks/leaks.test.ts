@@ -18,7 +18,8 @@ import { canary, findCanaries, ManualClock, SeededRandom, type Canary } from '@c
 import { describe, expect, test } from 'vitest'
 import { describeLeftFiles } from '../../testing/left-files.contract.ts'
 import { MemoryLeftFiles } from '../../testing/memory-left-files.ts'
-import { AgentActor, type AgentLimits } from '../agent-actor.ts'
+import { AgentActor } from '../agent-actor.ts'
+import type { AgentLimits } from '../agent-options.ts'
 import type { AgentEffect } from '../agent-effect.ts'
 import type { HelperProcess } from '../container-runtime.ts'
 
