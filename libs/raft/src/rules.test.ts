@@ -295,6 +295,18 @@ describe('flow', () => {
     expect(texts(group.member(3).history)).toEqual([])
   })
 
+  test('RF13: a snapshot stands for the entry it was made at, and the log goes on right behind it', () => {
+    const { storage } = followerWith(['two', 'three', 'four'])
+    const { meta } = foundingSnapshot([1, 2, 3])
+
+    const snapshot = storage.createSnapshot(3, meta.confState)
+    storage.compact(3)
+
+    expect(snapshot).toEqual({ meta: { ...meta, index: 3, term: 2 } })
+    expect(storage.snapshot()).toEqual(snapshot)
+    expect(storage.firstIndex()).toBe(4)
+  })
+
   test('RF13: a snapshot that knows less, or does not name this member, changes nothing', () => {
     const group = ledGroup()
     write(group, 1, 'known')

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Copy } from './copy.ts'
-import { cast } from './nets.ts'
+import { cast, failureIn } from './nets.ts'
 import { describeResults } from './report.ts'
 import { mutants, type Mutant } from './table.ts'
 
@@ -40,6 +40,17 @@ test('MU2: a mutant is caught in a copy, which is whole again afterwards, and th
   }
   expect(existsSync(copy.root)).toBe(false)
 }, 120_000)
+
+test.each([
+  [
+    ' FAIL  src/a.test.ts > stops\nInvariantViolated: the term never falls\n ❯ src/a.ts:1\n',
+    'src/a.test.ts > stops: the term never falls',
+  ],
+  [' FAIL  src/a.test.ts > stops\nAssertionError: expected 1 to be 2\n', 'src/a.test.ts > stops'],
+  ['no test files', undefined],
+])('MU3: what caught a mutant is the test, and the invariant that it met: %j', (output, by) => {
+  expect(failureIn(output)).toBe(by)
+})
 
 test('MU3: the report counts what each net caught, and says what is alive', () => {
   const seen = { isCaught: true, seconds: 1.26, by: 'SI1, crashes 3' }

@@ -57,8 +57,7 @@ export async function cast(
         [vitest, 'run', '--bail', '1', '--no-color', '--testTimeout', '60000'],
         180,
       )
-      const failed = /FAIL +(.+)/.exec(output)?.[1]?.slice(0, 120)
-      return { ...run, by: run.isCaught ? (failed ?? lastLine(output)) : '' }
+      return { ...run, by: run.isCaught ? (failureIn(output) ?? lastLine(output)) : '' }
     }
   }
 }
@@ -104,6 +103,13 @@ function node(
       resolve({ isCaught: code !== 0, seconds, output })
     })
   })
+}
+
+/** The first test that failed; and the invariant, if one was broken: it says more than the test that met it. */
+export function failureIn(output: string): string | undefined {
+  const [, test, invariant] = /FAIL +(.+)(?:\nInvariantViolated: (.+))?/.exec(output) ?? []
+  if (test === undefined || invariant === undefined) return test?.slice(0, 120)
+  return `${test}: ${invariant}`.slice(0, 200)
 }
 
 const lastLine = (text: string): string =>

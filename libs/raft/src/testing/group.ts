@@ -114,6 +114,8 @@ export class Member {
   compact(keepCount: number): void {
     const snapshot = this.storage.createSnapshot(this.applied, this.confState)
     if (snapshot instanceof RaftError) return
+    const { index: standsFor } = snapshot.meta
+    invariant(standsFor === this.applied, 'a snapshot stands for all that its machine has applied')
     this.#contents.set(nameOf(snapshot), this.digest)
     const index = this.applied - keepCount
     if (index >= this.storage.firstIndex()) this.storage.compact(index)
@@ -185,6 +187,9 @@ interface Envelope {
   /** Of the snapshot, which the core does not see. */
   readonly content: string
 }
+
+/** In one of which everybody works and hears everybody; the longest exchanges of our tests take dozens. */
+const roundsMax = 1000
 
 /** Members and the messages between them, moved only when told to. */
 export class Group {
@@ -262,10 +267,15 @@ export class Group {
     }
   }
 
-  /** Lets these members work and talk to each other until there is nothing left to do. */
+  /**
+   * Lets these members work and talk to each other until there is nothing left to do.
+   *
+   * @throws InvariantViolated when they never come to rest: without a tick every exchange has an end
+   */
   settle(ids: readonly NodeId[] = this.members.map(({ id }) => id)): void {
     const among = new Set(ids)
-    for (;;) {
+    for (let round = 0; ; round++) {
+      invariant(round < roundsMax, 'members that nothing happens to come to rest')
       let isBusy = false
       for (const id of ids) {
         if (!this.member(id).isUp || !this.member(id).hasWork) continue
