@@ -16,8 +16,6 @@ import {
   type Snapshot,
 } from '@conclave/raft'
 import {
-  checkTxn,
-  encodeCommand,
   isNewerCommand,
   type ApplyResult,
   type SessionRef,
@@ -26,8 +24,9 @@ import {
 } from '@conclave/store'
 import { ConfigChanges, type MemberChange } from './config-changes.ts'
 import type { Group, MemberProgress, Role } from './group.ts'
-import { OutcomeUnknown, Unavailable } from './master/errors.ts'
+import { Unavailable } from './master/errors.ts'
 import type { Recovered, SnapshotDisk } from './ports.ts'
+import { Proposals } from './proposals.ts'
 import { defaultReplicaLimits, type ReplicaLimits } from './replica-limits.ts'
 import { ReadRounds } from './read-rounds.ts'
 import {
@@ -78,38 +77,6 @@ export interface ReplicaOptions {
   readonly limits?: Partial<ReplicaLimits>
 }
 
-/** One client of the store, with one command under way at a time. */
-interface Session {
-  readonly client: string
-  sequence: number
-  /** What it has under way. */
-  proposal: Proposal | undefined
-}
-
-interface Waiter {
-  readonly txn: Txn
-  /** The caller's own number for it, which it may repeat. */
-  readonly given: SessionRef | undefined
-  readonly deadline: number
-  readonly resolve: (result: ApplyResult) => void
-  readonly reject: (error: Error) => void
-}
-
-interface Proposal {
-  readonly session: Session
-  /** A session of the caller's is not ours to use again. */
-  readonly isGiven: boolean
-  readonly data: Uint8Array
-  readonly deadline: number
-  /** Tick at which it was last handed to Raft; undefined while Raft would not take it. */
-  sentAt: number | undefined
-  wasEverSent: boolean
-  /** Is handed to Raft at the next {@link Replica.takeWork}. */
-  isInOutbox: boolean
-  readonly resolve: (result: ApplyResult) => void
-  readonly reject: (error: Error) => void
-}
-
 /**
  * One member of the group and its copy of the state: Raft on one side, the store's machine on the
  * other. It is told ticks, messages and durability, and says what to send and to write. Callers get
@@ -121,22 +88,9 @@ export class Replica implements Group {
   readonly #storage: MemoryStorage
   readonly #node: RawNode
   readonly #store: StoreMachine
-  /** The one used last is used next, so that few are ever needed. */
-  readonly #freeSessions: Session[] = []
-  #sessionCount = 0
-  /**
-   * Our own, by client. They stay, and so does this map: one whose keys come and go with each command is
-   * made anew all the time, and keeps what its former selves held alive.
-   */
-  readonly #sessions = new Map<string, Session>()
-  /** What is under way in sessions of callers, by client and sequence number. */
-  readonly #given = new Map<string, Proposal>()
-  #proposalCount = 0
-  /** What is handed to Raft at the next {@link takeWork}, and what was settled meanwhile. */
-  #outbox: Proposal[] = []
-  readonly #waiters: Waiter[] = []
   #ticks = 0
 
+  readonly #proposals: Proposals
   readonly #reads: ReadRounds
   /** Whether heartbeats of a tick are among the messages: these go to everybody. */
   #hasTicked = false
@@ -211,6 +165,15 @@ export class Replica implements Group {
       successor: () => this.#successor(),
       deadlineTicks: this.#limits.deadlineTicks,
       boot: options.boot,
+    })
+    this.#proposals = new Proposals({
+      limits: this.#limits,
+      storeLimits: this.#store.limits,
+      boot: options.boot,
+      clock: options.clock,
+      isLeader: () => this.#role === 'leader',
+      isLost: (sentAt) => this.#isLost(sentAt),
+      hand: (commands) => this.#node.proposeBatch(commands) === undefined,
     })
     this.#reads = new ReadRounds({
       nodeId: options.nodeId,
@@ -298,7 +261,7 @@ export class Replica implements Group {
     this.#node.tick()
     this.#campaignIfDue()
     this.#configChanges.tick()
-    this.#tickProposals()
+    this.#proposals.tick(this.#ticks)
     this.#reads.tick(this.#ticks, (sentAt) => this.#isLost(sentAt))
     this.#snapshots.tick()
     this.#options.wake()
@@ -350,15 +313,9 @@ export class Replica implements Group {
    * @throws OutcomeUnknown when it was sent but no answer came in time
    */
   propose(txn: Txn, given?: SessionRef): Promise<ApplyResult> {
-    return new Promise((resolve, reject) => {
-      checkTxn(txn, this.#store.limits, given)
-      const deadline = this.#ticks + this.#limits.deadlineTicks
-      const waiter = { txn, given, deadline, resolve, reject }
-      const mayStart = this.#waiters.length === 0 && this.#mayPropose
-      if (mayStart) this.#startProposal(waiter)
-      else this.#waiters.push(waiter)
-      this.#options.wake()
-    })
+    const result = this.#proposals.propose(txn, given)
+    this.#options.wake()
+    return result
   }
 
   /** Resolves once everything acknowledged before the call is applied here (ReadIndex). @throws Unavailable */
@@ -392,7 +349,7 @@ export class Replica implements Group {
   /** The next piece of work, or undefined when there is none or the last one is not yet advanced. */
   takeWork(): ReplicaWork | undefined {
     if (this.#ready !== undefined) return undefined
-    this.#sendOutbox()
+    this.#proposals.sendOutbox()
     this.#startReadRound()
     if (!this.#node.hasReady()) return undefined
 
@@ -464,8 +421,7 @@ export class Replica implements Group {
     const error = new Unavailable('this master is stopping')
     this.#configChanges.close()
     this.#snapshots.close()
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
-    for (const proposal of this.#proposals()) this.#giveUp(proposal)
+    this.#proposals.close(error)
     this.#reads.close(error)
   }
 
@@ -489,162 +445,9 @@ export class Replica implements Group {
     return best?.nodeId ?? none
   }
 
-  get #mayPropose(): boolean {
-    return this.#proposalCount < this.#limits.proposalsMax
-  }
-
-  /** Takes sessions for as many waiters as there may be proposals under way. */
-  #startProposals(): void {
-    while (this.#mayPropose) {
-      const waiter = this.#waiters.shift()
-      if (waiter === undefined) return
-      this.#startProposal(waiter)
-    }
-  }
-
-  #startProposal({ txn, given, deadline, resolve, reject }: Waiter): void {
-    const isGiven = given !== undefined
-    if (isGiven && this.#given.has(proposalKey(given))) {
-      reject(new OutcomeUnknown('the same command is under way already; ask again later'))
-      return
-    }
-    const session = isGiven
-      ? { client: given.client, sequence: given.seq, proposal: undefined }
-      : this.#nextSession()
-    const { client, sequence: seq } = session
-    const { compare, success, failure } = txn
-    const nowMs = this.#options.clock.nowMs()
-    const data = encodeCommand(
-      { compare, success, ...(failure && { failure }), session: { client, seq }, nowMs },
-      this.#store.limits,
-    )
-    const proposal: Proposal = {
-      session,
-      isGiven,
-      data,
-      deadline,
-      sentAt: undefined,
-      wasEverSent: false,
-      isInOutbox: false,
-      resolve,
-      reject,
-    }
-    session.proposal = proposal
-    if (isGiven) this.#given.set(proposalKey(given), proposal)
-    this.#proposalCount++
-    this.#send(proposal)
-  }
-
-  #nextSession(): Session {
-    const session = this.#freeSessions.pop() ?? this.#newSession()
-    session.sequence++
-    return session
-  }
-
-  #newSession(): Session {
-    const client = `${this.#options.boot}/${this.#sessionCount++}`
-    const session: Session = { client, sequence: 0, proposal: undefined }
-    this.#sessions.set(client, session)
-    return session
-  }
-
-  /** What is under way. */
-  #proposals(): readonly Proposal[] {
-    const proposals = [...this.#given.values()]
-    for (const { proposal } of this.#sessions.values()) {
-      if (proposal !== undefined) proposals.push(proposal)
-    }
-    return proposals
-  }
-
-  /** What is under way under this number, if it was proposed here. */
-  #proposalOf(session: SessionRef): Proposal | undefined {
-    const own = this.#sessions.get(session.client)
-    if (own !== undefined) return own.sequence === session.seq ? own.proposal : undefined
-    return this.#given.size === 0 ? undefined : this.#given.get(proposalKey(session))
-  }
-
-  /** It is under way no more. A session of ours that is not free again is never used again. */
-  #end(proposal: Proposal, isFree: boolean): void {
-    const { session, isGiven } = proposal
-    session.proposal = undefined
-    proposal.isInOutbox = false
-    this.#proposalCount--
-    if (isGiven) this.#given.delete(proposalKey({ client: session.client, seq: session.sequence }))
-    else if (isFree) this.#freeSessions.push(session)
-    else this.#sessions.delete(session.client)
-  }
-
-  /** Not at once: all that is asked in one turn goes into the log, and to the others, together. */
-  #send(proposal: Proposal): void {
-    if (proposal.isInOutbox) return
-    proposal.isInOutbox = true
-    this.#outbox.push(proposal)
-  }
-
-  #sendOutbox(): void {
-    if (this.#outbox.length === 0) return
-    const outbox = this.#outbox.filter(({ isInOutbox }) => isInOutbox)
-    this.#outbox = []
-    for (const proposal of outbox) proposal.isInOutbox = false
-    for (let from = 0; from < outbox.length;) {
-      let to = from
-      let sizeBytes = 0
-      do sizeBytes += outbox[to++]?.data.length ?? 0
-      while (to < outbox.length && sizeBytes < this.#limits.messageSizeBytes)
-      const batch = outbox.slice(from, to)
-      // There may be room for some of them where there is none for all.
-      if (!this.#hand(batch) && batch.length > 1)
-        for (const proposal of batch) this.#hand([proposal])
-      from = to
-    }
-  }
-
-  /** Whether Raft took them. */
-  #hand(proposals: readonly Proposal[]): boolean {
-    // Dropped for want of a leader, or of room: the next tick tries again until the deadline.
-    const isDropped = this.#node.proposeBatch(proposals.map(({ data }) => data)) !== undefined
-    for (const proposal of proposals) {
-      proposal.sentAt = isDropped ? undefined : this.#ticks
-      proposal.wasEverSent ||= !isDropped
-    }
-    return !isDropped
-  }
-
-  #tickProposals(): void {
-    for (const proposal of this.#proposals()) {
-      if (this.#ticks >= proposal.deadline) {
-        this.#giveUp(proposal)
-      } else if (proposal.sentAt === undefined || this.#mayBeLost(proposal.sentAt)) {
-        // Sent twice it is applied once: the store remembers the session's last sequence number.
-        this.#send(proposal)
-      }
-    }
-    // All wait equally long, so the first in the queue is the first to have waited too long.
-    while (this.#waiters[0] !== undefined && this.#waiters[0].deadline <= this.#ticks) {
-      this.#waiters.shift()?.reject(new Unavailable('too many changes wait; nothing was changed'))
-    }
-    this.#startProposals()
-  }
-
-  /** What a leader has put into its own log stays there as long as it leads. */
-  #mayBeLost(sentAt: number): boolean {
-    return this.#role !== 'leader' && this.#isLost(sentAt)
-  }
-
   /** Two election timeouts without an answer: whoever should have answered is gone. */
   #isLost(sentAt: number): boolean {
     return this.#ticks - sentAt >= 2 * this.#limits.electionTicks
-  }
-
-  #giveUp(proposal: Proposal): void {
-    // Its session is not used again: the entry may still be applied one day.
-    this.#end(proposal, false)
-    proposal.reject(
-      proposal.wasEverSent
-        ? new OutcomeUnknown('the log did not answer in time; the change may or may not happen')
-        : new Unavailable('no leader could be reached; nothing was changed'),
-    )
   }
 
   /** One after the other, or they would vote for themselves. */
@@ -707,21 +510,13 @@ export class Replica implements Group {
         this.#noteConfig(this.#node.applyConfChange(change, this.#config))
         this.#configChanges.applied(entry)
       } else if (entry.data.length > 0) {
-        this.#settle(this.#store.apply(entry.data))
+        this.#proposals.settle(this.#store.apply(entry.data))
       }
     }
     this.#emitRange('raft.committed', entries)
-    this.#startProposals()
+    this.#proposals.startWaiting()
     this.#snapshots.applied(entries.length, bytes)
     this.#reads.release(this.#applied)
-  }
-
-  #settle(result: ApplyResult): void {
-    if (result.session === undefined) return
-    const proposal = this.#proposalOf(result.session)
-    if (proposal === undefined) return
-    this.#end(proposal, true)
-    proposal.resolve(result)
   }
 
   #noteRole(): void {
@@ -738,8 +533,7 @@ export class Replica implements Group {
     this.#leader = softState.lead
     if (hasNewLeader) {
       this.#campaignAt = undefined
-      // Whoever led before may have dropped what it was handed.
-      for (const proposal of this.#proposals()) this.#send(proposal)
+      this.#proposals.sendAll()
       this.#reads.breakOff()
     }
     this.#configChanges.roleChanged()
@@ -771,5 +565,3 @@ const roles = {
 const campaignStepTicks = 4
 
 const isNewer = ({ type, data }: Entry): boolean => type === 'EntryNormal' && isNewerCommand(data)
-
-const proposalKey = ({ client, seq }: SessionRef): string => `${client}#${seq}`

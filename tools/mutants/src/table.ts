@@ -28,6 +28,7 @@ const leader = inFile('libs/raft/src/leader.ts')
 const step = inFile('libs/raft/src/step.ts')
 const rawNode = inFile('libs/raft/src/raw-node.ts')
 const replica = inFile('libs/actors/src/replica.ts')
+const proposals = inFile('libs/actors/src/proposals.ts')
 const reads = inFile('libs/actors/src/read-rounds.ts')
 const snapshots = inFile('libs/actors/src/snapshot/replica-snapshots.ts')
 const changes = inFile('libs/actors/src/config-changes.ts')
@@ -282,7 +283,7 @@ export const mutants: readonly Mutant[] = [
     ' && this.#confirmed[0].index <= appliedIndex',
     '',
   ),
-  replica(
+  proposals(
     'sent-but-refused',
     'what was sent is said not to have happened',
     '    proposal.wasEverSent ||= !isDropped\n',
@@ -312,7 +313,7 @@ export const mutants: readonly Mutant[] = [
     '    store.adopt(state)\n',
     '',
   ),
-  replica(
+  proposals(
     'wrong-answer',
     'a replayed command is answered, and its waiter forgotten',
     '    if (proposal === undefined) return\n    this.#end(proposal, true)',
