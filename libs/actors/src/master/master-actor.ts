@@ -1,15 +1,11 @@
 import { agentsIn, type ClusterEffect, type RecordReader } from '@conclave/cluster'
-import { authorityFingerprint } from '@conclave/crypto'
 import { uuid, type Clock, type Random, type RedactedBytes } from '@conclave/kernel'
 import {
-  isLeaky,
   secretResource,
   secretSizeBytesMax,
-  type AgentInfo,
   type ConclaveEvent,
   type EventDraft,
   type FromAgent,
-  type MasterInfo,
   type SecretPath,
 } from '@conclave/model'
 import { none } from '@conclave/raft'
@@ -21,14 +17,14 @@ import type { AuditSink, Certificates, KeyKeeper, LoggingLevel, TokenKeys } from
 import type { Group } from '../group.ts'
 import { Access } from './access.ts'
 import type { AgentChannel } from './agent-channel.ts'
-import { AgentCallers } from './agent-callers.ts'
-import { AgentChannels, reportedEvent } from './agent-channels.ts'
+import { AgentDesk } from './agent-desk.ts'
 import type { AuthorityApi } from './authority/authority-api.ts'
 import { AuthorityDesk } from './authority/authority-desk.ts'
 import type { Trust } from './authority/authority-state.ts'
 import type { EnrolmentApi } from './authority/enrolment-api.ts'
 import type { Reservation } from './authority/reservations.ts'
 import { ClusterKeys } from './cluster-keys.ts'
+import { Compaction } from './compaction.ts'
 import { DocumentService } from './documents/document-service.ts'
 import { found } from './founding.ts'
 import { FrameworkService } from './framework-service.ts'
@@ -46,6 +42,7 @@ import type {
   MasterStatus,
   MemberApi,
 } from './master-api.ts'
+import { masterInfoOf } from './master-info.ts'
 import { foundingKey, keyringKey } from './master-records.ts'
 import { KekChain } from './keys/kek-chain.ts'
 import { KeyDesk } from './keys/key-desk.ts'
@@ -68,7 +65,6 @@ import { StateService } from './state/state-service.ts'
 import { TaskService } from './task-service.ts'
 import { TaskSessions } from './task-sessions.ts'
 import { Term } from './term.ts'
-import { ToldMasters } from './told-masters.ts'
 import { WorkloadDesk } from './workloads/workload-desk.ts'
 import type { NodeService } from './workloads/node-service.ts'
 import type { WorkloadService } from './workloads/workload-service.ts'
@@ -99,22 +95,6 @@ export interface MasterActorOptions {
   readonly onProblem?: (what: string, error: unknown) => void
 }
 
-/** Messages of one agent that wait until a new leader has its records. */
-const heldMax = { count: 256, bytes: 16 * 1024 * 1024 }
-
-/** Something that an agent said, and how long it was on the wire. */
-interface Held {
-  readonly connection: number
-  readonly message: FromAgent
-  readonly sizeBytes: number
-}
-
-const revisionsKeptUsually = 10_000
-const historyBytesMaxUsually = 64 * 1024 * 1024
-
-const leaksRefused =
-  'it gives values away as Mesos does, and the masters were not started with --faithful-leaks'
-
 /**
  * One master: a member of the group, its copy of the state, and, while it leads, the core that
  * decides for the cluster. It is told ticks and messages; all it does goes through its ports.
@@ -144,21 +124,16 @@ export class MasterActor implements MasterApi {
   readonly #replicated: Replicated
   readonly #access: Access
   readonly #records: Members
-  readonly #toldMasters: ToldMasters
   readonly #desk: AuthorityDesk
   readonly #keyDesk: KeyDesk
   readonly #workloadDesk: WorkloadDesk
-  readonly #resolver: ResolveService
-  readonly #agentCallers: AgentCallers
+  readonly #agents: AgentDesk
+  readonly #compaction: Compaction
   readonly #sessions: TaskSessions
   readonly #messages: ShownMessages
-  readonly #channels = new AgentChannels()
-  #held: Held[] = []
   #term: Term | undefined
   #ticks = 0
-  #historyBytes = 0
   #rightsRevision = 0
-  #isCompacting = false
   #isStopped = false
 
   constructor(options: MasterActorOptions) {
@@ -169,8 +144,8 @@ export class MasterActor implements MasterApi {
     }
     this.#options = options
     this.#replicated = new Replicated(store, replica)
+    this.#compaction = new Compaction(store, this.#replicated, settings)
     this.#records = new Members(settings, this.#replicated, () => replica.config, clock)
-    this.#toldMasters = new ToldMasters(this.#records)
     const held = { kek, version: settings.kekVersion ?? 0 }
     const chain = new KekChain({ clusterId, view: store, held })
     const keys = new ClusterKeys({ clusterId, chain, view: store })
@@ -215,7 +190,7 @@ export class MasterActor implements MasterApi {
       emit,
       secretSizeBytesMax: sizeBytesMax,
     })
-    this.#resolver = new ResolveService({
+    const resolver = new ResolveService({
       clusterId,
       drivers: options.drivers,
       replicated: this.#replicated,
@@ -269,7 +244,7 @@ export class MasterActor implements MasterApi {
       access,
       sessions: this.#sessions,
       term,
-      channel: (connection) => this.#channels.get(connection),
+      channel: (connection) => this.#agents.channel(connection),
       submitterOf: (taskId) => this.#submitterOf(taskId),
     })
     this.tasks = new LedTasks({ own: this.#tasks, ...led })
@@ -293,11 +268,6 @@ export class MasterActor implements MasterApi {
       messages: this.#messages,
       logging: options.logging,
     })
-    this.#agentCallers = new AgentCallers({
-      identity: this.identity,
-      access,
-      onProblem: (what, error) => options.onProblem?.(what, error),
-    })
     this.#desk = new AuthorityDesk({
       clusterId,
       kek: () => chain.current().kek,
@@ -316,15 +286,31 @@ export class MasterActor implements MasterApi {
       emit,
       onTrust: (trust) => {
         options.onTrust?.(trust)
-        if (replica.role !== 'leader') return
-        for (const channel of this.#channels.all()) this.#tellAuthority(channel)
+        this.#agents.trustChanged()
       },
       onProblem: (what, error) => options.onProblem?.(what, error),
     })
-    this.#records.onChanged(() => {
-      if (replica.role !== 'leader' || !this.#toldMasters.isNews()) return
-      for (const channel of this.#channels.all()) this.#toldMasters.tell(channel)
+    this.#agents = new AgentDesk({
+      identity: this.identity,
+      access,
+      members: this.#records,
+      resolver,
+      sessions: this.#sessions,
+      events,
+      faithfulLeaks: settings.faithfulLeaks ?? false,
+      isLeader: () => replica.role === 'leader',
+      term: () => this.#term,
+      leaderAt: () => {
+        const { leader } = this.status()
+        return leader?.masterId === settings.masterId
+          ? undefined
+          : leader?.listeners[agentsListener]
+      },
+      trust: () => this.#desk.trust,
+      isRemoved: (agentName) => this.#desk.holders.isRemoved('agent', agentName),
+      onProblem: (what, error) => options.onProblem?.(what, error),
     })
+    this.#records.onChanged(() => this.#agents.membersChanged())
     this.authority = this.#desk.operators
     this.documents = new DocumentService({ replicated: this.#replicated, access, clock, emit })
     this.state = new StateService({
@@ -356,7 +342,7 @@ export class MasterActor implements MasterApi {
     this.events = { follow: (caller, after, signal) => this.#follow(caller, after, signal) }
 
     store.onBatch((batch) => {
-      for (const event of batch.events) this.#historyBytes += event.previous?.value.length ?? 0
+      this.#compaction.told(batch)
       this.runs.told(batch)
       this.#workloadDesk.told(batch)
       if (this.#workloadDesk.keeper.hasNews) void this.#followWorkloads()
@@ -397,7 +383,7 @@ export class MasterActor implements MasterApi {
     }
     if (this.#ticks % settings.ticksPerSecond === 0) {
       this.#term?.step({ kind: 'tick' })
-      void this.#compact()
+      void this.#compaction.lead()
       void this.#desk.lead()
     }
   }
@@ -420,10 +406,8 @@ export class MasterActor implements MasterApi {
     this.identity.tick()
     this.#desk.tick()
     void this.#keyDesk.tick(this.#term?.core !== undefined)
-    for (const channel of this.#channels.all()) {
-      if (this.#desk.holders.isRemoved('agent', channel.agentName)) channel.close()
-    }
-    // After the channels: whoever was removed does not hear of it as of an agent id that is over.
+    this.#agents.closeRemoved()
+    // After that: whoever was removed does not hear of it as of an agent id that is over.
     this.#term?.core?.forgetAgents((name) => this.#desk.holders.isRemoved('agent', name))
     this.#term?.flush()
     this.#access.endExpired()
@@ -445,60 +429,15 @@ export class MasterActor implements MasterApi {
   }
 
   agentConnected(channel: AgentChannel): void {
-    this.#channels.add(channel)
-    if (this.#desk.holders.isRemoved('agent', channel.agentName)) return channel.close()
-    if (this.#options.replica.role !== 'leader') return this.#sendAway(channel)
-    this.#tellAuthority(channel)
-    this.#toldMasters.tell(channel)
+    this.#agents.connected(channel)
   }
 
   agentMessage(connection: number, message: FromAgent, sizeBytes = 0): void {
-    const channel = this.#channels.get(connection)
-    if (channel === undefined) return
-    if (this.#options.replica.role !== 'leader') return this.#sendAway(channel)
-    const term = this.#term
-    if (term?.core === undefined) return this.#hold(channel, { connection, message, sizeBytes })
-    const load = this.#channels.loadOf(connection)
-    if (message.type === 'register' && this.#refusesLeaks(message.info)) {
-      return channel.send({ type: 'shutdown', why: leaksRefused })
-    }
-    switch (message.type) {
-      case 'register':
-      case 'status-update':
-      case 'executor-message':
-      case 'executor-started':
-      case 'executor-ended':
-      case 'files-rotated':
-        term.step({
-          kind: 'agent-message',
-          connection,
-          agentName: channel.agentName,
-          message,
-        })
-        void load?.carry(sizeBytes, term.settled())
-        return
-      case 'resolve':
-        void load?.carry(sizeBytes, this.#resolve(term, channel, message))
-        return
-      case 'events':
-        return this.#report(term, channel, message.events)
-      case 'session-output':
-      case 'session-taken':
-      case 'session-end':
-        return this.#sessions.receive(connection, message)
-      case 'ask-caller':
-        void load?.carry(sizeBytes, this.#answerCaller(term, channel, message))
-    }
-  }
-
-  /** One agent that was told to leak must not get what a cluster that was not told so has. */
-  #refusesLeaks(info: AgentInfo): boolean {
-    return isLeaky(info) && this.#options.settings.faithfulLeaks !== true
+    this.#agents.message(connection, message, sizeBytes)
   }
 
   agentDisconnected(connection: number): void {
-    if (this.#channels.remove(connection) === undefined) return
-    this.#held = this.#held.filter((held) => held.connection !== connection)
+    if (!this.#agents.disconnected(connection)) return
     this.#sessions.endAll('the connection to the agent is lost', connection)
     this.#term?.step({ kind: 'agent-disconnected', connection })
   }
@@ -605,20 +544,21 @@ export class MasterActor implements MasterApi {
     }
     this.#endTerm()
     // Agents that were sent away while nobody led ask again; these still hold on to us.
-    if (leader !== undefined) for (const channel of this.#channels.all()) this.#sendAway(channel)
+    if (leader !== undefined) this.#agents.sendAllAway()
   }
 
   #beginTerm(): void {
     this.#endTerm()
     if (this.#isStopped) return
     const { replica, random, clock, settings, events } = this.#options
+    const { clusterId, masterId, nodeId } = settings
     const term = new Term({
       term: replica.term,
       replicated: this.#replicated,
       random,
       cluster: {
-        clusterId: settings.clusterId,
-        masterInfo: this.#masterInfo(),
+        clusterId,
+        masterInfo: masterInfoOf(masterId, this.#records.byNode(nodeId)?.listeners['mesos']),
         surroundings: {
           nowMs: () => clock.nowMs(),
           uuid: () => uuid(random),
@@ -673,11 +613,7 @@ export class MasterActor implements MasterApi {
   #ready(): void {
     this.runs.toldOfEverything()
     this.#workloadDesk.toldOfEverything()
-    const held = this.#held
-    this.#held = []
-    for (const { connection, message, sizeBytes } of held) {
-      this.agentMessage(connection, message, sizeBytes)
-    }
+    this.#agents.ready()
   }
 
   #endTerm(): void {
@@ -689,42 +625,19 @@ export class MasterActor implements MasterApi {
 
   /** What only a leader has: streams, sessions and agents. They look for the next one. */
   #letGo(): void {
-    this.#held = []
     this.frameworks.closeAll()
     this.operators.closeAll()
     this.#sessions.endAll('this master no longer leads')
-    for (const channel of this.#channels.all()) this.#sendAway(channel)
-  }
-
-  #sendAway(channel: AgentChannel): void {
-    const { leader, masterId } = this.status()
-    const at = leader?.masterId === masterId ? undefined : leader?.listeners[agentsListener]
-    channel.send({ type: 'not-leader', ...(at === undefined ? {} : { leader: at }) })
-    channel.close()
-  }
-
-  /** Whether its certificate is still of the right root is for the agent to see. */
-  #tellAuthority(channel: AgentChannel): void {
-    const { trust } = this.#desk
-    if (trust === undefined) return
-    const { issuer, authorityPem } = trust
-    channel.send({ type: 'authority', issuer, trust: authorityFingerprint(authorityPem) })
-  }
-
-  #hold(channel: AgentChannel, held: Held): void {
-    const own = this.#held.filter(({ connection }) => connection === channel.id)
-    const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, held.sizeBytes)
-    if (own.length < heldMax.count && bytes <= heldMax.bytes) this.#held.push(held)
-    else channel.close()
+    this.#agents.sendAllAway()
   }
 
   #perform(effect: Exclude<ClusterEffect, { do: 'commit' }>): void {
     switch (effect.do) {
       case 'send-agent':
-        this.#channels.get(effect.connection)?.send(effect.message)
+        this.#agents.channel(effect.connection)?.send(effect.message)
         return
       case 'close-agent':
-        this.#channels.get(effect.connection)?.close()
+        this.#agents.channel(effect.connection)?.close()
         return
       case 'send-framework':
         return this.frameworks.send(effect.streamId, effect.event)
@@ -743,66 +656,6 @@ export class MasterActor implements MasterApi {
     }
   }
 
-  async #resolve(
-    term: Term,
-    channel: AgentChannel,
-    request: Extract<FromAgent, { type: 'resolve' }>,
-  ): Promise<void> {
-    const { requestId } = request
-    try {
-      const resolutions = await this.#resolver.resolve(term, channel.id, request)
-      if (resolutions === undefined || term.isOver) return
-      channel.send({ type: 'resolved', requestId, resolutions })
-    } catch (error) {
-      this.#options.onProblem?.('a question for secrets could not be answered', error)
-      if (term.isOver) return
-      const why = 'the master could not answer; try again'
-      const resolutions = request.secrets.map(() => ({ outcome: 'unavailable' as const, why }))
-      channel.send({ type: 'resolved', requestId, resolutions })
-    }
-  }
-
-  async #answerCaller(
-    term: Term,
-    channel: AgentChannel,
-    question: Extract<FromAgent, { type: 'ask-caller' }>,
-  ): Promise<void> {
-    const answer = await this.#agentCallers.answer(channel.agentName, question)
-    if (!term.isOver) channel.send(answer)
-  }
-
-  #report(term: Term, channel: AgentChannel, told: readonly unknown[]): void {
-    const agentId = term.core?.agentOf(channel.id)?.agentId
-    if (agentId === undefined) return
-    for (const one of told) {
-      const event = reportedEvent(one, agentId, channel.agentName, (frameworkId, taskId) =>
-        term.core?.taskOf(frameworkId, taskId),
-      )
-      if (event === undefined) continue
-      const { atMs, ...draft } = event
-      this.#options.events.append(draft, { source: channel.agentName, atMs })
-    }
-  }
-
-  /** Forgets, now and then, what was overwritten: the state would grow for ever. */
-  async #compact(): Promise<void> {
-    const { store, settings } = this.#options
-    const kept = settings.revisionsKept ?? revisionsKeptUsually
-    const isLong = store.revision - store.compactRevision >= 2 * kept
-    const isLarge = this.#historyBytes > (settings.historyBytesMax ?? historyBytesMaxUsually)
-    if (this.#isCompacting || !(isLong || isLarge)) return
-    this.#isCompacting = true
-    try {
-      const revision = isLarge ? store.revision : store.revision - kept
-      await this.#replicated.commit({ compare: [], success: [{ do: 'compact', revision }] })
-      this.#historyBytes = 0
-    } catch {
-      // The next second tries again.
-    } finally {
-      this.#isCompacting = false
-    }
-  }
-
   #follow(
     caller: Caller,
     after: string | undefined,
@@ -813,33 +666,6 @@ export class MasterActor implements MasterApi {
     const events = this.#options.events.follow(after, valid)
     return this.#access.whileAllowed(caller, operatorResource, 'full', events)
   }
-
-  #masterInfo(): MasterInfo {
-    const { masterId, nodeId } = this.#options.settings
-    const { host, port } = this.#records.byNode(nodeId)?.listeners['mesos'] ?? {
-      host: '',
-      port: 5050,
-    }
-    const address = { hostname: host, port }
-    const pid = `master@${host}:${port}`
-    return {
-      id: masterId,
-      ip: ipv4(host),
-      port,
-      pid,
-      hostname: host,
-      version: '1.11.0',
-      address,
-      capabilities: [],
-    }
-  }
-}
-
-/** Mesos' number for an IPv4 address, its first byte lowest; 0 for a name. */
-function ipv4(host: string): number {
-  const bytes = host.split('.').map(Number)
-  const isAddress = bytes.length === 4 && bytes.every((byte) => byte >= 0 && byte <= 255)
-  return isAddress ? bytes.reduceRight((sum, byte) => sum * 256 + byte, 0) : 0
 }
 
 const readerOf = (store: LiveView): RecordReader => ({
