@@ -677,6 +677,16 @@ describe('ending', () => {
     expect(stage.done('stopped')).toHaveLength(1)
   })
 
+  test('AG13: so it is for one that hears, while it stops, that its id is over', () => {
+    const stage = new Stage().registered().launch().running().acknowledgeAll()
+
+    stage.tell({ kind: 'stop', graceMs: 1000 }).master({ type: 'shutdown', why: 'removed' })
+    expect(stage.done('stopped')).toEqual([])
+    stage.exited({ exitCode: 143, signal: 'TERM' })
+
+    expect(stage.done('stopped')).toHaveLength(1)
+  })
+
   test('AG13: an idle agent stops at once, and launches nothing after', () => {
     const stage = new Stage().registered().tell({ kind: 'stop', graceMs: 1000 })
     expect(stage.done('stopped')).toHaveLength(1)

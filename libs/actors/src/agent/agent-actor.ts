@@ -197,7 +197,10 @@ export class AgentActor implements Core<AgentInput, AgentEffect> {
       ticksIn: (ms) => this.#ticksIn(ms),
       isOver: () => this.#isOver,
       groupTaskEnded: (task, end) => this.#executors.groupTaskEnded(task, end),
-      gone: () => (this.#isOver ? this.#beginAnewIfEmpty() : this.#stoppedIfEmpty()),
+      gone: () => {
+        this.#beginAnewIfEmpty()
+        this.#stoppedIfEmpty()
+      },
       do: (effect) => this.#do(effect),
     })
     this.#launches = new Launches({
