@@ -2,7 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ConclaveEvent, EventType } from '@conclave/model'
 import {
+  eventsOf,
   HttpClient,
   linesOf,
   type HttpRequest,
@@ -158,6 +160,29 @@ export class Conclave {
     asking: Asking = this.ready.credentials,
   ): Promise<HttpStream> {
     return this.#http.stream(await this.#signed(master, face, path, wanted, asking))
+  }
+
+  /** Every event of one type, from what one master had to tell already to its end. */
+  async hear<Type extends EventType>(
+    master: Master,
+    type: Type,
+    heard: (event: Extract<ConclaveEvent, { type: Type }>) => void,
+  ): Promise<void> {
+    try {
+      const { body } = await this.stream(master, 'conclave', '/events')
+      for await (const { data } of eventsOf(body)) {
+        const event = JSON.parse(data) as Extract<ConclaveEvent, { type: Type }>
+        if (event.type === type) heard(event)
+      }
+    } catch {
+      // The master has ended, or was killed.
+    }
+  }
+
+  /** Stores a secret as its user does. */
+  async put(path: string, value: string): Promise<void> {
+    const { code, stderr } = await this.cli(['secret', 'put', path], value)
+    if (code !== 0) throw new Error(`${path} was not stored: ${stderr}`)
   }
 
   token(of: Exclude<Asking, 'nobody'> = this.ready.credentials): Promise<string> {

@@ -15,6 +15,8 @@ export { Naming, parseTranscript, transcriptText, type Entry } from './docker/tr
 export { DockerCli } from './docker-cli.ts'
 export { Framework, subscription, type TaskStatus } from './framework.ts'
 export { Home } from './home.ts'
+export { ImageRegistry } from './image-registry.ts'
+export { leakModes } from './leak-modes.ts'
 export { flipByte, journalFiles, tearTail, writtenLength } from './journal-files.ts'
 export { Load, missingFrom } from './load.ts'
 export { foundCluster, stranger, type Person } from './people.ts'

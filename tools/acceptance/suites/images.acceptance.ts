@@ -8,13 +8,11 @@ import { canary, expectNoLeak, scanDirectory } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   Conclave,
-  conclaveProgram,
   Home,
-  Program,
+  ImageRegistry,
   reference,
   repository,
   taskSpec,
-  until,
   variable,
 } from '../src/index.ts'
 
@@ -33,14 +31,16 @@ const exampleOf = (name: string): string =>
   readFileSync(join(repository, 'examples/mesos', name, 'task.json'), 'utf8')
 
 let cluster: Conclave
-let registry: Program
-let registryHost = ''
+let registry: ImageRegistry
 let files: Server
 let filesHost = ''
 
 beforeAll(async () => {
   cluster = await Conclave.start(['--agents', '1', '--agent-setting', 'image_providers=docker'])
-  registry = await startRegistry()
+  registry = await ImageRegistry.start(cluster.home, [
+    { name: 'alice', password: alice.text, mayPull: 'tenant-a/*' },
+    { name: 'bob', password: bob.text, mayPull: 'tenant-b/*' },
+  ])
   const archive = gzipSync(
     await archiveOf([
       { name: 'model/', type: 'directory', mode: 0o755 },
@@ -53,9 +53,11 @@ beforeAll(async () => {
   })
   await new Promise<void>((resolve) => files.listen(0, '127.0.0.1', resolve))
   filesHost = `127.0.0.1:${(files.address() as AddressInfo).port}`
-  await put('registry/alice', dockerConfig('alice', alice.text))
-  await put('registry/bob', dockerConfig('bob', bob.text, true))
-  await put('files/token', `Bearer ${token.text}`)
+  await cluster.put('registry/alice', registry.configOf('alice', alice.text))
+  const ofBob = JSON.parse(registry.configOf('bob', bob.text)) as { auths: object }
+  // In the old form, without `auths`.
+  await cluster.put('registry/bob', JSON.stringify(ofBob.auths))
+  await cluster.put('files/token', `Bearer ${token.text}`)
 })
 afterAll(async () => {
   files?.closeAllConnections()
@@ -63,36 +65,6 @@ afterAll(async () => {
   await registry?.end()
   await cluster?.stop()
 })
-
-async function startRegistry(): Promise<Program> {
-  const passwords = { alice: alice.text, bob: bob.text }
-  const users = Object.entries(passwords).map(([name, password]) => {
-    const file = join(cluster.home.file(''), `${name}.pw`)
-    writeFileSync(file, password, { mode: 0o600 })
-    return `${name}:${file}:tenant-${name === 'alice' ? 'a' : 'b'}/*`
-  })
-  const args = [conclaveProgram, 'registry', '--port', '0', '--user', ...users]
-  const program = new Program(process.execPath, args, { env: cluster.home.environment })
-  await until(
-    'the registry listens',
-    () => program.stdout.includes('"ready":true') || program.hasEnded,
-  )
-  const said = JSON.parse(program.stdout) as { registry: string }
-  registryHost = said.registry
-  return program
-}
-
-function dockerConfig(user: string, password: string, isOld = false): string {
-  const entries = {
-    [registryHost]: { auth: Buffer.from(`${user}:${password}`).toString('base64') },
-  }
-  return JSON.stringify(isOld ? entries : { auths: entries })
-}
-
-async function put(path: string, value: string): Promise<void> {
-  const { code, stderr } = await cluster.cli(['secret', 'put', path], value)
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-}
 
 /** Runs a spec; what the task said, and what was said of it. */
 async function run(
@@ -106,7 +78,7 @@ async function run(
 
 const imageSpec = (repositoryName = 'tenant-a/app:1', config = 'registry/alice'): string =>
   exampleOf('image-pull')
-    .replace('127.0.0.1:5000/tenant-a/app:1', `${registryHost}/${repositoryName}`)
+    .replace('127.0.0.1:5000/tenant-a/app:1', `${registry.host}/${repositoryName}`)
     .replace('registry/alice', config)
 
 describe('an image pull secret', () => {
@@ -141,7 +113,7 @@ describe('an image pull secret', () => {
 
   test('that holds no docker config is refused, and not repeated', async () => {
     const broken = canary('broken config')
-    await put('registry/broken', `{"auths": ${broken.text}`)
+    await cluster.put('registry/broken', `{"auths": ${broken.text}`)
     const { of } = await run(imageSpec('tenant-a/app:1', 'registry/broken'))
     expect(of).toContain('Failed to parse docker config: JSON parse failed')
     expectNoLeak({ of }, [broken])
@@ -158,7 +130,7 @@ describe('AG24: a URI with a secret', () => {
   })
 
   test('without the right one, its task does not start', async () => {
-    await put('files/wrong', 'Bearer no')
+    await cluster.put('files/wrong', 'Bearer no')
     const spec = exampleOf('uri')
       .replace('127.0.0.1:8000', filesHost)
       .replace('files/token', 'files/wrong')
@@ -229,5 +201,5 @@ test('nothing of any of them is in a file, a log or a listing of the cluster', a
   const leader = await cluster.leader()
   const state = await cluster.ask(leader, 'mesos', '/state')
   const listed = await cluster.cli(['task', 'ls', '--json'])
-  expectNoLeak({ state: state.body, listed, registry: registry.stdout + registry.stderr }, all)
+  expectNoLeak({ state: state.body, listed, registry: registry.said }, all)
 })

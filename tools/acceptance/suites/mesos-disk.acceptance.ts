@@ -2,14 +2,14 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { eventsOf } from '@conclave/runtime'
 import { canary, findCanaries, scanDirectory, type Canary } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   Conclave,
-  conclaveProgram,
   Framework,
   Home,
+  ImageRegistry,
+  leakModes,
   processFacts,
   Program,
   reference,
@@ -40,46 +40,33 @@ const has = (text: string, one: Canary): boolean =>
 
 const encoded = (text: string): string => Buffer.from(text).toString('base64')
 
-describe.each([
-  { mode: 'by default', flags: [] as string[], leaks: false },
-  { mode: 'with --faithful-leaks', flags: ['--faithful-leaks'], leaks: true },
-])('$mode', ({ flags, leaks }) => {
+describe.each(leakModes)('$mode', ({ flags, leaks }) => {
   const home = new Home()
   const args = ['--agents', '1', '--agent-setting', 'image_providers=docker']
   let cluster: Conclave
   let framework: Framework
-  let registry: Program
-  let registryHost = ''
+  let registry: ImageRegistry
   let files: Server
   let filesHost = ''
   const waiting: ServerResponse[] = []
   const told: string[] = []
 
   beforeAll(async () => {
-    const password = home.file('alice.pw')
-    writeFileSync(password, alice.text, { mode: 0o600 })
-    const user = `alice:${password}:tenant-a/*`
-    registry = new Program(
-      process.execPath,
-      [conclaveProgram, 'registry', '--port', '0', '--user', user],
-      { env: home.environment },
-    )
-    await until('the registry listens', () => registry.stdout.includes('"ready":true'))
-    registryHost = (JSON.parse(registry.stdout) as { registry: string }).registry
+    const user = { name: 'alice', password: alice.text, mayPull: 'tenant-a/*' }
+    registry = await ImageRegistry.start(home, [user])
     files = createServer((_request, response) => waiting.push(response))
     await new Promise<void>((resolve) => files.listen(0, '127.0.0.1', resolve))
     filesHost = `127.0.0.1:${(files.address() as AddressInfo).port}`
     cluster = await Conclave.start([...args, ...flags], { home })
-    await put('examples/db', JSON.stringify({ password: stored.text }))
-    await put('disk/file', ofFile.text)
-    const auth = encoded(`alice:${alice.text}`)
-    await put('registry/alice', JSON.stringify({ auths: { [registryHost]: { auth } } }))
+    await cluster.put('examples/db', JSON.stringify({ password: stored.text }))
+    await cluster.put('disk/file', ofFile.text)
+    await cluster.put('registry/alice', registry.configOf('alice', alice.text))
     framework = await Framework.subscribe(cluster, {
       name: 'disk',
       failoverTimeoutSeconds: 60,
       checkpoint: true,
     })
-    void listen()
+    void cluster.hear(await cluster.leader(), 'secret.leaked', ({ at }) => void told.push(at))
   })
   afterAll(async () => {
     framework?.close()
@@ -89,23 +76,6 @@ describe.each([
     await registry?.end()
     home.remove()
   })
-
-  async function listen(): Promise<void> {
-    try {
-      const { body } = await cluster.stream(await cluster.leader(), 'conclave', '/events')
-      for await (const { data } of eventsOf(body)) {
-        const event = JSON.parse(data) as { type: string; at: string }
-        if (event.type === 'secret.leaked') told.push(event.at)
-      }
-    } catch {
-      // The cluster has ended.
-    }
-  }
-
-  async function put(path: string, value: string): Promise<void> {
-    const { code, stderr } = await cluster.cli(['secret', 'put', path], value)
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  }
 
   /** The files of the whole cluster in which a value can be read, as Mesos calls them. */
   async function leftIn(one: Canary): Promise<readonly string[]> {
@@ -209,10 +179,10 @@ describe.each([
 
   test("image-pull: a kept image is run by whoever names it, or by its owner's tasks alone", async () => {
     const owners = JSON.parse(
-      exampleOf('image-pull').replace('127.0.0.1:5000', registryHost),
+      exampleOf('image-pull').replace('127.0.0.1:5000', registry.host),
     ) as object
     const others = JSON.parse(
-      exampleOf('agent-docker-config').replace('127.0.0.1:5000', registryHost),
+      exampleOf('agent-docker-config').replace('127.0.0.1:5000', registry.host),
     ) as object
     expect(await ran(others, 'before', 'TASK_FAILED')).toContain('401 Unauthorized')
     await ran(owners, 'owner', 'TASK_FINISHED')

@@ -2,18 +2,17 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { eventsOf } from '@conclave/runtime'
 import { canary, findCanaries, scanDirectory, type Canary } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   answersOf,
   Conclave,
-  conclaveProgram,
   Framework,
   Home,
+  ImageRegistry,
   inline,
+  leakModes,
   processFacts,
-  Program,
   reference,
   repository,
   resources,
@@ -80,25 +79,17 @@ for await (const chunk of (await post({ type: 'SUBSCRIBE', subscribe: {} })).bod
 const counted = (status: number, all: readonly number[]): number =>
   all.filter((one) => one === status).length
 
-describe.each([
-  { mode: 'by default', flags: [] as string[], leaks: false },
-  { mode: 'with --faithful-leaks', flags: ['--faithful-leaks'], leaks: true },
-])('$mode', ({ flags, leaks }) => {
+describe.each(leakModes)('$mode', ({ flags, leaks }) => {
   const home = new Home()
   let cluster: Conclave
   let framework: Framework
-  let registry: Program
-  let registryHost = ''
+  let registry: ImageRegistry
   const refused: { readonly call: string; readonly status: number }[] = []
 
   beforeAll(async () => {
-    const file = home.file('alice.pw')
-    writeFileSync(file, password.text, { mode: 0o600 })
-    const args = [conclaveProgram, 'registry', '--port', '0', '--user', `alice:${file}:tenant-a/*`]
-    registry = new Program(process.execPath, args, { env: home.environment })
-    await until('the registry listens', () => registry.stdout.includes('"ready":true'))
-    registryHost = (JSON.parse(registry.stdout) as { registry: string }).registry
-    const config = JSON.stringify({ auths: { [registryHost]: { auth: auth() } } })
+    const user = { name: 'alice', password: password.text, mayPull: 'tenant-a/*' }
+    registry = await ImageRegistry.start(home, [user])
+    const config = registry.configOf('alice', password.text)
     const settings = [
       'executors=process',
       'image_providers=docker',
@@ -107,10 +98,10 @@ describe.each([
     ]
     const given = settings.flatMap((setting) => ['--agent-setting', setting])
     cluster = await Conclave.start(['--agents', '1', ...flags, ...given], { home })
-    const { code, stderr } = await cluster.cli(['secret', 'put', 'leaks/stored'], stored.text)
-    if (code !== 0) throw new Error(stderr)
+    await cluster.put('leaks/stored', stored.text)
     framework = await Framework.subscribe(cluster, { name: 'leaks', failoverTimeoutSeconds: 60 })
-    void listen()
+    const leader = await cluster.leader()
+    void cluster.hear(leader, 'executor.refused', (event) => void refused.push(event))
   })
   afterAll(async () => {
     framework?.close()
@@ -118,18 +109,6 @@ describe.each([
     await registry?.end()
     home.remove()
   })
-
-  async function listen(): Promise<void> {
-    try {
-      const { body } = await cluster.stream(await cluster.leader(), 'conclave', '/events')
-      for await (const { data } of eventsOf(body)) {
-        const event = JSON.parse(data) as { type: string; call: string; status: number }
-        if (event.type === 'executor.refused') refused.push(event)
-      }
-    } catch {
-      // The cluster has ended.
-    }
-  }
 
   /** What an operator is shown by the agent itself, by endpoint. */
   async function agentShows(): Promise<ReadonlyMap<string, string>> {
@@ -154,7 +133,7 @@ describe.each([
 
   test('agent-docker-config: opens the image for whoever runs a task, and is told in flags only with leaks', async () => {
     const text = exampleOf('agent-docker-config', 'task.json')
-    const spec = JSON.parse(text.replace('127.0.0.1:5000', registryHost)) as object
+    const spec = JSON.parse(text.replace('127.0.0.1:5000', registry.host)) as object
     const name = 'agent-docker-config'
 
     await framework.launch([{ ...spec, task_id: { value: name } }])
@@ -170,7 +149,7 @@ describe.each([
   })
 
   test('open-uri: everybody can fetch it, and the sandbox of a task that has ended shows it only with leaks', async () => {
-    const config = JSON.stringify({ [registryHost]: { auth: auth() } })
+    const config = JSON.stringify({ [registry.host]: { auth: auth() } })
     const files = createServer((_request, response) => response.end(config))
     await new Promise<void>((resolve) => files.listen(0, '127.0.0.1', resolve))
     try {

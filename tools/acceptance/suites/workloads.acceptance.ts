@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NodeView, WorkloadTaskView, WorkloadView } from '@conclave/actors'
-import { eventsOf } from '@conclave/runtime'
 import { canary, expectNoLeak, scanDirectory } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Conclave, repository, until } from '../src/index.ts'
@@ -21,29 +20,19 @@ const forgotten = new Set<string>()
 
 beforeAll(async () => {
   cluster = await Conclave.start()
-  for (const master of cluster.ready.masters) void listen(master)
-  await put('apps/web/password', first.text)
-  await put('apps/web/password-2', second.text)
+  listen()
+  await cluster.put('apps/web/password', first.text)
+  await cluster.put('apps/web/password-2', second.text)
 })
 afterAll(async () => {
   await cluster?.stop()
 })
 
-async function listen(master: Conclave['ready']['masters'][number]): Promise<void> {
-  try {
-    const { body } = await cluster.stream(master, 'conclave', '/events')
-    for await (const { data } of eventsOf(body)) {
-      const event = JSON.parse(data) as { type: string; taskId?: string }
-      if (event.type === 'secret.forgotten' && event.taskId) forgotten.add(event.taskId)
-    }
-  } catch {
-    // It was killed: others tell of what comes after.
+/** Which tasks' secrets are gone, told by any master that lives. */
+function listen(): void {
+  for (const master of cluster.ready.masters) {
+    void cluster.hear(master, 'secret.forgotten', ({ taskId }) => void forgotten.add(taskId))
   }
-}
-
-async function put(path: string, value: string): Promise<void> {
-  const { code, stderr } = await cluster.cli(['secret', 'put', path], value)
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
 }
 
 async function app(...args: string[]): Promise<string> {
@@ -195,7 +184,7 @@ describe('what it runs on', () => {
   test('may lose an agent, which is drained: its tasks move and their secrets are forgotten', async () => {
     const moved = (await running()).filter(({ nodeName }) => nodeName === 'agent-1')
     expect(moved.length).toBeGreaterThan(0)
-    for (const master of cluster.ready.masters) void listen(master)
+    listen()
     await cluster.cli(['node', 'update', 'agent-1', '--availability', 'drain'])
 
     await until('agent-1 has none', async () => (await onAgent('agent-1')) === 0)
