@@ -1,3 +1,7 @@
+import type { ClusterManifest, EtcdEngine, MasterAddress } from '@conclave/assembly'
+import type { RedactedBytes } from '@conclave/kernel'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
+
 /** A master, an agent or a scheduler that this command started: in this process or as one of its own. */
 export interface Member {
   /** Of its own process, if it has one. */
@@ -34,4 +38,19 @@ export interface MemberPlan {
   readonly directory: string
   /** Resolves once it runs; it may still be looking for the others. Gives up when `signal` says so. */
   readonly start: (signal?: AbortSignal) => Promise<Member>
+}
+
+/** What all members of one cluster are started with, whether in this process or in others. */
+export interface MembersOptions {
+  readonly directory: string
+  readonly manifest: ClusterManifest
+  readonly addresses: readonly MasterAddress[]
+  readonly snapshotEntries?: number
+  readonly peerWire: RedactedBytes
+  readonly engine?: EtcdEngine | undefined
+  /** Of every master. */
+  readonly faithfulLeaks: boolean
+  readonly simulatedImages?: SimulatedImagesMode
+  /** Of every agent, by field name. */
+  readonly agentSettings?: Readonly<Record<string, unknown>>
 }

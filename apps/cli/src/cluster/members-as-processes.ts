@@ -6,33 +6,15 @@ import {
   masterDirectory,
   runDirectory,
   schedulerDirectory,
-  type ClusterManifest,
-  type EtcdEngine,
-  type MasterAddress,
 } from '@conclave/assembly'
-import { utf8Text, type RedactedBytes } from '@conclave/kernel'
-import type { SimulatedImagesMode } from '@conclave/simulated-images'
+import { utf8Text } from '@conclave/kernel'
 import { writePrivateJson } from '../context.ts'
 import { engineSettingsOf } from './engine.ts'
-import { anyPort, type Kind, type MemberPlan } from './member.ts'
+import { anyPort, type Kind, type MemberPlan, type MembersOptions } from './member.ts'
 import { startProcess } from './process-member.ts'
 
-export interface ProcessesOptions {
-  readonly directory: string
-  readonly manifest: ClusterManifest
-  readonly addresses: readonly MasterAddress[]
-  readonly snapshotEntries?: number
-  readonly peerWire: RedactedBytes
-  readonly engine?: EtcdEngine | undefined
-  /** Of every master. */
-  readonly faithfulLeaks: boolean
-  readonly simulatedImages?: SimulatedImagesMode
-  /** Of every agent, by field name. */
-  readonly agentSettings?: Readonly<Record<string, unknown>>
-}
-
 /** Every member as a process of its own, started with a file that its app could also be given by hand. */
-export function membersAsProcesses(options: ProcessesOptions): readonly MemberPlan[] {
+export function membersAsProcesses(options: MembersOptions): readonly MemberPlan[] {
   const { directory, manifest, snapshotEntries, simulatedImages } = options
   const { faithfulLeaks: isLeaky, ...ofAgents } = options.agentSettings ?? {}
   const ofMasters = {
@@ -75,7 +57,7 @@ export function membersAsProcesses(options: ProcessesOptions): readonly MemberPl
 }
 
 function plan(
-  { directory, addresses }: ProcessesOptions,
+  { directory, addresses }: MembersOptions,
   kind: Kind,
   id: string,
   own: string,

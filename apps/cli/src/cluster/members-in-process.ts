@@ -12,31 +12,18 @@ import {
   startMemberAgent,
   startScheduler,
   urlsOf,
-  type ClusterManifest,
-  type EtcdEngine,
-  type MasterAddress,
 } from '@conclave/assembly'
-import type { RedactedBytes } from '@conclave/kernel'
 import { createLogger, type Log } from '@conclave/runtime'
-import type { SimulatedImagesMode } from '@conclave/simulated-images'
-import { agentListeners, anyPort, neverLost, type MemberPlan } from './member.ts'
-
-export interface InProcessOptions {
-  readonly directory: string
-  readonly manifest: ClusterManifest
-  readonly addresses: readonly MasterAddress[]
-  readonly snapshotEntries?: number
-  readonly peerWire: RedactedBytes
-  readonly engine?: EtcdEngine | undefined
-  /** Of every master. */
-  readonly faithfulLeaks: boolean
-  readonly simulatedImages?: SimulatedImagesMode
-  /** Of every agent, by field name. */
-  readonly agentSettings?: Readonly<Record<string, unknown>>
-}
+import {
+  agentListeners,
+  anyPort,
+  neverLost,
+  type MemberPlan,
+  type MembersOptions,
+} from './member.ts'
 
 /** Every member in this process, each with its own directory, log, listeners and connections. */
-export function membersInProcess(options: InProcessOptions): readonly MemberPlan[] {
+export function membersInProcess(options: MembersOptions): readonly MemberPlan[] {
   const { masters, agents, schedulers } = options.manifest
   return [
     ...masters.map(({ masterId }) => masterPlan(options, masterId)),
@@ -45,7 +32,7 @@ export function membersInProcess(options: InProcessOptions): readonly MemberPlan
   ]
 }
 
-function masterPlan(options: InProcessOptions, id: string): MemberPlan {
+function masterPlan(options: MembersOptions, id: string): MemberPlan {
   const directory = masterDirectory(options.directory, id)
   return {
     id,
@@ -75,7 +62,7 @@ function masterPlan(options: InProcessOptions, id: string): MemberPlan {
   }
 }
 
-function agentPlan(options: InProcessOptions, id: string): MemberPlan {
+function agentPlan(options: MembersOptions, id: string): MemberPlan {
   const directory = agentDirectory(options.directory, id)
   return {
     id,
@@ -102,7 +89,7 @@ function agentPlan(options: InProcessOptions, id: string): MemberPlan {
   }
 }
 
-function schedulerPlan(options: InProcessOptions, id: string, uid: string): MemberPlan {
+function schedulerPlan(options: MembersOptions, id: string, uid: string): MemberPlan {
   const directory = schedulerDirectory(options.directory, id)
   return {
     id,
@@ -124,7 +111,7 @@ function schedulerPlan(options: InProcessOptions, id: string, uid: string): Memb
   }
 }
 
-const logOf = ({ directory }: InProcessOptions, id: string): Log =>
+const logOf = ({ directory }: MembersOptions, id: string): Log =>
   createLogger({ to: { file: logFile(directory, id) }, base: { source: id } })
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : 'it failed')
