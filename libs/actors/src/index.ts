@@ -18,6 +18,7 @@ export { MemberRole } from './master/authority/authority-records.ts'
 export type { Trust } from './master/authority/authority-state.ts'
 export {
   kekContext,
+  type CertificateRequest,
   type Enrolled,
   type EnrolmentApi,
   type EnrolRequest,

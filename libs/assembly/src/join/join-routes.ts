@@ -3,12 +3,12 @@ import {
   LoginThrottled,
   MemberRole,
   RenewalThrottled,
+  type CertificateRequest,
   type Enrolled,
   type EnrolmentApi,
   type MasterSeen,
   type Shown,
 } from '@conclave/actors'
-
 import { ConclaveError, readJsonField, Redacted, utf8Text } from '@conclave/kernel'
 import {
   answerBrokenHttp,
@@ -92,34 +92,24 @@ export const joinRoutes =
       const enrolled = await enrolment.enrol({
         token,
         role: roleOf(body),
-        requestPem: textOf(body, 'request'),
-        hosts: hostsOf(body),
         source: request.ip,
-        requestId: request.id,
+        ...wantedBy(request),
       })
       return enrolledAnswer(enrolled)
     })
 
     app.post('/v1/promotion', async (request) => {
       const shown = whoShows(request, clusterId, authorityPem())
-      const body = bodyOf(request)
-      const enrolled = await enrolment.promote(shown, {
-        requestPem: textOf(body, 'request'),
-        hosts: hostsOf(body),
-        requestId: request.id,
-      })
-      return enrolledAnswer(enrolled)
+      return enrolledAnswer(await enrolment.promote(shown, wantedBy(request)))
     })
 
     app.post('/v1/renewal', async (request) => {
       const shown = whoShows(request, clusterId, authorityPem())
-      const body = bodyOf(request)
-      const issued = await enrolment.renew(shown, {
-        requestPem: textOf(body, 'request'),
-        hosts: hostsOf(body),
-        requestId: request.id,
-      })
-      return { certificate: issued.certificatePem, authority: issued.authorityPem }
+      const { certificatePem, authorityPem: authority } = await enrolment.renew(
+        shown,
+        wantedBy(request),
+      )
+      return { certificate: certificatePem, authority }
     })
 
     app.post('/v1/confirmation', async (request) => {
@@ -171,6 +161,12 @@ function whoShows({ raw }: FastifyRequest, clusterId: string, authorityPem: stri
 function bodyOf({ body }: FastifyRequest): Buffer {
   if (Buffer.isBuffer(body) && body.length > 0) return body
   throw new JoinRequestInvalid('the body must be a JSON object; see docs/formats/links.md')
+}
+
+/** The certificate that is asked for. @throws JoinRequestInvalid */
+function wantedBy(request: FastifyRequest): CertificateRequest {
+  const body = bodyOf(request)
+  return { requestPem: textOf(body, 'request'), hosts: hostsOf(body), requestId: request.id }
 }
 
 function fieldOf(body: Buffer, name: string): Uint8Array {

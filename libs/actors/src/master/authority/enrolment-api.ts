@@ -14,18 +14,22 @@ export interface MasterSeen {
   readonly listeners: Readonly<Record<string, Address>>
 }
 
-export interface EnrolRequest {
-  /** A join token's text. The callee wipes it. */
-  readonly token: RedactedBytes
-  /** What the bearer means to become. The token decides: another than its own is refused, none is as it says. */
-  readonly role: MemberRole | undefined
+/** What every certificate is asked for with. */
+export interface CertificateRequest {
   /** PKCS #10 as PEM. */
   readonly requestPem: string
   /** Names and addresses that a master is reached by; an agent's are not looked at. */
   readonly hosts: readonly string[]
+  readonly requestId: string
+}
+
+export interface EnrolRequest extends CertificateRequest {
+  /** A join token's text. The callee wipes it. */
+  readonly token: RedactedBytes
+  /** What the bearer means to become. The token decides: another than its own is refused, none is as it says. */
+  readonly role: MemberRole | undefined
   /** The address that the request came from: guesses are bounded by it. */
   readonly source: string
-  readonly requestId: string
 }
 
 /** A certificate, with whatever must stand behind it, and the roots that its holder trusts. */
@@ -69,10 +73,7 @@ export interface EnrolmentApi {
    */
   enrol(request: EnrolRequest): Promise<Enrolled>
   /** The next certificate, for the same id and role. @throws HolderRefused, CertificateRefused, RenewalThrottled */
-  renew(
-    shown: Shown,
-    request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
-  ): Promise<Issued>
+  renew(shown: Shown, request: CertificateRequest): Promise<Issued>
   /**
    * The member has this certificate on its disk and uses it. Answers with the roots that count, as PEM.
    * @throws HolderRefused
@@ -84,10 +85,7 @@ export interface EnrolmentApi {
    *
    * @throws HolderRefused, CertificateRefused, RenewalThrottled, Unavailable
    */
-  promote(
-    shown: Shown,
-    request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
-  ): Promise<Enrolled>
+  promote(shown: Shown, request: CertificateRequest): Promise<Enrolled>
   /** Who the masters are now, for a member that was told long ago. @throws HolderRefused when it was removed */
   standing(shown: Shown): Promise<Standing>
   /**

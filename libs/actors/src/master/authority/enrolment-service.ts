@@ -28,6 +28,7 @@ import {
   kekContext,
   type Enrolled,
   type EnrolmentApi,
+  type CertificateRequest,
   type EnrolRequest,
   type Issued,
   type MasterSeen,
@@ -98,10 +99,7 @@ export class EnrolmentService implements EnrolmentApi {
     }
   }
 
-  async renew(
-    shown: Shown,
-    request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
-  ): Promise<Issued> {
+  async renew(shown: Shown, request: CertificateRequest): Promise<Issued> {
     this.#meter(shown)
     await this.#options.replicated.refresh()
     await this.#demandMember(shown, request.requestId)
@@ -132,10 +130,7 @@ export class EnrolmentService implements EnrolmentApi {
     })
   }
 
-  async promote(
-    shown: Shown,
-    request: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
-  ): Promise<Enrolled> {
+  async promote(shown: Shown, request: CertificateRequest): Promise<Enrolled> {
     this.#meter(shown, 'promotion')
     await this.#options.replicated.refresh()
     await this.#demandMember(shown, request.requestId)
@@ -237,7 +232,7 @@ export class EnrolmentService implements EnrolmentApi {
 
   async #issue(
     { id, role }: { readonly id: string; readonly role: Role },
-    { requestPem, hosts, requestId }: Pick<EnrolRequest, 'requestPem' | 'hosts' | 'requestId'>,
+    { requestPem, hosts, requestId }: CertificateRequest,
     why: Why,
   ): Promise<Issued> {
     const { state, certificates, emit } = this.#options
