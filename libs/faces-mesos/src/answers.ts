@@ -1,23 +1,13 @@
 import { LoginThrottled, type PlainAnswer } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
+import { statusWords } from '@conclave/model'
 import { unreadableOf, type Unreadable } from '@conclave/runtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** Mesos' words for a status when it has no others. Source: mesos.md §4. */
-const usual: Readonly<Record<number, string>> = {
-  400: '400 Bad Request.',
-  401: '401 Unauthorized.',
-  403: '403 Forbidden.',
-  404: '404 Not Found.',
-  413: '413 Request Entity Too Large.',
-  415: '415 Unsupported Media Type.',
-  429: '429 Too Many Requests.',
-  500: '500 Internal Server Error.',
-  501: '501 Not Implemented.',
-  503: '503 Service Unavailable.',
-}
-
-export const plain = (status: number, body = usual[status] ?? ''): PlainAnswer => ({ status, body })
+export const plain = (status: number, body = statusWords[status] ?? ''): PlainAnswer => ({
+  status,
+  body,
+})
 
 /** One row for each code of ours that is no failure. */
 const statusOf: Readonly<Record<string, number>> = {
@@ -33,7 +23,7 @@ const statusOf: Readonly<Record<string, number>> = {
 
 /** Mesos has words of its own for all but a type that is none. */
 const plainOf = ({ status, message }: Unreadable): PlainAnswer =>
-  plain(status, status === 415 ? message : (usual[status] ?? usual[400]))
+  plain(status, status === 415 ? message : (statusWords[status] ?? statusWords[400]))
 
 /** Answers with text, as Mesos does; an empty body has no type. */
 export function send(reply: FastifyReply, { status, body }: PlainAnswer): FastifyReply {

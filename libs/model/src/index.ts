@@ -144,6 +144,7 @@ export {
   SecretValue,
   wipeSecrets,
 } from './mesos/secret.ts'
+export { statusWords } from './mesos/status-words.ts'
 export { nullBytesProblem, secretProblem, variableProblem } from './mesos/secret-problem.ts'
 export {
   CheckInfo,
