@@ -47,7 +47,6 @@ export interface Journal extends SnapshotDisk {
   close(): Promise<void>
 }
 
-/** Audit comes first (docs/architecture.md, S3): a value is released only after this resolved. */
 /** How much this process logs, in Mesos' numbers: 0 is what it was told to, 1 to 3 are more. */
 export interface LoggingLevel {
   readonly level: number
@@ -55,6 +54,7 @@ export interface LoggingLevel {
   set(level: number, durationMs: number): void
 }
 
+/** Audit comes first (docs/architecture.md, S3): a value is released only after this resolved. */
 export interface AuditSink {
   append(record: AuditRecord): Promise<void>
 }

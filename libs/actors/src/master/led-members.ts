@@ -1,7 +1,6 @@
-import { ConclaveError } from '@conclave/kernel'
 import { MembershipBusy, MembershipRefused, NotLeader, Unavailable } from './errors.ts'
 import type { Caller, MemberApi, MemberView } from './master-api.ts'
-import { askLeader, led, type LedOptions } from './led.ts'
+import { askLeader, failedAnswer, led, type LedOptions } from './led.ts'
 import type { Administration, PeerAnswer } from './peer-questions.ts'
 
 /**
@@ -76,8 +75,7 @@ export async function administer(
   try {
     return { answer: 'administered', members: [...(await done(own, caller, what))] }
   } catch (error) {
-    if (!(error instanceof ConclaveError)) throw error
-    return { answer: 'failed', code: error.code, why: error.message }
+    return failedAnswer(error)
   }
 }
 

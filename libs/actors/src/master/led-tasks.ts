@@ -1,7 +1,7 @@
 import { ConclaveError } from '@conclave/kernel'
 import type { TerminalSize } from '@conclave/model'
 import { AccessDenied, NotLeader, TaskNotFound, TaskNotRunning, Unavailable } from './errors.ts'
-import { askLeader, led, type LedOptions } from './led.ts'
+import { askLeader, failedAnswer, led, type LedOptions } from './led.ts'
 import { LedSession, serveSession } from './led-session.ts'
 import type {
   Caller,
@@ -143,8 +143,7 @@ export async function doForPeer(own: TaskApi, { what, by }: TaskQuestion): Promi
     else await own.resize(caller, what.taskId, what.size)
     return { answer: 'task' }
   } catch (error) {
-    if (!(error instanceof ConclaveError)) throw error
-    return { answer: 'failed', code: error.code, why: error.message }
+    return failedAnswer(error)
   }
 }
 

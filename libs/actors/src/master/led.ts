@@ -1,3 +1,4 @@
+import { ConclaveError } from '@conclave/kernel'
 import { NotLeader } from './errors.ts'
 import type { PeerPlace } from './members.ts'
 import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
@@ -40,4 +41,10 @@ export async function askLeader(
     if (answer !== undefined) return answer
   }
   throw new NotLeader(masterId)
+}
+
+/** What was thrown here, as it is told to the master that asked. */
+export function failedAnswer(error: unknown): PeerAnswer {
+  if (!(error instanceof ConclaveError)) throw error
+  return { answer: 'failed', code: error.code, why: error.message }
 }

@@ -3,10 +3,10 @@ import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { afterEach, describe, expect, test } from 'vitest'
 import { MemoryCluster } from '../testing/memory-cluster.ts'
 import { callerOf, firstPeople } from '../testing/people.ts'
-import type { Access } from './access.ts'
+import { AccessDenied } from './errors.ts'
 import { OperatorService } from './operator-service.ts'
+import { operatorResource } from './resources.ts'
 import { ShownMessages } from './shown-messages.ts'
-import type { Term } from './term.ts'
 
 const cleanUp: (() => void)[] = []
 afterEach(() => {
@@ -78,12 +78,13 @@ describe('MA45: how much is logged', () => {
   const access = {
     may: () => true,
     audit: async () => undefined,
-    denied: async () => undefined,
-  } as unknown as Access
-  const core = { operator: () => ({ status: 501, body: 'the core was asked' }) }
+    denied: async () => new AccessDenied('root', 'full', operatorResource),
+  }
+  const answer = { status: 501, body: 'the core was asked' }
+  const core = { operator: () => answer, watch: () => undefined, legacy: () => ({}) }
   const service = new OperatorService({
     access,
-    term: () => ({ core, flush: () => undefined }) as unknown as Term,
+    term: () => ({ core, flush: () => undefined, step: () => undefined }),
     messages: new ShownMessages({ faithfulLeaks: false } as never),
     logging: { level: 2, set: (level, durationMs) => void set.push([level, durationMs]) },
   })

@@ -1,4 +1,10 @@
-import type { LegacyEndpoint, LegacyQuery, PlainAnswer, Viewer } from '@conclave/cluster'
+import type {
+  ClusterCore,
+  LegacyEndpoint,
+  LegacyQuery,
+  PlainAnswer,
+  Viewer,
+} from '@conclave/cluster'
 import {
   MasterEvent,
   MasterResponse,
@@ -14,9 +20,14 @@ import { frameworksResource, operatorResource } from './resources.ts'
 import type { ShownMessages } from './shown-messages.ts'
 import type { Term } from './term.ts'
 
+/** What it needs of the leader's term. */
+export interface OperatedTerm extends Pick<Term, 'flush' | 'step'> {
+  readonly core: Pick<ClusterCore, 'operator' | 'watch' | 'legacy'> | undefined
+}
+
 export interface OperatorServiceOptions {
-  readonly access: Access
-  readonly term: () => Term | undefined
+  readonly access: Pick<Access, 'may' | 'audit' | 'denied'>
+  readonly term: () => OperatedTerm | undefined
   readonly messages: ShownMessages
   readonly logging?: LoggingLevel | undefined
 }

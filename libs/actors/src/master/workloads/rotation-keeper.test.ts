@@ -13,8 +13,7 @@ import {
 import { beforeEach, describe, expect, test } from 'vitest'
 import { encodeRecord } from '../record.ts'
 import { Replicated } from '../replicated.ts'
-import type { Term } from '../term.ts'
-import { RotationKeeper } from './rotation-keeper.ts'
+import { RotationKeeper, type RotatingTerm } from './rotation-keeper.ts'
 import { WorkloadRecords } from './workload-records.ts'
 import { parseWorkloadSpec } from './workload-spec.ts'
 
@@ -34,16 +33,14 @@ function change(...success: readonly Op[]): void {
   store.apply(encodeCommand({ compare: [], success, failure: [], nowMs: 1 }))
 }
 
-/** What of a term the keeper uses. */
-function term(flush: () => void = () => undefined): Term {
-  const core = {
-    taskOf: (_frameworkId: string, taskId: string) =>
+const term = (flush: () => void = () => undefined): RotatingTerm => ({
+  core: {
+    taskOf: (_frameworkId, taskId) =>
       failed.has(taskId) ? { rotation: { id: 1, state: 'failed' } } : undefined,
-    rotate: (_frameworkId: string, taskId: string, wanted: ContainerInfo) =>
-      asked.push({ taskId, wanted }),
-  }
-  return { core, flush } as unknown as Term
-}
+    rotate: (_frameworkId, taskId, wanted) => void asked.push({ taskId, wanted }),
+  },
+  flush,
+})
 
 beforeEach(() => {
   store = new StoreMachine()

@@ -1,4 +1,5 @@
-import { tasksPrefix } from '@conclave/cluster'
+import { tasksPrefix, type TaskRecord } from '@conclave/cluster'
+import type { ContainerInfo } from '@conclave/model'
 import type { Op, WatchBatch } from '@conclave/store'
 import {
   idInTaskId,
@@ -11,7 +12,6 @@ import {
 import { encodeRecord, type Stored } from '../record.ts'
 import { isStill, type Replicated } from '../replicated.ts'
 import { secretPrefix } from '../secret-records.ts'
-import type { Term } from '../term.ts'
 import { isRotatedInPlace } from './rotation.ts'
 import type { WorkloadRecords } from './workload-records.ts'
 import { secretsOf, taskSpecOf } from './workload-spec.ts'
@@ -20,6 +20,17 @@ export interface RotationKeeperOptions {
   readonly replicated: Replicated
   readonly records: WorkloadRecords
   readonly onProblem: (what: string, error: unknown) => void
+}
+
+/** What it needs of the leader's term. */
+export interface RotatingTerm {
+  readonly core:
+    | {
+        taskOf(frameworkId: string, taskId: string): Pick<TaskRecord, 'rotation'> | undefined
+        rotate(frameworkId: string, taskId: string, wanted: ContainerInfo): void
+      }
+    | undefined
+  flush(): void
 }
 
 /**
@@ -82,7 +93,7 @@ export class RotationKeeper {
   }
 
   /** One look at all that is due. */
-  async lead(term: Term): Promise<void> {
+  async lead(term: RotatingTerm): Promise<void> {
     if (this.#isLooking || this.#due.size === 0) return
     this.#isLooking = true
     const due = this.#due
@@ -97,7 +108,7 @@ export class RotationKeeper {
     }
   }
 
-  async #look(term: Term, id: string): Promise<void> {
+  async #look(term: RotatingTerm, id: string): Promise<void> {
     const known = this.#records.workload(id)
     if (known === undefined || known.record.removedAtMs !== undefined) return
     const { spec, templateVersion } = known.record
