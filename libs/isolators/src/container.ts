@@ -171,7 +171,9 @@ export function planContainer(
       ...given,
       { do: 'provision-image', image: { name, isCached, dockerConfig } },
       ...planSecretVolumes(volumes, ofVolumes, owner, allLimits, hasRoot),
-      ...setEnvironment.filter(({ name: key, value }) => environment.get(key) !== value),
+      ...setEnvironment.filter(
+        (step) => step.do === 'print' || environment.get(step.name) !== step.value,
+      ),
       ...fetches,
     ]
   } catch (refusal) {

@@ -1,4 +1,4 @@
-import { wipe, type RedactedBytes } from '@conclave/kernel'
+import { Redacted, wipe, type RedactedBytes } from '@conclave/kernel'
 import {
   nullBytesProblem,
   variableProblem,
@@ -19,6 +19,19 @@ export interface SecretVariable {
   readonly name: string
   readonly secret: Secret
 }
+
+type EnvironmentStep = Extract<Step, { do: 'set-env' | 'print' }>
+
+/** Mesos' launcher says so at the head of what the program prints. Source: reference/mesos.md §13. */
+const overwriting = (name: string): string => `Overwriting environment variable '${name}'`
+
+/** As in Mesos, but for secrets: not to tell of one would tell that it has the other value. */
+const isOverwritten = (
+  before: string | RedactedBytes | undefined,
+  after: string | RedactedBytes,
+): boolean =>
+  before !== undefined &&
+  (typeof before !== 'string' || typeof after !== 'string' || before !== after)
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
 
@@ -54,7 +67,8 @@ export function secretVariables(
 /**
  * The whole environment of a container: what the agent gives, then secrets, then plain values; later
  * ones win, so a plain variable overrides a secret of its name, and the last secret of a name wins.
- * A secret that is overridden is wiped here and placed nowhere.
+ * A secret that is overridden is wiped here and placed nowhere, and the container's output begins with
+ * the name.
  *
  * @param given what the agent adds, such as `MESOS_SANDBOX`
  * @param values one for each of `variables`, in order; they belong to the plan from now on
@@ -66,8 +80,15 @@ export function planEnvironment(
   variables: readonly SecretVariable[],
   values: readonly RedactedBytes[],
   limits: SecretLimits,
-): readonly Extract<Step, { do: 'set-env' }>[] {
+): readonly EnvironmentStep[] {
   const environment = new Map<string, string | RedactedBytes>(given)
+  const overwritten: string[] = []
+  const set = (name: string, value: string | RedactedBytes): void => {
+    const before = environment.get(name)
+    if (isOverwritten(before, value)) overwritten.push(name)
+    if (before instanceof Redacted) wipe(before)
+    environment.set(name, value)
+  }
   for (const [index, { name }] of variables.entries()) {
     const value = values[index]
     if (value === undefined) continue
@@ -75,20 +96,13 @@ export function planEnvironment(
       throw new VariableRefused(nullBytesProblem(name))
     }
     checkSize(name, value, limits)
-    replace(environment, name, value)
+    set(name, value)
   }
   for (const { name, type, value } of command.environment?.variables ?? []) {
-    if (type !== 'SECRET' && value !== undefined) replace(environment, name, value)
+    if (type !== 'SECRET' && value !== undefined) set(name, value)
   }
-  return [...environment].map(([name, value]) => ({ do: 'set-env', name, value }))
-}
-
-function replace(
-  environment: Map<string, string | RedactedBytes>,
-  name: string,
-  value: string | RedactedBytes,
-): void {
-  const before = environment.get(name)
-  if (before !== undefined && typeof before !== 'string') wipe(before)
-  environment.set(name, value)
+  const steps = [...environment].map(([name, value]) => ({ do: 'set-env', name, value }) as const)
+  // Docker has no launcher that would say so.
+  const told = command.docker_arguments === true ? [] : overwritten
+  return [...told.map((name) => ({ do: 'print', line: overwriting(name) }) as const), ...steps]
 }

@@ -41,6 +41,8 @@ export interface Host {
    * @throws HostFailed when there is no such file, or a directory at that path
    */
   bindFile(name: string, at: string, binding: Binding): Promise<void>
+  /** A line at the head of what the container prints. */
+  print(line: string): Promise<void>
   setEnv(name: string, value: string | RedactedBytes): Promise<void>
 
   /**

@@ -89,6 +89,27 @@ describe('environment_secret', () => {
     expect(first.reveal()).toEqual(new Uint8Array(5))
   })
 
+  test('IS18: the output begins with the names that were overridden, and says nothing else of them', () => {
+    const variables = [secret('A'), secret('B'), plain('B', 'b'), plain('C', 'c'), plain('D', 'd')]
+    const values = [secretOf('a'), secretOf('b')]
+    const plan = planOf(commandOf(...variables), undefined, values, { A: 'a', C: 'c', D: 'agent' })
+
+    // Of A and B, too: to be silent would say that the secret has the value that was written down.
+    expect(plan.filter((step) => step.do === 'print')).toEqual(
+      ['A', 'B', 'D'].map((name) => ({
+        do: 'print',
+        line: `Overwriting environment variable '${name}'`,
+      })),
+    )
+    expect(plan.findIndex((step) => step.do === 'print')).toBe(0)
+  })
+
+  test('IS18: Docker has no launcher that would say so', () => {
+    const command = { ...commandOf(secret('A'), plain('A', 'a')), docker_arguments: true }
+
+    expect(planOf(command, undefined, [secretOf('a')]).map((step) => step.do)).toEqual(['set-env'])
+  })
+
   test('IS3: a NUL byte in a resolved value is refused in the words of Mesos, and wiped', () => {
     const given = [secretOf('a'), secretOf('b\0c')]
     const refusal = refusalOf(() => planOf(commandOf(secret('A'), secret('B')), undefined, given))

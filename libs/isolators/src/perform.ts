@@ -77,6 +77,8 @@ async function carryOut(step: Step, host: Host): Promise<void> {
       return host.writeFile(step.name, step.bytes, step.mode, step.owner)
     case 'bind-file':
       return host.bindFile(step.name, step.at, step)
+    case 'print':
+      return host.print(step.line)
     case 'set-env':
       return host.setEnv(step.name, step.value)
   }

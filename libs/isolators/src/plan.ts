@@ -34,6 +34,8 @@ export type Step =
     }
   /** Fetches into the sandbox, as its owner's own files. */
   | { readonly do: 'fetch-uri'; readonly uri: UriWanted; readonly owner: Owner }
+  /** A line at the head of what the container prints: of names, never of values. */
+  | { readonly do: 'print'; readonly line: string }
   | { readonly do: 'set-env'; readonly name: string; readonly value: string | RedactedBytes }
 
 /** What a container gets, in order: plain data that a test can read and a {@link Host} carries out. */

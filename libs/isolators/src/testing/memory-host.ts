@@ -30,6 +30,8 @@ export class MemoryHost implements Host {
   readonly images: string[] = []
   /** Names of the files that URIs were fetched to. */
   readonly fetched: string[] = []
+  /** What the container's output begins with. */
+  readonly printed: string[] = []
   readonly #bound = new Map<string, { readonly name: string; readonly isReadOnly: boolean }>()
   readonly #environment = new Map<string, Uint8Array>()
 
@@ -96,6 +98,11 @@ export class MemoryHost implements Host {
     if (this.#tmpfs?.files.has(name) !== true) throw new HostFailed(`no file ${name} to bind`)
     if (at === '/') throw new HostFailed('there is a directory at /')
     this.#bound.set(at, { name, isReadOnly })
+  }
+
+  async print(line: string): Promise<void> {
+    this.#count()
+    this.printed.push(line)
   }
 
   async setEnv(name: string, value: string | RedactedBytes): Promise<void> {

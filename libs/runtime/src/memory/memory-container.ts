@@ -29,6 +29,7 @@ import {
   ConclaveError,
   invariant,
   Redacted,
+  utf8,
   wipe,
   type Clock,
   type Random,
@@ -203,6 +204,10 @@ export class MemoryContainer implements Container, Host {
       if (!(refusal instanceof FileSystemError)) throw refusal
       throw new HostFailed(refusal.message, { cause: refusal })
     }
+  }
+
+  async print(line: string): Promise<void> {
+    this.#log.append('stdout', utf8(`${line}\n`))
   }
 
   async setEnv(name: string, value: string | RedactedBytes): Promise<void> {

@@ -115,6 +115,12 @@ export function describeRuntime(name: string, make: () => ContainerRuntime): voi
       expect(stdout).not.toContain('HOME=')
     })
 
+    test('what a plan prints is the head of its output', async () => {
+      const plan: Plan = ['one', 'two'].map((line) => ({ do: 'print', line }))
+
+      expect((await run('echo three', plan)).stdout).toBe('one\ntwo\nthree\n')
+    })
+
     test('a secret variable arrives byte for byte', async () => {
       const value = utf8('quote \' double " dollar $x `tick` \\ ünïcode\nline two\n')
       const plan: Plan = [{ do: 'set-env', name: 'DB', value: new Redacted(value.slice()) }]

@@ -12,7 +12,7 @@ import {
   type OutputWanted,
 } from '@conclave/actors'
 import { HostFailed, sandboxDirectory, type Host } from '@conclave/isolators'
-import { Redacted, utf8Text, type RedactedBytes } from '@conclave/kernel'
+import { Redacted, utf8, utf8Text, type RedactedBytes } from '@conclave/kernel'
 import { OutputLog } from '../memory/output-log.ts'
 
 export interface ProcessRuntimeOptions {
@@ -124,6 +124,10 @@ class ProcessContainer implements Container, Host {
 
   async replaceFile(): Promise<void> {
     throw new HostFailed('the container has no tmpfs')
+  }
+
+  async print(line: string): Promise<void> {
+    this.#log.append('stdout', utf8(`${line}\n`))
   }
 
   /** A process is started with strings, so this is where a value becomes one. */
