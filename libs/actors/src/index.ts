@@ -36,6 +36,7 @@ export {
   ValidityInvalid,
 } from './master/authority/errors.ts'
 export type { Document, DocumentApi, DocumentInput } from './master/documents/document-api.ts'
+export { MachineBody, machineKind } from './master/machines.ts'
 export {
   DocumentChanged,
   DocumentExists,

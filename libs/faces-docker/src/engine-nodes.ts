@@ -1,13 +1,15 @@
-import type { AuthorityStatus, Caller, MasterApi } from '@conclave/actors'
-import { z } from 'zod'
+import {
+  MachineBody,
+  machineKind as kind,
+  type AuthorityStatus,
+  type Caller,
+  type MasterApi,
+} from '@conclave/actors'
 
 /*
  * Which agent runs on the machine of which master: written down by the machine that is both, since nobody
  * else could be believed. Docker's clients see the two as one node.
  */
-
-const kind = 'docker-engine'
-const Pair = z.object({ agent: z.string() })
 
 /**
  * The names of agents by the ids of the masters whose machine they are: as the machines have written, and as those
@@ -21,7 +23,7 @@ export async function enginesOf(
   const all = await documents.list(caller, kind)
   return new Map([
     ...all.flatMap(({ name, body }) => {
-      const pair = Pair.safeParse(body).data
+      const pair = MachineBody.safeParse(body).data
       return pair === undefined ? [] : [[name, pair.agent] as const]
     }),
     ...promotions.flatMap(({ masterId, agent }) =>
@@ -43,17 +45,7 @@ export async function keepEngine(
   const known = await documents.byName(caller, kind, masterId)
   if (known === undefined) {
     await documents.create(caller, kind, { id: masterId, name: masterId, body: { agent } })
-  } else if (Pair.safeParse(known.body).data?.agent !== agent) {
+  } else if (MachineBody.safeParse(known.body).data?.agent !== agent) {
     await documents.update(caller, kind, known.id, { agent })
   }
-}
-
-/** The master is none any more; its agent may stay. Harmless when it was none of an engine's. */
-export async function forgetEngine(
-  { documents }: MasterApi,
-  caller: Caller,
-  masterId: string,
-): Promise<void> {
-  const known = await documents.byName(caller, kind, masterId)
-  if (known !== undefined) await documents.remove(caller, kind, known.id)
 }

@@ -1,6 +1,6 @@
 export { dockerFace, dockerServerOptions } from './face.ts'
 export type { Engine } from './engine.ts'
-export { engineAttribute, keepEngine, forgetEngine } from './engine-nodes.ts'
+export { engineAttribute, keepEngine } from './engine-nodes.ts'
 export { masterNow } from './master-now.ts'
 export { agentNodeId, masterNodeId } from './nodes.ts'
 export { Refusal, rpc } from './errors.ts'

@@ -8,7 +8,7 @@ import { readBody } from './bodies.ts'
 import { callerOf, type Engine } from './engine.ts'
 import { outOfSequence, Refusal, rpc } from './errors.ts'
 import { matchesAny, matchesLabels, parseFilters, type Filters } from './filters.ts'
-import { engineAttribute, forgetEngine } from './engine-nodes.ts'
+import { engineAttribute } from './engine-nodes.ts'
 import { labelManager } from './manager-labels.ts'
 import { changeRole } from './node-role.ts'
 import { findNode, nodesOf, type Node, type NodeObject } from './nodes.ts'
@@ -118,26 +118,10 @@ export const nodesRoutes =
       }
       // SwarmKit's words for one that shall be a manager, and is none yet.
       if (master === undefined) throw rpc('NotFound', "can't find manager in raft memberlist")
-      // So that constraints such as node.role==manager know it as the same. Before a demotion, since a node
-      // that demotes itself may not be asked any more.
-      const known = async (as: typeof role): Promise<void> => {
-        if (agent !== undefined) await nodes.update(caller, agent.name, { role: as })
-      }
-      if (role === 'worker') {
-        if (master.role !== 'learner') await demandAnother(caller)
-        await known(role)
-      }
+      if (role === 'worker' && master.role !== 'learner') await demandAnother(caller)
       // The machine of an engine goes on with its agent alone. A master by itself goes on as a learner.
       const change = role === 'manager' ? 'promote' : agent === undefined ? 'demote' : 'leave'
-      try {
-        await changeRole(members, caller, master.masterId, change, isNoManager)
-      } catch (error) {
-        if (role === 'worker') await known('manager')
-        throw error
-      }
-      if (role === 'manager') await known(role)
-      if (change === 'leave')
-        await forgetEngine(engine.master, caller, master.masterId).catch(unlessGone)
+      await changeRole(members, caller, master.masterId, change, isNoManager)
     }
 
     /** Its machine asks for a master's certificate as soon as it hears of it, and becomes one by itself. */
@@ -180,17 +164,10 @@ export const nodesRoutes =
       return engine.node !== undefined && engine.node.state.is !== 'manager'
     }
 
-    function unlessGone(error: unknown): void {
-      if (!isNoManager()) throw error
-    }
-
     /** Its master first: a node whose removal broke off is still there to be removed. */
     async function remove(caller: Caller, { is }: Node, isForced: boolean): Promise<void> {
       const { master, agent } = is
-      if (master !== undefined) {
-        await members.remove(caller, master.masterId, { force: isForced })
-        await forgetEngine(engine.master, caller, master.masterId)
-      }
+      if (master !== undefined) await members.remove(caller, master.masterId, { force: isForced })
       if (agent !== undefined) await authority.forget(caller, 'agent', agent.name)
     }
   }

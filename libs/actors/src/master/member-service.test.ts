@@ -1,10 +1,12 @@
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { Redacted, utf8, utf8Text } from '@conclave/kernel'
 import { allMembers } from '@conclave/raft'
+import { nodeKey } from '@conclave/workloads'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { MemoryCluster, type MemoryMaster } from '../testing/memory-cluster.ts'
 import { callerOf, firstPeople } from '../testing/people.ts'
 import { AccessDenied, MembershipRefused, NotLeader } from './errors.ts'
+import { machineKind } from './machines.ts'
 
 const root = callerOf('root')
 const random = new SeededRandom(77)
@@ -409,4 +411,47 @@ test('MA25: where members cannot be changed at all, every change is refused with
     await expect(cluster.settle<unknown>(ask())).rejects.toThrow(new MembershipRefused(why))
   }
   expect(await roles()).toEqual(before)
+})
+
+describe('MA71: a master whose machine has an agent beside it', () => {
+  const agent = 'agent-beside'
+  const known = (key: string): unknown => {
+    const kept = cluster.leader.store.get(key)
+    return kept && JSON.parse(utf8Text(kept.value))
+  }
+  const role = (): unknown => (known(nodeKey(agent)) as { role?: string })?.role
+
+  async function beside({ masterId }: MemoryMaster): Promise<void> {
+    const { documents } = cluster.leader.actor
+    const document = { id: masterId, name: masterId, body: { agent } }
+    await cluster.settle(documents.create(root, machineKind, document))
+    const key = nodeKey(agent)
+    const settings = { name: agent, role: 'manager', labels: { zone: 'a' } }
+    const put = { do: 'put', key, value: utf8(JSON.stringify(settings)) } as const
+    await cluster.settle(cluster.leader.replica.propose({ compare: [], success: [put] }))
+  }
+
+  test('is a manager to constraints for as long as it shall vote', async () => {
+    const { actor } = cluster.leader
+    const { masterId } = cluster.follower
+    await beside(cluster.follower)
+
+    await cluster.settle(actor.members.demote(root, masterId))
+    expect(known(nodeKey(agent))).toMatchObject({ role: 'worker', labels: { zone: 'a' } })
+    await cluster.settle(actor.members.promote(root, masterId))
+    expect(role()).toBe('manager')
+  })
+
+  test.each(['leave', 'remove'] as const)('is none any more after a %s', async (what) => {
+    const { masterId } = cluster.follower
+    await beside(cluster.follower)
+    const { members } = cluster.leader.actor
+
+    if (what === 'remove') await cluster.settle(members.demote(root, masterId))
+    await cluster.settle<void>(members[what](root, masterId, { force: true }))
+
+    expect(role()).toBe('worker')
+    expect(known(`document/${machineKind}/${masterId}`)).toBeUndefined()
+    expect(known(`document-name/${machineKind}/${masterId}`)).toBeUndefined()
+  })
 })

@@ -1,20 +1,14 @@
 import { ConclaveError, type Clock } from '@conclave/kernel'
 import type { EventDraft } from '@conclave/model'
 import { isMember, none, type NodeId } from '@conclave/raft'
-import type { Op } from '@conclave/store'
 import type { MemberChange } from '../config-changes.ts'
 import type { Group } from '../group.ts'
 import type { Access } from './access.ts'
-import {
-  holderKey,
-  promotionPrefix,
-  PromotionRecord,
-  removedKey,
-  type RemovedRecord,
-} from './authority/authority-records.ts'
+import { holderKey, removedKey, type RemovedRecord } from './authority/authority-records.ts'
 import { CatchUp } from './catch-up.ts'
 import { administer } from './led-members.ts'
 import { MembershipBusy, MembershipRefused, NotLeader, Unavailable } from './errors.ts'
+import { Machines, type Beside } from './machines.ts'
 import type { Caller, MemberApi, MemberView } from './master-api.ts'
 import { memberKey, type MemberRecord } from './master-records.ts'
 import { peersListener, type Members } from './members.ts'
@@ -26,7 +20,7 @@ import {
   type MemberSeen,
 } from './membership-rules.ts'
 import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
-import { encodeRecord, Records } from './record.ts'
+import { encodeRecord } from './record.ts'
 import { isStill, type Replicated } from './replicated.ts'
 import { operatorResource } from './resources.ts'
 
@@ -58,7 +52,7 @@ const patienceSeconds = 30
  */
 export class MemberService implements MemberApi {
   readonly #options: MemberServiceOptions
-  readonly #promotions: Records<PromotionRecord>
+  readonly #machines: Machines
   readonly #catchUps = new Map<NodeId, CatchUp>()
   #isChanging = false
   #decided: Promise<unknown> = Promise.resolve()
@@ -66,7 +60,7 @@ export class MemberService implements MemberApi {
 
   constructor(options: MemberServiceOptions) {
     this.#options = options
-    this.#promotions = new Records(options.replicated.view, PromotionRecord)
+    this.#machines = new Machines(options.replicated.view)
     options.replica.onConfig(() => this.#checkWaiting())
     options.replica.onRole(() => this.#checkWaiting())
   }
@@ -202,7 +196,9 @@ export class MemberService implements MemberApi {
       const wanted = { state: 'member', role: known?.role ?? role, sinceMs } as const
       return { ...known, masterId, nodeId, listeners, ...wanted }
     }
-    await members.change(masterId, letIn, [], [isStill(removedKey('master', masterId), undefined)])
+    await members.change(masterId, letIn, () => ({
+      compare: [isStill(removedKey('master', masterId), undefined)],
+    }))
     if (isMember(replica.config, nodeId)) return
     await this.#exclusively(() => this.#step('add-learner', nodeId))
     if (isNew) emit({ type: 'member.added', masterId, nodeId })
@@ -224,7 +220,7 @@ export class MemberService implements MemberApi {
         role: 'learner',
         state: 'removed',
       })
-      await members.change(masterId, change, this.#removal(masterId, clock.nowMs()))
+      await members.change(masterId, change, () => this.#removal(masterId, clock.nowMs()))
     }
     const own = members.get(self)
     if (own === undefined || (own.role === 'voter' && own.isLeaving === undefined)) return
@@ -326,30 +322,28 @@ export class MemberService implements MemberApi {
   async #keepRemoved(masterId: string): Promise<void> {
     // Its certificate is not renewed any more, either.
     const atMs = this.#options.clock.nowMs()
-    await this.#want(masterId, { state: 'removed' }, this.#removal(masterId, atMs))
+    await this.#want(masterId, { state: 'removed' }, () => this.#removal(masterId, atMs))
   }
 
-  #removal(masterId: string, atMs: number): readonly Op[] {
+  #removal(masterId: string, atMs: number): Beside {
     const record: RemovedRecord = { id: masterId, role: 'master', atMs }
-    return [
-      { do: 'put', key: removedKey('master', masterId), value: encodeRecord(record) },
-      { do: 'delete', key: holderKey('master', masterId) },
-      ...this.#promotionsOf(masterId),
-    ]
+    const { compare, success } = this.#machines.part(masterId)
+    return {
+      compare,
+      success: [
+        { do: 'put', key: removedKey('master', masterId), value: encodeRecord(record) },
+        { do: 'delete', key: holderKey('master', masterId) },
+        ...success,
+      ],
+    }
   }
 
-  /** The machine goes on with its agent alone, and is not to begin anew. */
-  #promotionsOf(masterId: string): readonly Op[] {
-    return this.#promotions
-      .list(promotionPrefix)
-      .filter(({ record }) => record.master?.masterId === masterId)
-      .map(({ key }) => ({ do: 'delete', key }))
-  }
-
+  /** What its machine's agent is to constraints goes with it. */
   async #want(
     masterId: string,
     wanted: Partial<Pick<MemberRecord, 'role' | 'state' | 'isLeaving'>>,
-    also: readonly Op[] = [],
+    beside = (): Beside =>
+      this.#machines.become(masterId, wanted.role === 'voter' ? 'manager' : 'worker'),
   ): Promise<void> {
     const change = (known: MemberRecord | undefined): MemberRecord => {
       if (known?.state === 'removed') throw new MembershipRefused(`${masterId} was removed`)
@@ -358,7 +352,7 @@ export class MemberService implements MemberApi {
         throw new Unavailable(`${masterId} has not shown itself yet; try again`)
       return { ...known, ...wanted }
     }
-    await this.#options.members.change(masterId, change, also)
+    await this.#options.members.change(masterId, change, beside)
   }
 
   /** Waits until it is so. @throws NotLeader, so that the caller asks the next leader; Unavailable */

@@ -1,8 +1,9 @@
 import type { Clock } from '@conclave/kernel'
 import type { ConfState, NodeId } from '@conclave/raft'
 import { allMembers } from '@conclave/raft'
-import type { Compare, Op, WatchBatch } from '@conclave/store'
+import type { WatchBatch } from '@conclave/store'
 import type { Reservation, Reservations } from './authority/reservations.ts'
+import type { Beside } from './machines.ts'
 import type { Address, Member } from './master-api.ts'
 import {
   memberKey,
@@ -187,24 +188,24 @@ export class Members implements Reservations {
 
   /**
    * Changes what is on record of a master, by what is: `change` answers with the record that shall be,
-   * or throws. `also` happens with it or not at all, and only while `claims` hold: if not, `change` is asked again.
+   * or throws. What is `beside` happens with it or not at all, and only while its claims hold: if not, both are asked again.
    *
    * @throws Unavailable, OutcomeUnknown
    */
   change(
     masterId: string,
     change: (known: MemberRecord | undefined) => MemberRecord,
-    also: readonly Op[] = [],
-    claims: readonly Compare[] = [],
+    beside: () => Partial<Beside> = () => ({}),
   ): Promise<MemberRecord> {
     return decideAndCommit<MemberRecord>(this.#replicated, () => {
       const key = memberKey(masterId)
       const known = this.#records.get(key)
       const record = change(known?.record)
+      const { compare = [], success = [] } = beside()
       return {
         commit: {
-          compare: [isStill(key, known), ...claims],
-          success: [{ do: 'put', key, value: encodeRecord(record) }, ...also],
+          compare: [isStill(key, known), ...compare],
+          success: [{ do: 'put', key, value: encodeRecord(record) }, ...success],
         },
         committed: () => record,
       }

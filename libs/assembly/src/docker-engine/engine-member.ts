@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Address, Caller } from '@conclave/actors'
-import { engineAttribute, forgetEngine, keepEngine } from '@conclave/faces-docker'
+import { engineAttribute, keepEngine } from '@conclave/faces-docker'
 import { uuid, type Clock, type Random } from '@conclave/kernel'
 import { Ticker, type Log } from '@conclave/runtime'
 import type { RunningAgent } from '../agent/index.ts'
@@ -155,10 +155,6 @@ export class EngineMember {
     const master = this.#master
     if (master?.state !== 'running') return
     const others = master.api.status().members.length > 1
-    if (others && this.#agentName !== '') {
-      await master.api.nodes.update(this.caller(), this.#agentName, { role: 'worker' })
-    }
-    await forgetEngine(master.api, this.caller(), master.masterId)
     this.#end()
     // What its containers came to is reported while somebody listens.
     await this.#agent?.stop()
