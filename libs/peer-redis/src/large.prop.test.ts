@@ -57,7 +57,8 @@ describe('PR4: a large message', () => {
         fc.nat(),
         fc.array(fc.nat(3 * 1024 * 1024), { minLength: 1, maxLength: 3 }),
         (seed, sizes) => {
-          const wire = new Wire(seed, 20)
+          // Of ten tries in a row none comes to nothing, whatever the seed.
+          const wire = new Wire(seed, 8)
           for (const size of sizes) wire.send(size)
 
           for (let turns = 0; turns < 5000 && wire.settled.length < sizes.length; turns++) {
