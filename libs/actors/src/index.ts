@@ -95,7 +95,13 @@ export type * from './master/keys/lock-api.ts'
 export { UnlockDoor } from './master/keys/unlock-door.ts'
 export { MemberService } from './master/member-service.ts'
 export { peersListener, type PeerPlace } from './master/members.ts'
-export { PeerAnswer, PeerQuestion, type PeerAsk } from './master/peer-questions.ts'
+export {
+  callsTo,
+  PeerAnswer,
+  PeerQuestion,
+  type CalledAt,
+  type PeerAsk,
+} from './master/peer-questions.ts'
 export { FromSession, SessionOpening, ToSession, type PeerLine } from './master/peer-sessions.ts'
 export { agentsListener, type MasterSettings } from './master/settings.ts'
 export type {

@@ -104,10 +104,7 @@ export async function ownNodeId(engine: Engine, caller: Caller): Promise<string>
   return own?.object.ID ?? masterNodeId(clusterId, masterId)
 }
 
-/**
- * The leader knows who can be reached, and is asked by any master. Where that is not possible, as over Redis, this
- * one knows who there is.
- */
+/** The leader knows who can be reached, and is asked by any master. While nobody leads, this one knows who there is. */
 async function mastersOf(master: MasterApi, caller: Caller): Promise<readonly MemberView[]> {
   try {
     return await master.members.list(caller)

@@ -12,6 +12,14 @@ const frames: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ kind: fc.constant('begin' as const), stream: number, sizeBytes: number }),
   fc.record({ kind: fc.constant('piece' as const), stream: number, offset: number, bytes }),
   fc.record({ kind: fc.constant('taken' as const), stream: number, count: number }),
+  fc.record({
+    kind: fc.constant('line' as const),
+    line: number,
+    isOpener: fc.boolean(),
+    verb: fc.constantFrom('open' as const, 'ask', 'said', 'taken', 'alive', 'over'),
+    number,
+    bytes,
+  }),
   fc.record({ kind: fc.constantFrom('ping' as const, 'leave' as const) }),
 )
 

@@ -6,4 +6,4 @@ export {
   type Proof,
 } from './credentials.ts'
 export { parseRedisAddress, RedisAddressInvalid, type RedisAddress } from './redis-address.ts'
-export { RedisPeerLink, type RedisPeerLinkOptions } from './redis-peer-link.ts'
+export { RedisPeerLink, type RedisPeerKnown, type RedisPeerLinkOptions } from './redis-peer-link.ts'

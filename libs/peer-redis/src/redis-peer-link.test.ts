@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 
 import { Redacted, utf8, utf8Text } from '@conclave/kernel'
-import type { TlsIdentity } from '@conclave/runtime'
+import type { Conversation, TlsIdentity } from '@conclave/runtime'
 import { authorityOf, clusterId, identityOf } from '@conclave/runtime/testing'
 import { canary, eventually, findCanary, missingServer, RedisServer } from '@conclave/testkit'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -29,6 +29,27 @@ async function insist(from: Node, to: Node, text: string): Promise<void> {
     from.link.send(to.nodeId, utf8(text))
     return to.received.includes(text)
   })
+}
+
+/** What somebody says to be answered, and who listens. */
+const spoken = (): {
+  readonly asked: string[]
+  readonly opened: Conversation[]
+  readonly more: Partial<RedisPeerLinkOptions>
+} => {
+  const asked: string[] = []
+  const opened: Conversation[] = []
+  const onAsk = async (from: string, question: Uint8Array): Promise<Uint8Array> => {
+    asked.push(`${from}: ${utf8Text(question)}`)
+    return utf8(`yes, ${from}`)
+  }
+  return { asked, opened, more: { onAsk, onOpen: (_from, _about, line) => opened.push(line) } }
+}
+
+async function all(line: Conversation): Promise<string[]> {
+  const heard: string[] = []
+  for await (const bytes of line.heard()) heard.push(utf8Text(bytes))
+  return heard
 }
 
 describe.skipIf(why !== undefined)(`over a Redis that is no friend ${why ?? ''}`, () => {
@@ -136,6 +157,85 @@ describe.skipIf(why !== undefined)(`over a Redis that is no friend ${why ?? ''}`
 
     await eventually(() => second.received.includes('early'))
     expect(first.link.isUp(2)).toBe(true)
+  })
+
+  const masterId = 'master-2'
+  const at = undefined
+
+  test('PR10: a peer is asked and answers, once, and who sees Redis reads neither', async () => {
+    const { asked, opened, more } = spoken()
+    const [first, second] = [await start(1), await start(2, more)]
+    await eventually(() => first.link.isUp(2) && second.link.isUp(1))
+    const watch = await server.watch()
+    const recorded = await record(2)
+    const [secret, control] = [canary('question'), canary('control')]
+
+    const question = utf8(secret.text)
+    const answer = await first.link.ask({ at, masterId, question, timeoutMs: 5000 })
+    expect(utf8Text(answer)).toBe('yes, master-1')
+    const line = first.link.open({ at, masterId, opening: utf8('about'), timeoutMs: 5000 })
+    await eventually(() => opened.length === 1)
+    opened[0]?.say(utf8(secret.text))
+    opened[0]?.hangUp()
+    expect(await all(line)).toEqual([secret.text])
+
+    // The question, the opening, and the end of both.
+    await eventually(() => recorded().length > 3)
+    const again = recorded()
+    for (const bytes of again) await server.ask('PUBLISH', channel(2), bytes)
+    await server.ask('PUBLISH', 'somewhere', control.text)
+    await eventually(() => findCanary(watch.said(), control).length > 0)
+    expect(findCanary(watch.said(), secret)).toEqual([])
+    expect(asked).toEqual([`master-1: ${secret.text}`])
+    expect(opened).toHaveLength(1)
+    watch.end()
+  })
+
+  test('PR10: nobody else is asked: no stranger, and nobody who is not there', async () => {
+    const first = await start(1)
+    const ask = (who: string): Promise<Uint8Array> =>
+      first.link.ask({ at, masterId: who, question: utf8('a'), timeoutMs: 5000 })
+    await expect(ask('master-2')).rejects.toThrow('master-2 is not there')
+    await expect(ask('master-9')).rejects.toThrow('master-9 is no peer')
+    const line = first.link.open({ at, masterId, opening: utf8('about'), timeoutMs: 5000 })
+    expect(await all(line)).toEqual([])
+  })
+
+  test('PR11: a conversation is over at both ends when Redis is lost, and another one goes on', async () => {
+    const { opened, more } = spoken()
+    const [first, second] = [await start(1), await start(2, more)]
+    await eventually(() => first.link.isUp(2) && second.link.isUp(1))
+    const open = (): Conversation =>
+      first.link.open({ at, masterId, opening: utf8('about'), timeoutMs: 5000 })
+    const line = open()
+    await eventually(() => opened.length === 1)
+    const [here, there] = [all(line), all(opened[0]!)]
+    await server.kill()
+    expect(await Promise.all([here, there])).toEqual([[], []])
+
+    await server.restart()
+    await eventually(() => first.link.isUp(2) && second.link.isUp(1))
+    const other = open()
+    await eventually(() => opened.length === 2)
+    opened[1]?.say(utf8('here again'))
+    opened[1]?.hangUp()
+    expect(await all(other)).toEqual(['here again'])
+  })
+
+  test('PR12: a guest is spoken with, and is no peer', async () => {
+    const { asked, more } = spoken()
+    const guests = new Map([[1, { id: 'master-1', isGuest: true }]])
+    const [first, second] = [await start(1), await start(2, { ...more, peers: guests })]
+    await eventually(() => first.link.isUp(2))
+    await first.link.ask({ at, masterId, question: utf8('am I one?'), timeoutMs: 5000 })
+    first.link.send(2, utf8('an old message'))
+    second.link.send(1, utf8('a new one'))
+    await first.link.ask({ at, masterId, question: utf8('and now?'), timeoutMs: 5000 })
+
+    expect(asked).toHaveLength(2)
+    expect([first.received, second.received, second.link.isUp(1)]).toEqual([[], [], false])
+    second.link.setPeers(new Map([[1, { id: 'master-1' }]]))
+    await insist(first, second, 'a peer again')
   })
 
   test('PR6: garbage of every kind is counted, and changes nothing', async () => {

@@ -2,14 +2,21 @@ import { createBoxKeyPair } from '@conclave/crypto'
 import type { Random } from '@conclave/kernel'
 import type { NodeId } from '@conclave/raft'
 import {
+  LinkRefused,
+  nobodyThere,
   silentLog,
   SystemRandom,
   type Log,
+  type AskWanted,
+  type Conversation,
   type OnSettled,
+  type OpenWanted,
   type PeerAddress,
   type PeerLink,
   type PeerLinkLimits,
+  type PeerLinkOptions,
   type PeerLinkTold,
+  type PeerTalk,
   type TlsIdentity,
 } from '@conclave/runtime'
 
@@ -36,13 +43,19 @@ const presenceEveryMs = 1000
 /** Signatures that are looked at in one second, whoever claims what: a stranger must not keep us busy. */
 const doubtsPerSecond = 64
 
-export interface RedisPeerLinkOptions extends PeerLinkTold {
+export interface RedisPeerKnown extends Pick<PeerAddress, 'id'> {
+  /** It is spoken with, and is no peer: nothing of the group is sent to it, or taken of it. */
+  readonly isGuest?: boolean
+}
+
+export interface RedisPeerLinkOptions
+  extends PeerLinkTold, Pick<PeerLinkOptions, 'onAsk' | 'onOpen'> {
   readonly clusterId: string
   readonly nodeId: NodeId
   readonly credentials: Credentials
   readonly redis: RedisAddress
   /** By node id. Only the ids count: where a peer is, nobody needs to know. */
-  readonly peers: ReadonlyMap<NodeId, Pick<PeerAddress, 'id'>>
+  readonly peers: ReadonlyMap<NodeId, RedisPeerKnown>
   /** Redis cannot be reached, and why. It is tried again. */
   readonly onTrouble?: (why: string) => void
   readonly log?: Log
@@ -61,7 +74,7 @@ const prefixBytes = 9
  * delay, reorder or forget whatever it likes, and be read and written by strangers; then messages are
  * lost, and that is all. What it keeps is only ever used to find each other, never to count anybody.
  */
-export class RedisPeerLink implements PeerLink {
+export class RedisPeerLink implements PeerLink, PeerTalk {
   readonly #options: RedisPeerLinkOptions
   readonly #limits: PeerLinkLimits
   readonly #log: Log
@@ -119,7 +132,7 @@ export class RedisPeerLink implements PeerLink {
   }
 
   isUp(peer: NodeId): boolean {
-    return this.#peers.get(peer)?.isUp ?? false
+    return !this.#isGuest(peer) && (this.#peers.get(peer)?.isUp ?? false)
   }
 
   queuedBytes(peer: NodeId): number {
@@ -127,9 +140,20 @@ export class RedisPeerLink implements PeerLink {
   }
 
   send(to: NodeId, bytes: Uint8Array, onSettled?: OnSettled): void {
-    const peer = this.#peers.get(to)
+    const peer = this.#isGuest(to) ? undefined : this.#peers.get(to)
     if (peer !== undefined) peer.send(bytes, onSettled)
     else if (onSettled !== undefined) setImmediate(() => onSettled(false))
+  }
+
+  /** Of a peer, which need not be told where it is. @throws LinkRefused */
+  async ask({ masterId, question, timeoutMs }: AskWanted): Promise<Uint8Array> {
+    const peer = this.#named(masterId)
+    if (peer === undefined) throw new LinkRefused(`${masterId} is no peer`)
+    return peer.ask(question, timeoutMs)
+  }
+
+  open({ masterId, opening, timeoutMs }: OpenWanted): Conversation {
+    return this.#named(masterId)?.open(opening, timeoutMs) ?? nobodyThere
   }
 
   /** The client of Redis writes all of one turn at once by itself. */
@@ -186,8 +210,16 @@ export class RedisPeerLink implements PeerLink {
     return announce(clusterId, { nodeId, publicKey: keyPair.publicKey }, this.#credentials)
   }
 
+  #isGuest(nodeId: NodeId): boolean {
+    return this.#wanted.get(nodeId)?.isGuest === true
+  }
+
+  #named(masterId: string): RedisPeer | undefined {
+    return [...this.#peers.values()].find(({ id }) => id === masterId)
+  }
+
   #add(nodeId: NodeId, id: string): void {
-    const { onMessage, onUnreachable, onLost } = this.#options
+    const { onMessage, onUnreachable, onLost, onAsk, onOpen } = this.#options
     const peer = new RedisPeer({
       self: this.#self,
       nodeId,
@@ -195,10 +227,16 @@ export class RedisPeerLink implements PeerLink {
       limits: this.#limits,
       publish: (session, plaintext) => this.#publish(nodeId, session, plaintext),
       onMessage: (bytes) => {
-        if (!this.#isClosed) onMessage(nodeId, bytes)
+        if (!this.#isClosed && !this.#isGuest(nodeId)) onMessage(nodeId, bytes)
       },
-      onUnreachable: () => onUnreachable(nodeId),
-      onLost: () => onLost?.(nodeId),
+      onUnreachable: () => {
+        if (!this.#isGuest(nodeId)) onUnreachable(nodeId)
+      },
+      onLost: () => {
+        if (!this.#isGuest(nodeId)) onLost?.(nodeId)
+      },
+      onAsk: onAsk && ((question) => onAsk(id, question)),
+      onOpen: onOpen && ((opening, line) => onOpen(id, opening, line)),
       log: this.#log,
     })
     this.#peers.set(nodeId, peer)

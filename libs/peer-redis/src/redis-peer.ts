@@ -1,11 +1,19 @@
 import { BytesMalformed, ConclaveError } from '@conclave/kernel'
 import type { NodeId } from '@conclave/raft'
-import { Fifo, type Log, type OnSettled, type PeerLinkLimits } from '@conclave/runtime'
+import {
+  Fifo,
+  LinkRefused,
+  type Conversation,
+  type Log,
+  type OnSettled,
+  type PeerLinkLimits,
+} from '@conclave/runtime'
 
 import type { Claim } from './announcement.ts'
 import { decodeFrame, encodeFrame, wholeBytesMax, type Frame } from './frame.ts'
 import { LargeIn } from './large-in.ts'
 import { LargeOut } from './large-out.ts'
+import { Lines, type LinesOptions } from './lines.ts'
 import { Session, type Sealed, type Self } from './session.ts'
 
 /** Of one peer whom we have not heard yet: somebody may repeat announcements of its earlier lives. */
@@ -15,7 +23,7 @@ const pastMax = 64
 /** What a small message costs in the queue beside its bytes. */
 const overheadBytes = 64
 
-export interface RedisPeerOptions {
+export interface RedisPeerOptions extends Pick<LinesOptions, 'onAsk' | 'onOpen'> {
   readonly self: Self
   readonly nodeId: NodeId
   readonly id: string
@@ -50,6 +58,7 @@ export class RedisPeer {
   #hasOverflowed = false
   #largeIn: LargeIn
   readonly #largeOut: LargeOut
+  readonly #lines: Lines
   #toldUnreachable: NodeJS.Immediate | undefined
 
   constructor(options: RedisPeerOptions) {
@@ -59,6 +68,17 @@ export class RedisPeer {
       (frame) => this.#say(frame),
       (onSettled, isDelivered) => this.#settle(onSettled, isDelivered),
     )
+    const { onAsk, onOpen, limits, log } = options
+    this.#lines = new Lines({
+      say: (frame) =>
+        new Promise<void>((resolve) => {
+          this.#say(frame, resolve)
+        }),
+      onAsk,
+      onOpen,
+      turnsPerSecond: Math.max(1, Math.round(1000 / limits.pingMs)),
+      log,
+    })
   }
 
   get id(): string {
@@ -116,12 +136,24 @@ export class RedisPeer {
     else this.#sendLarge(bytes, onSettled)
   }
 
+  /** @throws LinkRefused when it is not there, or does not answer in time */
+  async ask(question: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    if (!this.#isUp) throw new LinkRefused(`${this.id} is not there`)
+    return this.#lines.ask(question, timeoutMs)
+  }
+
+  /** Undefined while it is not there. */
+  open(opening: Uint8Array, timeoutMs: number): Conversation | undefined {
+    return this.#isUp ? this.#lines.open(opening, timeoutMs) : undefined
+  }
+
   /** A turn of the link's clock, while Redis is there. */
   turn(): void {
     const { limits } = this.#options
     for (const session of this.#sessions()) this.#publish(session, { kind: 'ping' })
     if (!this.#isUp) return
     this.#largeOut.turn(Math.max(2, Math.ceil(1000 / limits.pingMs)))
+    this.#lines.turn()
     if (++this.#silentTurns > Math.ceil(limits.silenceMs / limits.pingMs)) {
       this.#down('silent', true)
     }
@@ -142,6 +174,7 @@ export class RedisPeer {
   destroy(): void {
     this.#isClosed = true
     this.#isUp = false
+    this.#lines.lose()
     if (this.#toldUnreachable !== undefined) clearImmediate(this.#toldUnreachable)
   }
 
@@ -172,6 +205,7 @@ export class RedisPeer {
     this.#untried = this.#untried.filter((one) => one !== session)
     if (before !== undefined) this.#past = [...this.#past, before.life].slice(-pastMax)
     if (this.#isUp) this.#down('it was started again', true)
+    this.#lines.lose()
     this.#largeIn = this.#newLargeIn()
     this.#current = session
   }
@@ -191,6 +225,8 @@ export class RedisPeer {
         }
         case 'taken':
           return this.#largeOut.taken(frame.stream, frame.count)
+        case 'line':
+          return this.#lines.received(frame)
         case 'leave':
           return this.#down('it has left', true)
         case 'ping':
@@ -233,14 +269,17 @@ export class RedisPeer {
     this.#largeOut.queue(bytes, onSettled)
   }
 
-  #say(frame: Frame): void {
-    if (this.#current !== undefined) this.#publish(this.#current, frame)
+  #say(frame: Frame, onGone?: () => void): void {
+    if (this.#current === undefined) onGone?.()
+    else this.#publish(this.#current, frame, onGone)
   }
 
-  #publish(session: Session, frame: Frame): void {
+  /** @param onGone it has left this process, or could not */
+  #publish(session: Session, frame: Frame, onGone?: () => void): void {
     const plaintext = encodeFrame(frame)
     this.#flyingBytes += plaintext.length
     void this.#options.publish(session, plaintext).then((hearers) => {
+      onGone?.()
       this.#flyingBytes -= plaintext.length
       if (this.#flyingBytes < this.#options.limits.queueBytesMax / 2) this.#hasOverflowed = false
       if (this.#isClosed || session !== this.#current) return undefined
@@ -266,6 +305,7 @@ export class RedisPeer {
     this.#unheardTurns = 0
     this.#silentTurns = 0
     this.#largeOut.lose()
+    this.#lines.lose()
     this.#options.log.warn({ peer: this.id, why }, 'lost a peer')
     if (isLost) this.#options.onLost()
     this.#tellUnreachable()

@@ -89,11 +89,19 @@ export { LinkListenFailed, LinkRefused, tlsOptions } from './link-tls.ts'
 export { LogVerbosity } from './log-verbosity.ts'
 export { createLogger, silentLog, type Log, type LogLevel, type LogOptions } from './log.ts'
 export { Metrics } from './metrics.ts'
-export { askPeer, type PeerAskOptions } from './peer-ask.ts'
-export { openPeerLine, type LineEnd, type PeerLineOptions } from './peer-line.ts'
+export { askBytesMax, askPeer, type PeerAskOptions } from './peer-ask.ts'
+export { lineBytesMax, openPeerLine, type PeerLineOptions } from './peer-line.ts'
 export type { OnSettled, PeerAddress, PeerLinkLimits } from './peer-dial.ts'
 export { TcpPeerLink, type PeerLinkOptions } from './peer-link.ts'
-export type { PeerLink, PeerLinkTold } from './peer-wire.ts'
+export { nobodyThere } from './peer-wire.ts'
+export type {
+  AskWanted,
+  Conversation,
+  OpenWanted,
+  PeerLink,
+  PeerLinkTold,
+  PeerTalk,
+} from './peer-wire.ts'
 export { SystemRandom } from './random.ts'
 export { encodeRecord, RecordIoDecoder, RecordIoMalformed, recordsOf } from './record-io.ts'
 export { encodeSse, eventsOf, SseDecoder, SseTooLarge, type SseEvent } from './sse.ts'

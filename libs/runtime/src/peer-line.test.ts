@@ -7,6 +7,7 @@ import type { TlsIdentity } from './authority/identity.ts'
 import { LinkRefused } from './link-tls.ts'
 import { lineBytesMax, openPeerLine, type LineEnd } from './peer-line.ts'
 import { TcpPeerLink, type PeerLinkOptions } from './peer-link.ts'
+import type { Conversation } from './peer-wire.ts'
 import { clusterId, expiredIdentityOf, identityOf } from './testing/certificates.ts'
 
 const host = '127.0.0.1'
@@ -28,7 +29,7 @@ afterEach(() => {
 interface Opened {
   readonly masterId: string
   readonly opening: string
-  readonly line: LineEnd
+  readonly line: Conversation
 }
 
 /** A master that listens, and whoever opens a conversation with it. */
@@ -76,7 +77,7 @@ async function theOne(opened: readonly Opened[]): Promise<Opened> {
   return one
 }
 
-async function all(line: LineEnd): Promise<readonly string[]> {
+async function all(line: Conversation): Promise<readonly string[]> {
   const heard: string[] = []
   for await (const message of line.heard()) heard.push(utf8Text(message))
   return heard

@@ -8,6 +8,7 @@ import { FrameReader, FrameWriter } from './framing.ts'
 import { dial, LinkRefused } from './link-tls.ts'
 import { Liveness } from './liveness.ts'
 import { decodePeerFrame, encodePeerFrame, frameBytesMax, wholeBytesMax } from './peer-protocol.ts'
+import type { Conversation } from './peer-wire.ts'
 
 /*
  * A conversation of two masters over a connection of its own, at the peer port (docs/formats/links.md). TCP holds
@@ -23,8 +24,8 @@ const goAtBytes = 256 * 1024
 /** How long what was said last may take to leave. */
 const lingerMs = 5000
 
-/** One end of a conversation: messages both ways, in order, until either side hangs up or is lost. */
-export class LineEnd {
+/** One end of a conversation over TCP. */
+export class LineEnd implements Conversation {
   readonly #socket: TLSSocket
   readonly #writer: FrameWriter
   readonly #mayPause: boolean

@@ -22,7 +22,7 @@ import {
   type Greeting,
   type PeerFrame,
 } from './peer-protocol.ts'
-import type { PeerLink, PeerLinkTold } from './peer-wire.ts'
+import type { Conversation, PeerLink, PeerLinkTold } from './peer-wire.ts'
 import { SystemRandom } from './random.ts'
 
 const usualLimits: PeerLinkLimits = {
@@ -48,7 +48,7 @@ export interface PeerLinkOptions extends PeerLinkTold {
    */
   readonly onAsk?: (masterId: string, question: Uint8Array) => Promise<Uint8Array>
   /** The same for a conversation that it opens. */
-  readonly onOpen?: (masterId: string, opening: Uint8Array, line: LineEnd) => void
+  readonly onOpen?: (masterId: string, opening: Uint8Array, line: Conversation) => void
   readonly log?: Log
   readonly random?: Random
   readonly limits?: Partial<PeerLinkLimits>

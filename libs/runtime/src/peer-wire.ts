@@ -1,3 +1,4 @@
+import type { Address } from '@conclave/actors'
 import type { NodeId } from '@conclave/raft'
 
 import type { TlsIdentity } from './authority/identity.ts'
@@ -41,4 +42,50 @@ export interface PeerLink {
   close(): Promise<void>
   /** As a crash would leave it: every connection is cut, what was queued is gone. */
   destroy(): void
+}
+
+/** One end of a conversation of two masters: messages both ways, in order, until either hangs up or is lost. */
+export interface Conversation {
+  /** Whether either side has hung up, or is lost. */
+  readonly isOver: boolean
+  /** Waits in memory until it can leave: see {@link room}. @throws LinkRefused when it is too long */
+  say(message: Uint8Array): void
+  /** Resolves once most of what was said is on its way, or it is over. */
+  room(): Promise<void>
+  /** Ends with the conversation. While nobody reads it, the other end waits before long. */
+  heard(): AsyncGenerator<Uint8Array>
+  /** What was said before arrives, if it can. */
+  hangUp(): void
+}
+
+/** With whoever is not there: nothing is heard. */
+export const nobodyThere: Conversation = {
+  isOver: true,
+  say: () => undefined,
+  room: () => Promise.resolve(),
+  heard: async function* heard() {},
+  hangUp: () => undefined,
+}
+
+export interface AskWanted {
+  /** Where it listens, where that has to be known. */
+  readonly at: Address | undefined
+  /** Who must answer. */
+  readonly masterId: string
+  readonly question: Uint8Array
+  readonly timeoutMs: number
+}
+
+export interface OpenWanted extends Pick<AskWanted, 'at' | 'masterId'> {
+  readonly opening: Uint8Array
+  /** For the first word. */
+  readonly timeoutMs: number
+}
+
+/** What masters say to each other beside the messages of their group. */
+export interface PeerTalk {
+  /** @throws LinkRefused, or what the wire failed with: nobody answered, or not who should */
+  ask(wanted: AskWanted): Promise<Uint8Array>
+  /** Where nobody answers, or not who should, nothing is heard. */
+  open(wanted: OpenWanted): Conversation
 }

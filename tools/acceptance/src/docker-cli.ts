@@ -1,7 +1,7 @@
 import type { Conclave, Master } from './conclave.ts'
 import { runProgram, type Outcome } from './program.ts'
 
-/** The real docker CLI in front of one master, in the cluster's own home. Into containers leads the leader alone. */
+/** The real docker CLI in front of one master, in the cluster's own home. */
 export class DockerCli {
   readonly #cluster: Conclave
   readonly #socket: string

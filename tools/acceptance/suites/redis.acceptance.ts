@@ -1,9 +1,9 @@
 import { createPrivateKey, randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { canary, findCanary, holdsKey, missingServer, RedisServer } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Conclave, Load, missingFrom, until } from '../src/index.ts'
+import { Conclave, DockerCli, Load, missingFrom, until } from '../src/index.ts'
 
 const why = missingServer('redis-server')
 
@@ -91,6 +91,73 @@ describe.skipIf(why !== undefined)(`masters that speak over Redis ${why ?? ''}`,
       })
     }
     expect(promised.size).toBeGreaterThanOrEqual(400)
+  })
+
+  test.skipIf(missingServer('docker') !== undefined)(
+    'lead into containers from every socket of Docker, whoever leads',
+    async () => {
+      const secret = canary('in a container')
+      const sockets = cluster.ready.masters.map((master) => new DockerCli(cluster, master))
+      const [first] = sockets as [DockerCli]
+      await first.out('swarm', 'init')
+      await first.secret('over-redis', secret.text)
+      const said = 'cat; echo said; sleep 1000'
+      const image = ['busybox', 'sh', '-c', said]
+      await first.out(
+        'service',
+        'create',
+        '-q',
+        '--name',
+        'web',
+        '--secret',
+        'over-redis',
+        ...image,
+      )
+      const [container = ''] = await first.lines('ps', '-q')
+      expect(container).not.toBe('')
+      const watch = await redis.watch()
+      const big = Buffer.alloc(3_000_000, 'x')
+
+      for (const docker of sockets) {
+        expect(await docker.out('exec', container, 'cat', '/run/secrets/over-redis')).toBe(
+          secret.text,
+        )
+        expect((await docker.run(['exec', '-i', container, 'wc', '-c'], big)).stdout.trim()).toBe(
+          '3000000',
+        )
+        const yes = await docker.run(['exec', container, 'sh', '-c', 'yes | head -c 5000000'])
+        expect(yes).toMatchObject({ code: 0, stderr: '' })
+        expect(yes.stdout).toHaveLength(5_000_000)
+        expect((await docker.run(['exec', container, 'sh', '-c', 'exit 7'])).code).toBe(7)
+        expect(await docker.out('logs', container)).toContain('said')
+        expect(await docker.out('service', 'logs', '--raw', 'web')).toContain('said')
+        expect(await docker.out('top', container)).toContain('sleep')
+        expect(await docker.out('kill', '-s', 'WINCH', container)).toBe(container)
+        const nodes = await docker.out('node', 'ls', '--format', '{{.ManagerStatus}}')
+        expect(nodes.split('\n').filter(Boolean).toSorted()).toEqual([
+          'Leader',
+          'Reachable',
+          'Reachable',
+        ])
+      }
+      expect(findCanary(watch.said(), secret)).toEqual([])
+      watch.end()
+      await first.out('service', 'rm', 'web')
+    },
+  )
+
+  test('end the process of a master that was removed, and take it in no more', async () => {
+    const gone = cluster.ready.masters.find(({ masterId }) => masterId === 'master-3')
+    expect((await cluster.cli(['master', 'leave', 'master-3'])).code).toBe(0)
+    await until('it is gone', async () => {
+      const { stdout } = await cluster.cli(['master', 'ls', '--json'])
+      return !stdout.includes('master-3')
+    })
+    await until('its process has ended', async () => {
+      const file = join(gone?.directory ?? '', 'removed.json')
+      return existsSync(file)
+    })
+    expect((await cluster.cli(['secret', 'put', 'redis/two'], 'value')).code).toBe(0)
   })
 
   test('show who sees all of Redis no value and no password', async () => {

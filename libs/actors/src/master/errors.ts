@@ -1,4 +1,5 @@
 import { ConclaveError } from '@conclave/kernel'
+import type { Address } from './master-api.ts'
 
 export { OutcomeUnknown, Unavailable } from '@conclave/store'
 
@@ -59,8 +60,9 @@ export class MembershipBusy extends ConclaveError {
 export class PeerSilent extends ConclaveError {
   readonly code = 'member.silent'
 
-  constructor(masterId: string, host: string, port: number, cause?: unknown) {
-    super(`${masterId} does not answer at ${host}:${port}`, { cause })
+  constructor(masterId: string, at: Address | undefined, cause?: unknown) {
+    const place = at === undefined ? '' : ` at ${at.host}:${at.port}`
+    super(`${masterId} does not answer${place}`, { cause })
   }
 }
 

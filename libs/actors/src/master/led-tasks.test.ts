@@ -200,7 +200,7 @@ describe('MA63: a task, at a master that does not lead', () => {
       leader: () => ({ nodeId: 1, masterId: 'master-1', addresses: [nowhere] }),
       peers: {
         ask: async (at, masterId) => {
-          throw new PeerSilent(masterId, at.host, at.port)
+          throw new PeerSilent(masterId, at)
         },
         open: () => ({
           say: () => undefined,

@@ -13,7 +13,7 @@ import type {
   TaskView,
 } from './master-api.ts'
 import type { PeerPlace } from './members.ts'
-import type { PeerAnswer, TaskQuestion } from './peer-questions.ts'
+import { callsTo, type PeerAnswer, type TaskQuestion } from './peer-questions.ts'
 import type { AskedBy, FromSession, PeerLine, SessionOpening, ToSession } from './peer-sessions.ts'
 import { operatorResource } from './resources.ts'
 
@@ -117,7 +117,7 @@ export class LedTasks implements TaskApi {
 
   /** The same for what goes on. @throws NotLeader, so that the caller asks again */
   async #open(leader: PeerPlace, caller: Caller, opening: SessionOpening): Promise<TaskSession> {
-    for (const at of leader.addresses) {
+    for (const at of callsTo(leader.addresses)) {
       const line = this.#options.peers.open(at, leader.masterId, opening)
       const heard = line.heard()[Symbol.asyncIterator]()
       const { value: first, done } = await heard.next()

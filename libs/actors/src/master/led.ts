@@ -1,7 +1,7 @@
 import { ConclaveError } from '@conclave/kernel'
 import { NotLeader } from './errors.ts'
 import type { PeerPlace } from './members.ts'
-import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
+import { callsTo, type PeerAnswer, type PeerAsk, type PeerQuestion } from './peer-questions.ts'
 
 /** What any master is asked though only the leader can do it. */
 export interface LedOptions<Api> {
@@ -36,7 +36,7 @@ export async function askLeader(
   { addresses, masterId }: PeerPlace,
   question: PeerQuestion,
 ): Promise<PeerAnswer> {
-  for (const at of addresses) {
+  for (const at of callsTo(addresses)) {
     const answer = await peers.ask(at, masterId, question).catch(() => undefined)
     if (answer !== undefined) return answer
   }

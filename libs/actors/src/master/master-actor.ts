@@ -479,6 +479,11 @@ export class MasterActor implements MasterApi {
     return this.#records.peers()
   }
 
+  /** Masters that were removed, which may not have heard of it. */
+  formerPeers(): readonly Pick<PeerPlace, 'masterId' | 'nodeId'>[] {
+    return this.#records.former()
+  }
+
   /** Where the other masters are, as it was found out by other means than the records. */
   setContacts(members: MasterSettings['members']): void {
     this.#records.setContacts(members)

@@ -413,12 +413,14 @@ test('MA25: where members cannot be changed at all, every change is refused with
   expect(await roles()).toEqual(before)
 })
 
+/** A record of the leader's, as JSON. */
+const known = (key: string): unknown => {
+  const kept = cluster.leader.store.get(key)
+  return kept && JSON.parse(utf8Text(kept.value))
+}
+
 describe('MA71: a master whose machine has an agent beside it', () => {
   const agent = 'agent-beside'
-  const known = (key: string): unknown => {
-    const kept = cluster.leader.store.get(key)
-    return kept && JSON.parse(utf8Text(kept.value))
-  }
   const role = (): unknown => (known(nodeKey(agent)) as { role?: string })?.role
 
   async function beside({ masterId }: MemoryMaster): Promise<void> {
@@ -427,8 +429,8 @@ describe('MA71: a master whose machine has an agent beside it', () => {
     await cluster.settle(documents.create(root, machineKind, document))
     const key = nodeKey(agent)
     const settings = { name: agent, role: 'manager', labels: { zone: 'a' } }
-    const put = { do: 'put', key, value: utf8(JSON.stringify(settings)) } as const
-    await cluster.settle(cluster.leader.replica.propose({ compare: [], success: [put] }))
+    const write = { do: 'put', key, value: utf8(JSON.stringify(settings)) } as const
+    await cluster.settle(cluster.leader.replica.propose({ compare: [], success: [write] }))
   }
 
   test('is a manager to constraints for as long as it shall vote', async () => {

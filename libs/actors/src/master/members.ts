@@ -101,6 +101,11 @@ export class Members implements Reservations {
       }))
   }
 
+  /** Masters that were removed, which may not have heard of it. */
+  former(): readonly Pick<PeerPlace, 'masterId' | 'nodeId'>[] {
+    return this.records().filter(({ state }) => state === 'removed')
+  }
+
   /** Calls `listener` when a record may have changed. */
   onChanged(listener: () => void): void {
     this.#listeners.add(listener)

@@ -111,10 +111,17 @@ export const PeerAnswer = z.discriminatedUnion('answer', [
 ])
 export type PeerAnswer = Readonly<z.infer<typeof PeerAnswer>>
 
-/** The port: one question to another master, or a session at it, over a connection of its own. */
+/** Where a master is called: undefined is for a wire that finds it by itself. */
+export type CalledAt = Address | undefined
+
+/** The port: one question to another master, or a session at it. */
 export interface PeerAsk {
   /** @throws PeerSilent unless `masterId` itself answers at `at` */
-  ask(at: Address, masterId: string, question: PeerQuestion): Promise<PeerAnswer>
+  ask(at: CalledAt, masterId: string, question: PeerQuestion): Promise<PeerAnswer>
   /** Where `masterId` itself does not answer at `at`, nothing is heard. */
-  open(at: Address, masterId: string, opening: SessionOpening): PeerLine<ToSession, FromSession>
+  open(at: CalledAt, masterId: string, opening: SessionOpening): PeerLine<ToSession, FromSession>
 }
+
+/** Where to call whoever may be at one of these, one after the other. */
+export const callsTo = (addresses: readonly Address[]): readonly CalledAt[] =>
+  addresses.length > 0 ? addresses : [undefined]

@@ -19,7 +19,7 @@ import { PeerSilent } from '../master/errors.ts'
 import { recordFault } from '../master/keys/record-kinds.ts'
 import { MasterActor } from '../master/master-actor.ts'
 import type { Address } from '../master/master-api.ts'
-import { PeerQuestion, type PeerAnswer } from '../master/peer-questions.ts'
+import { PeerQuestion, type CalledAt, type PeerAnswer } from '../master/peer-questions.ts'
 import { FromSession, SessionOpening, ToSession, type PeerLine } from '../master/peer-sessions.ts'
 import type { MasterSettings } from '../master/settings.ts'
 import type { Recovered, SnapshotDisk, SnapshotSink, TokenKeys } from '../ports.ts'
@@ -100,12 +100,12 @@ export class MemoryCluster {
   /** As `master` asks whoever listens there, if that is who it should be. @throws PeerSilent */
   async ask(
     master: MemoryMaster,
-    at: Address,
+    at: CalledAt,
     masterId: string,
     question: PeerQuestion,
   ): Promise<PeerAnswer> {
     const asked = this.#reached(master, at, masterId)
-    if (asked === undefined) throw new PeerSilent(masterId, at.host, at.port)
+    if (asked === undefined) throw new PeerSilent(masterId, at)
     return asked.actor.peerAsks(
       master.masterId,
       PeerQuestion.parse(JSON.parse(JSON.stringify(question))),
@@ -115,7 +115,7 @@ export class MemoryCluster {
   /** As `master` opens a session there. */
   open(
     master: MemoryMaster,
-    at: Address,
+    at: CalledAt,
     masterId: string,
     opening: SessionOpening,
   ): PeerLine<ToSession, FromSession> {
@@ -130,8 +130,8 @@ export class MemoryCluster {
     return line
   }
 
-  #reached(master: MemoryMaster, at: Address, masterId: string): MemoryMaster | undefined {
-    const asked = this.#masters.find(({ nodeId }) => peersPortOf(nodeId) === at.port)
+  #reached(master: MemoryMaster, at: CalledAt, masterId: string): MemoryMaster | undefined {
+    const asked = this.#masters.find(({ nodeId }) => peersPortOf(nodeId) === at?.port)
     const isCut = this.#cut.has(master.nodeId) || this.#cut.has(asked?.nodeId ?? 0)
     return isCut || asked?.isUp !== true || asked.masterId !== masterId ? undefined : asked
   }

@@ -24,6 +24,7 @@ import {
   type AuditLog,
   type Log,
   type PeerLink,
+  type PeerTalk,
   type TlsIdentity,
   X509Certificates,
 } from '@conclave/runtime'
@@ -108,6 +109,7 @@ export class Master implements RunningMaster {
   readonly #actor: MasterActor
   readonly #wire: PeerWire
   readonly #peers: PeerLink
+  readonly #talk: PeerTalk
   readonly #membership: Membership
   readonly #agents: AgentLinkServer<ToAgent, FromAgent>
   readonly #ticker: Ticker
@@ -141,7 +143,7 @@ export class Master implements RunningMaster {
       onFatal: (why, error) => this.#fail(why, error),
     })
     const { group, state } = this.#home
-    const peers = new PeerAsks(clusterId, () => this.#identity.keeper.identity)
+    const peers = new PeerAsks(() => this.#talk)
     this.#drivers = secretDriversIn(options.directory)
     this.#verbosity = new LogVerbosity(log)
     this.#actor = new MasterActor({
@@ -177,12 +179,13 @@ export class Master implements RunningMaster {
       log,
     })
     this.#metrics = new MasterMetrics(this.#actor, own.masterId, this.#identity.keeper)
-    this.#peers = createPeerLink({
+    const { link, talk } = createPeerLink({
       wire: this.#wire,
       clusterId,
       own,
       identity,
       places: this.#actor.peerPlaces(),
+      former: this.#actor.formerPeers(),
       onMessage: (from, bytes) => this.#home.receive(from, bytes),
       onUnreachable: (nodeId) => this.#home.unreachable(nodeId),
       onLost: (nodeId) => this.#home.linkLost(nodeId),
@@ -194,11 +197,16 @@ export class Master implements RunningMaster {
           line.hangUp()
         })
       },
+      identityNow: () => this.#identity.keeper.identity,
       log,
       random,
     })
+    this.#peers = link
+    this.#talk = talk
     this.#actor.onPeerPlaces(() =>
-      this.#peers.setPeers(peersOf(this.#wire, this.#actor.peerPlaces())),
+      this.#peers.setPeers(
+        peersOf(this.#wire, this.#actor.peerPlaces(), this.#actor.formerPeers()),
+      ),
     )
     this.#membership = new Membership({
       masterId: own.masterId,

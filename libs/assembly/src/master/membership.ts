@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Address, PeerAnswer, PeerAsk, PeerPlace } from '@conclave/actors'
+import {
+  callsTo,
+  type Address,
+  type PeerAnswer,
+  type PeerAsk,
+  type PeerPlace,
+} from '@conclave/actors'
 import { ConclaveError, utf8 } from '@conclave/kernel'
 import type { Log } from '@conclave/runtime'
 import { writePrivately } from '../private-file.ts'
@@ -136,7 +142,7 @@ export class Membership {
     { masterId, addresses }: PeerPlace,
     question: Parameters<PeerAsk['ask']>[2],
   ): Promise<PeerAnswer | undefined> {
-    for (const at of addresses) {
+    for (const at of callsTo(addresses)) {
       if (this.#stopping.signal.aborted) return undefined
       const answer = await this.#options.peers.ask(at, masterId, question).catch(() => undefined)
       if (answer !== undefined) return answer

@@ -5,7 +5,7 @@ import {
   PeerSilent,
   SessionOpening,
   ToSession,
-  type Address,
+  type CalledAt,
   type PeerAsk,
   type PeerLine,
 } from '@conclave/actors'
@@ -13,26 +13,38 @@ import { utf8, utf8Text } from '@conclave/kernel'
 import {
   askPeer,
   LinkRefused,
+  nobodyThere,
   openPeerLine,
-  type LineEnd,
+  type Conversation,
+  type PeerTalk,
   type TlsIdentity,
 } from '@conclave/runtime'
 
-/** Questions between masters as JSON, over the port where they also take each other's messages. */
-export class PeerAsks implements PeerAsk {
-  readonly #clusterId: string
-  readonly #identity: () => TlsIdentity
+/** Each question and conversation over a connection of its own, to the port where masters take each other's messages. */
+export function talkOverTcp(clusterId: string, identity: () => TlsIdentity): PeerTalk {
+  return {
+    ask: async ({ at, ...wanted }) => {
+      if (at === undefined) throw new LinkRefused('nobody knows where it is')
+      return askPeer({ clusterId, identity: identity(), ...wanted, at })
+    },
+    open: ({ at, ...wanted }) =>
+      at === undefined
+        ? nobodyThere
+        : openPeerLine({ clusterId, identity: identity(), ...wanted, at }),
+  }
+}
 
-  constructor(clusterId: string, identity: () => TlsIdentity) {
-    this.#clusterId = clusterId
-    this.#identity = identity
+/** Questions between masters as JSON. */
+export class PeerAsks implements PeerAsk {
+  readonly #talk: () => PeerTalk
+
+  constructor(talk: () => PeerTalk) {
+    this.#talk = talk
   }
 
-  async ask(at: Address, masterId: string, question: PeerQuestion): Promise<PeerAnswer> {
+  async ask(at: CalledAt, masterId: string, question: PeerQuestion): Promise<PeerAnswer> {
     try {
-      const answer = await askPeer({
-        clusterId: this.#clusterId,
-        identity: this.#identity(),
+      const answer = await this.#talk().ask({
         at,
         masterId,
         question: utf8(JSON.stringify(question)),
@@ -40,14 +52,12 @@ export class PeerAsks implements PeerAsk {
       })
       return PeerAnswer.parse(JSON.parse(utf8Text(answer)))
     } catch (cause) {
-      throw new PeerSilent(masterId, at.host, at.port, cause)
+      throw new PeerSilent(masterId, at, cause)
     }
   }
 
-  open(at: Address, masterId: string, opening: SessionOpening): PeerLine<ToSession, FromSession> {
-    const end = openPeerLine({
-      clusterId: this.#clusterId,
-      identity: this.#identity(),
+  open(at: CalledAt, masterId: string, opening: SessionOpening): PeerLine<ToSession, FromSession> {
+    const end = this.#talk().open({
       at,
       masterId,
       opening: utf8(JSON.stringify(opening)),
@@ -63,7 +73,7 @@ const openingMs = 9000
 /** What was opened here, and by a conversation of which the first word is said then. @throws LinkRefused when it is none */
 export function takeLine(
   bytes: Uint8Array,
-  end: LineEnd,
+  end: Conversation,
 ): readonly [SessionOpening, PeerLine<FromSession, ToSession>] {
   try {
     const opening = SessionOpening.parse(JSON.parse(utf8Text(bytes)))
@@ -75,7 +85,7 @@ export function takeLine(
 
 /** Messages as JSON. What cannot be understood ends the line. */
 const lineOf = <Said, Heard>(
-  end: LineEnd,
+  end: Conversation,
   parse: (json: unknown) => Heard,
 ): PeerLine<Said, Heard> => ({
   say: (message) => end.say(utf8(JSON.stringify(message))),
@@ -85,7 +95,7 @@ const lineOf = <Said, Heard>(
 })
 
 async function* understood<Heard>(
-  end: LineEnd,
+  end: Conversation,
   parse: (json: unknown) => Heard,
 ): AsyncGenerator<Heard> {
   for await (const bytes of end.heard()) {

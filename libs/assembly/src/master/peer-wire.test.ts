@@ -12,12 +12,14 @@ import {
   RedisServer,
   type Canary,
 } from '@conclave/testkit'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { chooseAddresses } from '../cluster/addresses.ts'
 import { masterDirectory } from '../cluster/layout.ts'
 import { prepareCluster } from '../cluster/prepare-cluster.ts'
+import { devCaller } from '../testing/test-cluster.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
 import type { RunningMaster } from './master.ts'
+import { MasterRemoved } from './membership.ts'
 import { isPeerWire, parsePeerWire } from './peer-wire.ts'
 import { startMaster } from './start-master.ts'
 
@@ -119,6 +121,34 @@ describe.skipIf(why !== undefined)(`AS7: three masters over a Redis ${why ?? ''}
     expect(await missing(small)).toEqual([])
     expect(running.map(({ place }) => place.ports.peers)).toEqual([0, 0, 0])
   })
+
+  test('ask each other: any of them says who there is, and whoever was removed hears of it', async () => {
+    const gone = running.find((master) => master !== leader())!
+    const members = await gone.api.members.list(devCaller)
+    expect(members).toEqual(await leader()!.api.members.list(devCaller))
+    expect(members.map(({ role }) => role).toSorted()).toEqual(['leader', 'voter', 'voter'])
+
+    await running
+      .find((master) => master !== gone && master !== leader())!
+      .api.members.leave(devCaller, gone.masterId)
+
+    await expect(gone.failed).resolves.toBeInstanceOf(MasterRemoved)
+    await expect(start(gone.masterId)).rejects.toBeInstanceOf(MasterRemoved)
+  }, 20_000)
+
+  test('tell one that was away that it was removed', async () => {
+    const gone = running.find((master) => master !== leader())!
+    await gone.destroy()
+    await vi.waitFor(async () => {
+      const seen = await leader()!.api.members.list(devCaller)
+      expect(seen.find(({ masterId }) => masterId === gone.masterId)?.isReachable).toBe(false)
+    }, 10_000)
+    await leader()!.api.members.remove(devCaller, gone.masterId, { force: true })
+
+    const again = await start(gone.masterId)
+    running.push(again)
+    await expect(again.failed).resolves.toBeInstanceOf(MasterRemoved)
+  }, 20_000)
 
   test('lose no acknowledged write when Redis is killed and comes back empty, and go on', async () => {
     const promised = new Map<string, string>()

@@ -7,6 +7,7 @@ import {
   RedisAddressInvalid,
   RedisPeerLink,
   type RedisAddress,
+  type RedisPeerKnown,
 } from '@conclave/peer-redis'
 import {
   TcpPeerLink,
@@ -15,9 +16,11 @@ import {
   type PeerLink,
   type PeerLinkOptions,
   type PeerLinkTold,
+  type PeerTalk,
   type TlsIdentity,
 } from '@conclave/runtime'
 import type { MasterPlace } from './master-options.ts'
+import { talkOverTcp } from './peer-asks.ts'
 
 /** What masters speak to each other over: their own TCP connections, or a Redis. */
 export type PeerWire = 'tcp' | RedisAddress
@@ -44,10 +47,14 @@ export interface PeerLinkParts extends PeerLinkTold {
   readonly own: MasterPlace
   /** The other masters. */
   readonly places: readonly PeerPlace[]
-  /** Of whoever has a master's certificate; over TCP alone. */
+  /** Those who were removed. */
+  readonly former: readonly Pick<PeerPlace, 'masterId' | 'nodeId'>[]
+  /** Of whoever has a master's certificate; over Redis, of a peer. */
   readonly onAsk: NonNullable<PeerLinkOptions['onAsk']>
   readonly onOpen: NonNullable<PeerLinkOptions['onOpen']>
   readonly identity: TlsIdentity
+  /** The one that counts now. */
+  readonly identityNow: () => TlsIdentity
   readonly log: Log
   readonly random: Random
 }
@@ -56,26 +63,40 @@ export function createPeerLink({
   wire,
   own,
   places,
-  onAsk,
-  onOpen,
+  former,
+  identityNow,
   ...parts
-}: PeerLinkParts): PeerLink {
+}: PeerLinkParts): {
+  readonly link: PeerLink
+  readonly talk: PeerTalk
+} {
   const { nodeId } = own
-  const peers = peersOf(wire, places)
+  const peers = peersOf(wire, places, former)
   if (wire === 'tcp') {
     const listen = { host: own.host, port: own.ports.peers }
-    return new TcpPeerLink({ ...parts, nodeId, listen, peers, onAsk, onOpen })
+    const link = new TcpPeerLink({ ...parts, nodeId, listen, peers })
+    return { link, talk: talkOverTcp(parts.clusterId, identityNow) }
   }
   const credentials = certificateCredentials(parts.clusterId, parts.identity)
-  return new RedisPeerLink({ ...parts, nodeId, credentials, redis: wire, peers })
+  const link = new RedisPeerLink({ ...parts, nodeId, credentials, redis: wire, peers })
+  return { link, talk: link }
 }
 
-/** Over TCP without those of whom nobody knows yet where they are; over Redis nobody need know. */
+/**
+ * Over TCP without those of whom nobody knows yet where they are; over Redis nobody need know, and who was removed is
+ * told so when it asks. (Over TCP whoever has a certificate may ask.)
+ */
 export function peersOf(
   wire: PeerWire,
   places: readonly PeerPlace[],
-): ReadonlyMap<NodeId, PeerAddress> {
-  const peers = new Map<NodeId, PeerAddress>()
+  former: readonly Pick<PeerPlace, 'masterId' | 'nodeId'>[] = [],
+): ReadonlyMap<NodeId, PeerAddress & RedisPeerKnown> {
+  const peers = new Map<NodeId, PeerAddress & RedisPeerKnown>()
+  if (wire !== 'tcp') {
+    for (const { masterId, nodeId } of former) {
+      peers.set(nodeId, { id: masterId, host: '', port: 0, isGuest: true })
+    }
+  }
   for (const { masterId, nodeId, addresses } of places) {
     const [first, ...others] = addresses
     if (first !== undefined) {
