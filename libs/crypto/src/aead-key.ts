@@ -34,8 +34,19 @@ export class AeadKey {
     return new AeadKey(createSecretKey(bytes))
   }
 
+  /** The key that another thread of this process was handed. @throws CryptographicFailure unless 32 bytes */
+  static ofHandle(handle: KeyObject): AeadKey {
+    if (handle.symmetricKeySize !== keySizeBytes) throw new CryptographicFailure()
+    return new AeadKey(handle)
+  }
+
   static draw(random: Random): AeadKey {
     return AeadKey.#takeOver(random.bytes(keySizeBytes))
+  }
+
+  /** For another thread of this process: naming the key there copies no byte of it. */
+  handle(): KeyObject {
+    return this.#key
   }
 
   /** The key's bytes, fresh, for the one who wraps it. Wipe them. */

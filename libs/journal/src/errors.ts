@@ -9,11 +9,13 @@ export class JournalCorrupt extends ConclaveError {
   readonly file: string
   /** The first byte in doubt. */
   readonly offset: number
+  readonly why: string
 
   constructor(file: string, offset: number, why: string) {
     super(`WAL_CORRUPT: ${file} at byte ${offset}: ${why}`)
     this.file = file
     this.offset = offset
+    this.why = why
   }
 }
 

@@ -19,3 +19,5 @@ export {
 } from './journal.ts'
 export { NodeDisk } from './node-disk.ts'
 export type { Recovered } from './recovery.ts'
+export type { OpenedSegment, SegmentOpener } from './segment-opener.ts'
+export { openOnThread } from './thread-segment-opener.ts'

@@ -9,6 +9,7 @@ import type { JournalEvent } from './event.ts'
 import { NodeDisk } from './node-disk.ts'
 import type { Marker } from './record-body.ts'
 import { recover, type ChosenSnapshot, type Recovered, type RecoveredLog } from './recovery.ts'
+import { LocalSegmentOpener, type SegmentOpener } from './segment-opener.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import type { JournalKeys, KeptSegment, Owner } from './segment.ts'
 import { SnapshotFileReader, SnapshotFileWriter, snapshotName } from './snapshot-file.ts'
@@ -75,6 +76,8 @@ export interface JournalOptions {
   readonly segmentSizeBytes?: number
   readonly onEvent?: (event: JournalEvent) => void
   readonly disk?: Disk
+  /** Where the records of so many segments are opened at the start: here, unless it is said. */
+  readonly segmentOpener?: (segmentCount: number) => SegmentOpener
 }
 
 /** Reserved twice per journal, so small: a laptop runs three masters. */
@@ -98,7 +101,9 @@ export async function openJournal(
     const owner = { clusterId: o.clusterId, nodeId: o.nodeId }
     const onEvent = o.onEvent ?? ignore
     const keys = readKeys(o)
-    const log = await recover({ disk, directory: o.directory, owner, keys, onEvent })
+    const segmentOpener = o.segmentOpener ?? openHere
+    const { directory } = o
+    const log = await recover({ disk, directory, owner, keys, onEvent, segmentOpener })
     return {
       journal: new DiskJournal(o, { disk, lock, owner, keys, log }),
       recovered: log.recovered,
@@ -110,6 +115,7 @@ export async function openJournal(
 }
 
 const ignore = (): void => undefined
+const openHere = (): SegmentOpener => new LocalSegmentOpener()
 
 function readKeys(o: JournalOptions): JournalKeys {
   const newestId = o.keyId ?? 1

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { BytesMalformed, ByteReader, ByteSlabs } from '@conclave/kernel'
+import { BytesMalformed, ByteReader } from '@conclave/kernel'
 import type { Entry, HardState, Snapshot } from '@conclave/raft'
 import { Continuity } from './continuity.ts'
 import type { Disk } from './disk.ts'
@@ -8,14 +8,15 @@ import type { JournalEvent } from './event.ts'
 import { readBatches, readMarker, type Marker } from './record-body.ts'
 import { endOfData, recordTypes } from './record.ts'
 import {
-  readRecords,
   readSegmentHeader,
   segmentSeq,
   type JournalKeys,
   type KeptSegment,
   type Owner,
+  type Segment,
   type SegmentEnd,
 } from './segment.ts'
+import type { OpenedSegment, SegmentOpener } from './segment-opener.ts'
 import {
   isSnapshotName,
   SnapshotFileReader,
@@ -53,6 +54,8 @@ export interface RecoveryOptions {
   readonly owner: Owner
   readonly keys: JournalKeys
   readonly onEvent: (event: JournalEvent) => void
+  /** For so many segments. */
+  readonly segmentOpener: (segmentCount: number) => SegmentOpener
 }
 
 interface ReadSegment extends KeptSegment {
@@ -91,15 +94,11 @@ export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
   }
 }
 
-/** Records with an entry or two come by the million: memory of its own for each is the collector's work. */
-const smallRecordSizeBytes = 2048
-
 /** Plays records back, and knows afterwards what the log says. */
 class LogReader {
   readonly continuity: Continuity
   entries: Entry[] = []
   readonly markers: Marker[] = []
-  readonly #slabs = new ByteSlabs()
   /** Whether a snapshot took the place of the log, so that its beginning is of no use any more. */
   wasReplaced = false
 
@@ -109,8 +108,7 @@ class LogReader {
 
   /** Answers with the highest index in the record. @throws BytesMalformed for what may not stand here */
   read(type: number, body: Uint8Array): number {
-    const isSmall = body.length <= smallRecordSizeBytes
-    const reader = new ByteReader(isSmall ? this.#slabs.keep(body) : body)
+    const reader = new ByteReader(body)
     if (type === recordTypes.batch) return this.#readBatches(reader)
     if (type === recordTypes.marker) this.#readMarker(reader)
     return 0
@@ -148,16 +146,30 @@ async function readSegments(
   names: readonly string[],
   log: LogReader,
 ): Promise<readonly ReadSegment[]> {
+  const opener = o.segmentOpener(names.length)
+  try {
+    return await playSegments(o, names, log, opener)
+  } finally {
+    await opener.close()
+  }
+}
+
+async function playSegments(
+  o: RecoveryOptions,
+  names: readonly string[],
+  log: LogReader,
+  opener: SegmentOpener,
+): Promise<readonly ReadSegment[]> {
   const segments: ReadSegment[] = []
-  let reading = readAhead(o, names[0])
+  const ahead = names.slice(0, 1 + opener.aheadCount).map((name) => readAhead(o, name, opener))
   for (const [at, name] of names.entries()) {
     const previous = segments.at(-1)
-    const bytes = await reading
-    reading = readAhead(o, names[at + 1])
-    const segment = readSegmentHeader(name, bytes, o.owner, o.keys)
+    const { segment, opened } = await (ahead.shift() ?? readAhead(o, name, opener))
+    const next = names[at + 1 + opener.aheadCount]
+    if (next !== undefined) ahead.push(readAhead(o, next, opener))
     if (previous !== undefined) checkFollows(previous, segment)
     let lastIndex = 0
-    const end = readRecords(segment, bytes, (type, body, offset) => {
+    const end = opened.read((type, body, offset) => {
       try {
         lastIndex = Math.max(lastIndex, log.read(type, body))
       } catch (error) {
@@ -166,21 +178,35 @@ async function readSegments(
       }
     })
     const { seq, keyId, reservedSizeBytes } = segment
+    const { bytes, sizeBytes } = opened
     // Only the last one is looked at again: together they may be more than there is memory.
     if (previous !== undefined) segments[at - 1] = { ...previous, bytes: noBytes }
-    const sizeBytes = bytes.length
     segments.push({ name, seq, keyId, lastIndex, reservedSizeBytes, sizeBytes, bytes, end })
   }
   return segments
 }
 
-/** Begins to read a segment while the one before is being opened. */
-function readAhead(o: RecoveryOptions, name: string | undefined): Promise<Uint8Array> {
-  if (name === undefined) return Promise.resolve(noBytes)
-  const reading = o.disk.read(join(o.directory, name))
+/** Begins to read a segment, and perhaps to open it, while those before are played back. */
+function readAhead(o: RecoveryOptions, name: string, opener: SegmentOpener): Promise<Ahead> {
+  const reading = readSegment(o, name, opener)
   // Heard of where it is awaited, if it ever is.
   reading.catch(() => undefined)
   return reading
+}
+
+interface Ahead {
+  readonly segment: Segment
+  readonly opened: OpenedSegment
+}
+
+async function readSegment(
+  o: RecoveryOptions,
+  name: string,
+  opener: SegmentOpener,
+): Promise<Ahead> {
+  const bytes = await o.disk.read(join(o.directory, name))
+  const segment = readSegmentHeader(name, bytes, o.owner, o.keys)
+  return { segment, opened: await opener.open(segment, bytes) }
 }
 
 const noBytes = new Uint8Array(0)

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { ByteWriter, hasBytesAt, sameBytes, utf8, type Random } from '@conclave/kernel'
+import {
+  BytesMalformed,
+  ByteWriter,
+  hasBytesAt,
+  sameBytes,
+  utf8,
+  type Random,
+} from '@conclave/kernel'
 import { CryptographicFailure, type AeadKey } from '@conclave/crypto'
 import type { NodeId } from '@conclave/raft'
 import { JournalCorrupt, JournalForeign, JournalUndecryptable } from './errors.ts'
@@ -170,17 +177,16 @@ export interface SegmentEnd {
   readonly isEnded: boolean
 }
 
+/** Told of a record: what stands in it, and where the record begins in the file. */
+export type OnRecord = (type: number, body: Uint8Array, offset: number) => void
+
 /**
  * Gives every record of a segment to `onRecord`, in order.
  *
  * @throws JournalCorrupt when something is damaged, or follows the end
  * @throws JournalUndecryptable when something undamaged does not open
  */
-export function readRecords(
-  segment: Segment,
-  bytes: Uint8Array,
-  onRecord: (type: number, body: Uint8Array, offset: number) => void,
-): SegmentEnd {
+export function readRecords(segment: Segment, bytes: Uint8Array, onRecord: OnRecord): SegmentEnd {
   let offset = segmentHeaderSizeBytes
   let { crc } = segment
   let seq = 0
@@ -214,6 +220,9 @@ function open(segment: Segment, record: Uint8Array, seq: number, offset: number)
     return openRecord(record, seq, segment)
   } catch (error) {
     if (error instanceof CryptographicFailure) throw new JournalUndecryptable(segment.name, offset)
+    if (error instanceof BytesMalformed) {
+      throw new JournalCorrupt(segment.name, offset, error.message)
+    }
     throw error
   }
 }

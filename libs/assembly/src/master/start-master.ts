@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { restoreStore, type Recovered } from '@conclave/actors'
 import { parseEtcdUrl } from '@conclave/engine-etcd'
-import { NodeDisk, openJournal, type JournalEvent } from '@conclave/journal'
+import { NodeDisk, openJournal, openOnThread, type JournalEvent } from '@conclave/journal'
 import { invariant } from '@conclave/kernel'
 import {
   AuditLog,
@@ -165,6 +165,7 @@ async function openRaftHome(found: Found, beginsAnew: boolean): Promise<OpenedHo
     nodeId: own.nodeId,
     random,
     onEvent: (event) => logJournal(log, event),
+    segmentOpener: openOnThread,
     ...(options.disks?.journal && { disk: options.disks.journal }),
     ...(options.segmentSizeBytes !== undefined && { segmentSizeBytes: options.segmentSizeBytes }),
   }).finally(() => {

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { masterFlags } from '@conclave/assembly'
-import { NodeDisk, openJournal, type DiskFile, type JournalOptions } from '@conclave/journal'
+import {
+  NodeDisk,
+  openJournal,
+  openOnThread,
+  type DiskFile,
+  type JournalOptions,
+} from '@conclave/journal'
 import { SystemRandom } from '@conclave/runtime'
 import type { Result } from '../result.ts'
 import { StoreCluster, type StoreProcess } from '../store-port/store-cluster.ts'
@@ -102,7 +108,8 @@ async function recoverySeconds(sizeBytes: number, entriesPerRecord: number): Pro
     }
     await journal.close()
     const startedAt = performance.now()
-    const opened = await openJournal(options)
+    // As a master does.
+    const opened = await openJournal({ ...options, segmentOpener: openOnThread })
     const seconds = (performance.now() - startedAt) / 1000
     await opened.journal.close()
     return seconds

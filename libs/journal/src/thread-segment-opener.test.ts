@@ -1,0 +1,96 @@
+import { SeededRandom } from '@conclave/testkit'
+import { describe, expect, test } from 'vitest'
+import type { JournalOptions } from './journal.ts'
+import { flip, live, outcomeOf, scribble, type Life } from './testing/damaged-journal.ts'
+import { entry, open, recoveredFrom } from './testing/journal-fixture.ts'
+import { SimulatedDisk } from './testing/simulated-disk.ts'
+import { ThreadSegmentOpener } from './thread-segment-opener.ts'
+
+/** Whatever there is, however little, is worth a thread. */
+const onThread: Partial<JournalOptions> = {
+  segmentOpener: (segmentCount) => new ThreadSegmentOpener(segmentCount, 0),
+}
+
+const newestDisk = ({ moments }: Life): SimulatedDisk => {
+  const disk = moments.at(-1)?.disk
+  if (disk === undefined) throw new Error('nothing was written')
+  return disk.copy()
+}
+
+describe('records that another thread opens', () => {
+  test('J13: are those that would have been opened here, of any size', async () => {
+    const random = new SeededRandom(3)
+    const disk = new SimulatedDisk()
+    const { journal } = await open(disk, { segmentSizeBytes: 64 * 1024 })
+    for (let index = 2; index < 300; index++) {
+      const size = random.below(20) === 0 ? random.below(50_000) : random.below(3000)
+      await journal.append({ entries: [entry(index, `${index} ${'x'.repeat(size)}`)] })
+    }
+    await journal.close()
+    const segmentCount = disk.paths().filter((path) => path.endsWith('.wal')).length
+    expect(segmentCount).toBeGreaterThan(8)
+
+    const there = await recoveredFrom(disk, onThread)
+
+    expect(there.entries).toHaveLength(298)
+    expect(there).toEqual(await recoveredFrom(disk))
+  })
+
+  test.each([1, 2, 3])(
+    'J13: are what a journal has lived through, snapshots, new keys, crashes and all: %j',
+    async (seed) => {
+      const life = await live(seed, 40)
+      const disk = newestDisk(life)
+
+      const there = await recoveredFrom(disk, { ...life.keys, ...onThread })
+
+      expect(there).toEqual(await recoveredFrom(disk, life.keys))
+    },
+  )
+
+  test('J13: are refused as they would have been here, with file and offset, and nothing is changed', async () => {
+    const life = await live(7, 40)
+    const random = new SeededRandom(7)
+    let refusedCount = 0
+    for (let damaged = 0; damaged < 12; damaged++) {
+      const disk = newestDisk(life)
+      const segments = disk.paths().filter((path) => path.endsWith('.wal'))
+      const path = segments[random.below(segments.length)] ?? ''
+      const at = random.below(disk.bytes(path).length)
+      if (damaged % 2 === 0) flip(disk, path, at, random.below(8))
+      else scribble(disk, path, at, random)
+
+      const here = await outcomeOf(disk.copy(), life.keys)
+      const there = await outcomeOf(disk, { ...life.keys, ...onThread })
+
+      expect(there).toEqual(here)
+      if (here.is === 'refused') refusedCount++
+    }
+    expect(refusedCount).toBeGreaterThan(4)
+  })
+})
+
+test('J13: who waits for a thread that is ended is told so', async () => {
+  const opener = new ThreadSegmentOpener(1, 0)
+  const disk = new SimulatedDisk()
+  const openings: Promise<unknown>[] = []
+  const { journal } = await open(disk)
+  await journal.append({ entries: [entry(2)] })
+  await journal.close()
+
+  const opening = open(disk, {
+    segmentOpener: () => ({
+      aheadCount: 0,
+      open: (segment, bytes) => {
+        const opened = opener.open(segment, bytes)
+        openings.push(opened)
+        void opener.close()
+        return opened
+      },
+      close: () => opener.close(),
+    }),
+  })
+
+  await expect(opening).rejects.toThrow('segments are not opened any more')
+  expect(openings).toHaveLength(1)
+})
