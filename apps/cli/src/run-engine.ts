@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import {
   agentOptionsOf,
+  forgetCompileCache,
   parseDockerHost,
   readAgentSettings,
   startDockerEngine,
@@ -34,6 +35,7 @@ export interface EngineCommandOptions {
 
 /** One machine in the foreground, until it is told to stop. @returns the exit code */
 export async function runEngine(options: EngineCommandOptions): Promise<number> {
+  forgetCompileCache()
   const directory = resolve(options.data)
   const settings = await readAgentSettings({
     ...anyPort,

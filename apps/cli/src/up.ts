@@ -2,7 +2,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { LockStatus } from '@conclave/actors'
-import { isPeerWire } from '@conclave/assembly'
+import { forgetCompileCache, isPeerWire } from '@conclave/assembly'
 import { Redacted, utf8, type RedactedBytes } from '@conclave/kernel'
 import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { Client } from './client.ts'
@@ -52,6 +52,7 @@ use no secret that matters, and throw the directory away afterwards.
 
 /** Starts the cluster, shows what was asked for, and stops it. @returns the exit code */
 export async function up(options: UpOptions): Promise<number> {
+  forgetCompileCache()
   const ended = endOfThisCommand()
   const engine = engineIn(options)
   if (engine !== undefined) checkFitsEtcd(options)

@@ -49,6 +49,7 @@ export { restoreCluster, type RestorableState } from './cluster/restore-cluster.
 export { JoinRefused, JoinUnreachable } from './join/join-client.ts'
 export { EngineMismatch } from './master/home/engine-file.ts'
 export { EngineUnusable, isEngineUrl, type EtcdEngine } from './master/home/etcd-engine.ts'
+export { forgetCompileCache } from './process/compile-cache.ts'
 export { engineOf, engineSettings } from './process/engine-settings.ts'
 export type { MasterOptions, MasterPlace } from './master/master-options.ts'
 export type { RunningMaster } from './master/master.ts'

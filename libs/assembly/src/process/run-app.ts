@@ -9,6 +9,7 @@ import {
 } from '@conclave/runtime'
 import { z } from 'zod'
 import { helpText, readCommandLine, type Described, type Settings } from './command-line.ts'
+import { forgetCompileCache } from './compile-cache.ts'
 
 /** What every app can be told. */
 export const commonSettings = {
@@ -71,6 +72,7 @@ export async function runApp<S extends Settings & typeof commonSettings>(
   }
   const common = config as Config<typeof commonSettings>
   const log = createLogger({ level: common.logLevel, to: 'stderr', base: { app: app.source } })
+  forgetCompileCache()
   let member: AppMember
   try {
     member = await app.start(config, log)
