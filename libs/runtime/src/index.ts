@@ -12,14 +12,12 @@ export {
   createCertificateRequest,
   crossSign,
   issueCertificate,
-  renewalDueMs,
   signRequest,
-  subjectDerOf,
-  validityOf,
   CertificateRefused,
   type Authority,
   type CertificateFor,
 } from './authority/authority.ts'
+export { renewalDueMs, subjectDerOf, validityOf } from './authority/certificate.ts'
 export { certificatesIn, rootOf } from './authority/chain.ts'
 export { X509Certificates } from './authority/x509-certificates.ts'
 export {

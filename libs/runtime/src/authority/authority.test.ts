@@ -14,10 +14,9 @@ import {
   createAuthority,
   createCertificateRequest,
   issueCertificate,
-  renewalDueMs,
   signRequest,
-  validityOf,
 } from './authority.ts'
+import { renewalDueMs, validityOf } from './certificate.ts'
 import { loadTlsIdentity, TlsIdentityUnusable, writeTlsIdentity } from './identity.ts'
 import { scratchDirectory } from '../testing/scratch.ts'
 

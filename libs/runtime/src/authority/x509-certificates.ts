@@ -1,7 +1,8 @@
 import type { Certificates, CertificateWanted, RootAuthority } from '@conclave/actors'
 import type { Clock, Random } from '@conclave/kernel'
 
-import { createAuthority, crossSign, signRequest, validityOf } from './authority.ts'
+import { createAuthority, crossSign, signRequest } from './authority.ts'
+import { validityOf } from './certificate.ts'
 
 /** The authority's work, as masters ask for it. */
 export class X509Certificates implements Certificates {
