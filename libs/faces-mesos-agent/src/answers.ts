@@ -1,7 +1,7 @@
 import type { PlainAnswer } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
 import { asciiJson, statusWords } from '@conclave/model'
-import { unreadableOf, type Unreadable } from '@conclave/runtime'
+import { couldNotBeRead, unreadableOf, type Unreadable } from '@conclave/runtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 export const plain = (status: number, body = statusWords[status] ?? ''): PlainAnswer => ({
@@ -9,9 +9,9 @@ export const plain = (status: number, body = statusWords[status] ?? ''): PlainAn
   body,
 })
 
-/** Mesos has words of its own for all but a type that is none. */
+/** Mesos has words of its own where ours say nothing more. */
 const plainOf = ({ status, message }: Unreadable): PlainAnswer =>
-  plain(status, status === 415 ? message : (statusWords[status] ?? statusWords[400]))
+  plain(status, message === couldNotBeRead ? (statusWords[status] ?? statusWords[400]) : message)
 
 /** Answers with text, as Mesos does; an empty body has no type. */
 export function send(reply: FastifyReply, { status, body }: PlainAnswer): FastifyReply {

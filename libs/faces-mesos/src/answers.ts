@@ -1,7 +1,7 @@
 import { LoginThrottled, type PlainAnswer } from '@conclave/actors'
 import { ConclaveError } from '@conclave/kernel'
 import { statusWords } from '@conclave/model'
-import { unreadableOf, type Unreadable } from '@conclave/runtime'
+import { couldNotBeRead, unreadableOf, type Unreadable } from '@conclave/runtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 export const plain = (status: number, body = statusWords[status] ?? ''): PlainAnswer => ({
@@ -21,9 +21,9 @@ const statusOf: Readonly<Record<string, number>> = {
   'login.throttled': 429,
 }
 
-/** Mesos has words of its own for all but a type that is none. */
+/** Mesos has words of its own where ours say nothing more. */
 const plainOf = ({ status, message }: Unreadable): PlainAnswer =>
-  plain(status, status === 415 ? message : (statusWords[status] ?? statusWords[400]))
+  plain(status, message === couldNotBeRead ? (statusWords[status] ?? statusWords[400]) : message)
 
 /** Answers with text, as Mesos does; an empty body has no type. */
 export function send(reply: FastifyReply, { status, body }: PlainAnswer): FastifyReply {

@@ -70,7 +70,14 @@ export {
   takeBodiesAsBytes,
   wipeAtTheEnd,
 } from './front-door.ts'
-export { unreadableOf, type Unreadable } from './unreadable.ts'
+export {
+  couldNotBeRead,
+  expectationUnknown,
+  HeadersRefused,
+  hostMissing,
+  unreadableOf,
+  type Unreadable,
+} from './unreadable.ts'
 export { FrameReader, FrameTooLarge, FrameWriter } from './framing.ts'
 export { Gather } from './gather.ts'
 export {

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { EnrolmentApi } from '@conclave/actors'
 import { tlsOptions, type Log, type TlsIdentity } from '@conclave/runtime'
-import { FaceListener, type FaceListenerOptions } from '../master/face-listener.ts'
+import { FaceListener, wordedByFaces, type FaceListenerOptions } from '../master/face-listener.ts'
 import { ConnectionsBySource } from './connections-by-source.ts'
 import { joinRoutes, joinServerOptions } from './join-routes.ts'
 
@@ -92,4 +92,5 @@ export class JoinListener {
 const askingOptions = (identity: TlsIdentity) => ({
   ...tlsOptions(identity),
   rejectUnauthorized: false,
+  ...wordedByFaces,
 })

@@ -8,6 +8,7 @@ import { mesosServerOptions } from '@conclave/faces-mesos'
 import { mesosAgentServerOptions } from '@conclave/faces-mesos-agent'
 import { createLogger, silentLog } from '@conclave/runtime'
 import { LogLines } from '@conclave/testkit'
+import type { FastifyError, FastifyPluginAsync } from 'fastify'
 import { afterEach, describe, expect, test } from 'vitest'
 import { joinServerOptions } from '../join/join-routes.ts'
 import { FaceListener, type FaceListenerOptions } from './face-listener.ts'
@@ -72,7 +73,9 @@ const forms: Readonly<Record<string, Form>> = {
     type: json,
     messageIn: (body) => {
       const { title, description, code, ...more } = JSON.parse(body) as Record<string, unknown>
-      expect(title).toMatch(/^(Bad Request|Request (Timeout|Header Fields Too Large))$/)
+      expect(title).toMatch(
+        /^(Bad Request|Request (Timeout|Header Fields Too Large)|Expectation Failed)$/,
+      )
       expect([code, more]).toEqual(['ERR_INVALID_DATA', {}])
       return description
     },
@@ -152,4 +155,72 @@ describe('what is no HTTP', () => {
       expect(log.text).toBe(before)
     },
   )
+})
+
+const headers = {
+  'no host': [400, ['A: canary'], 'there is no Host header'],
+  'an expectation that nobody knows': [417, ['Host: h', 'Expect: canary'], 'only "Expect: 100-'],
+} as const
+
+describe('headers that Node would answer without a word', () => {
+  let listener: FaceListener
+  afterEach(() => listener.destroy())
+
+  async function listen(server: Form['server']): Promise<void> {
+    const worded: FastifyPluginAsync = async (app) => {
+      app.setErrorHandler((error, request, reply) =>
+        server.frameworkErrors?.(error as FastifyError, request, reply),
+      )
+      app.all('/', async (request) => ({ said: request.body }))
+    }
+    listener = await FaceListener.start({
+      face: 'any',
+      plugin: worded,
+      server,
+      host: '127.0.0.1',
+      port: 0,
+      requestSeconds: 120,
+      log: silentLog,
+      onAnswered: () => undefined,
+    })
+  }
+
+  async function answerTo(...lines: readonly string[]): Promise<string> {
+    const socket = connect(listener.port, '127.0.0.1')
+    socket.write([...lines, '', ''].join('\r\n'))
+    let said = ''
+    socket.on('data', (piece: Buffer) => (said += piece.toString('latin1')))
+    await once(socket, 'close')
+    return said
+  }
+
+  test.each(
+    Object.entries(forms).flatMap(([face, form]) =>
+      Object.entries(headers).map(([what, refused]) => ({ face, what, refused, ...form })),
+    ),
+  )(
+    'AS17: $what is told by the $face face in its own form',
+    async ({ refused: [status, lines, word], server, type, messageIn }) => {
+      await listen(server)
+
+      const said = await answerTo('GET / HTTP/1.1', ...lines)
+
+      const [head = '', body = ''] = said.split('\r\n\r\n')
+      expect(head).toMatch(new RegExp(String.raw`^HTTP/1\.1 ${status} `))
+      expect(head.toLowerCase().split('\r\n')).toContain('connection: close')
+      expect(head.toLowerCase()).toContain(`content-type: ${type}`)
+      expect(messageIn(body)).toContain(word)
+      expect(said).not.toContain('canary')
+    },
+  )
+
+  test('AS17: HTTP/1.0 needs no host, and 100-continue is met', async () => {
+    await listen(mesosServerOptions)
+
+    expect(await answerTo('GET / HTTP/1.0')).toMatch(/^HTTP\/1\.1 200 /)
+    const met = ['Host: h', 'Connection: close', 'Content-Type: text/plain', 'Content-Length: 2']
+    const said = await answerTo('POST / HTTP/1.1', ...met, 'Expect: 100-continue', '', 'ok')
+    expect(said).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /)
+    expect(said).toContain('{"said":"ok')
+  })
 })

@@ -1,8 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { chmod, lstat, rm } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ConclaveError } from '@conclave/kernel'
-import type { Log, Slices } from '@conclave/runtime'
+import {
+  expectationUnknown,
+  HeadersRefused,
+  hostMissing,
+  type Log,
+  type Slices,
+  type Unreadable,
+} from '@conclave/runtime'
 import Fastify, {
   LogController,
   type FastifyInstance,
@@ -108,6 +116,21 @@ const tlsServerOptions = (tls: NonNullable<FaceListenerOptions['tls']>): object 
   allowHalfOpen: true,
 })
 
+/** Node would answer with a status and no word, in no face's form. */
+export const wordedByFaces = { requireHostHeader: false } as const
+
+const isUnmet = Symbol('its expectation is unknown')
+
+interface Expecting extends IncomingMessage {
+  [isUnmet]?: true
+}
+
+function headersRefusalOf(request: Expecting): Unreadable | undefined {
+  if (request[isUnmet] === true) return expectationUnknown
+  const isHostWanted = request.httpVersion === '1.1' && request.headers.host === undefined
+  return isHostWanted ? hostMissing : undefined
+}
+
 /** One face, listening. */
 export class FaceListener {
   readonly #app: FastifyInstance
@@ -122,7 +145,9 @@ export class FaceListener {
   static async start(o: FaceListenerOptions): Promise<FaceListener> {
     const app = Fastify({
       ...o.server,
-      ...(o.tls && { https: tlsServerOptions(o.tls) }),
+      ...(o.tls
+        ? { https: { ...tlsServerOptions(o.tls), ...wordedByFaces } }
+        : { http: wordedByFaces }),
       loggerInstance: faceLog(o.log, { face: o.face }),
       logController: new FailuresOnly(),
       genReqId: () => randomUUID(),
@@ -137,6 +162,17 @@ export class FaceListener {
     app.server.maxRequestsPerSocket = o.requestsPerConnectionMax ?? 0
     // Node would answer each further one with 503, for as long as the other end likes.
     app.server.on('dropRequest', (_request, socket) => socket.destroy())
+    app.server.on('checkExpectation', (request: Expecting, response) => {
+      request[isUnmet] = true
+      app.server.emit('request', request, response)
+    })
+    app.addHook('onRequest', ({ raw }: { raw: Expecting }, reply, done) => {
+      const refusal = headersRefusalOf(raw)
+      if (refusal === undefined) return done()
+      // Nobody knows whether the body of this request will come.
+      void reply.header('connection', 'close')
+      done(new HeadersRefused(refusal))
+    })
     app.addHook('onResponse', (request, reply, done) => {
       o.onAnswered(o.face, request.method, reply.statusCode, reply.elapsedTime / 1000)
       done()
