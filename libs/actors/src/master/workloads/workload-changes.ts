@@ -21,6 +21,8 @@ interface Watcher {
   readonly tasks: Map<string, string>
   /** Whose end may be told: what was seen before. */
   readonly seen: Set<string>
+  /** Workloads that were seen and are removed: their tasks are told of as they go. */
+  readonly ending: Set<string>
 }
 
 /** Tells of changes, to everybody what they may see. A burst of them is told once for each tick. */
@@ -73,6 +75,7 @@ export class WorkloadChanges {
       workloads: new Set(),
       tasks: new Map(),
       seen: new Set(seen.map(({ record }) => record.id)),
+      ending: new Set(),
     }
     this.#watchers.add(watcher)
     try {
@@ -101,24 +104,38 @@ export class WorkloadChanges {
         told.push({ kind: 'workload', id, view: views.workload(workload) })
       } else if (watcher.seen.has(id)) {
         watcher.seen.delete(id)
+        // Who must not see it any more hears nothing of its tasks either.
+        if (workload === undefined || workload.record.removedAtMs !== undefined) {
+          watcher.ending.add(id)
+        }
         told.push({ kind: 'workload', id, view: undefined })
       }
     }
     for (const [id, workloadId] of watcher.tasks) {
       const workload = records.workload(workloadId)
       const task = records.task(id)
-      if (workload !== undefined && this.#isShown(caller, workload.record)) {
+      const isEnding = watcher.ending.has(workloadId)
+      if (workload === undefined) {
+        if (isEnding && task === undefined) {
+          told.push({ kind: 'task', workloadId, id, view: undefined })
+        }
+      } else if (this.#isShown(caller, workload.record, isEnding)) {
         const view = task === undefined ? undefined : views.task(workload.record, task)
         told.push({ kind: 'task', workloadId, id, view })
       }
+    }
+    // The last of its tasks went before it, or with it.
+    for (const id of watcher.ending) {
+      if (records.workload(id) === undefined) watcher.ending.delete(id)
     }
     watcher.workloads.clear()
     watcher.tasks.clear()
     return told
   }
 
-  #isShown(caller: Caller, workload: Workload): boolean {
-    return workload.removedAtMs === undefined && this.#options.maySee(caller, workload)
+  #isShown(caller: Caller, workload: Workload, isEnding = false): boolean {
+    const { removedAtMs } = workload
+    return (removedAtMs === undefined || isEnding) && this.#options.maySee(caller, workload)
   }
 }
 

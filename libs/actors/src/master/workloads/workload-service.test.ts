@@ -227,6 +227,31 @@ describe('a workload', () => {
     expect([...ids]).toEqual([mine.id])
     expect(changes.at(-1)).toEqual({ kind: 'workload', id: mine.id, view: undefined })
   })
+
+  test('WK9: tells of the end of the tasks of a workload that was removed', async () => {
+    const { workloads, scene } = new FakeMaster()
+    scene.addNode('agent-1')
+    const { id } = await workloads.create(admin, spec())
+    await scene.settle()
+    const [task] = await workloads.tasks(admin, id)
+    const end = new AbortController()
+    const told: WorkloadChange[] = []
+    const watching = (async () => {
+      for await (const changes of workloads.watch(admin, end.signal)) told.push(...changes)
+    })()
+    await Promise.resolve()
+    await workloads.remove(admin, id)
+    await new Promise(setImmediate)
+    for (let round = 0; round < 3; round++) {
+      await scene.settle()
+      await new Promise(setImmediate)
+    }
+    end.abort()
+    await watching
+
+    expect(told[0]).toEqual({ kind: 'workload', id, view: undefined })
+    expect(told.at(-1)).toEqual({ kind: 'task', workloadId: id, id: task?.id, view: undefined })
+  })
 })
 
 describe('the workloads of a fake master', () => {
