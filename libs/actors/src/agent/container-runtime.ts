@@ -130,6 +130,8 @@ export interface ContainerUsage {
   /** What is in its files, its secret files among them. */
   readonly memoryBytes: number
   readonly memoryBytesMax: number
+  /** What is in its files over those of its image, and in no tmpfs. */
+  readonly layerBytes?: number | undefined
   readonly processes: number
   readonly processesMax: number
   /** By its programs, from and to its files. */

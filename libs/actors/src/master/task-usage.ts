@@ -7,6 +7,8 @@ export const TaskUsageSaid = z.object({
   cpuMs: amount,
   memoryBytes: amount,
   memoryBytesMax: amount,
+  /** Not said by agents from before it was. */
+  layerBytes: amount.optional(),
   processes: amount,
   processesMax: amount,
   readBytes: amount,

@@ -429,6 +429,7 @@ export class MemoryContainer implements Container, Host {
       cpuMs: machine === undefined ? 0 : executor.cpuMsOf(machine),
       memoryBytes: this.fs.usedBytes + tmpfsBytes,
       memoryBytesMax: limits.volumeSizeBytesMax + (tmpfsLimits?.sizeBytesMax ?? 0),
+      layerBytes: this.fs.usedBytes,
       processes: machine?.processes().length ?? 0,
       processesMax: limits.processesMax,
       readBytes: this.fs.readBytes,
