@@ -3,6 +3,8 @@ import type { FastifyPluginAsync, FastifyServerOptions } from 'fastify'
 import { answerError, engineHeaders, refuse } from './answers.ts'
 import { containersRoutes } from './containers/containers-routes.ts'
 import type { Engine } from './engine.ts'
+import { ContainerEvents } from './events/container-events.ts'
+import { EngineEvents } from './events/event-log.ts'
 import { eventsRoutes } from './events/events-routes.ts'
 import { noSuchPage } from './errors.ts'
 import { distributionRoutes } from './images/distribution-routes.ts'
@@ -75,8 +77,10 @@ export const dockerFace =
     await app.register(servicesRoutes(engine))
     await app.register(tasksRoutes(engine))
     await app.register(taskLogsRoutes(engine))
-    await app.register(containersRoutes(engine))
-    await app.register(eventsRoutes(engine))
+    const events = new EngineEvents()
+    const containerEvents = new ContainerEvents(events)
+    await app.register(containersRoutes(engine, containerEvents))
+    await app.register(eventsRoutes(engine, events, containerEvents))
   }
 
 const badVersion = { name: 'Refusal', status: 400 }

@@ -11,25 +11,48 @@ export type Filters = ReadonlyMap<string, readonly string[]>
  * @throws Refusal
  */
 export function parseFilters(text: string | null, known: readonly string[]): Filters {
+  if (text === null || text === '') return new Map()
+  const first = printable(text.slice(0, 1))
+  const notJson = new Refusal(500, `invalid character '${first}' looking for beginning of value`)
+  const filters = filtersIn(text, notJson)
+  const other = [...filters.keys()].find((key) => !known.includes(key))
+  if (other === undefined) return filters
+  throw new Refusal(400, `Invalid filter '${printable(other)}'`)
+}
+
+/**
+ * The same of lists of the Engine's own, in the words of Engines since 23.0.
+ *
+ * @param known undefined where it does not mind what it does not know
+ * @throws Refusal
+ */
+export function parseEngineFilters(
+  text: string | null,
+  known: readonly string[] | undefined,
+): Filters {
+  if (text === null || text === '') return new Map()
+  const filters = filtersIn(text, new Refusal(400, 'invalid filter'))
+  const other = [...filters.keys()].find((key) => known?.includes(key) === false)
+  if (other === undefined) return filters
+  throw new Refusal(400, `invalid filter '${printable(other)}'`)
+}
+
+function filtersIn(text: string, notJson: Refusal): Filters {
   const filters = new Map<string, readonly string[]>()
-  if (text === null || text === '') return filters
-  for (const [key, asked] of Object.entries(parse(text))) {
+  for (const [key, asked] of Object.entries(parse(text, notJson))) {
     const values = valuesOf(asked)
     if (values === undefined) throw new Refusal(400, 'invalid filter')
-    if (values.length === 0) continue
-    if (!known.includes(key)) throw new Refusal(400, `Invalid filter '${printable(key)}'`)
-    filters.set(key, values)
+    if (values.length > 0) filters.set(key, values)
   }
   return filters
 }
 
-function parse(text: string): object {
+function parse(text: string, notJson: Refusal): object {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    const first = printable(text.slice(0, 1))
-    throw new Refusal(500, `invalid character '${first}' looking for beginning of value`)
+    throw notJson
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Refusal(400, 'invalid filter')
@@ -61,6 +84,19 @@ export const matchesLabels = (
     const name = at === -1 ? wanted : wanted.slice(0, at)
     const value = at === -1 ? '' : wanted.slice(at + 1)
     return Object.hasOwn(labels, name) && (value === '' || labels[name] === value)
+  }) ?? true
+
+/** As the Engine itself reads labels, where SwarmKit does not: `k=` asks for an empty value. */
+export const matchesPairs = (
+  filters: Filters,
+  key: string,
+  labels: Readonly<Record<string, string>>,
+): boolean =>
+  filters.get(key)?.every((wanted) => {
+    const at = wanted.indexOf('=')
+    if (at === -1) return Object.hasOwn(labels, wanted)
+    const name = wanted.slice(0, at)
+    return Object.hasOwn(labels, name) && labels[name] === wanted.slice(at + 1)
   }) ?? true
 
 /** Of what {@link demandBoolean} lets pass. */

@@ -1,3 +1,6 @@
+import { Refusal } from './errors.ts'
+import { printable } from './printable.ts'
+
 /** RFC 3339 in UTC, as Go writes it: without the zeros at the end. Source: docker-swarm.md A3. */
 export const rfc3339 = (atMs: number): string =>
   new Date(atMs).toISOString().replace(/\.?0*Z$/, 'Z')
@@ -43,6 +46,13 @@ export function momentMs(text: string | null, nowMs: number): number | undefined
   }
   const parsed = Date.parse(text)
   return Number.isNaN(parsed) ? undefined : parsed
+}
+
+/** As {@link momentMs}, but that what is no moment is refused. @throws Refusal */
+export function momentIn(text: string | null, nowMs: number): number | undefined {
+  const moment = momentMs(text, nowMs)
+  if (moment !== undefined || text === null || text === '' || text === '0') return moment
+  throw new Refusal(400, `strconv.ParseInt: parsing "${printable(text)}": invalid syntax`)
 }
 
 /** Of a moment as a text: what is longer is none. */

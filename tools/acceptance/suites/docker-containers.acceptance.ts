@@ -80,6 +80,36 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
     expect(none.code).toBe(1)
   })
 
+  test('are filtered and measured as dockerd does it', async () => {
+    const byName = async (...filters: readonly string[]): Promise<string> =>
+      out('ps', '-a', '--format', '{{.Image}}', ...filters.flatMap((one) => ['-f', one]))
+    for (const filter of ['network=bridge', 'ancestor=busybox', 'is-task=true', 'health=none']) {
+      expect(`${filter} ${await byName(filter)}`).toBe(`${filter} busybox:latest`)
+    }
+    for (const filter of [
+      'network=none',
+      'ancestor=redis',
+      'expose=80',
+      'volume=data',
+      'publish=80',
+    ]) {
+      expect(`${filter} ${await byName(filter)}`).toBe(`${filter} `)
+    }
+    for (const [filter, text] of [
+      ['foo=bar', "invalid filter 'foo'"],
+      ['exited=x', `invalid filter 'exited=x': strconv.Atoi: parsing "x": invalid syntax`],
+      ['publish=80:80', "filter for 'publish' should not contain ':': 80:80"],
+      ['since=nosuch', 'No such container: nosuch'],
+    ] as const) {
+      const { code, stderr } = await docker(['ps', '-f', filter])
+      expect([code, stderr.trim()]).toEqual([1, `Error response from daemon: ${text}`])
+    }
+    await out('exec', container, 'sh', '-c', 'head -c 50000 /dev/zero > /tmp/some')
+    const size = await out('ps', '-s', '--format', '{{.Size}}')
+    expect(size).toMatch(/^5\d\.?\d*kB \(virtual \d+.*B\)$/)
+    await out('exec', container, 'rm', '/tmp/some')
+  })
+
   test('run where their service may be, by what a machine is', async () => {
     const format = '{{.Description.Platform.OS}}/{{.Description.Platform.Architecture}}'
     expect(await out('node', 'inspect', '--format', format, 'agent-1')).toBe(`linux/${machine()}`)
@@ -351,6 +381,39 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
       '{{.Type}}',
     )
     expect(new Set(dead.split('\n'))).toEqual(new Set(['container']))
+    const acts = await out(
+      'events',
+      '--since',
+      '1h',
+      '--until',
+      '0s',
+      '-f',
+      'type=container',
+      '--format',
+      '{{.Action}}',
+    )
+    expect(acts).toContain(
+      'exec_create: cat /run/secrets/my_secret\nexec_start: cat /run/secrets/my_secret\nexec_die',
+    )
+    // Of `docker stop`, and of `docker kill` behind it.
+    expect(acts).toMatch(/\nkill\ndie\nstop\n(.*\n)*kill\ndie\n/)
+    expect(acts).toContain('\ntop\n')
+  })
+
+  test('of a service that was removed are stopped and destroyed, and that is told', async () => {
+    const flags = ['--detach', '--quiet', '--no-resolve-image', '--name', 'brief']
+    const since = String(Math.floor(Date.now() / 1000))
+    await out('service', 'create', ...flags, 'busybox', 'sleep', '60')
+    const label = 'label=com.docker.swarm.service.name=brief'
+    const asked = ['--since', since, '--until', '0s', '-f', label, '--format', '{{.Action}}']
+    const told = async (action: string): Promise<string> =>
+      until(`its ${action} was told`, async () => {
+        const actions = await out('events', ...asked)
+        return actions.includes(action) ? actions : undefined
+      })
+    await told('start')
+    await out('service', 'rm', 'brief')
+    expect(await told('destroy')).toBe('create\nstart\nkill\ndie\nstop\ndestroy')
   })
 
   test('leave nothing of a secret on any disk of the cluster', async () => {

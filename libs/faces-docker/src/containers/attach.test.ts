@@ -146,6 +146,25 @@ describe('DK45: an attached client', () => {
     expect(session.isClosed).toBe(true)
   })
 
+  test('types to it over a connection that was never upgraded, too', async () => {
+    const { id } = await running({ OpenStdin: true })
+    const client = new EngineClient(join(directory, 'docker.sock'))
+    const query = 'stream=1&stdin=1&stdout=1&stderr=1'
+    client.send(`POST /v1.47/containers/${id}/attach?${query} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await client.until('\r\n\r\n')
+    const session = await openedSession()
+    client.send('typed, ').send('GET / HTTP/1.1\r\n\r\n')
+    await until(() => session.input.join('').endsWith('\r\n\r\n'))
+    session.print('heard\n')
+    await client.until('heard')
+    client.halfClose()
+    const { head } = await client.rest()
+    expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(head).toContain('Content-Type: application/vnd.docker.raw-stream')
+    expect(session.input.join('')).toBe('typed, GET / HTTP/1.1\r\n\r\n')
+    expect(session.isClosed).toBe(true)
+  })
+
   test('hears who leads where that one cannot be asked, as over a Redis', async () => {
     const { id } = await running({})
     front.master.tasks.logs = async () => {

@@ -3,6 +3,7 @@ import type { SimulatedImagesMode } from '@conclave/simulated-images'
 import { humanDuration, rfc3339, zeroTime } from '../times.ts'
 import { exitCodeOf, type Container } from './container.ts'
 import { commandText, imageOf, processOf } from './process.ts'
+import type { Surroundings } from './surroundings.ts'
 
 /* A container as the Engine shows it. Nothing of a secret: dockerd shows none either. Source: objects.json. */
 
@@ -14,22 +15,20 @@ export interface ContainerSummary {
   readonly Command: string
   /** Seconds since 1970. */
   readonly Created: number
-  readonly Ports: readonly object[]
+  readonly Ports: Surroundings['ports']
   readonly Labels: Readonly<Record<string, string>>
   readonly State: string
   readonly Status: string
   readonly HostConfig: { readonly NetworkMode: string }
   readonly NetworkSettings: { readonly Networks: object }
-  readonly Mounts: readonly object[]
-  readonly SizeRw?: number
-  readonly SizeRootFs?: number
+  readonly Mounts: Surroundings['mounts']
 }
 
 export const containerSummary = (
   container: Container,
   mode: SimulatedImagesMode,
+  { networks, ports, mounts }: Surroundings,
   nowMs: number,
-  hasSize = false,
 ): ContainerSummary => ({
   Id: container.id,
   Names: [`/${container.name}`],
@@ -37,15 +36,13 @@ export const containerSummary = (
   ImageID: imageIdOf(container, mode),
   Command: commandText(processOf(container, imageOf(container, mode))),
   Created: Math.floor(container.createdAtMs / 1000),
-  Ports: [],
+  Ports: ports,
   Labels: container.labels,
   State: container.state,
   Status: statusText(container, nowMs),
   HostConfig: { NetworkMode: 'default' },
-  NetworkSettings: { Networks: {} },
-  Mounts: [],
-  // Nobody counts what a container has written.
-  ...(hasSize && { SizeRw: 0, SizeRootFs: 0 }),
+  NetworkSettings: { Networks: endpoints(networks) },
+  Mounts: mounts,
 })
 
 /** What an agent pulled from a registry of its own has an id that is not known here: then it follows from the name. */
@@ -79,7 +76,7 @@ export function healthOf({ spec, task }: Container): HealthState | undefined {
 export function containerInspect(
   container: Container,
   mode: SimulatedImagesMode,
-  hasSize: boolean,
+  { networks, ports, mounts }: Surroundings,
 ): object {
   const { id, name, image, spec, labels, task, createdAtMs, state } = container
   const configuration = imageOf(container, mode)?.configuration
@@ -125,8 +122,7 @@ export function containerInspect(
       RestartPolicy: { Name: '', MaximumRetryCount: 0 },
       LogConfig: { Type: 'json-file', Config: {} },
     },
-    ...(hasSize && { SizeRw: 0, SizeRootFs: 0 }),
-    Mounts: [],
+    Mounts: mounts,
     Config: {
       Hostname: spec.Hostname || id.slice(0, 12),
       Domainname: '',
@@ -146,9 +142,38 @@ export function containerInspect(
       Labels: labels,
       ...(stopSignal && { StopSignal: stopSignal }),
     },
-    NetworkSettings: { Ports: {}, Networks: {} },
+    NetworkSettings: {
+      Ports: Object.fromEntries(
+        ports.map(({ PrivatePort, Type }) => [`${PrivatePort}/${Type}`, null]),
+      ),
+      Networks: endpoints(networks),
+    },
   }
 }
+
+/** Which networks a container is on. Nothing is sent over any: it has no address. */
+const endpoints = (networks: Surroundings['networks']): object =>
+  Object.fromEntries(
+    networks.map(({ Id, Name }) => [
+      Name,
+      {
+        IPAMConfig: null,
+        Links: null,
+        Aliases: null,
+        MacAddress: '',
+        DriverOpts: null,
+        NetworkID: Id,
+        EndpointID: '',
+        Gateway: '',
+        IPAddress: '',
+        IPPrefixLen: 0,
+        IPv6Gateway: '',
+        GlobalIPv6Address: '',
+        GlobalIPv6PrefixLen: 0,
+        DNSNames: null,
+      },
+    ]),
+  )
 
 const nameOf = (variable: string): string => variable.split('=', 1)[0] ?? ''
 

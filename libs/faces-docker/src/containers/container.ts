@@ -45,7 +45,7 @@ export async function containersOf(engine: Engine, caller: Caller): Promise<read
 }
 
 /** An agent has been told to make one, and did unless the launch was refused. */
-const hasContainer = ({ containerId, state }: WorkloadTaskView): boolean =>
+export const hasContainer = ({ containerId, state }: WorkloadTaskView): boolean =>
   containerId !== undefined && state !== 'rejected'
 
 export function containerOf(
@@ -78,7 +78,7 @@ export function containerOf(
   }
 }
 
-function stateOf({ state, taskState }: WorkloadTaskView): ContainerState {
+export function stateOf({ state, taskState }: WorkloadTaskView): ContainerState {
   // A task that was never healthy is not running yet, and its container is.
   const isUnproven = state === 'starting' && taskState === 'TASK_RUNNING'
   if (state === 'running' || isUnproven) return 'running'

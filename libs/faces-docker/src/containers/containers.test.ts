@@ -23,18 +23,37 @@ beforeEach(async () => {
   front = await new Front().withSwarm()
   front.master.scene.addNode('agent-1')
   services = new Services(front)
-  const container = { Command: ['sh', '-c', 'tail -f /dev/null'], Env: ['COLOR=green'] }
-  await services.create(sentSpec('my_app', {}, container))
+  const container = {
+    Command: ['sh', '-c', 'tail -f /dev/null'],
+    Env: ['COLOR=green'],
+    Mounts: [
+      { Type: 'volume', Source: 'data', Target: '/data' },
+      { Type: 'tmpfs', Target: '/cache' },
+    ],
+  }
+  const ports = [{ TargetPort: 8080, PublishedPort: 80, PublishMode: 'host' }]
+  await services.create(sentSpec('my_app', { EndpointSpec: { Ports: ports } }, container))
   await front.master.scene.settle()
-  const [task] = await front.master.workloads.tasks(
-    { principal: { uid: 'admin' }, requestId: 'test' },
-    'my_app',
-  )
+  const [task] = await front.master.workloads.tasks(admin, 'my_app')
   if (task === undefined) throw new Error('no task runs')
   id = containerIdOf(task)
   taskId = task.taskId
   front.master.tasks.add(taskId)
 })
+
+const admin = { principal: { uid: 'admin' }, requestId: 'test' }
+
+const aUsage = {
+  cpuMs: 1,
+  memoryBytes: 1,
+  memoryBytesMax: 1,
+  processes: 1,
+  processesMax: 1,
+  readBytes: 1,
+  writtenBytes: 1,
+  atMs: 1,
+  processors: 1,
+}
 
 const get = (path: string) => front.ask('GET', path)
 
@@ -49,8 +68,12 @@ describe('DK40: containers', () => {
       State: 'running',
       Status: expect.stringMatching(/^Up /) as string,
       Labels: { 'com.docker.swarm.service.name': 'my_app', 'com.docker.swarm.task': '' },
-      Mounts: [],
+      // Nothing of the machine's leads to it, and no volume is in it.
+      Ports: [{ PrivatePort: 8080, Type: 'tcp' }],
+      Mounts: [{ Type: 'tmpfs', Destination: '/cache' }],
+      NetworkSettings: { Networks: { bridge: { IPAddress: '' } } },
     })
+    expect(shown).not.toHaveProperty('SizeRw')
     const name = shown?.Names[0]?.slice(1) ?? ''
     for (const asked of [id, name, `%2F${name}`, id.slice(0, 12)]) {
       const found = await get(`/containers/${asked}/json`)
@@ -68,9 +91,26 @@ describe('DK40: containers', () => {
     [{ status: ['exited'] }, 0],
     [{ label: ['com.docker.swarm.service.name=my_app'] }, 1],
     [{ label: ['nosuch'] }, 0],
+    [{ label: ['com.docker.swarm.task='] }, 1],
+    [{ label: ['com.docker.swarm.service.name='] }, 0],
     [{ ancestor: ['eon01/infinite'] }, 1],
+    [{ ancestor: ['docker.io/eon01/infinite:latest'] }, 1],
     [{ ancestor: ['redis'] }, 0],
+    [{ ancestor: ['nosuch', 'eon01/infinite'] }, 1],
     [{ 'is-task': ['true'] }, 1],
+    [{ 'is-task': ['false'] }, 0],
+    [{ health: ['none'] }, 1],
+    [{ exited: ['0'] }, 0],
+    [{ isolation: ['hyperv'] }, 1],
+    [{ network: ['bridge'] }, 1],
+    [{ network: ['ingress'] }, 0],
+    [{ volume: ['/cache'] }, 1],
+    [{ volume: ['data'] }, 0],
+    [{ expose: ['80'] }, 0],
+    [{ expose: ['8000-8100/tcp'] }, 1],
+    [{ expose: ['8080/udp'] }, 0],
+    [{ publish: ['8080'] }, 0],
+    [{ publish: ['8080'], expose: ['8080'] }, 1],
   ])('are listed by %j', async (filters, count) => {
     const query = encodeURIComponent(JSON.stringify(filters))
     const answer = await get(`/containers/json?filters=${query}`)
@@ -80,11 +120,115 @@ describe('DK40: containers', () => {
   test.each([
     ['{"status":["dreaming"]}', "invalid filter 'status=dreaming'"],
     ['{"health":["ill"]}', 'unrecognized filter value for health: ill'],
-    ['{"exited":["x"]}', 'strconv.Atoi: parsing "x": invalid syntax'],
+    [
+      '{"exited":["x"],"status":["y"]}',
+      'invalid filter \'exited=x\': strconv.Atoi: parsing "x": invalid syntax',
+    ],
+    ['{"nosuch":["x"],"status":["y"]}', "invalid filter 'nosuch'"],
+    ['x', 'invalid filter'],
+    ['{"publish":["80:80"]}', "filter for 'publish' should not contain ':': 80:80"],
+    [
+      '{"expose":["x/tcp"]}',
+      'error while looking up for expose x/tcp: strconv.ParseUint: parsing "x": invalid syntax',
+    ],
+    [
+      '{"expose":["99999"]}',
+      'error while looking up for expose 99999: strconv.ParseUint: parsing "99999": value out of range',
+    ],
+    [
+      '{"expose":["9-1"]}',
+      'error while looking up for expose 9-1: invalid range specified for port: 9-1',
+    ],
+    [
+      '{"expose":["/tcp"]}',
+      'error while looking up for expose /tcp: empty string specified for ports',
+    ],
     ['{"is-task":["perhaps"]}', "invalid filter 'is-task=[perhaps]'"],
   ])('are not listed by %s, which nobody knows', async (filters, message) => {
     const answer = await get(`/containers/json?filters=${filters}`)
     expect([answer.statusCode, answer.json()]).toEqual([400, { message }])
+  })
+
+  test('are older or younger than another, which is named whole', async () => {
+    await services.create(sentSpec('younger'))
+    await front.master.scene.settle()
+    const all = (await get('/containers/json')).json<{ Id: string; Names: [string] }[]>()
+    expect(all).toHaveLength(2)
+    const [first, second] = all
+    const idsBy = async (key: string, value: string): Promise<readonly string[]> => {
+      const filters = encodeURIComponent(JSON.stringify({ [key]: [value] }))
+      const answer = await get(`/containers/json?filters=${filters}`)
+      return answer.statusCode === 200
+        ? answer.json<{ Id: string }[]>().map(({ Id }) => Id)
+        : [answer.json<{ message: string }>().message]
+    }
+    expect(await idsBy('before', first?.Id ?? '')).toEqual([second?.Id])
+    expect(await idsBy('before', first?.Names[0] ?? '')).toEqual([second?.Id])
+    expect(await idsBy('since', second?.Id ?? '')).toEqual([first?.Id])
+    expect(await idsBy('since', first?.Id ?? '')).toEqual([])
+    expect(await idsBy('since', id.slice(0, 12))).toEqual([`No such container: ${id.slice(0, 12)}`])
+    // Of two that begin so it is neither.
+    expect(await idsBy('id', '')).toEqual([])
+    expect(await idsBy('id', id.slice(0, 12))).toEqual([id])
+  })
+
+  test('are as many as are wanted, and how many is a number', async () => {
+    await services.create(sentSpec('younger'))
+    await front.master.scene.settle()
+    expect((await get('/containers/json?limit=1')).json()).toHaveLength(1)
+    expect((await get('/containers/json?limit=-1')).json()).toHaveLength(2)
+    const refused = await get('/containers/json?limit=x')
+    expect([refused.statusCode, refused.json()]).toEqual([
+      400,
+      { message: 'strconv.Atoi: parsing "x": invalid syntax' },
+    ])
+  })
+
+  test('have a size, where somebody asks for it: what they wrote, and that with their image', async () => {
+    const usage = { ...aUsage, memoryBytes: 9000, layerBytes: 5000 }
+    front.master.tasks.usages = [usage]
+    const [image] = (await get('/images/json'))
+      .json<{ RepoTags: string[]; Size: number }[]>()
+      .filter(({ RepoTags }) => RepoTags.includes('eon01/infinite:latest'))
+    const sizes = { SizeRw: 5000, SizeRootFs: 5000 + (image?.Size ?? 0) }
+    expect((await get('/containers/json?size=1')).json()).toMatchObject([sizes])
+    expect((await get(`/containers/${id}/json?size=1`)).json()).toMatchObject(sizes)
+    // An agent from before it was counted, and a task that has just ended.
+    front.master.tasks.usages = [aUsage]
+    expect((await get('/containers/json?size=1')).json()).toMatchObject([{ SizeRw: 0 }])
+    front.master.tasks.usages = []
+    expect((await get('/containers/json?size=1')).json()).toMatchObject([{ SizeRw: 0 }])
+  })
+
+  test("are waited for by what there is to wait for, and are nobody else's link", async () => {
+    const unknown = await front.ask('POST', `/containers/nosuch/wait?condition=foo`)
+    expect([unknown.statusCode, unknown.json()]).toEqual([
+      400,
+      { message: 'invalid condition: "foo"' },
+    ])
+    const link = await front.ask('DELETE', `/containers/${id}?link=1`)
+    expect(link.json()).toEqual({
+      message: 'Conflict, cannot remove the default link name of the container',
+    })
+  })
+
+  test('that have exited are removed with the record of them: a client waits for that', async () => {
+    front.master.scene.end(taskId, 'TASK_FAILED', 'Command exited with status 3')
+    await front.master.scene.settle()
+    const tasks = await front.master.workloads.tasks(admin, 'my_app')
+    const ended = tasks.find((task) => task.taskId === taskId)
+    if (ended === undefined) throw new Error('nobody remembers it')
+    front.master.scene.putTask(ended.workloadId, { ...ended, exitCode: 3 })
+    expect((await front.ask('POST', `/containers/${id}/wait`)).json()).toEqual({ StatusCode: 3 })
+    const restarted = await front.ask('POST', `/containers/${id}/restart`)
+    expect([restarted.statusCode, restarted.json<{ message: string }>().message]).toEqual([
+      409,
+      expect.stringContaining('is never started again: docker service update --force my_app'),
+    ])
+    const removed = front.ask('POST', `/containers/${id}/wait?condition=removed`)
+    await front.ask('DELETE', '/services/my_app')
+    await front.master.scene.settle()
+    expect((await removed).json()).toEqual({ StatusCode: 3 })
   })
 
   test('that are not there are not killed, in the words of the Engine', async () => {
@@ -104,13 +248,19 @@ describe('DK40: containers', () => {
     expect(signalled.statusCode).toBe(204)
     expect(front.master.tasks.signals).toEqual([`HUP to ${taskId}`])
     const refused = await front.ask('POST', `/containers/${id}/kill?signal=NO-SIGNAL`)
-    expect(refused.json()).toEqual({ message: 'Invalid signal: NO-SIGNAL' })
-    for (const signal of ['NOPE', '65', 'RTMIN+16', '0']) {
-      const unknown = await front.ask(
-        'POST',
-        `/containers/nosuch/kill?signal=${encodeURIComponent(signal)}`,
-      )
-      expect(unknown.json()).toEqual({ message: `Invalid signal: ${signal}` })
+    expect(refused.json()).toEqual({
+      message: `cannot kill container: ${id}: invalid signal: NO-SIGNAL`,
+    })
+    for (const [signal, why] of [
+      ['NOPE', 'invalid signal: NOPE'],
+      ['RTMIN+16', 'invalid signal: RTMIN+16'],
+      ['0', 'invalid signal: 0'],
+      ['65', 'the linux daemon does not support signal 65'],
+      ['-1', 'the linux daemon does not support signal -1'],
+    ] as const) {
+      const query = encodeURIComponent(signal)
+      const unknown = await front.ask('POST', `/containers/nosuch/kill?signal=${query}`)
+      expect(unknown.json()).toEqual({ message: `cannot kill container: nosuch: ${why}` })
     }
     const created = await front.ask('POST', '/containers/create', { Image: 'busybox' })
     expect(created.statusCode).toBe(501)
@@ -209,6 +359,17 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
     return answer.json<{ Id: string }>().Id
   }
 
+  /** As old clients ask: once the head has come, the connection is theirs. */
+  async function unupgraded(execId: string): Promise<EngineClient> {
+    const body = '{"Detach":false}'
+    const client = new EngineClient(place).send(
+      `POST /v1.47/exec/${execId}/start HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n` +
+        `Content-Type: application/json\r\n\r\n${body}`,
+    )
+    await client.until('\r\n\r\n')
+    return client
+  }
+
   test('sends frames, and goes on after the client has said its last', async () => {
     const execId = await exec({})
     const client = new EngineClient(place).upgrade(`/v1.47/exec/${execId}/start`, {
@@ -259,6 +420,51 @@ describe.each(['unix', 'tcp', 'tls'] as const)('DK41: a hijacked exec over %s', 
     running.end(0)
     const { head } = await client.rest()
     expect(head).toContain(`Content-Type: ${raw}\r\n`)
+  })
+
+  test('takes input and its end over a connection that was never upgraded', async () => {
+    const client = await unupgraded(await exec({ AttachStdin: true }))
+    const running = await openedSession()
+    client.send('first ')
+    await until(() => running.input.length > 0)
+    client.send('GET / HTTP/1.1\r\n\r\n').halfClose()
+    await until(() => running.input.includes('<end>'))
+    running.print('out\n')
+    running.end(0)
+
+    const { head, body } = await client.rest()
+    expect(running.input.join('')).toBe('first GET / HTTP/1.1\r\n\r\n<end>')
+    expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    // What dockerd calls it, though there are frames in it.
+    expect(head).toContain(`Content-Type: ${raw}`)
+    const [frame] = new StdcopyReader().push(body)
+    expect(frame?.payload.toString()).toBe('out\n')
+  })
+
+  test('is left by the end of what a terminal is sent, and goes on', async () => {
+    const execId = await exec({ AttachStdin: true, Tty: true })
+    const client = await unupgraded(execId)
+    const running = await openedSession()
+    client.send('typed').halfClose()
+    await until(() => running.input.length > 0)
+    running.print('still heard')
+    const { body } = await client.rest()
+
+    expect(body.toString()).toBe('still heard')
+    expect(running.input).toEqual(['typed'])
+    expect(running.isClosed).toBe(false)
+    expect((await app.inject(`/exec/${execId}/json`)).json()).toMatchObject({ Running: true })
+  })
+
+  test('has nobody type at its terminal where no input is attached: it waits', async () => {
+    const client = await unupgraded(await exec({ Tty: true }))
+    const running = await openedSession()
+    client.send('typed').halfClose()
+    running.print('$ ')
+    await client.until('$ ')
+    running.end(0)
+    await client.rest()
+    expect(running.input).toEqual([])
   })
 
   test('is one stream of bytes on a terminal, which has a size', async () => {

@@ -6,13 +6,13 @@ import { sendEmpty, sendJson } from '../answers.ts'
 import { parseJson, readBody } from '../bodies.ts'
 import { callerOf, simulatedImagesOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
+import { commandAction, type ContainerEvents } from '../events/container-events.ts'
 import { printable } from '../printable.ts'
 import { queryOf } from '../query.ts'
-import { versionOf } from '../request-version.ts'
 import { findRunning, notRunning } from './container.ts'
 import { detachKeysOf, readDetachKeys } from './detach.ts'
 import { Execs, startError, type Exec, type ExecConfig } from './execs.ts'
-import { hijackPlain, streamType, type HijackRoute } from './hijack.ts'
+import { hijackPlain, streamType, type Hijacked, type HijackRoute } from './hijack.ts'
 import { workdirOf } from './process.ts'
 import { readSize, sizeMax } from './terminal-size.ts'
 import { ignoreInput, send, sendOutput, takeInput, type SessionEnd } from './streaming.ts'
@@ -43,15 +43,20 @@ interface Named {
   readonly Params: { readonly id: string }
 }
 
+/** What is said meanwhile is still heard. */
+const hangUpMs = 1000
+
 const usualSize = { rows: 24, columns: 80 }
 
 /** Programs beside a container's own. Source: docker-swarm.md A5, A7. */
 export class ExecRoutes {
   readonly #engine: Engine
+  readonly #events: ContainerEvents
   readonly #execs = new Execs(() => randomBytes(32).toString('hex'))
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, events: ContainerEvents) {
     this.#engine = engine
+    this.#events = events
   }
 
   get execs(): Execs {
@@ -63,26 +68,27 @@ export class ExecRoutes {
 
     app.post<Named>('/containers/:id/exec', async (request, reply) => {
       const wanted = readBody(request, Wanted)
-      const config = configOf(wanted)
-      const container = await findRunning(engine, callerOf(engine, request), request.params.id)
+      const argv = commandIn(wanted)
+      const caller = callerOf(engine, request)
+      const container = await findRunning(engine, caller, request.params.id)
+      const config = configOf(wanted, argv)
       const size = sizeOf(wanted.ConsoleSize) ?? usualSize
-      const { id } = this.#execs.create(container, config, size)
-      return sendJson(reply, { Id: id }, 201)
+      const exec = this.#execs.create(container, config, size, caller.principal.uid)
+      this.#did(exec, commandAction('exec_create', argv))
+      return sendJson(reply, { Id: exec.id }, 201)
     })
 
     // Without an `Upgrade`; with one it comes by way of `hijack`.
     app.post<Named>('/exec/:id/start', async (request, reply) => {
-      const exec = this.#execs.get(request.params.id)
       const start = readBody(request, Start)
+      const exec = this.#execs.get(request.params.id)
       const session = await this.#start(exec, callerOf(engine, request), start)
       if (start.Detach === true) {
-        session.endInput()
+        endUnlessTerminal(exec, session)
         void this.#toNobody(exec, session)
         return sendEmpty(reply)
       }
-      session.endInput()
-      const socket = hijackPlain(reply, streamType(versionOf(request), exec.config.isTty))
-      await this.#toClient(exec, session, socket)
+      await this.#serve(exec, session, hijackPlain(reply))
       return reply
     })
 
@@ -103,29 +109,28 @@ export class ExecRoutes {
   readonly hijack: HijackRoute = {
     path: /^\/exec\/([^/]+)\/start$/,
     handle: async ({ asked, version, body, accept }, id = '') => {
-      const exec = this.#execs.get(id)
       const start = parseJson(body, Start)
+      const exec = this.#execs.get(id)
       const session = await this.#start(exec, callerOf(this.#engine, asked), start)
       await this.#serve(exec, session, accept(streamType(version, exec.config.isTty)))
     },
   }
 
-  async #serve(
-    exec: Exec,
-    session: TaskSession,
-    { socket, early }: { readonly socket: Duplex; readonly early: Buffer },
-  ): Promise<void> {
+  async #serve(exec: Exec, session: TaskSession, { socket, early }: Hijacked): Promise<void> {
     const { stdin, isTty, detachKeys } = exec.config
     if (stdin) {
       takeInput(socket, early, session, {
         detachKeys: isTty ? readDetachKeys(detachKeys) : undefined,
         // What runs goes on, and nobody hears it.
-        onDetached: () => socket.end(),
-        onEnd: () => session.endInput(),
+        onDetached: () => {
+          this.#did(exec, 'exec_detach')
+          socket.end()
+        },
+        onEnd: () => (isTty ? hangUpSoon(socket) : session.endInput()),
       })
     } else {
       ignoreInput(socket)
-      session.endInput()
+      endUnlessTerminal(exec, session)
     }
     await this.#toClient(exec, session, socket)
   }
@@ -134,7 +139,8 @@ export class ExecRoutes {
   async #start(exec: Exec, caller: Caller, start: z.infer<typeof Start>): Promise<TaskSession> {
     const { container, config } = exec
     if (exec.state !== 'created') {
-      throw new Refusal(409, `Error: Exec command ${exec.id} is already running`)
+      const what = exec.state === 'ended' ? 'has already run' : 'is already running'
+      throw new Refusal(409, `Error: Exec command ${exec.id} ${what}`)
     }
     exec.state = 'running'
     exec.size = sizeOf(start.ConsoleSize) ?? exec.size
@@ -148,6 +154,7 @@ export class ExecRoutes {
         terminal: isTty ? exec.size : undefined,
         mustStart: true,
       })
+      this.#did(exec, commandAction('exec_start', argv))
       return exec.session
     } catch (error) {
       exec.state = 'created'
@@ -164,25 +171,53 @@ export class ExecRoutes {
       await send(socket, isTty ? line : stdcopyFrame('stdout', line))
     }
     // The client asks for the exit code as soon as the stream has ended.
-    ended(exec, end)
+    this.#ended(exec, end)
     socket.end()
   }
 
   async #toNobody(exec: Exec, session: TaskSession): Promise<void> {
-    for await (const output of session.output()) if (output.kind === 'end') ended(exec, output)
+    for await (const output of session.output())
+      if (output.kind === 'end') this.#ended(exec, output)
+  }
+
+  /** Without an exit code it was lost with its agent: killed, as far as anybody knows. */
+  #ended(exec: Exec, { exitCode = 137 }: SessionEnd): void {
+    exec.state = 'ended'
+    exec.exitCode = exitCode
+    exec.session = undefined
+    this.#did(exec, 'exec_die', { exitCode: String(exitCode) })
+  }
+
+  #did(exec: Exec, action: string, more: Readonly<Record<string, string>> = {}): void {
+    const { id, container, by } = exec
+    this.#events.did(container, action, { execID: id, ...more }, by)
   }
 }
 
-/** Without an exit code it was lost with its agent: killed, as far as anybody knows. */
-function ended(exec: Exec, { exitCode = 137 }: SessionEnd): void {
-  exec.state = 'ended'
-  exec.exitCode = exitCode
-  exec.session = undefined
+/**
+ * A terminal has no end of input: who sends no more is hung up on, and what runs goes on. Not at once as in moby
+ * (`stream/attach.go`), where a program that ends right then is not heard.
+ */
+function hangUpSoon(socket: Duplex): void {
+  const patience = setTimeout(() => socket.end(), hangUpMs)
+  patience.unref()
+  socket.once('finish', () => clearTimeout(patience))
 }
 
-function configOf(wanted: z.infer<typeof Wanted>): ExecConfig {
-  const argv = wanted.Cmd ?? []
+/** A program that nobody types to reads nothing; at a terminal it waits for somebody who never comes. */
+function endUnlessTerminal({ config }: Exec, session: TaskSession): void {
+  if (!config.isTty) session.endInput()
+}
+
+/** @throws Refusal */
+function commandIn({ Cmd }: z.infer<typeof Wanted>): readonly string[] {
+  const argv = Cmd ?? []
   if (argv.length === 0 || argv[0] === '') throw new Refusal(400, 'No exec command specified')
+  return argv
+}
+
+/** @throws Refusal */
+function configOf(wanted: z.infer<typeof Wanted>, argv: readonly string[]): ExecConfig {
   const detachKeys = wanted.DetachKeys ?? ''
   if (detachKeysOf(detachKeys) === undefined) {
     throw new Refusal(400, `Invalid escape keys (${printable(detachKeys)}) provided`)

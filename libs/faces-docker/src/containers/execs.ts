@@ -23,6 +23,8 @@ export interface Exec {
   readonly id: string
   readonly container: Container
   readonly config: ExecConfig
+  /** Who made it. */
+  readonly by: string
   state: 'created' | 'running' | 'ended'
   exitCode: number | undefined
   size: TerminalSize
@@ -41,11 +43,12 @@ export class Execs {
     this.#newId = newId
   }
 
-  create(container: Container, config: ExecConfig, size: TerminalSize): Exec {
+  create(container: Container, config: ExecConfig, size: TerminalSize, by: string): Exec {
     const exec: Exec = {
       id: this.#newId(),
       container,
       config,
+      by,
       state: 'created',
       exitCode: undefined,
       size,

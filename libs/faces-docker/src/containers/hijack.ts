@@ -44,10 +44,14 @@ const bodyPatienceMs = 10_000
 /** How long a client may take to hang up after the end. */
 const lingerMs = 30_000
 
+/** Connections that were given up, by the server whose they were. */
+const heldBy = new WeakMap<object, Set<Duplex>>()
+
 /** Makes the server give up connections to `routes`. Any other request with an `Upgrade` is an ordinary one. */
 export function hijackRoutes(app: FastifyInstance, routes: readonly HijackRoute[]): void {
   const { server, log } = app
   const held = new Set<Duplex>()
+  heldBy.set(server, held)
   // A server that closes does not count these among its own, and would wait for them for ever.
   app.addHook('preClose', async () => {
     for (const socket of held) socket.destroy()
@@ -57,11 +61,7 @@ export function hijackRoutes(app: FastifyInstance, routes: readonly HijackRoute[
   }
   upgradable.shouldUpgradeCallback = (request) => routeOf(routes, request) !== undefined
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Over TLS, a client that sends no more would else hear no more.
-    ;(socket as Socket).allowHalfOpen = true
-    held.add(socket)
-    socket.once('close', () => held.delete(socket))
-    socket.on('error', () => socket.destroy())
+    hold(server, socket)
     hijack(routes, request, socket, head)
       .catch((error: unknown) => {
         const refused = refusalOf(error)
@@ -70,6 +70,15 @@ export function hijackRoutes(app: FastifyInstance, routes: readonly HijackRoute[
       })
       .finally(() => endInTime(socket))
   })
+}
+
+function hold(server: object, socket: Duplex): void {
+  // Over TLS, a client that sends no more would else hear no more.
+  ;(socket as Socket).allowHalfOpen = true
+  const held = heldBy.get(server)
+  held?.add(socket)
+  socket.once('close', () => held?.delete(socket))
+  socket.on('error', () => socket.destroy())
 }
 
 interface Routed {
@@ -198,21 +207,33 @@ const headOf = (status: string, headers: Readonly<Record<string, string>>): Buff
   )
 
 /**
- * For clients that ask without an `Upgrade`: 200, and output until the connection ends, as dockerd does it. What
- * they send is not read.
+ * For clients that ask without an `Upgrade`: 200, then the connection is theirs as after one, input and all. How the
+ * stream is called is what dockerd says then, whatever is in it. Source: moby, `httputils.HijackConnection`.
  */
-export function hijackPlain(reply: FastifyReply, contentType: string): Duplex {
+export function hijackPlain(reply: FastifyReply): Hijacked {
   reply.hijack()
   const response: ServerResponse = reply.raw
   const { socket } = response
   if (socket === null) throw new Refusal(400, 'the client is gone')
   response.detachSocket(socket)
-  socket.write(headOf('200 OK', { ...engineHeaders, 'Content-Type': contentType }))
-  return socket
+  takeFromParser(socket)
+  hold(reply.server.server, socket)
+  socket.once('finish', () => endInTime(socket))
+  socket.write(headOf('200 OK', { ...engineHeaders, 'Content-Type': rawStream }))
+  return { socket, early: Buffer.alloc(0) }
 }
+
+/**
+ * What comes now is no request: Node's parser is to look at none of it, nor end the connection with the input. Who
+ * listens for data next has it, and has to at once: the connection flows.
+ */
+function takeFromParser(socket: Socket): void {
+  socket.setTimeout(0)
+  for (const event of ['data', 'end', 'error', 'timeout']) socket.removeAllListeners(event)
+}
+
+const rawStream = 'application/vnd.docker.raw-stream'
 
 /** How a stream of a container is called. Source: docker-swarm.md A2. */
 export const streamType = (version: Versioned['version'], isRaw: boolean): string =>
-  !isRaw && speaks(version, '1.42')
-    ? 'application/vnd.docker.multiplexed-stream'
-    : 'application/vnd.docker.raw-stream'
+  !isRaw && speaks(version, '1.42') ? 'application/vnd.docker.multiplexed-stream' : rawStream

@@ -10,15 +10,16 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { engineHeaders, sendEmpty } from '../answers.ts'
 import { callerOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
+import type { ContainerEvents } from '../events/container-events.ts'
 import { isSet, isSetIn, queryOf } from '../query.ts'
 import { versionOf } from '../request-version.ts'
-import { momentMs } from '../times.ts'
+import { momentIn } from '../times.ts'
 import { speaks } from '../versions.ts'
 import { findContainer, findRunning, notRunning, type Container } from './container.ts'
 import { readDetachKeys } from './detach.ts'
-import { hijackPlain, streamType, type HijackRoute } from './hijack.ts'
+import { hijackPlain, streamType, type Hijacked, type HijackRoute } from './hijack.ts'
 import { LogLines } from './log-lines.ts'
-import { ignoreInput, send, sendOutput, takeInput, whenGone } from './streaming.ts'
+import { ignoreInput, send, sendOutput, takeInput, whenGone, type Streams } from './streaming.ts'
 import { readSize } from './terminal-size.ts'
 
 interface Named {
@@ -28,9 +29,11 @@ interface Named {
 /** What a container has said, and says. Source: docker-swarm.md A5, A7. */
 export class LogsRoutes {
   readonly #engine: Engine
+  readonly #events: ContainerEvents
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, events: ContainerEvents) {
     this.#engine = engine
+    this.#events = events
   }
 
   readonly plugin: FastifyPluginAsync = async (app) => {
@@ -51,7 +54,7 @@ export class LogsRoutes {
         isRaw,
         hasTimes: isSet(request, 'timestamps'),
         ...(isSet(request, 'details') && { details: '' }),
-        untilMs: momentMs(query.get('until'), Date.now()),
+        untilMs: momentIn(query.get('until'), Date.now()),
       })
       const session = await openLogs(engine, caller, container, logsWanted(request))
       reply.hijack()
@@ -75,16 +78,9 @@ export class LogsRoutes {
 
     // Without an `Upgrade`; with one it comes by way of `hijack`.
     app.post<Named>('/containers/:id/attach', async (request, reply) => {
-      const attached = await this.#attach(
-        callerOf(engine, request),
-        request.params.id,
-        queryOf(request),
-      )
-      const type = streamType(versionOf(request), attached.isRaw)
-      const socket = hijackPlain(reply, type)
-      whenGone(socket, () => attached.session.close())
-      await sendOutput(attached.session, socket, attached)
-      socket.end()
+      const caller = callerOf(engine, request)
+      const attached = await this.#attach(caller, request.params.id, queryOf(request))
+      await this.#serve(attached, hijackPlain(reply))
       return reply
     })
 
@@ -93,6 +89,8 @@ export class LogsRoutes {
       const size = readSize(queryOf(request))
       const container = await findRunning(engine, caller, request.params.id)
       await resize(engine, caller, container, size)
+      const { rows, columns } = size
+      this.#events.did(container, 'resize', { height: String(rows), width: String(columns) })
       return sendEmpty(reply)
     })
   }
@@ -102,29 +100,36 @@ export class LogsRoutes {
     path: /^\/containers\/([^/]+)\/attach$/,
     handle: async ({ asked, version, query, accept }, id = '') => {
       const caller = callerOf(this.#engine, asked)
-      const detachKeys = readDetachKeys(query.get('detachKeys') ?? '')
       const attached = await this.#attach(caller, id, query)
-      const { session, isRaw, hasInput } = attached
-      const { socket, early } = accept(streamType(version, isRaw))
-      if (hasInput) {
-        // Also the end of the input: the program's own does not end with it. Source: moby, `stream/attach.go`.
-        const leave = (): void => session.close()
-        takeInput(socket, early, session, {
-          detachKeys: isRaw ? detachKeys : undefined,
-          onDetached: leave,
-          onEnd: leave,
-        })
-      } else {
-        // What no program reads would wait at its agent, and have the client wait.
-        ignoreInput(socket)
-      }
-      whenGone(socket, () => session.close())
-      await sendOutput(session, socket, attached)
-      socket.end()
+      await this.#serve(attached, accept(streamType(version, attached.isRaw)))
     },
   }
 
-  async #attach(caller: Caller, asked: string, query: URLSearchParams) {
+  async #serve(attached: Attached, { socket, early }: Hijacked): Promise<void> {
+    const { container, session, detachKeys, isRaw, hasInput } = attached
+    this.#events.did(container, 'attach')
+    if (hasInput) {
+      takeInput(socket, early, session, {
+        detachKeys: isRaw ? detachKeys : undefined,
+        onDetached: () => {
+          this.#events.did(container, 'detach')
+          session.close()
+        },
+        // The program's own input does not end with a client's. Source: moby, `stream/attach.go`.
+        onEnd: () => session.close(),
+      })
+    } else {
+      // What no program reads would wait at its agent, and have the client wait.
+      ignoreInput(socket)
+    }
+    whenGone(socket, () => session.close())
+    await sendOutput(session, socket, attached)
+    socket.end()
+  }
+
+  /** @throws Refusal */
+  async #attach(caller: Caller, asked: string, query: URLSearchParams): Promise<Attached> {
+    const detachKeys = readDetachKeys(query.get('detachKeys') ?? '')
     const container = await findRunning(this.#engine, caller, asked)
     const follow = isSetIn(query, 'stream')
     const tail = isSetIn(query, 'logs') ? undefined : 0
@@ -132,7 +137,9 @@ export class LogsRoutes {
     const attached = hasInput ? { isAttached: true } : {}
     const session = await openLogs(this.#engine, caller, container, { follow, tail, ...attached })
     return {
+      container,
       session,
+      detachKeys,
       hasInput,
       stdout: isSetIn(query, 'stdout'),
       stderr: isSetIn(query, 'stderr'),
@@ -141,10 +148,19 @@ export class LogsRoutes {
   }
 }
 
+/** A client of a container's own program. */
+interface Attached extends Streams {
+  readonly container: Container
+  readonly session: TaskSession
+  readonly detachKeys: readonly number[]
+  /** What the client types is for the program, which reads. */
+  readonly hasInput: boolean
+}
+
 export function logsWanted(request: FastifyRequest): LogsWanted {
   const query = queryOf(request)
   const tail = query.get('tail') ?? 'all'
-  const sinceMs = momentMs(query.get('since'), Date.now())
+  const sinceMs = momentIn(query.get('since'), Date.now())
   return {
     follow: isSet(request, 'follow'),
     tail: /^\d{1,9}$/.test(tail) ? Number(tail) : undefined,

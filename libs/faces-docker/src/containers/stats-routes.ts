@@ -1,11 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { TaskNotFound, TaskNotRunning, type Caller } from '@conclave/actors'
+import type { Caller } from '@conclave/actors'
 import type { FastifyPluginAsync } from 'fastify'
 import { engineHeaders, jsonLine, sendJson } from '../answers.ts'
 import { callerOf, type Engine } from '../engine.ts'
 import { refusalOf } from '../errors.ts'
 import { isSet, queryOf } from '../query.ts'
 import { findContainer, type Container } from './container.ts'
+import { usageOf } from './sizes.ts'
 import { statsOf, type Sample } from './stats.ts'
 import { send, whenGone } from './streaming.ts'
 
@@ -66,13 +67,8 @@ const pause = (signal: AbortSignal): Promise<unknown> =>
 async function sampleOf(
   engine: Engine,
   caller: Caller,
-  { task, state }: Container,
+  container: Container,
 ): Promise<Sample | undefined> {
-  if (state !== 'running') return undefined
-  try {
-    return { usage: await engine.master.tasks.usage(caller, task.taskId), atMs: Date.now() }
-  } catch (error) {
-    if (error instanceof TaskNotRunning || error instanceof TaskNotFound) return undefined
-    throw error
-  }
+  const usage = await usageOf(engine, caller, container)
+  return usage && { usage, atMs: Date.now() }
 }

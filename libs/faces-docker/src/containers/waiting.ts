@@ -8,11 +8,14 @@ export type Outcome = WorkloadTaskView | undefined
 export const hasEnded = (task: Outcome): boolean =>
   task === undefined || ['finished', 'failed', 'killed', 'rejected', 'lost'].includes(task.state)
 
-/** Waits until a container's task has ended. Undefined, too, when `signal` aborts first. */
-export async function untilEnded(
+export const isForgotten = (task: Outcome): boolean => task === undefined
+
+/** Waits until a container's task is as `isSo` wants it. Undefined when `signal` aborts first. */
+export async function untilSo(
   engine: Engine,
   caller: Caller,
   { task }: Container,
+  isSo: (outcome: Outcome) => boolean,
   signal: AbortSignal,
 ): Promise<{ readonly outcome: Outcome } | undefined> {
   const { workloads } = engine.master
@@ -24,7 +27,7 @@ export async function untilEnded(
     let next = iterator.next()
     for (;;) {
       const outcome = await taskNow(engine, caller, task)
-      if (hasEnded(outcome)) return { outcome }
+      if (isSo(outcome)) return { outcome }
       const { done } = await next
       if (done === true || signal.aborted) return undefined
       next = iterator.next()

@@ -1,35 +1,50 @@
-import { matchesAny, matchesLabels, parseFilters, type Filters } from '../filters.ts'
-import type { EngineEvent, EventType } from './event.ts'
+import { parseImageName } from '@conclave/simulated-images'
+import { matchesAny, matchesPairs, parseEngineFilters, type Filters } from '../filters.ts'
+import type { EngineEvent } from './event.ts'
 
 /* What a stream of events may be asked for. Source: docker-swarm.md A10; moby, `daemon/events/filter.go`. */
 
-const objects = ['container', 'service', 'secret', 'config', 'network', 'node'] as const
-const others = ['daemon', 'image', 'plugin', 'volume'] as const
+/** Each asks for what its object is called, of whatever type the event is. */
+const objects = [
+  'config',
+  'container',
+  'daemon',
+  'network',
+  'node',
+  'plugin',
+  'secret',
+  'service',
+  'volume',
+]
 
-/** @throws Refusal */
+/** Of actions that say more behind a colon, such as `exec_create: ls`. */
+const longActions = ['exec_create', 'exec_start', 'health_status']
+
+/** What is not known asks for nothing, as in the Engine. @throws Refusal */
 export const parseEventFilters = (text: string | null): Filters =>
-  parseFilters(text, ['event', 'label', 'scope', 'type', ...objects, ...others])
+  parseEngineFilters(text, undefined)
 
 export function isEventWanted(event: EngineEvent, filters: Filters): boolean {
-  const { type, action, scope, attributes } = event
+  const { type, action, scope, id, attributes } = event
+  const isByPrefix = filters.get('event')?.some((wanted) => longActions.includes(wanted)) ?? false
+  const name = attributes['name'] ?? ''
   return (
-    matchesAny(
-      filters,
-      'event',
-      (wanted) => action === wanted || action.startsWith(`${wanted}:`),
+    matchesAny(filters, 'event', (wanted) =>
+      isByPrefix ? action.startsWith(wanted) : action === wanted,
     ) &&
     matchesAny(filters, 'type', (wanted) => type === wanted) &&
     matchesAny(filters, 'scope', (wanted) => scope === wanted) &&
-    matchesLabels(filters, 'label', attributes) &&
-    objects.every((kind) => matchesAny(filters, kind, (wanted) => isAbout(event, kind, wanted))) &&
-    others.every((kind) => !filters.has(kind) || kind === 'image' || kind === 'daemon') &&
-    matchesAny(filters, 'image', (wanted) => isOfImage(attributes['image'] ?? '', wanted)) &&
-    !filters.has('daemon')
+    matchesPairs(filters, 'label', attributes) &&
+    objects.every((kind) =>
+      matchesAny(filters, kind, (wanted) => id.startsWith(wanted) || name.startsWith(wanted)),
+    ) &&
+    matchesAny(filters, 'image', (wanted) => isOfImage(event, wanted))
   )
 }
 
-const isAbout = ({ type, id, attributes }: EngineEvent, kind: EventType, wanted: string): boolean =>
-  type === kind && (id === wanted || attributes['name'] === wanted || id.startsWith(wanted))
+function isOfImage({ id, attributes }: EngineEvent, wanted: string): boolean {
+  const image = attributes['image'] ?? ''
+  return [id, image, withoutTag(image)].includes(wanted)
+}
 
-const isOfImage = (image: string, wanted: string): boolean =>
-  image === wanted || image.split(':')[0] === wanted
+const withoutTag = (image: string): string => parseImageName(image)?.familiar ?? image

@@ -1,6 +1,5 @@
 import { isEventWanted } from './event-filters.ts'
-import type { EngineEvent } from './event.ts'
-import type { Told } from './workload-events.ts'
+import type { EngineEvent, Told } from './event.ts'
 import type { Filters } from '../filters.ts'
 
 /** What dockerd remembers for whoever asks for the past: moby, `daemon/events`. */
@@ -45,6 +44,7 @@ export class EngineEvents {
     sinceNs: bigint | undefined,
     untilMs: number | undefined,
     signal: AbortSignal,
+    mayHear: (told: Told) => boolean = () => true,
   ): AsyncGenerator<EngineEvent> {
     const reader: Reader = { unread: [], wake: () => {} }
     if (sinceNs !== undefined)
@@ -64,6 +64,7 @@ export class EngineEvents {
           continue
         }
         if (untilNs !== undefined && next.atNs > untilNs) return
+        if (!mayHear(next.told)) continue
         const event = eventOf(next)
         if (isEventWanted(event, filters)) yield event
       }

@@ -1,7 +1,8 @@
 import type { Caller, StateNews } from '@conclave/actors'
-import { hasMaster, type Engine } from '../engine.ts'
+import { hasMaster, simulatedImagesOf, type Engine } from '../engine.ts'
 import { nodesOf } from '../nodes.ts'
-import { EngineEvents } from './event-log.ts'
+import type { ContainerEvents } from './container-events.ts'
+import type { EngineEvents } from './event-log.ts'
 import { stateEvent } from './state-events.ts'
 import { WorkloadEvents } from './workload-events.ts'
 
@@ -16,12 +17,15 @@ const pauseMs = 20
  * gets it. Every master tells all of it.
  */
 export class EventSource {
-  readonly events = new EngineEvents()
   readonly #engine: Engine
+  readonly #events: EngineEvents
+  readonly #containers: ContainerEvents
   readonly #closing = new AbortController()
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, events: EngineEvents, containers: ContainerEvents) {
     this.#engine = engine
+    this.#events = events
+    this.#containers = containers
   }
 
   begin(): void {
@@ -53,19 +57,20 @@ export class EventSource {
   async #followWorkloads(): Promise<void> {
     const { master } = this.#engine
     const { clusterId } = master.status()
-    const told = new WorkloadEvents()
+    const told = new WorkloadEvents(simulatedImagesOf(this.#engine))
     const changes = master.workloads.watch(this.#caller, this.#closing.signal)
     const iterator = changes[Symbol.asyncIterator]()
     // It listens from here on, so that nothing is missed between this and the beginning.
     let next = iterator.next()
     const services = await master.workloads.list(this.#caller)
     told.begin(services, await master.workloads.tasks(this.#caller))
+    this.#containers.beginAnew()
     for (;;) {
       const { done, value } = await next
       if (done === true) return
       next = iterator.next()
       for (const change of value) {
-        for (const event of told.told(change, clusterId)) this.events.add(event, Date.now())
+        for (const event of told.told(change, clusterId)) this.#containers.happened(event)
       }
     }
   }
@@ -91,7 +96,7 @@ export class EventSource {
       const nowMs = Date.now()
       for (const news of all) {
         const event = stateEvent(news, clusterId, await this.#nodeOf(news))
-        if (event !== undefined) this.events.add(event, nowMs)
+        if (event !== undefined) this.#events.add(event, nowMs)
       }
     }
   }

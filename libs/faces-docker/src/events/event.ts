@@ -13,6 +13,12 @@ export interface EngineEvent {
   readonly atNs: bigint
 }
 
+/** An event before it has its time. */
+export interface Told extends Omit<EngineEvent, 'atNs'> {
+  /** Whose words are in it: nobody else hears it but whose socket it is. */
+  readonly by?: string
+}
+
 /** As one line of JSON, with the nanoseconds as digits. */
 export function eventLine(event: EngineEvent): Buffer {
   const { type, action, id, attributes, scope, atNs } = event

@@ -1,27 +1,38 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { engineHeaders } from '../answers.ts'
 import { send, whenGone } from '../containers/streaming.ts'
-import type { Engine } from '../engine.ts'
+import { callerOf, type Engine } from '../engine.ts'
+import { Refusal } from '../errors.ts'
+import { printable } from '../printable.ts'
 import { queryOf } from '../query.ts'
-import { momentMs } from '../times.ts'
+import { momentIn } from '../times.ts'
 import { parseEventFilters } from './event-filters.ts'
+import type { ContainerEvents } from './container-events.ts'
+import type { EngineEvents } from './event-log.ts'
 import { EventSource } from './event-source.ts'
-import { eventLine } from './event.ts'
+import { eventLine, type Told } from './event.ts'
 
 /** What happens in the swarm, as it happens and for a while behind. Source: docker-swarm.md A10. */
 export const eventsRoutes =
-  (engine: Engine): FastifyPluginAsync =>
+  (engine: Engine, events: EngineEvents, containers: ContainerEvents): FastifyPluginAsync =>
   async (app) => {
-    const source = new EventSource(engine)
+    const source = new EventSource(engine, events, containers)
     app.addHook('onReady', async () => source.begin())
     app.addHook('preClose', async () => source.end())
 
     app.get('/events', async (request, reply) => {
       const query = queryOf(request)
-      const filters = parseEventFilters(query.get('filters'))
       const nowMs = Date.now()
-      const sinceMs = momentMs(query.get('since'), nowMs)
-      const untilMs = momentMs(query.get('until'), nowMs)
+      const sinceMs = momentIn(query.get('since'), nowMs)
+      const untilMs = momentIn(query.get('until'), nowMs)
+      if (untilMs !== undefined && sinceMs !== undefined && untilMs < sinceMs) {
+        const [since, until] = [query.get('since') ?? '', query.get('until') ?? ''].map(printable)
+        throw new Refusal(
+          400,
+          `\`since\` time (${since}) cannot be after \`until\` time (${until})`,
+        )
+      }
+      const filters = parseEventFilters(query.get('filters'))
       const sinceNs = sinceMs === undefined ? undefined : BigInt(Math.floor(sinceMs)) * 1_000_000n
       const gone = new AbortController()
       reply.hijack()
@@ -30,7 +41,10 @@ export const eventsRoutes =
       raw.writeHead(200, { ...engineHeaders, 'content-type': 'application/json' })
       raw.flushHeaders()
       const past = sinceNs ?? (untilMs === undefined ? undefined : 0n)
-      for await (const event of source.events.read(filters, past, untilMs, gone.signal)) {
+      const { uid } = callerOf(engine, request).principal
+      const isOwner = uid === engine.principal.uid
+      const mayHear = ({ by = uid }: Told): boolean => isOwner || by === uid
+      for await (const event of events.read(filters, past, untilMs, gone.signal, mayHear)) {
         await send(raw, eventLine(event))
       }
       raw.end()

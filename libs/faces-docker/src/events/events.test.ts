@@ -47,12 +47,38 @@ describe('DK43: an event', () => {
     [{ scope: ['local'] }, false],
     [{ event: ['remove'] }, false],
     [{ secret: ['evs'] }, true],
-    [{ service: ['evs'] }, false],
+    [{ secret: ['ev'] }, true],
+    // As dockerd has it: each of them asks for an id or a name, of whatever type.
+    [{ service: ['ev'] }, true],
+    [{ service: ['other'] }, false],
+    [{ foo: ['bar'] }, true],
     [{ label: ['name=evs'] }, true],
+    [{ label: ['name='] }, false],
+    [{ event: ['crea'] }, false],
   ])('is wanted by %j: %j', (filters, isWanted) => {
     const asked = new Map(Object.entries(filters))
     expect(isEventWanted({ ...event('create'), atNs: 1n }, asked)).toBe(isWanted)
   })
+})
+
+test.each([
+  ['exec_start', 'exec_start: sh -c ls', true],
+  ['exec_start: sh -c ls', 'exec_start: sh -c ls', true],
+  ['exec_start: sh', 'exec_start: sh -c ls', false],
+  ['health_status', 'health_status: healthy', true],
+  ['die', 'die', true],
+])('DK43: %s asks for %s: %j', (wanted, action, isWanted) => {
+  const filters = new Map([['event', [wanted]]])
+  expect(isEventWanted({ ...event(action), atNs: 1n }, filters)).toBe(isWanted)
+})
+
+test.each([
+  ['since=garbage', 'strconv.ParseInt: parsing "garbage": invalid syntax'],
+  ['since=5&until=1', '`since` time (5) cannot be after `until` time (1)'],
+  ['filters=x', 'invalid filter'],
+])('DK43: of %s nobody can tell', async (query, message) => {
+  const answer = await (await new Front().withSwarm()).ask('GET', `/events?${query}`)
+  expect([answer.statusCode, answer.json()]).toEqual([400, { message }])
 })
 
 describe('DK43: events', () => {

@@ -3,7 +3,7 @@ import { configNameAt } from '../configs/config-path.ts'
 import { isAnnotationName } from '../names.ts'
 import { networkKind } from '../networks/network-object.ts'
 import { agentNodeId, masterNodeId } from '../nodes.ts'
-import type { Told } from './workload-events.ts'
+import type { Told } from './event.ts'
 
 const actions = { created: 'create', updated: 'update', removed: 'remove' } as const
 

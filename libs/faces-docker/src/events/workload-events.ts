@@ -1,9 +1,16 @@
 import type { WorkloadChange, WorkloadTaskView, WorkloadView } from '@conclave/actors'
-import { containerOf, exitCodeOf, type Container } from '../containers/container.ts'
+import type { SimulatedImagesMode } from '@conclave/simulated-images'
+import {
+  containerOf,
+  exitCodeOf,
+  hasContainer,
+  stateOf,
+  type Container,
+} from '../containers/container.ts'
+import { stopSignalOf } from '../containers/signals.ts'
 import { isService } from '../services/service-object.ts'
-import type { EngineEvent } from './event.ts'
-
-export type Told = Omit<EngineEvent, 'atNs'>
+import { containerEvent } from './container-events.ts'
+import type { Told } from './event.ts'
 
 interface SeenService {
   readonly name: string
@@ -14,8 +21,13 @@ interface SeenService {
 /** What Docker's clients hear of services and containers, made of what changes among workloads. */
 export class WorkloadEvents {
   readonly #services = new Map<string, SeenService>()
-  /** What has been told of the container of each task that has not ended: how far it is. */
-  readonly #containers = new Map<string, 'created' | 'running'>()
+  /** By the ids of tasks: what has been told of their containers, until nobody remembers them. */
+  readonly #containers = new Map<string, SeenContainer>()
+  readonly #mode: SimulatedImagesMode
+
+  constructor(mode: SimulatedImagesMode) {
+    this.#mode = mode
+  }
 
   /** As things are now: nothing of it is news. */
   begin(workloads: readonly WorkloadView[], tasks: readonly WorkloadTaskView[]): void {
@@ -23,16 +35,15 @@ export class WorkloadEvents {
     this.#containers.clear()
     for (const view of workloads) if (isService(view)) this.#services.set(view.id, seen(view))
     for (const task of tasks) {
-      if (!this.#services.has(task.workloadId) || task.containerId === undefined) continue
-      if (task.state === 'running') this.#containers.set(task.id, 'running')
-      else if (!hasEnded(task)) this.#containers.set(task.id, 'created')
+      if (!this.#services.has(task.workloadId) || !hasContainer(task)) continue
+      this.#containers.set(task.id, { task, state: stateOf(task) })
     }
   }
 
   told(change: WorkloadChange, clusterId: string): readonly Told[] {
     return change.kind === 'workload'
       ? this.#service(change.id, change.view)
-      : this.#container(change.view, clusterId)
+      : this.#container(change.id, change.view, clusterId)
   }
 
   #service(id: string, view: WorkloadView | undefined): readonly Told[] {
@@ -58,32 +69,66 @@ export class WorkloadEvents {
     return [{ ...told, attributes: { ...told.attributes, ...states }, action: 'update' }]
   }
 
-  #container(task: WorkloadTaskView | undefined, clusterId: string): readonly Told[] {
-    if (task?.containerId === undefined || !isService(task)) return []
+  #container(id: string, task: WorkloadTaskView | undefined, clusterId: string): readonly Told[] {
+    if (task === undefined) return this.#forgotten(id, clusterId)
+    if (!isService(task) || !hasContainer(task)) return []
+    const before = this.#containers.get(id)
+    const state = stateOf(task)
+    this.#containers.set(id, { task, state })
+    if (before?.state === 'exited') return []
     const container = containerOf(task, { id: task.workloadId }, clusterId)
-    const before = this.#containers.get(task.id)
-    const told: Told[] = []
-    const tell = (action: string, more: Readonly<Record<string, string>> = {}): void => {
-      told.push(containerEvent(container, action, more))
-    }
-    if (hasEnded(task)) {
-      // One that was never told of has ended before anybody looked, or was refused.
-      if (before === undefined && task.startedAtMs === undefined) return []
-      this.#containers.delete(task.id)
-      if (before === undefined) tell('create')
-      if (before !== 'running' && task.startedAtMs !== undefined) tell('start')
-      if (task.startedAtMs !== undefined) tell('die', { exitCode: String(exitCodeOf(container)) })
-      return told
-    }
-    if (before === undefined) tell('create')
-    if (task.state === 'running' && before !== 'running') tell('start')
-    this.#containers.set(task.id, task.state === 'running' ? 'running' : (before ?? 'created'))
-    return told
+    const wasStarted = task.startedAtMs !== undefined || state === 'running'
+    // One that has ended before anybody looked, and was never started.
+    if (state === 'exited' && before === undefined && !wasStarted) return []
+    return [
+      ...(before === undefined ? [containerEvent(container, 'create')] : []),
+      ...(wasStarted && before?.state !== 'running' ? [containerEvent(container, 'start')] : []),
+      ...healthTurn(container, before?.task.healthy),
+      ...(state === 'exited' && wasStarted ? this.#ended(container) : []),
+    ]
+  }
+
+  /** What the swarm ends itself it stops: then its `die` is between a `kill` and a `stop`. */
+  #ended(container: Container): readonly Told[] {
+    const { task } = container
+    const { startedAtMs, endedAtMs = task.stateAtMs } = task
+    const seconds = Math.floor((endedAtMs - (startedAtMs ?? endedAtMs)) / 1000)
+    const die = containerEvent(container, 'die', {
+      exitCode: String(exitCodeOf(container)),
+      execDuration: String(Math.max(0, seconds)),
+    })
+    return task.state === 'killed' ? this.#stopped(container, die) : [die]
+  }
+
+  #stopped(container: Container, die: Told): readonly Told[] {
+    const signal = String(stopSignalOf(container, this.#mode))
+    return [containerEvent(container, 'kill', { signal }), die, containerEvent(container, 'stop')]
+  }
+
+  /** Its record is gone. One of a service that was removed goes with its last status, which nobody has seen then. */
+  #forgotten(id: string, clusterId: string): readonly Told[] {
+    const before = this.#containers.get(id)
+    if (before === undefined) return []
+    this.#containers.delete(id)
+    const { task, state } = before
+    const container = containerOf(task, { id: task.workloadId }, clusterId)
+    const stopped =
+      state === 'running' ? this.#stopped(container, containerEvent(container, 'die')) : []
+    return [...stopped, containerEvent(container, 'destroy')]
   }
 }
 
-const hasEnded = ({ state }: WorkloadTaskView): boolean =>
-  ['finished', 'failed', 'killed', 'rejected', 'lost'].includes(state)
+interface SeenContainer {
+  readonly task: WorkloadTaskView
+  readonly state: Container['state']
+}
+
+/** Whether a check found out, since it was told of, that it is well, or that it is not. */
+function healthTurn(container: Container, before: boolean | undefined): readonly Told[] {
+  const { healthy } = container.task
+  if (container.state === 'exited' || healthy === undefined || healthy === before) return []
+  return [containerEvent(container, `health_status: ${healthy ? 'healthy' : 'unhealthy'}`)]
+}
 
 const seen = ({ name, version, update }: WorkloadView): SeenService => ({
   name,
@@ -94,15 +139,3 @@ const seen = ({ name, version, update }: WorkloadView): SeenService => ({
 
 const service = (id: string, name: string) =>
   ({ type: 'service', id, attributes: { name }, scope: 'swarm' }) as const
-
-const containerEvent = (
-  { id, image, name, labels }: Container,
-  action: string,
-  more: Readonly<Record<string, string>>,
-): Told => ({
-  type: 'container',
-  action,
-  id,
-  attributes: { ...labels, ...more, image, name },
-  scope: 'local',
-})

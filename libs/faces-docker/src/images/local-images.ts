@@ -68,7 +68,28 @@ export async function findImage(
   asked: string,
   noSuch: (asked: string) => Refusal = noSuchImage,
 ): Promise<LocalImage> {
-  const all = await localImages(engine, callerOf(engine, request))
+  const found = imageNamed(await localImages(engine, callerOf(engine, request)), asked)
+  if (found === undefined) throw noSuch(asked)
+  return found
+}
+
+/** Ids of the images that are here under these names, ids or beginnings of ids. What is not here is none. */
+export async function imageIdsNamed(
+  engine: Engine,
+  caller: Caller,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (names.length === 0) return new Set()
+  const all = await localImages(engine, caller)
+  return new Set(
+    names.flatMap((asked) => {
+      const found = imageNamed(all, asked)
+      return found === undefined ? [] : [found.image.id]
+    }),
+  )
+}
+
+function imageNamed(all: readonly LocalImage[], asked: string): LocalImage | undefined {
   const name = parseImageName(asked)
   const byName = all.find(({ image, tags }) => isNamed(name, image, tags))
   const hex = asked.replace(/^sha256:/, '')
@@ -76,9 +97,7 @@ export async function findImage(
   const byId = isId ? all.filter(({ image }) => image.id.startsWith(`sha256:${hex}`)) : []
   const [first, second] = byId
   if (first !== undefined && hex.length === 64) return first
-  if (byName !== undefined) return byName
-  if (first !== undefined && second === undefined) return first
-  throw noSuch(asked)
+  return byName ?? (second === undefined ? first : undefined)
 }
 
 function isNamed(
