@@ -2,6 +2,7 @@ import { MemberRole, type Caller, type MasterApi } from '@conclave/actors'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { RequestInvalid } from './errors.ts'
+import { tryJson } from './json-body.ts'
 import { sendSecretText } from './secret-text.ts'
 
 const ValidityRequest = z.strictObject({ validityMs: z.number() })
@@ -51,15 +52,7 @@ function roleOf(text: string): MemberRole {
 
 /** @throws RequestInvalid */
 function readValidity(body: unknown): number {
-  const asked = ValidityRequest.safeParse(Buffer.isBuffer(body) ? tryJson(body) : undefined)
+  const asked = ValidityRequest.safeParse(tryJson(body))
   if (asked.success) return asked.data.validityMs
   throw new RequestInvalid('the body must be {"validityMs": a number of milliseconds}')
-}
-
-function tryJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
 }

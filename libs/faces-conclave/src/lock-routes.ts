@@ -2,6 +2,7 @@ import type { Caller, MasterApi } from '@conclave/actors'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { RequestInvalid } from './errors.ts'
+import { tryJson } from './json-body.ts'
 import { sendSecretText } from './secret-text.ts'
 
 const LockRequest = z.strictObject({ isOn: z.boolean() })
@@ -27,15 +28,7 @@ export const lockRoutes =
 
 /** @throws RequestInvalid */
 function readWanted(body: unknown): boolean {
-  const asked = LockRequest.safeParse(Buffer.isBuffer(body) ? tryJson(body) : undefined)
+  const asked = LockRequest.safeParse(tryJson(body))
   if (asked.success) return asked.data.isOn
   throw new RequestInvalid('the body must be {"isOn": true} or {"isOn": false}')
-}
-
-function tryJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    return undefined
-  }
 }

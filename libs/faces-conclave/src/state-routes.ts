@@ -2,6 +2,7 @@ import type { Caller, MasterApi } from '@conclave/actors'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { RequestInvalid } from './errors.ts'
+import { tryJson } from './json-body.ts'
 import { sendLines, untilClosed } from './streaming.ts'
 
 const ExportRequest = z.object({
@@ -41,12 +42,4 @@ function readRequest(body: unknown): z.infer<typeof ExportRequest> {
   throw new RequestInvalid(
     'the body must be {"publicKey": 32 bytes in base64, "at"?: a revision}, as JSON',
   )
-}
-
-function tryJson(body: unknown): unknown {
-  try {
-    return JSON.parse(Buffer.isBuffer(body) ? body.toString('utf8') : '')
-  } catch {
-    return undefined
-  }
 }

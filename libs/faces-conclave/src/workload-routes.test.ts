@@ -57,6 +57,25 @@ describe('workloads', () => {
     expect((await front.ask('GET', `/conclave/v1/workloads/${id}`)).status).toBe(404)
   })
 
+  test('CF12: of very many values, or very deep ones, are refused before anybody looks at them', async () => {
+    const front = new Front()
+    const labels = Object.fromEntries(Array.from({ length: 20_001 }, (_, at) => [`l${at}`, '']))
+    let deep: object = {}
+    for (let depth = 0; depth < 100; depth++) deep = { deep }
+    const refusals = await Promise.all(
+      [{ ...spec, labels }, deep].map((body) =>
+        front.ask('POST', '/conclave/v1/workloads', { body }),
+      ),
+    )
+
+    expect(refusals.map(({ status, json }) => [status, json])).toEqual(
+      ['has more than 20000 values', 'is nested deeper than 100'].map((fault) => [
+        400,
+        { error: { code: 'request.invalid', message: `the body ${fault}: send less at once` } },
+      ]),
+    )
+  })
+
   test('CF12: are refused by field, version and number', async () => {
     const front = new Front()
     const { version } = await created(front)

@@ -1,4 +1,5 @@
 import { takeJsonField, utf8Text, wipe, Redacted, type RedactedBytes } from '@conclave/kernel'
+import { jsonFault } from '@conclave/runtime'
 import type { FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { base64Decoded } from './base64.ts'
@@ -78,7 +79,12 @@ export function parseJson<T>(json: Buffer, schema: z.ZodType<T>): T {
   return parse(json, schema)
 }
 
+/** More than any service has. */
+const limits = { depthMax: 100, valuesMax: 20_000 }
+
 function parse<T>(json: Buffer, schema: z.ZodType<T>): T {
+  const fault = jsonFault(json, limits)
+  if (fault !== undefined) throw new Refusal(400, `the body ${fault}: send less at once`)
   let value: unknown
   try {
     value = JSON.parse(utf8Text(json))

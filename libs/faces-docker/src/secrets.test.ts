@@ -147,6 +147,12 @@ describe('DK5: a secret', () => {
       'rpc error: code = Unknown desc = plugin "nodrv" not found',
     ],
     ['half a body', '{"Name":', 400, 'unexpected EOF'],
+    [
+      'a body of very many values',
+      `{"Labels":{${Array.from({ length: 20_001 }, (_, at) => `"${at}":""`).join(',')}}}`,
+      400,
+      'the body has more than 20000 values: send less at once',
+    ],
     ['no body', '', 400, 'got EOF while reading request body'],
   ])('with %s is refused as the Engine refuses it', async (_what, body, status, message) => {
     await created('taken')

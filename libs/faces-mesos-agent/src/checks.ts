@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { PlainAnswer } from '@conclave/actors'
 import { AgentCall, CallMalformed, fromProtobuf, parse, type Message } from '@conclave/model'
+import { jsonFault } from '@conclave/runtime'
 import { plain } from './answers.ts'
 import { jsonName, protobufName, recordioName, type MediaName } from './media.ts'
 
@@ -99,15 +100,20 @@ export function streamingHeadersRefusal(headers: IncomingHttpHeaders): PlainAnsw
   return plain(415, why)
 }
 
-/** The JSON in `bytes`, which are wiped. @returns undefined when there is none */
-function jsonIn(bytes: Uint8Array): { readonly json: unknown } | undefined {
+/** As masters' own. */
+const limits = { depthMax: 100, valuesMax: 200_000 }
+
+/** The JSON in `bytes`, which are wiped. @returns what is wrong when there is none */
+function jsonIn(bytes: Uint8Array): { readonly json: unknown } | { readonly fault: string } {
   try {
+    const fault = jsonFault(bytes, limits)
+    if (fault !== undefined) return { fault: `it ${fault}` }
     return {
       json: JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()),
     }
   } catch {
     // The parser's own words would quote the body, and a body may hold a secret.
-    return undefined
+    return { fault: 'syntax error' }
   } finally {
     bytes.fill(0)
   }
@@ -141,8 +147,8 @@ export function readCall<Call>(
   try {
     if (media === protobufName) return { call: fromProtobuf(kind, type, bytes) }
     const read = jsonIn(bytes)
-    if (read !== undefined) return { call: parse(kind, read.json) }
-    return { refusal: plain(400, 'Failed to parse body into JSON: syntax error') }
+    if ('json' in read) return { call: parse(kind, read.json) }
+    return { refusal: plain(400, `Failed to parse body into JSON: ${read.fault}`) }
   } catch (error) {
     if (!(error instanceof CallMalformed)) throw error
     return { refusal: plain(400, `${prefix[media]}${error.message}`) }

@@ -42,6 +42,13 @@ describe('FA1: what is checked before a call', () => {
       "Expecting 'Content-Type' of application/json or application/x-protobuf or application/recordio",
     ],
     ['no JSON', '{', {}, 400, 'Failed to parse body into JSON: syntax error'],
+    [
+      'JSON of very many values',
+      `[${'0,'.repeat(200_000)}0]`,
+      {},
+      400,
+      'Failed to parse body into JSON: it has more than 200000 values',
+    ],
     ['another JSON', '[]', {}, 400, 'Expecting a JSON object'],
     ['nothing', {}, {}, 400, "Failed to validate agent::Call: Expecting 'type' to be present"],
     [

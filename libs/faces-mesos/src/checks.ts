@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Member, PlainAnswer } from '@conclave/actors'
 import { CallMalformed, fromProtobuf, parse, type Message } from '@conclave/model'
+import { jsonFault } from '@conclave/runtime'
 import type { FastifyRequest } from 'fastify'
 import { plain } from './answers.ts'
 import { json, protobuf } from './media-type.ts'
@@ -36,7 +37,7 @@ export function readCall<Call>(
     return { call: parse(kind, parsed(bytes)) }
   } catch (error) {
     if (error instanceof NotJson) {
-      return { refusal: plain(400, 'Failed to parse body into JSON: syntax error') }
+      return { refusal: plain(400, `Failed to parse body into JSON: ${error.message}`) }
     }
     if (!(error instanceof CallMalformed)) throw error
     const why = isJson ? 'Failed to convert JSON into' : 'Failed to parse body into'
@@ -48,12 +49,17 @@ export function readCall<Call>(
 
 class NotJson extends Error {}
 
+/** A call may launch thousands of tasks. */
+const limits = { depthMax: 100, valuesMax: 200_000 }
+
 /** The parser's own words would quote the body, and a body may hold a secret. */
 function parsed(bytes: Buffer): unknown {
+  const fault = jsonFault(bytes, limits)
+  if (fault !== undefined) throw new NotJson(`it ${fault}`)
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch {
-    throw new NotJson()
+    throw new NotJson('syntax error')
   }
 }
 

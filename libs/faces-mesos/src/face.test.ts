@@ -75,6 +75,13 @@ describe('the order of checks', () => {
       "Expecting 'Content-Type' of application/json or application/x-protobuf",
     ],
     ['no JSON', {}, '{"type"', 400, 'Failed to parse body into JSON: syntax error'],
+    [
+      'JSON of very many values',
+      {},
+      `[${'0,'.repeat(200_000)}0]`,
+      400,
+      'Failed to parse body into JSON: it has more than 200000 values',
+    ],
     ['no body', {}, '', 400, 'Failed to parse body into JSON: syntax error'],
     [
       'no object',

@@ -40,7 +40,7 @@ export {
 } from './audit-log.ts'
 export { Backoff } from './backoff.ts'
 export { answerBrokenHttp, type BrokenHttp, type WordedRefusal } from './broken-http.ts'
-export { JsonRefused, parseJson, type JsonLimits } from './bounded-json.ts'
+export { jsonFault, JsonRefused, parseJson, type JsonLimits } from './bounded-json.ts'
 export { SystemClock } from './clock.ts'
 export {
   ConfigInvalid,
