@@ -247,6 +247,44 @@ describe('EN3: an engine that joined as a worker', () => {
   )
 })
 
+describe('EN3: a manager of a swarm that is locked', () => {
+  test(
+    'becomes a worker when it was demoted while it was down, without the unlock key',
+    { timeout: 180_000 },
+    async () => {
+      await Promise.all(['one', 'two', 'three'].map(start))
+      await init('one')
+      await joinAs('Manager', 'two', 'one')
+      await joinAs('Manager', 'three', 'one')
+      const { body } = await ask('one', 'GET', '/swarm')
+      const { Version, Spec } = body as { Version: { Index: number }; Spec: object }
+      const locking = { ...Spec, EncryptionConfig: { AutoLockManagers: true } }
+      const path = `/swarm/update?version=${Version.Index}`
+      expect((await ask('one', 'POST', path, locking)).status).toBe(200)
+      const id = (await node('one', 'three'))?.ID
+      await until('no key rests at three', async () => {
+        const files = await readdir(directoryOf('three'), { recursive: true })
+        return !files.some((name) => name.endsWith('kek.key'))
+      })
+      await crash('three')
+      await until('three is missed', async () => {
+        return (await node('one', 'three'))?.ManagerStatus?.Reachability === 'unreachable'
+      })
+      await start('three')
+      expect(await stateOf('three')).toBe('locked')
+      await crash('three')
+      expect(await give('worker', 'three', 'one')).toEqual({ status: 200, body: '' })
+
+      await start('three')
+      await until('three is a worker', async () => (await stateOf('three')) === 'active')
+      expect(await node('one', 'three')).toMatchObject({ ID: id, Spec: { Role: 'worker' } })
+      await until('its agent is there', async () => {
+        return (await node('one', 'three'))?.Status.State === 'ready'
+      })
+    },
+  )
+})
+
 describe('EN5: a manager that has lost its quorum for good', () => {
   test(
     'goes on alone with all that it has, and listens to none of the others again',

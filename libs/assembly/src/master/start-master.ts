@@ -69,6 +69,9 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
     return LockableMaster.start({
       clusterId,
       own,
+      directory,
+      masters: options.masters,
+      identity,
       docker: options.docker,
       log,
       clock,

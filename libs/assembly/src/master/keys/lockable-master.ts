@@ -1,4 +1,4 @@
-import { MasterLocked, UnlockDoor, type MasterApi } from '@conclave/actors'
+import { MasterLocked, UnlockDoor, type MasterApi, type PeerPlace } from '@conclave/actors'
 import type { Kek } from '@conclave/crypto'
 import { conclaveServerOptions, lockedConclaveFace } from '@conclave/faces-conclave'
 import { dcosServerOptions, lockedDcosFace } from '@conclave/faces-dcos'
@@ -6,11 +6,13 @@ import { masterNow, swarmLocked } from '@conclave/faces-docker'
 import { lockedMesosFace, mesosServerOptions } from '@conclave/faces-mesos'
 import type { Clock, RedactedBytes } from '@conclave/kernel'
 import type { NodeId } from '@conclave/raft'
-import { Metrics, type Log } from '@conclave/runtime'
+import { Metrics, type Log, type TlsIdentity } from '@conclave/runtime'
 import { listenForDocker, type DockerDoors } from '../docker-doors.ts'
 import { FaceListener } from '../face-listener.ts'
 import type { MasterPlace } from '../master-options.ts'
 import type { RunningMaster } from '../master.ts'
+import { MasterRemoved, Membership, noteRemoved } from '../membership.ts'
+import { PeerAsks, talkOverTcp } from '../peer-asks.ts'
 import type { DiskKeyKeeper } from './disk-key-keeper.ts'
 import { lockedNode } from './locked-node.ts'
 
@@ -24,6 +26,11 @@ export type StartOpened = (
 export interface LockableMasterOptions {
   readonly clusterId: string
   readonly own: MasterPlace
+  readonly directory: string
+  /** The masters as they were known last. */
+  readonly masters: readonly MasterPlace[]
+  /** Its certificate, which no KEK keeps shut. */
+  readonly identity: TlsIdentity
   readonly docker: DockerDoors | undefined
   readonly log: Log
   readonly clock: Clock
@@ -35,7 +42,8 @@ export interface LockableMasterOptions {
 /**
  * A master that autolock keeps shut: its journal is not opened, it hears no peer and takes part in no
  * election. It answers that it is locked, in the words of each face, until an unlock key opens its
- * keys; from then on it is the master that starts with them.
+ * keys; from then on it is the master that starts with them. Whether it still is one of them it asks the others
+ * meanwhile: one that was removed has nothing to be unlocked for.
  */
 export class LockableMaster implements RunningMaster {
   readonly masterId: string
@@ -45,6 +53,7 @@ export class LockableMaster implements RunningMaster {
   readonly #failure = Promise.withResolvers<unknown>()
   readonly #begun = Promise.withResolvers<void>()
   readonly #door: UnlockDoor<DiskKeyKeeper>
+  readonly #membership: Membership
   #place: MasterPlace
   #peers: readonly MasterPlace[] | undefined
   #faces: readonly FaceListener[] = []
@@ -59,6 +68,21 @@ export class LockableMaster implements RunningMaster {
     this.#place = options.own
     this.failed = this.#failure.promise
     this.#door = new UnlockDoor(options.clock, options.open)
+    const { own, masters, clusterId, identity, log } = options
+    this.#membership = new Membership({
+      masterId: own.masterId,
+      nodeId: own.nodeId,
+      role: 'voter',
+      peers: new PeerAsks(() => talkOverTcp(clusterId, () => identity)),
+      places: () => placesOf(this.#peers ?? masters, own.masterId),
+      // It listens to none of them yet.
+      listeners: () => ({}),
+      isMember: () => true,
+      hasLeader: () => false,
+      onRefused: () => undefined,
+      onRemoved: () => void this.#removed(),
+      log,
+    })
   }
 
   /** Resolves once it can be told the unlock key. @throws FaceListenFailed */
@@ -66,6 +90,7 @@ export class LockableMaster implements RunningMaster {
     const master = new LockableMaster(options)
     await master.#listen()
     options.log.warn({}, 'this master is locked: it waits for conclave cluster unlock')
+    master.#membership.start()
     return master
   }
 
@@ -104,6 +129,7 @@ export class LockableMaster implements RunningMaster {
 
   async #end(close: (face: FaceListener) => Promise<void>): Promise<void> {
     this.#isEnding = true
+    this.#membership.stop()
     this.#begun.resolve()
     if (this.#opening === undefined) await Promise.all(this.#faces.map(close))
     else await this.#opening
@@ -121,8 +147,22 @@ export class LockableMaster implements RunningMaster {
     this.#opening ??= this.#open(keeper)
   }
 
+  /** The others go on without this one, for good: no unlock key changes that. */
+  async #removed(): Promise<void> {
+    if (this.#isEnding || this.#opening !== undefined) return
+    const { directory, log } = this.#options
+    await noteRemoved(directory, this.masterId).catch((error: unknown) =>
+      log.warn({ err: error }, 'it cannot be written down that this master was removed'),
+    )
+    const removed = new MasterRemoved(this.masterId, directory)
+    log.error({ err: removed }, 'this master was removed')
+    this.#failure.resolve(removed)
+    await this.destroy()
+  }
+
   async #open(keeper: DiskKeyKeeper): Promise<void> {
     const { log, start } = this.#options
+    this.#membership.stop()
     log.info({}, 'this master is unlocked, and starts')
     try {
       // Each waits for its requests, so whoever unlocked is answered first.
@@ -197,3 +237,12 @@ export class LockableMaster implements RunningMaster {
     })
   }
 }
+
+const placesOf = (masters: readonly MasterPlace[], self: string): readonly PeerPlace[] =>
+  masters
+    .filter(({ masterId }) => masterId !== self)
+    .map(({ masterId, nodeId, host, ports }) => ({
+      masterId,
+      nodeId,
+      addresses: ports.peers === 0 ? [] : [{ host, port: ports.peers }],
+    }))

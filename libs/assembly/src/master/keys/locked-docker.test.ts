@@ -1,13 +1,44 @@
 import { utf8Text, wipe } from '@conclave/kernel'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { setTimeout } from 'node:timers/promises'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { askSocket, type SocketAnswer } from '../../testing/ask-socket.ts'
 import { devCaller, TestCluster } from '../../testing/test-cluster.ts'
+import type { RunningMaster } from '../master.ts'
+import { MasterRemoved } from '../membership.ts'
 
 let cluster: TestCluster | undefined
 
 afterEach(async () => {
   await cluster?.remove()
+})
+
+describe('AS18: a master that is locked', () => {
+  test('hears that it was removed while it was away, and waits for no key any more', async () => {
+    cluster = await TestCluster.start({ masters: 3 })
+    const leading = (): RunningMaster => cluster!.leader
+    const { api } = leading()
+    wipe(await api.lock.lock(devCaller))
+    const gone = cluster.follower
+    const kek = join(cluster.directoryOf(gone.masterId), 'kek.key')
+    await vi.waitFor(() => expect(existsSync(kek)).toBe(false), 10_000)
+    await gone.destroy()
+    const isGone = async (): Promise<boolean> =>
+      (await api.members.list(devCaller)).some(
+        ({ masterId, isReachable }) => masterId === gone.masterId && !isReachable,
+      )
+    await vi.waitFor(async () => expect(await isGone()).toBe(true), 10_000)
+
+    const back = await cluster.startMaster(gone.masterId)
+    expect(back.state).toBe('booting-locked')
+    await setTimeout(4000)
+    expect(back.state).toBe('booting-locked')
+    await api.members.remove(devCaller, gone.masterId, { force: true })
+
+    await expect(back.failed).resolves.toBeInstanceOf(MasterRemoved)
+    await expect(cluster.startMaster(gone.masterId)).rejects.toBeInstanceOf(MasterRemoved)
+  }, 30_000)
 })
 
 describe('DK31: a master that is locked', () => {
