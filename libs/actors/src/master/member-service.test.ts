@@ -359,6 +359,77 @@ describe('an operator', () => {
   })
 })
 
+const places = (to: MemoryMaster): readonly [{ host: string; port: number }, string] => [
+  { host: '10.0.0.1', port: 200 + to.nodeId },
+  to.masterId,
+]
+
+const goes = (gone: MemoryMaster, to: MemoryMaster): Promise<unknown> =>
+  cluster.settle(cluster.ask(gone, ...places(to), { ask: 'leave' }))
+
+describe('MA72: a master that goes', () => {
+  test('asks the leader for itself, and is out for good', async () => {
+    const { leader, follower } = cluster
+    expect(await goes(leader, follower)).toMatchObject({ answer: 'later' })
+    expect(await goes(follower, leader)).toEqual({ answer: 'removed' })
+    expect(await roles()).not.toHaveProperty(follower.masterId)
+    expect(await goes(follower, leader)).toEqual({ answer: 'removed' })
+    expect(leader.audit.records).toContainEqual(
+      expect.objectContaining({
+        principal: `master/${follower.masterId}`,
+        path: `masters/member/${follower.masterId}/leave`,
+        outcome: 'allowed',
+      }),
+    )
+  })
+
+  test('before it was let in never is', async () => {
+    const { leader } = cluster
+    const newcomer = cluster.start(4)
+    expect(await goes(newcomer, leader)).toEqual({ answer: 'removed' })
+    expect(await cluster.settle(newcomer.askToJoin(leader))).toMatchObject({
+      answer: 'refused',
+      why: 'master-4 was removed before it was let in',
+    })
+  })
+
+  test('while it is let in is out in the end, whichever comes first', async () => {
+    const { leader } = cluster
+    const newcomer = cluster.start(4)
+    const [, gone] = await Promise.all([
+      cluster.settle(newcomer.askToJoin(leader)),
+      goes(newcomer, leader),
+    ])
+    if ((gone as { answer: string }).answer === 'later') await goes(newcomer, leader)
+    await cluster.until(() => !allMembers(leader.replica.config).includes(4))
+    for (let count = 0; count < 60; count++) await cluster.round()
+    expect(allMembers(leader.replica.config)).toEqual([1, 2, 3])
+  })
+
+  test('that leads hands leadership on, and asks the next one', async () => {
+    const { leader } = cluster
+    expect(await goes(leader, leader)).toMatchObject({ answer: 'later' })
+    await cluster.elected()
+    expect(await goes(leader, cluster.leader)).toEqual({ answer: 'removed' })
+    expect(await roles()).not.toHaveProperty(leader.masterId)
+  })
+
+  test('is refused where the others would be no quorum', async () => {
+    const { leader } = cluster
+    const [dead, other] = cluster.masters.filter((one) => one !== leader)
+    if (dead === undefined || other === undefined) throw new Error('there are three')
+    dead.crash()
+    await cluster.until(() => {
+      const seen = leader.replica.memberProgress().find((one) => one.nodeId === dead.nodeId)
+      return seen?.isReachable === false
+    })
+    expect(await goes(other, leader)).toMatchObject({
+      answer: 'refused',
+      why: expect.stringContaining('loss of quorum') as unknown,
+    })
+  })
+})
+
 describe('a master that was removed', () => {
   test('MA24: is refused by all when it comes back, and hears why', async () => {
     const gone = cluster.follower

@@ -21,7 +21,7 @@ import {
 } from './membership-rules.ts'
 import type { PeerAnswer, PeerAsk, PeerQuestion } from './peer-questions.ts'
 import { encodeRecord } from './record.ts'
-import { isStill, type Replicated } from './replicated.ts'
+import { decideAndCommit, isStill, type Replicated } from './replicated.ts'
 import { operatorResource } from './resources.ts'
 
 export interface MemberServiceOptions {
@@ -113,6 +113,10 @@ export class MemberService implements MemberApi {
   async leave(caller: Caller, masterId: string): Promise<void> {
     await this.#demand(caller, masterId, 'leave')
     await this.#lead()
+    await this.#leave(masterId)
+  }
+
+  async #leave(masterId: string): Promise<void> {
     const isVoter = await this.#inTurn(async () => {
       this.#refuse(
         this.#options.replica.whyMembersStay ?? whyNotLeave(this.#seenAs(masterId), masterId),
@@ -143,6 +147,8 @@ export class MemberService implements MemberApi {
       }
       case 'join':
         return this.#admit(masterId, question)
+      case 'leave':
+        return this.#release(masterId)
       case 'administer':
         if (members.get(masterId)?.state === 'member') return administer(this, question)
         return { answer: 'refused', why: 'you are no member of the group' }
@@ -157,6 +163,40 @@ export class MemberService implements MemberApi {
     }
   }
 
+  /** A master that goes asks for itself. One that was not let in yet never is then. */
+  async #release(masterId: string): Promise<PeerAnswer> {
+    const { members, access, replica } = this.#options
+    try {
+      await this.#lead()
+      this.#refuse(replica.whyMembersStay)
+      const known = members.get(masterId)
+      if (known?.state === 'removed') return { answer: 'removed' }
+      const caller = { principal: { uid: `master/${masterId}` }, requestId: 'leave' }
+      await access.audit(caller, 'administer', `${memberKey(masterId)}/leave`, 'allowed')
+      if (known === undefined) await this.#giveUp(masterId)
+      else if (isMember(replica.config, known.nodeId)) await this.#leave(masterId)
+      else await this.#removed(masterId)
+      return { answer: 'removed' }
+    } catch (error) {
+      return notNow(error)
+    }
+  }
+
+  /** @throws Unavailable, also when it was let in meanwhile */
+  async #giveUp(masterId: string): Promise<void> {
+    const { members, replica, replicated, clock } = this.#options
+    const place = members.places().find((one) => one.masterId === masterId)
+    const hasCome = (): boolean => members.get(masterId) !== undefined
+    await decideAndCommit<void>(replicated, () => {
+      if (hasCome() || isMember(replica.config, place?.nodeId ?? none)) {
+        return { refuse: async () => new Unavailable(`${masterId} is one already; ask again`) }
+      }
+      const { compare, success } = this.#removal(masterId, clock.nowMs())
+      const absent = isStill(memberKey(masterId), undefined)
+      return { commit: { compare: [absent, ...compare], success }, committed: () => undefined }
+    })
+  }
+
   /** The door for a master that joins: what it may not be is refused for good, the rest later. */
   async #admit(masterId: string, join: Join): Promise<PeerAnswer> {
     try {
@@ -164,9 +204,7 @@ export class MemberService implements MemberApi {
       await this.#letIn(masterId, join)
       return { answer: 'member' }
     } catch (error) {
-      if (!(error instanceof ConclaveError)) throw error
-      if (error instanceof MembershipRefused) return { answer: 'refused', why: error.message }
-      return { answer: 'later', why: error.message }
+      return notNow(error)
     }
   }
 
@@ -480,6 +518,13 @@ export class MemberService implements MemberApi {
         }
       })
   }
+}
+
+/** @throws what is a fault of ours */
+function notNow(error: unknown): PeerAnswer {
+  if (!(error instanceof ConclaveError)) throw error
+  if (error instanceof MembershipRefused) return { answer: 'refused', why: error.message }
+  return { answer: 'later', why: error.message }
 }
 
 const wantedOf = (record: MemberRecord | undefined): MemberView['wanted'] =>

@@ -82,6 +82,8 @@ export const PeerQuestion = z.discriminatedUnion('ask', [
   }),
   /** Am I one of you? Asked by who hears of no leader: perhaps it has moved, and is looked for elsewhere. */
   z.object({ ask: z.literal('membership'), listeners: Listeners.optional() }),
+  /** I go: let me go for good. Asked by whoever it is about, let in or not. */
+  z.object({ ask: z.literal('leave') }),
   /** You are not one of us any more. */
   z.object({ ask: z.literal('farewell') }),
   /** You lead: do this for a caller of mine. Asked by a member alone, since all of them decide who may what. */

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { usualResources } from '../cluster/member-agent.ts'
 import { askSocket, type SocketAnswer } from '../testing/ask-socket.ts'
@@ -71,9 +72,7 @@ const stateOf = async (name: string): Promise<string> => {
 async function until(what: string, attempt: () => Promise<boolean>): Promise<void> {
   for (const end = performance.now() + 30_000; performance.now() < end;) {
     if (await attempt().catch(() => false)) return
-    await new Promise((resolve) => {
-      setTimeout(resolve, 50)
-    })
+    await setTimeout(50)
   }
   throw new Error(`in vain waited until ${what}`)
 }
@@ -247,6 +246,19 @@ describe('EN3: an engine that joined as a worker', () => {
   )
 })
 
+/** Autolock is on from then on, also at `name`. */
+async function lock(name: string): Promise<void> {
+  const { body } = await ask('one', 'GET', '/swarm')
+  const { Version, Spec } = body as { Version: { Index: number }; Spec: object }
+  const locking = { ...Spec, EncryptionConfig: { AutoLockManagers: true } }
+  const path = `/swarm/update?version=${Version.Index}`
+  expect((await ask('one', 'POST', path, locking)).status).toBe(200)
+  await until('no key rests there', async () => {
+    const files = await readdir(directoryOf(name), { recursive: true })
+    return !files.some((file) => file.endsWith('kek.key'))
+  })
+}
+
 describe('EN3: a manager of a swarm that is locked', () => {
   test(
     'becomes a worker when it was demoted while it was down, without the unlock key',
@@ -256,16 +268,8 @@ describe('EN3: a manager of a swarm that is locked', () => {
       await init('one')
       await joinAs('Manager', 'two', 'one')
       await joinAs('Manager', 'three', 'one')
-      const { body } = await ask('one', 'GET', '/swarm')
-      const { Version, Spec } = body as { Version: { Index: number }; Spec: object }
-      const locking = { ...Spec, EncryptionConfig: { AutoLockManagers: true } }
-      const path = `/swarm/update?version=${Version.Index}`
-      expect((await ask('one', 'POST', path, locking)).status).toBe(200)
+      await lock('three')
       const id = (await node('one', 'three'))?.ID
-      await until('no key rests at three', async () => {
-        const files = await readdir(directoryOf('three'), { recursive: true })
-        return !files.some((name) => name.endsWith('kek.key'))
-      })
       await crash('three')
       await until('three is missed', async () => {
         return (await node('one', 'three'))?.ManagerStatus?.Reachability === 'unreachable'
@@ -281,6 +285,55 @@ describe('EN3: a manager of a swarm that is locked', () => {
       await until('its agent is there', async () => {
         return (await node('one', 'three'))?.Status.State === 'ready'
       })
+    },
+  )
+})
+
+describe('EN6: a manager that is locked', () => {
+  test('leaves by force, and no master of it is left behind', { timeout: 60_000 }, async () => {
+    await Promise.all(['one', 'two', 'three'].map(start))
+    await init('one')
+    await joinAs('Manager', 'two', 'one')
+    await joinAs('Manager', 'three', 'one')
+    await lock('three')
+    await crash('three')
+    await start('three')
+    expect(await stateOf('three')).toBe('locked')
+    expect((await ask('three', 'POST', '/swarm/leave')).status).toBe(503)
+
+    expect((await ask('three', 'POST', '/swarm/leave?force=1')).status).toBe(200)
+    expect(await stateOf('three')).toBe('inactive')
+    expect(await node('one', 'three')).toMatchObject({ Spec: { Role: 'worker' } })
+    const managers = (await nodes('one')).filter(({ ManagerStatus }) => ManagerStatus)
+    expect(managers).toHaveLength(2)
+  })
+})
+
+describe('EN6: a worker that leaves in the middle of its promotion', () => {
+  test.each([0, 150, 400])(
+    'after %i ms of it leaves no master behind',
+    { timeout: 60_000 },
+    async (ms) => {
+      await Promise.all(['one', 'two'].map(start))
+      await init('one')
+      await joinAs('Worker', 'two', 'one')
+      expect(await give('manager', 'two', 'one')).toEqual({ status: 200, body: '' })
+      await until('it has begun', async () => {
+        return (await loadEngineFile(directoryOf('two')))?.masterIn !== undefined
+      })
+      await setTimeout(ms)
+      expect((await ask('two', 'POST', '/swarm/leave?force=1')).status).toBe(200)
+      expect(await readdir(directoryOf('two'))).toEqual([])
+
+      // Whatever it was about to be, it is not let in any more.
+      await setTimeout(3000)
+      const managers = (await nodes('one')).filter(({ ManagerStatus }) => ManagerStatus)
+      expect(managers.map(({ Description }) => Description.Hostname)).toEqual(['one'])
+      expect((await node('one', 'two'))?.Spec.Role).toBe('worker')
+      const later = { Name: 'later', Data: Buffer.from('s').toString('base64') }
+      expect((await ask('one', 'POST', '/secrets/create', later)).status).toBe(201)
+      expect((await ask('one', 'DELETE', '/nodes/two?force=1')).status).toBe(200)
+      expect(await nodes('one')).toHaveLength(1)
     },
   )
 })

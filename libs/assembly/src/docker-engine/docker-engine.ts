@@ -583,13 +583,13 @@ export class DockerEngine implements SwarmNode {
     const member = this.#member
     const { log } = this.#options
     if (member === undefined) return
-    const patience = new Promise<void>((resolve) => {
-      setTimeout(resolve, leavePatienceMs).unref()
-    })
-    const told = member.sayFarewell().catch((error: unknown) => {
+    const patience = Promise.withResolvers<void>()
+    const signal = AbortSignal.timeout(leavePatienceMs)
+    signal.addEventListener('abort', () => patience.resolve())
+    const told = member.sayFarewell(signal).catch((error: unknown) => {
       log.warn({ err: error }, 'the other masters could not be told that this one leaves')
     })
-    await Promise.race([told, patience])
+    await Promise.race([told, patience.promise])
   }
 }
 

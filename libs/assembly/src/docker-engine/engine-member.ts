@@ -146,19 +146,22 @@ export class EngineMember {
   }
 
   /**
-   * Ends what runs here, and has the others let this machine's master go while it still can say so. The last
-   * master has nobody to be let go by.
+   * Ends what runs here, and has the others let this machine's master go while it still can say so, also one that
+   * is locked or was not let in yet. The last master has nobody to be let go by.
    *
-   * @throws what the masters refuse it with
+   * @throws MembershipRefused
    */
-  async sayFarewell(): Promise<void> {
+  async sayFarewell(signal: AbortSignal): Promise<void> {
     const master = this.#master
-    if (master?.state !== 'running') return
-    const others = master.api.status().members.length > 1
+    if (master === undefined) return
+    const others =
+      master.state === 'running'
+        ? master.api.status().members.length > 1
+        : this.#masters.some(({ masterId }) => masterId !== master.masterId)
     this.#end()
     // What its containers came to is reported while somebody listens.
     await this.#agent?.stop()
-    if (others) await Promise.race([letGo(master, () => this.caller()), master.failed])
+    if (others) await Promise.race([master.leave(signal), master.failed])
   }
 
   stop(): Promise<void> {
@@ -340,22 +343,3 @@ const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, ms)
   })
-
-const passing = [
-  'cluster.not-leader',
-  'cluster.unavailable',
-  'cluster.outcome-unknown',
-  'member.busy',
-]
-
-/** A leader hands leadership on first, and then asks the next one. */
-async function letGo(master: RunningMaster, caller: () => Caller): Promise<void> {
-  for (;;) {
-    try {
-      return await master.api.members.leave(caller(), master.masterId)
-    } catch (error) {
-      if (!passing.includes(String((error as { code?: unknown }).code))) throw error
-      await pause(tickMs)
-    }
-  }
-}

@@ -6,6 +6,7 @@ import {
   type Address,
   type FirstAuthority,
   type MasterApi,
+  type PeerPlace,
   type Trust,
 } from '@conclave/actors'
 import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
@@ -37,7 +38,14 @@ import { FaceListener } from './face-listener.ts'
 import type { MakeHome, StateHome } from './home/state-home.ts'
 import type { DiskKeyKeeper } from './keys/disk-key-keeper.ts'
 import { BeginAnewRefused, hasBegunAnew } from './begin-anew.ts'
-import { NotLetIn, MasterRemoved, Membership, noteRemoved } from './membership.ts'
+import {
+  askAt,
+  askToLeave,
+  NotLetIn,
+  MasterRemoved,
+  Membership,
+  noteRemoved,
+} from './membership.ts'
 import { MasterMetrics } from './master-metrics.ts'
 import type { MasterOptions, MasterPlace } from './master-options.ts'
 import { OwnIdentity } from './own-identity.ts'
@@ -69,6 +77,13 @@ export interface RunningMaster {
   setPeers(masters: readonly MasterPlace[]): void
   /** Resolves once this master can serve: somebody leads, and holds the state of earlier terms. */
   ready(): Promise<void>
+  /**
+   * Has the others let it go for good, as one that was let in or not yet, or is locked. Resolves once they have, or
+   * `signal` is aborted.
+   *
+   * @throws MembershipRefused
+   */
+  leave(signal: AbortSignal): Promise<void>
   /** Hands leadership on, lets requests end, and closes everything. */
   stop(): Promise<void>
   /** Ends as `kill -9` does: connections are cut, nothing is handed on. Resolves once its files are free. */
@@ -110,6 +125,7 @@ export class Master implements RunningMaster {
   readonly #wire: PeerWire
   readonly #peers: PeerLink
   readonly #talk: PeerTalk
+  readonly #asks: PeerAsks
   readonly #membership: Membership
   readonly #agents: AgentLinkServer<ToAgent, FromAgent>
   readonly #ticker: Ticker
@@ -144,6 +160,7 @@ export class Master implements RunningMaster {
     })
     const { group, state } = this.#home
     const peers = new PeerAsks(() => this.#talk)
+    this.#asks = peers
     this.#drivers = secretDriversIn(options.directory)
     this.#verbosity = new LogVerbosity(log)
     this.#actor = new MasterActor({
@@ -328,6 +345,19 @@ export class Master implements RunningMaster {
     while (this.#ending === undefined && !this.#actor.status().isReady) {
       if (await Promise.race([endings, nextTick(tickMsUsually)])) return
     }
+  }
+
+  leave(signal: AbortSignal): Promise<void> {
+    const question = { ask: 'leave' } as const
+    const places = (): readonly PeerPlace[] => this.#actor.peerPlaces()
+    return askToLeave(
+      (place) =>
+        place === 'self'
+          ? this.#actor.peerAsks(this.masterId, question)
+          : askAt(this.#asks, place, question, signal),
+      places,
+      signal,
+    )
   }
 
   stop(): Promise<void> {

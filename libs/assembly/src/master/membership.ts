@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   callsTo,
+  MembershipRefused,
   type Address,
   type PeerAnswer,
   type PeerAsk,
@@ -48,6 +49,42 @@ export async function isRemoved(directory: string): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+/**
+ * Has the others let a master go for good: whoever leads does it, so they are asked one after the other.
+ *
+ * @param asked by this master itself first, which may lead
+ * @returns once they have, or `signal` is aborted
+ */
+export async function askToLeave(
+  ask: (place: PeerPlace | 'self') => Promise<PeerAnswer | undefined>,
+  places: () => readonly PeerPlace[],
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    for (const place of ['self' as const, ...places()]) {
+      const answer = signal.aborted ? undefined : await ask(place)
+      if (answer?.answer === 'removed') return
+      if (answer?.answer === 'refused') throw new MembershipRefused(answer.why)
+    }
+    await sleep(everyMs, undefined, { signal }).catch(() => undefined)
+  }
+}
+
+/** At the first of its places where it answers. */
+export async function askAt(
+  peers: PeerAsk,
+  { masterId, addresses }: PeerPlace,
+  question: Parameters<PeerAsk['ask']>[2],
+  signal: AbortSignal,
+): Promise<PeerAnswer | undefined> {
+  for (const at of callsTo(addresses)) {
+    if (signal.aborted) return undefined
+    const answer = await peers.ask(at, masterId, question).catch(() => undefined)
+    if (answer !== undefined) return answer
+  }
+  return undefined
 }
 
 export interface MembershipOptions {
@@ -117,7 +154,7 @@ export class Membership {
     const { nodeId, role, listeners, log } = this.#options
     for (const place of this.#options.places()) {
       const question = { ask: 'join', nodeId, role, listeners: { ...listeners() } } as const
-      const answer = await this.#ask(place, question)
+      const answer = await askAt(this.#options.peers, place, question, this.#stopping.signal)
       if (answer === undefined) continue
       if (answer.answer === 'member') return
       if (answer.answer === 'refused') return this.#options.onRefused(answer.why)
@@ -129,24 +166,9 @@ export class Membership {
 
   async #askWhetherMember(): Promise<void> {
     for (const place of this.#options.places()) {
-      const answer = await this.#ask(place, {
-        ask: 'membership',
-        listeners: { ...this.#options.listeners() },
-      })
+      const question = { ask: 'membership', listeners: { ...this.#options.listeners() } } as const
+      const answer = await askAt(this.#options.peers, place, question, this.#stopping.signal)
       if (answer?.answer === 'removed') return this.#options.onRemoved()
     }
-  }
-
-  /** At the first of its places where it answers. */
-  async #ask(
-    { masterId, addresses }: PeerPlace,
-    question: Parameters<PeerAsk['ask']>[2],
-  ): Promise<PeerAnswer | undefined> {
-    for (const at of callsTo(addresses)) {
-      if (this.#stopping.signal.aborted) return undefined
-      const answer = await this.#options.peers.ask(at, masterId, question).catch(() => undefined)
-      if (answer !== undefined) return answer
-    }
-    return undefined
   }
 }

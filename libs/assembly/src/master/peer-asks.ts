@@ -115,6 +115,7 @@ const timeoutsMs = {
   who: 3000,
   membership: 3000,
   farewell: 3000,
+  leave: 9000,
   join: 9000,
   administer: 35_000,
   task: 9000,

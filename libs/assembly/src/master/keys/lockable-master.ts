@@ -11,7 +11,7 @@ import { listenForDocker, type DockerDoors } from '../docker-doors.ts'
 import { FaceListener } from '../face-listener.ts'
 import type { MasterPlace } from '../master-options.ts'
 import type { RunningMaster } from '../master.ts'
-import { MasterRemoved, Membership, noteRemoved } from '../membership.ts'
+import { askAt, askToLeave, MasterRemoved, Membership, noteRemoved } from '../membership.ts'
 import { PeerAsks, talkOverTcp } from '../peer-asks.ts'
 import type { DiskKeyKeeper } from './disk-key-keeper.ts'
 import { lockedNode } from './locked-node.ts'
@@ -53,6 +53,7 @@ export class LockableMaster implements RunningMaster {
   readonly #failure = Promise.withResolvers<unknown>()
   readonly #begun = Promise.withResolvers<void>()
   readonly #door: UnlockDoor<DiskKeyKeeper>
+  readonly #asks: PeerAsks
   readonly #membership: Membership
   #place: MasterPlace
   #peers: readonly MasterPlace[] | undefined
@@ -68,13 +69,14 @@ export class LockableMaster implements RunningMaster {
     this.#place = options.own
     this.failed = this.#failure.promise
     this.#door = new UnlockDoor(options.clock, options.open)
-    const { own, masters, clusterId, identity, log } = options
+    const { own, clusterId, identity, log } = options
+    this.#asks = new PeerAsks(() => talkOverTcp(clusterId, () => identity))
     this.#membership = new Membership({
       masterId: own.masterId,
       nodeId: own.nodeId,
       role: 'voter',
-      peers: new PeerAsks(() => talkOverTcp(clusterId, () => identity)),
-      places: () => placesOf(this.#peers ?? masters, own.masterId),
+      peers: this.#asks,
+      places: () => this.#places(),
       // It listens to none of them yet.
       listeners: () => ({}),
       isMember: () => true,
@@ -117,6 +119,16 @@ export class LockableMaster implements RunningMaster {
     await this.#master?.ready()
   }
 
+  async leave(signal: AbortSignal): Promise<void> {
+    if (this.#master !== undefined) return this.#master.leave(signal)
+    const question = { ask: 'leave' } as const
+    await askToLeave(
+      async (place) => (place === 'self' ? undefined : askAt(this.#asks, place, question, signal)),
+      () => this.#places(),
+      signal,
+    )
+  }
+
   async stop(): Promise<void> {
     await this.#end((face) => face.close())
     await this.#master?.stop()
@@ -145,6 +157,10 @@ export class LockableMaster implements RunningMaster {
     const keeper = this.#door.try(text, address)
     // Twice, when two operators type at once: the first one has it.
     this.#opening ??= this.#open(keeper)
+  }
+
+  #places(): readonly PeerPlace[] {
+    return placesOf(this.#peers ?? this.#options.masters, this.masterId)
   }
 
   /** The others go on without this one, for good: no unlock key changes that. */
