@@ -1,5 +1,6 @@
-import { maxHeaderSize, STATUS_CODES, type ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { http } from './node-http.ts'
 
 /** What a face says of HTTP that cannot be read. Nothing in it comes from the request. */
 export interface BrokenHttp {
@@ -58,7 +59,7 @@ function brokenHttpOf(code: string): BrokenHttp | undefined {
     return { status: 408, message }
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
-    const message = `the first line and the headers have more than ${maxHeaderSize} bytes: send fewer or shorter ones`
+    const message = `the first line and the headers have more than ${http.maxHeaderSize} bytes: send fewer or shorter ones`
     return { status: 431, message }
   }
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
@@ -86,7 +87,7 @@ export const answerBrokenHttp =
     const { status } = broken
     const { type, body } = worded(broken)
     const head = [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}`,
+      `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? 'Error'}`,
       `Content-Type: ${type}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
       'Connection: close',

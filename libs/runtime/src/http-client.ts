@@ -1,15 +1,15 @@
-import {
+import type {
   Agent as HttpAgent,
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
+  ClientRequest,
+  IncomingHttpHeaders,
+  IncomingMessage,
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 
 import { ConclaveError, utf8 } from '@conclave/kernel'
 
 import type { TlsIdentity } from './authority/identity.ts'
+import { http } from './node-http.ts'
 
 /** No answer, or not the whole of it. Names method, host and path, but no query and no header. */
 export class HttpFailed extends ConclaveError {
@@ -67,7 +67,7 @@ export class HttpClient {
   constructor(options: HttpClientOptions = {}) {
     this.#options = options
     const { identity, authorityPem = identity?.authorityPem } = options
-    this.#http = new HttpAgent({ keepAlive: true })
+    this.#http = new http.Agent({ keepAlive: true })
     this.#https = new HttpsAgent({
       keepAlive: true,
       minVersion: 'TLSv1.2',
@@ -147,7 +147,7 @@ export class HttpClient {
     const body = isChunks(wanted.body) ? undefined : bytesOf(wanted.body)
     const isSecure = url.protocol === 'https:'
     const { socketPath } = this.#options
-    const sent = (isSecure ? httpsRequest : httpRequest)(url, {
+    const sent = (isSecure ? httpsRequest : http.request)(url, {
       method,
       agent: isSecure ? this.#https : this.#http,
       headers: {

@@ -1,7 +1,4 @@
 import 'reflect-metadata'
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { X509Certificate } from '@peculiar/x509'
 import { expect, test } from 'vitest'
 import { identityOf } from '../testing/certificates.ts'
@@ -27,21 +24,4 @@ test('the subject of a certificate is its own, not that of the root', async () =
 
   const { subjectName } = new X509Certificate(certificatePem)
   expect(hexOf(subjectDerOf(certificatePem))).toBe(hexOf(subjectName.toArrayBuffer()))
-})
-
-test('a process that writes no certificate does not load what writes them', async () => {
-  const runtime = fileURLToPath(new URL('../index.ts', import.meta.url))
-  const program = `
-    const { createAuthority } = await import(${JSON.stringify(runtime)})
-    const isLoaded = () => 'getMetadata' in Reflect
-    const before = isLoaded()
-    await createAuthority({ clusterId: 'c' })
-    console.log(JSON.stringify([before, isLoaded()]))`
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    '--input-type=module',
-    '--eval',
-    program,
-  ])
-
-  expect(JSON.parse(stdout)).toEqual([false, true])
 })
