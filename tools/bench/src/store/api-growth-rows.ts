@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { Conclave, until } from '@conclave/acceptance'
 import type { Master } from '@conclave/acceptance'
 import type { Result } from '../result.ts'
@@ -11,6 +12,9 @@ import type { StoreRow, StoreWish } from './store-row.ts'
  * How the cost of a secret over the public API grows. Processor time of all masters for one request is
  * what to look at: it is the same on a busy machine, nearly.
  */
+
+/** V8 looks through a whole heap once nobody has asked for anything for some eight seconds. */
+const restMs = 15_000
 
 async function cost(name: string, wish: StoreWish, by: Contender): Promise<readonly Result[]> {
   const rounds = await alternate([by], wish)
@@ -36,18 +40,27 @@ async function both(name: string, wish: StoreWish, asked: Asked): Promise<readon
   ]
 }
 
-/** Memory that a process has in use, in MiB. Linux only. */
-function residentMiB(pid: number): number | undefined {
+/**
+ * Memory that a process has in use, in MiB, and its share of it: of pages that several have, such as those of
+ * Node's own file, each has a part. Linux only.
+ */
+function memoryOf(pid: number): { readonly inUse: number; readonly share: number } | undefined {
   if (process.platform !== 'linux') return undefined
-  const kib = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return kib === undefined ? undefined : Number(kib) / 1024
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  const mib = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1024
+  return { inUse: mib('Rss'), share: mib('Pss') }
 }
 
 function memory(name: string, of: readonly Master[], leader: Master): readonly Result[] {
   return of.flatMap(({ pid }) => {
-    const value = residentMiB(pid)
-    const who = pid === leader.pid ? 'the leader' : 'a follower'
-    return value === undefined ? [] : [{ name: `${name}: memory of ${who}`, value, unit: 'MiB' }]
+    const measured = memoryOf(pid)
+    if (measured === undefined) return []
+    const who = `${name}: memory of ${pid === leader.pid ? 'the leader' : 'a follower'}`
+    return [
+      { name: who, value: measured.inUse, unit: 'MiB' },
+      { name: `${who}, its share`, value: measured.share, unit: 'MiB' },
+    ]
   })
 }
 
@@ -64,7 +77,12 @@ async function secrets(wish: StoreWish): Promise<readonly Result[]> {
       const asked = await ours(cluster, [leader])
       await fill(asked, count)
       const name = `${count} secrets`
-      results.push(...memory(name, cluster.ready.masters, leader))
+      const { masters: members } = cluster.ready
+      results.push(...memory(`${name}, right afterwards`, members, leader))
+      if (!wish.isBrief) {
+        await setTimeout(restMs)
+        results.push(...memory(`${name}, at rest`, members, leader))
+      }
       results.push(...(await both(name, wish, asked)))
     } finally {
       await cluster.stop()
