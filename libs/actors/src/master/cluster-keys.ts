@@ -8,8 +8,8 @@ import {
   type Keyring,
   type TokenKey,
 } from '@conclave/crypto'
-import { wipe } from '@conclave/kernel'
-import type { Op, Txn, View } from '@conclave/store'
+import { wipe, type RedactedBytes } from '@conclave/kernel'
+import type { KeyValue, Op, Txn, View } from '@conclave/store'
 import { Unavailable } from './errors.ts'
 import { KekForeign } from './keys/errors.ts'
 import type { KekChain } from './keys/kek-chain.ts'
@@ -66,6 +66,16 @@ export class ClusterKeys {
     } finally {
       wipe(pem)
     }
+  }
+
+  /**
+   * What is sealed at its own record's name, as the cluster's own things are; for the caller to wipe.
+   *
+   * @throws CryptographicFailure
+   */
+  open({ key, value }: Pick<KeyValue, 'key' | 'value'>): RedactedBytes {
+    const [clusterId, keyring] = [this.#clusterId, this.keyring()]
+    return openEnvelope({ clusterId, path: `#${key}`, version: 1, keyring, envelope: value })
   }
 
   /**

@@ -17,6 +17,7 @@ import {
   userKey,
   type AclRecord,
 } from './identity-records.ts'
+import { sealPasswordHash, type HashSealing } from './password-records.ts'
 import { encodeRecord, Records } from './record.ts'
 import type { Replicated } from './replicated.ts'
 
@@ -83,7 +84,7 @@ export async function found(o: Founding): Promise<number | undefined> {
         value: wrapKeyring({ kek: o.kek, keyring, clusterId: o.clusterId, random: o.random }),
       },
       { do: 'put', key: tokenKeyKey, value: await sealTokenKey(o, keyring) },
-      ...identityChanges(o.identities, o.clock.nowMs()),
+      ...identityChanges(o.identities, { ...o, dek: keyring.newest, nowMs: o.clock.nowMs() }),
     ],
   })
   return committed === undefined ? undefined : keyring.newest.id
@@ -102,14 +103,18 @@ async function sealTokenKey(o: Founding, keyring: Keyring): Promise<Uint8Array> 
 /** The changes that make these people known. */
 export function identityChanges(
   { users, permissions }: FirstIdentities,
-  nowMs: number,
+  o: HashSealing & { readonly nowMs: number },
 ): readonly Op[] {
+  const { nowMs } = o
   const changes: Op[] = [put(identityChangedKey, { atMs: nowMs })]
   for (const { uid, description, isService, passwordHash, publicKey } of users) {
     changes.push(
       put(userKey(uid), { uid, description, isService, publicKey, createdAtMs: nowMs, groups: [] }),
     )
-    if (passwordHash !== undefined) changes.push(put(passwordKey(uid), { hash: passwordHash }))
+    if (passwordHash !== undefined) {
+      const value = sealPasswordHash(o, uid, passwordHash)
+      changes.push({ do: 'put', key: passwordKey(uid), value })
+    }
   }
   const acls = new Map<ResourceId, Record<string, readonly Action[]>>()
   for (const { uid, rid, actions } of permissions) {

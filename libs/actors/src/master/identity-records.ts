@@ -7,7 +7,8 @@ import { z } from 'zod'
  */
 
 export const userKey = (uid: string): string => `identity/user/${uid}`
-export const passwordKey = (uid: string): string => `identity/password/${uid}`
+export const passwordPrefix = 'identity/password/'
+export const passwordKey = (uid: string): string => passwordPrefix + uid
 /** All that anybody may do with one resource. */
 export const aclKey = (rid: ResourceId): string => `identity/acl/${rid}`
 /**
@@ -19,6 +20,7 @@ export const identityChangedKey = 'identity/changed'
 export const UserRecord = User.extend({ groups: z.array(z.string().max(96)).readonly() })
 export type UserRecord = Readonly<z.infer<typeof UserRecord>>
 
+/** As builds before ADR 41 wrote it; now it is an envelope of the hash. */
 export const PasswordRecord = z.object({
   /** A PHC string: docs/formats/password.md. */
   hash: z.string().max(512),

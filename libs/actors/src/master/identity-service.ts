@@ -24,7 +24,6 @@ import {
   AclRecord,
   identityChangedKey,
   passwordKey,
-  PasswordRecord,
   userKey,
   UserRecord,
 } from './identity-records.ts'
@@ -33,6 +32,7 @@ import { FailedLogins, type Summary } from './failed-logins.ts'
 import { attemptOf, LoginThrottle, type Attempt } from './login-throttle.ts'
 import type { Authenticated, IdentityApi } from './master-api.ts'
 import { PasswordMemory } from './password-memory.ts'
+import { passwordHashOf } from './password-records.ts'
 import { Records } from './record.ts'
 import { RightsMemory } from './rights-memory.ts'
 import { TokenMemory } from './token-memory.ts'
@@ -67,7 +67,6 @@ export interface IdentityServiceOptions {
 export class IdentityService implements IdentityApi {
   readonly #options: IdentityServiceOptions
   readonly #users: Records<UserRecord>
-  readonly #passwords: Records<{ readonly hash: string }>
   readonly #acls: Records<AclRecord>
   readonly #memory: PasswordMemory
   readonly #tokens: TokenMemory
@@ -82,7 +81,6 @@ export class IdentityService implements IdentityApi {
     const { view, random, clock } = options
     this.#options = options
     this.#users = new Records(view, UserRecord)
-    this.#passwords = new Records(view, PasswordRecord)
     this.#acls = new Records(view, AclRecord)
     this.#memory = new PasswordMemory(random, clock)
     this.#tokens = new TokenMemory(clock)
@@ -218,7 +216,7 @@ export class IdentityService implements IdentityApi {
   }
 
   #stampOf(uid: string): number {
-    return this.#passwords.get(passwordKey(uid))?.modRevision ?? 0
+    return this.#options.view.modRevision(passwordKey(uid))
   }
 
   /**
@@ -253,7 +251,8 @@ export class IdentityService implements IdentityApi {
 
   /** Takes as long for a user who does not exist, or has no password. */
   #isPasswordOf(uid: string, password: RedactedBytes): Promise<boolean> {
-    return verifyPassword(password, this.#passwords.get(passwordKey(uid))?.record.hash)
+    const { view, keys } = this.#options
+    return verifyPassword(password, passwordHashOf(view, keys, uid))
   }
 
   async #isLoginTokenOf(uid: string, token: string): Promise<boolean> {

@@ -13,6 +13,7 @@ import { kekKey, kekKeptKey, kekLinkKey, KekRecords, type KekRecord } from './ke
 import { KeyringRotation } from './keyring-rotation.ts'
 import { LockService } from './lock-service.ts'
 import { purgeRevision } from './purge.ts'
+import { UnsealedHashes } from './unsealed-hashes.ts'
 
 export interface KeyDeskOptions {
   readonly clusterId: string
@@ -36,6 +37,7 @@ export class KeyDesk {
   readonly #options: KeyDeskOptions
   readonly #records: KekRecords
   readonly #rotation: KeyringRotation
+  readonly #unsealed: UnsealedHashes
   #kept: Omit<WantedKeys, 'kek'> | undefined
   /** Up to here, what was put out of use is gone from this master's disk. */
   #purged: number
@@ -49,6 +51,7 @@ export class KeyDesk {
     this.#records = new KekRecords(store)
     this.operators = new LockService({ ...options, keepOwn: () => this.#keepOwn() })
     this.#rotation = new KeyringRotation(options)
+    this.#unsealed = new UnsealedHashes(options)
     this.#purged = this.#cleanRevision()
     store.onRestore(() => {
       this.#purged = this.#cleanRevision()
@@ -58,6 +61,7 @@ export class KeyDesk {
 
   /** For the leader, each tick. */
   lead(term: Term): void {
+    void this.#unsealed.step(term)
     void this.#rotation.step(term)
   }
 

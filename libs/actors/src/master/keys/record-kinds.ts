@@ -16,8 +16,6 @@ export type Holds =
   | 'wrapped'
   /** JSON whose inline values are envelopes. */
   | 'sealed-parts'
-  /** What a password is checked by; the password cannot be had from it. */
-  | 'hash'
 
 export interface RecordKind {
   /** A whole key; or how keys begin, if it ends with `/` or `-`. */
@@ -46,7 +44,7 @@ export const recordKinds: readonly RecordKind[] = [
   { at: 'authority/removed/', holds: 'nothing' },
   { at: 'authority/promotion/', holds: 'nothing' },
   { at: 'identity/user/', holds: 'nothing' },
-  { at: 'identity/password/', holds: 'hash' },
+  { at: 'identity/password/', holds: 'envelope' },
   { at: 'identity/acl/', holds: 'nothing' },
   { at: 'identity/changed', holds: 'nothing' },
   { at: 'secret/', holds: 'nothing' },

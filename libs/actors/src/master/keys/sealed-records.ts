@@ -20,6 +20,7 @@ import type { KeyValue } from '@conclave/store'
 import { encodeRecord } from '../record.ts'
 import { runPrefix, RunRecord } from '../run-records.ts'
 import { envelopePrefix } from '../secret-records.ts'
+import { passwordPrefix } from '../identity-records.ts'
 import { inlinePath } from '../inline-path.ts'
 
 /** Where an envelope of this cluster belongs. */
@@ -83,6 +84,11 @@ export const sealedKinds: readonly SealedKind[] = [
   },
   {
     prefix: 'keys/',
+    partsOf: (kv) => whole(kv, keyPlace(kv.key)),
+    replaced: replaceWhole(keyPlace),
+  },
+  {
+    prefix: passwordPrefix,
     partsOf: (kv) => whole(kv, keyPlace(kv.key)),
     replaced: replaceWhole(keyPlace),
   },

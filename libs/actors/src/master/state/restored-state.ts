@@ -38,7 +38,9 @@ export function restoreChanges(o: {
     .kvs.filter(({ key }) => ofOldMasters(key))
     .map(({ key }): Op => ({ do: 'delete', key }))
   const wrapped = wrapKeyring({ kek, keyring, clusterId, random })
-  const people = identityChanges(o.identities, o.nowMs).map((op) => beside(view, op))
+  const people = identityChanges(o.identities, { ...o, dek: keyring.newest }).map((op) =>
+    beside(view, op),
+  )
   return [...gone, { do: 'put', key: keyringKey, value: wrapped }, ...people]
 }
 

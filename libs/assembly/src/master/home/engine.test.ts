@@ -1,13 +1,16 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { foundingKey, FoundingRecord } from '@conclave/actors'
+import { hashPassword, isEnvelope } from '@conclave/crypto'
+import { EtcdClient, EtcdStore } from '@conclave/engine-etcd'
 import { Redacted, utf8 } from '@conclave/kernel'
 import { encodeRecord } from '@conclave/model'
+import { SystemRandom } from '@conclave/runtime'
 import type { KeyValue } from '@conclave/store'
 import { canary, EtcdCluster, missingServer, scanDirectory } from '@conclave/testkit'
 import { progressKey } from '@conclave/transfer'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { devCaller, TestCluster } from '../../testing/test-cluster.ts'
 import { whyToWait, type Newcomer } from './admission.ts'
 import { checkEngine, EngineMismatch, hasJournal, noteEngine } from './engine-file.ts'
@@ -99,6 +102,17 @@ describe('AS14: where its state is', () => {
   })
 })
 
+/** Files that somebody who has etcd's disk could try passwords against. */
+async function filesWithHash(directory: string): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const content = await readFile(join(entry.parentPath, entry.name))
+    if (content.includes('$scrypt$')) found.push(entry.name)
+  }
+  return found
+}
+
 describe.skipIf(whyNoEtcd !== undefined)(
   `AS14: masters in front of etcd ${whyNoEtcd ?? ''}`,
   () => {
@@ -126,6 +140,37 @@ describe.skipIf(whyNoEtcd !== undefined)(
         expect((await scanDirectory(directory, [value])).hits).toEqual([])
       }
       expect(cluster.lines.some((line) => line.includes(value.text))).toBe(false)
+      expect(await filesWithHash(etcd.directory)).toEqual([])
+    }, 60_000)
+
+    test('seal the hashes of passwords that an earlier build has left there', async () => {
+      const etcd = await EtcdCluster.start({ size: 1 })
+      onTestFinished(() => etcd.stop())
+      const engine = { url: etcd.url('conclave/earlier') }
+      const cluster = await TestCluster.start({ masters: 1 }, { engine })
+      onTestFinished(() => cluster.remove())
+      const { masterId } = cluster.addresses[0] ?? { masterId: '' }
+      await Promise.all(cluster.masters.map((master) => master.destroy()))
+      const random = new SystemRandom()
+      const client = new EtcdClient({ endpoints: etcd.endpoints })
+      onTestFinished(() => client.close())
+      const store = new EtcdStore({ client, prefix: '/conclave/earlier', random })
+      const password = canary('password')
+      const hash = await hashPassword(new Redacted(utf8(password.text)), random)
+      const key = 'identity/password/dev'
+      const { revision } = await store.put(key, encodeRecord({ hash }))
+      expect(await filesWithHash(etcd.directory)).not.toEqual([])
+
+      const master = await cluster.startMaster(masterId, { engine })
+      await master.ready()
+
+      await vi.waitFor(async () => {
+        const kv = await store.get(key)
+        expect(kv && isEnvelope(kv.value)).toBe(true)
+        await expect(store.get(key, { at: revision })).rejects.toThrow()
+      }, 20_000)
+      const given = new Redacted(utf8(password.text))
+      expect(await master.api.identity.login('dev', given, '127.0.0.1')).toBeDefined()
     }, 60_000)
   },
 )
