@@ -32,6 +32,12 @@ export async function writeWholeOn(disk: Disk, file: string, bytes: Uint8Array):
   await disk.syncDirectory(dirname(file))
 }
 
+/** Resolves once it is gone also after a power failure. Harmless when it is not there. */
+export async function removeOn(disk: Disk, file: string): Promise<void> {
+  await unlinkIfThere(disk, file)
+  await disk.syncDirectory(dirname(file))
+}
+
 /** Overwrites a file, and what an interrupted write has left beside it, and removes both. */
 export async function eraseOn(disk: Disk, file: string): Promise<void> {
   let wasThere = false

@@ -1,12 +1,10 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Recovered } from '@conclave/actors'
-import { NodeDisk, type Journal } from '@conclave/journal'
+import { NodeDisk, type Disk, type Journal } from '@conclave/journal'
 import { ConclaveError, utf8 } from '@conclave/kernel'
 import { beginAnew, type NodeId } from '@conclave/raft'
 import { loadMember } from '../cluster/member-files.ts'
-import { writePrivately } from '../private-file.ts'
-import { readIfThere } from '../whole-on-disk.ts'
+import { readIfThere, removeOn, writeWholeOn } from '../whole-on-disk.ts'
 
 /** A master cannot go on by itself. Says why. */
 export class BeginAnewRefused extends ConclaveError {
@@ -24,17 +22,22 @@ const wishFile = (directory: string): string => join(directory, 'begin-anew.json
  *
  * @throws MemberFileUnusable
  */
-export async function wishToBeginAnew(directory: string): Promise<string> {
+export async function wishToBeginAnew(
+  directory: string,
+  disk: Disk = new NodeDisk(),
+): Promise<string> {
   const { id: masterId } = await loadMember(directory, 'conclave-master')
-  await writePrivately(wishFile(directory), utf8(`${JSON.stringify({ masterId })}\n`))
+  await disk.makeDirectory(directory)
+  await writeWholeOn(disk, wishFile(directory), utf8(`${JSON.stringify({ masterId })}\n`))
   return masterId
 }
 
-export const wantsToBeginAnew = async (directory: string): Promise<boolean> =>
-  (await readIfThere(new NodeDisk(), wishFile(directory))) !== undefined
+export const wantsToBeginAnew = async (directory: string, disk: Disk): Promise<boolean> =>
+  (await readIfThere(disk, wishFile(directory))) !== undefined
 
-export const hasBegunAnew = (directory: string): Promise<void> =>
-  rm(wishFile(directory), { force: true })
+/** Resolves once it is gone for good: a wish that came back would remove whoever has joined since. */
+export const hasBegunAnew = (directory: string, disk: Disk): Promise<void> =>
+  removeOn(disk, wishFile(directory))
 
 /** The log of a group of one: on the disk before anything is made of it. @throws BeginAnewRefused */
 export async function aloneIn(

@@ -12,6 +12,7 @@ import {
 import { conclaveFace, conclaveServerOptions } from '@conclave/faces-conclave'
 import { dcosFace, dcosServerOptions } from '@conclave/faces-dcos'
 import { mesosFace, mesosServerOptions } from '@conclave/faces-mesos'
+import { NodeDisk } from '@conclave/journal'
 import { uuid, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
 import { FromAgent, type ToAgent } from '@conclave/model'
 import { allMembers, none, type NodeId } from '@conclave/raft'
@@ -313,7 +314,7 @@ export class Master implements RunningMaster {
 
   /** Alone, with nobody who could reach it: what the others were must be settled before one of them comes back. */
   async #beginAnew(): Promise<void> {
-    const { directory } = this.#parts.options
+    const { directory, disks } = this.#parts.options
     this.#log.warn({}, 'this master begins anew without the others')
     this.#run()
     for (;;) {
@@ -327,7 +328,7 @@ export class Master implements RunningMaster {
         await nextTick(tickMsUsually)
       }
     }
-    await hasBegunAnew(directory)
+    await hasBegunAnew(directory, disks?.journal ?? new NodeDisk())
     this.#events.append({ type: 'master.began-anew', masterId: this.masterId })
   }
 

@@ -44,7 +44,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
   const clock = options.clock ?? new SystemClock()
   const { id: masterId, clusterId, identity } = await loadMember(directory, 'conclave-master')
   if (await isRemoved(directory)) throw new MasterRemoved(masterId, directory)
-  if (options.beginsAnew === true) await wishToBeginAnew(directory)
+  if (options.beginsAnew === true) await wishToBeginAnew(directory, options.disks?.journal)
   const own = placeOf(masterId, options)
   const faceHost = own.faceHost ?? own.host
   if (!isLoopback(faceHost)) {
@@ -95,7 +95,7 @@ export async function startMaster(options: MasterOptions): Promise<RunningMaster
 /** All that a master is made of, from the moment that its keys are open. */
 async function startOpened(found: Found): Promise<Master> {
   const { directory, disks } = found.options
-  const beginsAnew = await wantsToBeginAnew(found.options.directory)
+  const beginsAnew = await wantsToBeginAnew(directory, disks?.journal ?? new NodeDisk())
   if (beginsAnew && found.options.engine !== undefined) {
     throw new BeginAnewRefused('masters whose state is in an etcd need none of the others for it')
   }
