@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { canary, expectNoLeak, scanDirectory } from '@conclave/testkit'
+import { request as requestTo } from 'node:http'
+import { eventsOf } from '@conclave/runtime'
+import { canary, expectNoLeak, findCanaries, scanDirectory } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   answerIn,
@@ -19,21 +21,35 @@ import {
 
 /** In every input that is refused: nothing of it may stay anywhere. */
 const planted = canary('refused')
+/** In parts of requests where a value has no place, which nobody may repeat. */
+const misplaced = canary('misplaced')
 const secretSizeBytesMax = 1_047_552
 
 let cluster: Conclave
 let leader: Master
 /** Every refusal, as it came. */
 const answers: string[] = []
+/** What the leader told meanwhile. */
+const events: string[] = []
 let before: unknown
 
 beforeAll(async () => {
   cluster = await Conclave.start()
   leader = await cluster.leader()
+  void listen()
   await put('bad/text', '{"password":"x"}')
   await put('bad/binary', Buffer.from('a\0b'))
 })
 afterAll(() => cluster?.stop())
+
+async function listen(): Promise<void> {
+  try {
+    const { body } = await cluster.stream(leader, 'conclave', '/events')
+    for await (const { data } of eventsOf(body)) events.push(data)
+  } catch {
+    // The cluster has ended.
+  }
+}
 
 async function put(path: string, value: string | Uint8Array): Promise<number> {
   const { status } = await cluster.ask(leader, 'dcos', `/secrets/v1/secret/default/${path}`, {
@@ -241,8 +257,8 @@ describe('a spec', () => {
       [`{"name":"${planted.text}`, 400],
       [`{"name":${planted.text}}`, 400],
       [Buffer.from(`{"name":"\xff${planted.text}"}`, 'latin1'), 422],
-      [`${'['.repeat(500_000)}${']'.repeat(500_000)}`, 422],
-      [`{"a":${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}}`, 422],
+      [`${'['.repeat(500_000)}${']'.repeat(500_000)}`, 400],
+      [`{"a":${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}}`, 400],
     ]
     for (const [body, expected] of bodies) {
       const { status, text } = await submit(body)
@@ -422,6 +438,128 @@ describe('a client that goes away in the middle of a body', () => {
   })
 })
 
+/** A request that any listener takes; a value may have come into any part of it by mistake. */
+interface Asked {
+  readonly listener: string
+  readonly url: string | undefined
+  readonly authorization: string
+  readonly method: string
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: unknown
+}
+
+const headersMisused = (
+  'accept content-type cookie user-agent if-match if-none-match range referer origin host forwarded ' +
+  'x-forwarded-for mesos-stream-id message-accept message-content-type x-registry-auth upgrade ' +
+  'last-event-id expect'
+).split(' ')
+const parametersMisused = (
+  'version list path folder secret follow after force replicas filters signal limit size tail since ' +
+  'until details fromImage tag condition t h w ps_args term task_id framework_id order offset ' +
+  'jsonp name level duration status'
+).split(' ')
+const fieldsMisused = (
+  'type Name name Mode mode Driver Image Target Availability Role kind state value framework_id ' +
+  'task_id user role reference secret command template uid Signal Cmd Tty UnlockKey RemoteAddrs'
+).split(' ')
+
+/** @returns whether the answer says it again */
+async function ask({ url = '', authorization, ...o }: Asked): Promise<boolean> {
+  const { pathname, port, protocol } = new URL(url)
+  const path =
+    o.query === undefined ? o.path : `${o.path}?${new URLSearchParams(o.query).toString()}`
+  const payload = o.body === undefined ? undefined : Buffer.from(JSON.stringify(o.body))
+  const type = payload === undefined ? {} : { 'content-type': 'application/json' }
+  const request = requestTo({
+    ...(protocol === 'unix:' ? { socketPath: pathname } : { host: '127.0.0.1', port }),
+    method: o.method,
+    path,
+    headers: { authorization, connection: 'close', ...type, ...o.headers },
+    timeout: 5000,
+  })
+  const answer = new Promise<string>((resolve) => {
+    const pieces: Buffer[] = []
+    const heard = (): void => resolve(Buffer.concat(pieces).toString('latin1'))
+    request.once('response', (response) => {
+      pieces.push(Buffer.from(JSON.stringify(response.headers)))
+      response.on('data', (piece: Buffer) => pieces.push(piece))
+      response.once('close', heard)
+    })
+    request.once('timeout', () => request.destroy())
+    request.once('error', heard)
+  })
+  request.end(payload)
+  return findCanaries(Buffer.from(await answer), [misplaced]).length > 0
+}
+
+/** The parts in which it is no name that whoever asks has to be told again. */
+function* partsOf(asked: Asked): Generator<Asked> {
+  for (const name of headersMisused) {
+    for (const value of [misplaced.text, `${misplaced.text}/x; a="${misplaced.text}"`]) {
+      yield { ...asked, headers: { [name]: value } }
+    }
+  }
+  for (const scheme of ['Basic ', 'Bearer ', 'token=', '']) {
+    yield { ...asked, authorization: scheme + misplaced.text }
+  }
+  yield { ...asked, headers: { [`x-${misplaced.text}`]: 'x' } }
+  yield { ...asked, path: `/nowhere/${misplaced.text}` }
+  yield { ...asked, query: { [misplaced.text]: '1' } }
+}
+
+/** Those in which it may be one. */
+function* namesIn(asked: Asked): Generator<Asked> {
+  for (const name of parametersMisused) yield { ...asked, query: { [name]: misplaced.text } }
+  if (asked.method === 'GET') return
+  for (const name of fieldsMisused) {
+    for (const value of [misplaced.text, [misplaced.text], { [misplaced.text]: misplaced.text }]) {
+      yield { ...asked, body: { type: 'ACCEPT', name: 'x', Name: 'x', [name]: value } }
+    }
+  }
+  yield { ...asked, path: `${asked.path}/${misplaced.text}` }
+  yield { ...asked, path: `/v1.${misplaced.text}/info` }
+}
+
+describe('a value in a part of a request where none belongs', () => {
+  const routes: Readonly<Record<string, readonly string[]>> = {
+    conclave: ['GET /conclave/v1/tasks', 'POST /conclave/v1/runs', 'POST /conclave/v1/workloads'],
+    dcos: [`GET ${base}/bad/text`, `PATCH ${base}/bad/none`, 'POST /acs/api/v1/auth/login'],
+    mesos: ['POST /api/v1', 'POST /api/v1/scheduler', 'GET /tasks'],
+    docker: ['GET /v1.41/services', 'POST /v1.41/secrets/create', 'POST /v1.41/containers/x/kill'],
+    agent: ['POST /api/v1', 'POST /api/v1/executor', 'GET /files/read'],
+  }
+
+  test('would be found: a name that is not known is said again', async () => {
+    const path = `/v1.41/secrets/${misplaced.text}`
+    const url = leader.listeners['docker']
+    const asked = { listener: 'docker', url, authorization: '', method: 'GET', path }
+
+    expect(await ask(asked)).toBe(true)
+  })
+
+  test.each(Object.keys(routes))('is not said again, nor logged: %s', async (listener) => {
+    const { uid, password } = cluster.ready.credentials
+    const ofAgent = cluster.ready.agents[0]?.listeners['mesos']
+    const authorization =
+      listener === 'agent'
+        ? `Basic ${Buffer.from(`${uid}:${password}`).toString('base64')}`
+        : `token=${await cluster.token()}`
+    const url = listener === 'agent' ? ofAgent : leader.listeners[listener]
+    const repeated: string[] = []
+    for (const route of routes[listener] ?? []) {
+      const [method = '', path = ''] = route.split(' ')
+      const asked = { listener, url, authorization, method, path }
+      for (const part of partsOf(asked)) {
+        if (await ask(part)) repeated.push(JSON.stringify({ ...part, authorization: '' }))
+      }
+      for (const part of namesIn(asked)) await ask(part)
+    }
+    expect(repeated.map((one) => one.replaceAll(misplaced.text, 'VALUE'))).toEqual([])
+  })
+})
+
 describe('afterwards', () => {
   test('nothing was stored, nobody has died, and the cluster works', async () => {
     expect(await lists()).toEqual(before)
@@ -437,9 +575,16 @@ describe('afterwards', () => {
 
   test('nothing of what was refused is in any answer, log or file', async () => {
     expectNoLeak({ answers: answers.join('\n') }, [planted])
+    expectNoLeak({ events: JSON.stringify(events) }, [planted, misplaced])
+    expect(events.length).toBeGreaterThan(0)
     const [control, decoy] = [canary('control'), canary('decoy')]
     writeFileSync(`${cluster.directory}/logs/control.txt`, `planted: ${control.text}\n`)
-    const { hits, files } = await scanDirectory(cluster.directory, [planted, control, decoy])
+    const { hits, files } = await scanDirectory(cluster.directory, [
+      planted,
+      misplaced,
+      control,
+      decoy,
+    ])
     expect(files).toBeGreaterThan(20)
     expect(hits.map(({ place, canary: { label } }) => [place, label])).toEqual([
       ['logs/control.txt', 'control'],
