@@ -532,7 +532,7 @@ describe('a value in a part of a request where none belongs', () => {
   }
 
   test('would be found: a name that is not known is said again', async () => {
-    const path = `/v1.41/secrets/${misplaced.text}`
+    const path = `/v1.41/containers/${misplaced.text}/json`
     const url = leader.listeners['docker']
     const asked = { listener: 'docker', url, authorization: '', method: 'GET', path }
 
