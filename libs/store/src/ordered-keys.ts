@@ -99,20 +99,29 @@ export class OrderedKeys<Item extends Keyed> {
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting.sort((a, b) => compareKeys(a.key, b.key))
     this.#waiting = []
-    for (const item of waiting) this.#place(item)
+    for (let at = 0; at < waiting.length;) at = this.#placeFrom(waiting, at)
   }
 
-  #place(item: Item): void {
-    const chunkIndex = this.#chunkIndex(item.key)
-    const chunk = this.#chunks[chunkIndex]
-    if (chunk === undefined) {
-      this.#chunks.push([item])
-      return
-    }
-    chunk.splice(lowerBound(chunk, item.key), 0, item)
-    if (chunk.length > chunkLengthMax) {
+  /**
+   * Places what comes from `from` on into the chunk that the first of it belongs to, each item behind the one
+   * before, until the next one belongs elsewhere or the chunk was split. Answers with the place of that one.
+   */
+  #placeFrom(sorted: readonly Item[], from: number): number {
+    const chunkIndex = this.#chunkIndex(sorted[from]?.key ?? '')
+    if (this.#chunks.length === 0) this.#chunks.push([])
+    const chunk = this.#chunks[chunkIndex] ?? []
+    const next = this.#chunks[chunkIndex + 1]?.[0]
+    let place = 0
+    for (let at = from; at < sorted.length; at++) {
+      const item = sorted[at]
+      if (item === undefined || (next && compareKeys(item.key, next.key) > 0)) return at
+      place = lowerBound(chunk, item.key, place)
+      chunk.splice(place, 0, item)
+      if (chunk.length <= chunkLengthMax) continue
       this.#chunks.splice(chunkIndex + 1, 0, chunk.splice(chunkLengthMax / 2))
+      return at + 1
     }
+    return sorted.length
   }
 
   /** The chunk that holds `key`, or would: the last one that does not begin above it. */
@@ -129,9 +138,9 @@ export class OrderedKeys<Item extends Keyed> {
   }
 }
 
-/** The first place in `chunk` whose key is not below `key`. */
-function lowerBound(chunk: readonly Keyed[], key: string): number {
-  let low = 0
+/** The first place in `chunk`, from `from` on, whose key is not below `key`. */
+function lowerBound(chunk: readonly Keyed[], key: string, from = 0): number {
+  let low = from
   let high = chunk.length
   while (low < high) {
     const middle = (low + high) >>> 1
