@@ -35,7 +35,7 @@ export const secretsRoutes =
       return sendValue(request, reply, metadata.kind, bytes)
     })
 
-    app.put(`${base}*`, async (request, reply) =>
+    app.put(`${base}*`, (request, reply) =>
       write(request, reply, 201, (path, input) => secrets.create(caller(request), path, input)),
     )
 

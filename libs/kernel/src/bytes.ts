@@ -139,13 +139,13 @@ export class ByteWriter {
 }
 
 const shortTextLengthMax = 64
-// What is ASCII has no mark of its order to leave out, and no fault to find.
-const asciiDecoder = new TextDecoder()
 const characters = Array.from({ length: 0x80 }, (_, code) => String.fromCharCode(code))
 
 /** Reads what {@link ByteWriter} wrote. Every method throws BytesMalformed rather than read past the end. */
 export class ByteReader {
   readonly #bytes: Uint8Array
+  /** The same memory, for short texts: made for the first of them. */
+  #texts: Buffer | undefined
   #at = 0
 
   constructor(bytes: Uint8Array) {
@@ -217,14 +217,20 @@ export class ByteReader {
   }
 
   /**
-   * The next `length` bytes, if they are a short text of ASCII, which a decoder that need not look for faults
-   * reads several times as fast; and a very short one needs none.
+   * The next `length` bytes, if they are a short text of ASCII: that has no fault to find and needs no view of
+   * its own, and a very short one needs no call into V8.
    */
   #shortAscii(length: number): string | undefined {
     if (length > shortTextLengthMax || length > this.remaining) return undefined
     const end = this.#at + length
     for (let at = this.#at; at < end; at++) if ((this.#bytes[at] ?? 0x80) >= 0x80) return undefined
-    if (length > 8) return asciiDecoder.decode(this.rawView(length))
+    if (length > 8) {
+      const { buffer, byteOffset, length: size } = this.#bytes
+      this.#texts ??= Buffer.from(buffer, byteOffset, size)
+      const from = this.#at
+      this.#at = end
+      return this.#texts.toString('latin1', from, end)
+    }
     let text = ''
     while (this.#at < end) text += characters[this.#bytes[this.#at++] ?? 0]
     return text
@@ -241,5 +247,9 @@ export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && hasBytesAt(a, 0, b)
 
 /** Whether `expected` stands in `bytes` from `at` on. Not in constant time: for what is no secret. */
-export const hasBytesAt = (bytes: Uint8Array, at: number, expected: Uint8Array): boolean =>
-  expected.every((byte, index) => bytes[at + index] === byte)
+export function hasBytesAt(bytes: Uint8Array, at: number, expected: Uint8Array): boolean {
+  for (let index = 0; index < expected.length; index++) {
+    if (bytes[at + index] !== expected[index]) return false
+  }
+  return true
+}

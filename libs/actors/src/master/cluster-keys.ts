@@ -84,16 +84,15 @@ export class ClusterKeys {
    * inside of other records are for those who write these to look after.
    */
   guarded(txn: Txn): Txn | undefined {
-    if (!txn.success.some(isSealed)) return txn
+    const sealed = txn.success.filter(isSealed)
+    if (sealed.length === 0) return txn
     const operand = this.#view.modRevision(keyringKey)
     // What founds a cluster brings its keyring along.
     if (operand === 0 || changes(txn, keyringKey)) return txn
     const newest = this.keyring().newest.id
-    if (txn.success.some((op) => isSealed(op) && envelopeDekId(op.value) !== newest)) {
-      return undefined
-    }
+    for (const { value } of sealed) if (envelopeDekId(value) !== newest) return undefined
     const claim = { key: keyringKey, target: 'modRevision', is: '=', operand } as const
-    return { ...txn, compare: [...txn.compare, claim] }
+    return { ...txn, compare: txn.compare.concat(claim) }
   }
 
   #unwrap(wrapped: Uint8Array): Keyring {

@@ -3,7 +3,7 @@ import { hasMaster, simulatedImagesOf, type Engine } from '../engine.ts'
 import { nodesOf } from '../nodes.ts'
 import type { ContainerEvents } from './container-events.ts'
 import type { EngineEvents } from './event-log.ts'
-import { stateEvent } from './state-events.ts'
+import { stateEvent, type NodeNews } from './state-events.ts'
 import { WorkloadEvents } from './workload-events.ts'
 
 /**
@@ -77,9 +77,8 @@ export class EventSource {
 
   /** The node that news are about: an agent and a master of one machine are one. */
   async #nodeOf(
-    news: StateNews,
+    news: NodeNews,
   ): Promise<{ readonly id: string; readonly name: string } | undefined> {
-    if (news.kind === 'secret' || news.kind === 'document') return undefined
     const nodes = await nodesOf(this.#engine, this.#caller)
     const found = nodes.find(({ is }) => {
       if (news.kind === 'master') return is.master?.masterId === news.masterId
@@ -95,9 +94,14 @@ export class EventSource {
     for await (const all of master.news.follow(this.#caller, this.#closing.signal)) {
       const nowMs = Date.now()
       for (const news of all) {
-        const event = stateEvent(news, clusterId, await this.#nodeOf(news))
+        const node = isOfNode(news) ? await this.#nodeOf(news) : undefined
+        const event = stateEvent(news, clusterId, node)
         if (event !== undefined) this.#events.add(event, nowMs)
       }
     }
   }
 }
+
+/** News of secrets are many, and wait for nothing. */
+const isOfNode = (news: StateNews): news is NodeNews =>
+  news.kind !== 'secret' && news.kind !== 'document'
