@@ -6,7 +6,6 @@ import { sendJson } from './answers.ts'
 const refused: readonly (readonly [url: string, what: string])[] = [
   ['/auth', 'nobody logs in to a registry'],
   ['/build', 'images are not built'],
-  ['/commit', 'images are not made of containers'],
   ['/session', 'images are not built'],
   ['/grpc', 'images are not built'],
 ]

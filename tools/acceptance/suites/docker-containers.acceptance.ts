@@ -331,6 +331,9 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
       [['rename', container, 'x'], 'is called by its service'],
       [['cp', `${container}:/etc/passwd`, '-'], 'has files in memory only'],
       [['rm', container], 'container is running'],
+      [['commit', container, 'image'], 'no image is made of them here'],
+      [['exec', '-d', container, 'nosuchcmd'], 'executable file not found in $PATH'],
+      [['kill', '-s', 'FOO', container], 'invalid signal: FOO'],
     ] as const
     for (const [args, text] of refused) {
       const { code, stderr } = await docker(args)

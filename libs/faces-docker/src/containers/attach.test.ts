@@ -146,6 +146,25 @@ describe('DK45: an attached client', () => {
     expect(session.isClosed).toBe(true)
   })
 
+  test('reads what a program said that has ended, and cannot listen to it', async () => {
+    const { id, taskId } = await running({})
+    front.master.scene.end(taskId, 'TASK_FAILED')
+    await front.master.scene.settle()
+    const listening = await ask('POST', `/containers/${id}/attach?stream=1&stdout=1`)
+    expect([listening.statusCode, listening.json()]).toEqual([
+      409,
+      { message: `container ${id} is not running` },
+    ])
+    const client = new EngineClient(join(directory, 'docker.sock'))
+    client.upgrade(`/v1.47/containers/${id}/attach?logs=1&stdout=1`, undefined)
+    await client.until('101 UPGRADED')
+    const session = await openedSession()
+    session.print('its last words\n')
+    session.end(undefined)
+    expect((await client.rest()).body.subarray(8).toString()).toBe('its last words\n')
+    expect(front.master.tasks.logsWanted.at(-1)).toMatchObject({ follow: false })
+  })
+
   test('types to it over a connection that was never upgraded, too', async () => {
     const { id } = await running({ OpenStdin: true })
     const client = new EngineClient(join(directory, 'docker.sock'))

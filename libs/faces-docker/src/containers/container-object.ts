@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { SimulatedImagesMode } from '@conclave/simulated-images'
+import { writtenSpec } from '../services/service-object.ts'
 import { humanDuration, rfc3339, zeroTime } from '../times.ts'
 import { exitCodeOf, type Container } from './container.ts'
 import { commandText, imageOf, processOf } from './process.ts'
@@ -121,7 +122,9 @@ export function containerInspect(
       NetworkMode: 'default',
       RestartPolicy: { Name: '', MaximumRetryCount: 0 },
       LogConfig: { Type: 'json-file', Config: {} },
+      ...limitsOf(container),
     },
+    GraphDriver: { Name: 'conclave', Data: null },
     Mounts: mounts,
     Config: {
       Hostname: spec.Hostname || id.slice(0, 12),
@@ -139,6 +142,8 @@ export function containerInspect(
       Volumes: null,
       WorkingDir: spec.Dir || (configuration?.WorkingDir ?? ''),
       Entrypoint: null,
+      ...(ports.length > 0 && { ExposedPorts: exposed(ports) }),
+      ...(spec.Healthcheck && { Healthcheck: spec.Healthcheck }),
       Labels: labels,
       ...(stopSignal && { StopSignal: stopSignal }),
     },
@@ -148,6 +153,19 @@ export function containerInspect(
       ),
       Networks: endpoints(networks),
     },
+  }
+}
+
+const exposed = (ports: Surroundings['ports']): object =>
+  Object.fromEntries(ports.map(({ PrivatePort, Type }) => [`${PrivatePort}/${Type}`, {}]))
+
+/** What its service limits and reserves, as the Engine calls it. */
+function limitsOf({ task }: Container): object {
+  const { Limits, Reservations } = writtenSpec(task.spec).TaskTemplate?.Resources ?? {}
+  return {
+    Memory: Limits?.MemoryBytes ?? 0,
+    MemoryReservation: Reservations?.MemoryBytes ?? 0,
+    NanoCpus: Limits?.NanoCPUs ?? 0,
   }
 }
 

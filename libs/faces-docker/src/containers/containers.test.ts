@@ -26,13 +26,18 @@ beforeEach(async () => {
   const container = {
     Command: ['sh', '-c', 'tail -f /dev/null'],
     Env: ['COLOR=green'],
+    Healthcheck: { Test: ['NONE'] },
     Mounts: [
       { Type: 'volume', Source: 'data', Target: '/data' },
       { Type: 'tmpfs', Target: '/cache' },
     ],
   }
   const ports = [{ TargetPort: 8080, PublishedPort: 80, PublishMode: 'host' }]
-  await services.create(sentSpec('my_app', { EndpointSpec: { Ports: ports } }, container))
+  const spec = sentSpec('my_app', { EndpointSpec: { Ports: ports } }, container) as {
+    readonly TaskTemplate: object
+  }
+  const Resources = { Limits: { MemoryBytes: 8 * 1024 * 1024 } }
+  await services.create({ ...spec, TaskTemplate: { ...spec.TaskTemplate, Resources } })
   await front.master.scene.settle()
   const [task] = await front.master.workloads.tasks(admin, 'my_app')
   if (task === undefined) throw new Error('no task runs')
@@ -229,6 +234,52 @@ describe('DK40: containers', () => {
     await front.ask('DELETE', '/services/my_app')
     await front.master.scene.settle()
     expect((await removed).json()).toEqual({ StatusCode: 3 })
+  })
+
+  test('say what their service says of them, as far as the Engine has a word for it', async () => {
+    const shown = (await get(`/containers/${id}/json`)).json()
+    expect(shown).toMatchObject({
+      HostConfig: { Memory: 8 * 1024 * 1024, NanoCpus: 0 },
+      Config: { ExposedPorts: { '8080/tcp': {} }, Healthcheck: { Test: ['NONE'] } },
+      NetworkSettings: { Ports: { '8080/tcp': null } },
+      GraphDriver: { Name: 'conclave' },
+    })
+  })
+
+  test('make no image; one that is not there makes none either', async () => {
+    const none = await front.ask('POST', '/commit?container=nosuch')
+    expect([none.statusCode, none.json()]).toEqual([404, { message: 'No such container: nosuch' }])
+    const refused = await front.ask('POST', `/commit?container=${id}`)
+    expect([refused.statusCode, refused.json<{ message: string }>().message]).toEqual([
+      501,
+      expect.stringContaining('no image is made of them here') as string,
+    ])
+  })
+
+  test('are told when a program that nobody waits for cannot be started', async () => {
+    const { tasks } = front.master
+    const start = async (): Promise<readonly [number, string]> => {
+      const created = await front.ask('POST', `/containers/${id}/exec`, { Cmd: ['nosuch'] })
+      const { Id } = created.json<{ Id: string }>()
+      const answer = await front.ask('POST', `/exec/${Id}/start`, { Detach: true })
+      return [answer.statusCode, answer.body]
+    }
+    // As an agent does it: what it is asked first it answers first.
+    tasks.usage = async () => {
+      tasks.sessions.at(-1)?.end(127, 'exec: "nosuch": executable file not found in $PATH')
+      await new Promise((resolve) => setImmediate(resolve))
+      return aUsage
+    }
+    const [status, body] = await start()
+    expect([status, JSON.parse(body)]).toEqual([
+      400,
+      {
+        message:
+          'OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown',
+      },
+    ])
+    tasks.usage = async () => aUsage
+    expect(await start()).toEqual([200, ''])
   })
 
   test('that are not there are not killed, in the words of the Engine', async () => {

@@ -14,6 +14,7 @@ import { detachKeysOf, readDetachKeys } from './detach.ts'
 import { Execs, startError, type Exec, type ExecConfig } from './execs.ts'
 import { hijackPlain, streamType, type Hijacked, type HijackRoute } from './hijack.ts'
 import { workdirOf } from './process.ts'
+import { usageOf } from './sizes.ts'
 import { readSize, sizeMax } from './terminal-size.ts'
 import { ignoreInput, send, sendOutput, takeInput, type SessionEnd } from './streaming.ts'
 import { stdcopyFrame } from './stdcopy.ts'
@@ -85,7 +86,8 @@ export class ExecRoutes {
       const session = await this.#start(exec, callerOf(engine, request), start)
       if (start.Detach === true) {
         endUnlessTerminal(exec, session)
-        void this.#toNobody(exec, session)
+        const ended = this.#toNobody(exec, session)
+        await this.#demandStarted(exec, callerOf(engine, request), ended)
         return sendEmpty(reply)
       }
       await this.#serve(exec, session, hijackPlain(reply))
@@ -175,9 +177,29 @@ export class ExecRoutes {
     socket.end()
   }
 
-  async #toNobody(exec: Exec, session: TaskSession): Promise<void> {
-    for await (const output of session.output())
-      if (output.kind === 'end') this.#ended(exec, output)
+  async #toNobody(exec: Exec, session: TaskSession): Promise<SessionEnd | undefined> {
+    for await (const output of session.output()) {
+      if (output.kind !== 'end') continue
+      this.#ended(exec, output)
+      return output
+    }
+    return undefined
+  }
+
+  /**
+   * An agent answers in the order that it is asked in: once it has said something else, it has said what could not be
+   * started.
+   *
+   * @throws Refusal
+   */
+  async #demandStarted(
+    { container }: Exec,
+    caller: Caller,
+    ended: Promise<SessionEnd | undefined>,
+  ): Promise<void> {
+    const answered = usageOf(this.#engine, caller, container).catch(() => undefined)
+    const first = await Promise.race([ended, answered.then(() => undefined)])
+    if (first?.error !== undefined) throw new Refusal(400, startError(first.error))
   }
 
   /** Without an exit code it was lost with its agent: killed, as far as anybody knows. */

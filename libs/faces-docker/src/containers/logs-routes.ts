@@ -130,8 +130,10 @@ export class LogsRoutes {
   /** @throws Refusal */
   async #attach(caller: Caller, asked: string, query: URLSearchParams): Promise<Attached> {
     const detachKeys = readDetachKeys(query.get('detachKeys') ?? '')
-    const container = await findRunning(this.#engine, caller, asked)
+    const container = await findContainer(this.#engine, caller, asked)
     const follow = isSetIn(query, 'stream')
+    // What one that has ended has said is there to be read.
+    if (follow && container.state !== 'running') throw notRunning(container)
     const tail = isSetIn(query, 'logs') ? undefined : 0
     const hasInput = isSetIn(query, 'stdin') && container.spec.OpenStdin === true
     const attached = hasInput ? { isAttached: true } : {}

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { callerOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
+import { queryOf } from '../query.ts'
 import { findContainer } from './container.ts'
 
 interface Named {
@@ -41,6 +42,15 @@ export const refusedRoutes =
         },
       })
     }
+
+    app.post('/commit', async (request) => {
+      const asked = queryOf(request).get('container') ?? ''
+      const { id } = await findContainer(engine, callerOf(engine, request), asked)
+      throw new Refusal(
+        501,
+        `container ${id} has files in memory only, and no image is made of them here: this Engine is simulated by Conclave`,
+      )
+    })
 
     app.post('/containers/create', async () => {
       throw new Refusal(

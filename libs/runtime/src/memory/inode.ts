@@ -208,6 +208,13 @@ export class Inode {
     if (this.#isGone) throw new FileSystemError('EIO')
   }
 
+  /** Each of which has `..`, a link to this one. */
+  #directories(): number {
+    let count = 0
+    for (const { kind } of this.#children?.values() ?? []) if (kind === 'directory') count++
+    return count
+  }
+
   stat(): FileStat {
     const isDirectory = this.kind === 'directory'
     const ownSizeBytes = this.kind === 'symlink' ? Buffer.byteLength(this.target) : this.#sizeBytes
@@ -219,7 +226,7 @@ export class Inode {
       sizeBytes: isDirectory ? 4096 : ownSizeBytes,
       modifiedAtMs: this.modifiedAtMs,
       inode: this.number,
-      links: isDirectory ? 2 : this.links,
+      links: isDirectory ? 2 + this.#directories() : this.links,
       device: this.storage.device,
     }
   }

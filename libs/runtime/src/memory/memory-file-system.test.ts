@@ -160,6 +160,19 @@ describe('limits', () => {
     expect(fs.usedBytes).toBe(13)
   })
 
+  test('a directory has a link of its own, one above it, and one of each directory in it', () => {
+    const fs = fileSystem()
+    const linksOf = (path: string): number => fs.stat(path, root).links
+    expect(linksOf('/home')).toBe(2)
+    fs.mkdir('/home/one', 0o755, owner)
+    fs.mkdir('/home/two', 0o755, owner)
+    write(fs, '/home/file', 'x')
+    expect(linksOf('/home')).toBe(4)
+    fs.rmdir('/home/one', owner)
+    expect(linksOf('/home')).toBe(3)
+    expect(linksOf('/home/file')).toBe(1)
+  })
+
   test('MR3: a path and a name have their lengths', () => {
     const fs = fileSystem()
 
