@@ -26,6 +26,7 @@ export function readBodyWithData<T>(
   schema: z.ZodType<T>,
 ): { readonly body: T; readonly data: RedactedBytes | undefined } {
   const json = bytesOf(request)
+  if (isNull(json)) return { body: parse(json, schema), data: undefined }
   const field = takeField(json, 'Data')
   try {
     const body = parse(json, schema)
@@ -64,6 +65,9 @@ function bytesOf({ body }: FastifyRequest): Buffer {
   if (Buffer.isBuffer(body) && body.length > 0) return body
   throw new Refusal(400, 'got EOF while reading request body')
 }
+
+/** To Go it is an object without fields. */
+const isNull = (json: Buffer): boolean => json.length < 16 && json.toString().trim() === 'null'
 
 function takeField(json: Buffer, name: string): ReturnType<typeof takeJsonField> {
   try {

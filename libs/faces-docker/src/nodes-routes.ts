@@ -13,7 +13,7 @@ import { labelManager } from './manager-labels.ts'
 import { changeRole } from './node-role.ts'
 import { findNode, nodesOf, type Node, type NodeObject } from './nodes.ts'
 import { printable } from './printable.ts'
-import { isSet, queryOf } from './query.ts'
+import { isSet, queryOf, versionIn } from './query.ts'
 import { demandSwarm } from './swarm-gate.ts'
 
 const filterKeys = ['id', 'name', 'label', 'node.label', 'role', 'membership'] as const
@@ -54,16 +54,17 @@ export const nodesRoutes =
     app.post<Named>('/nodes/:id/update', async (request, reply) => {
       const caller = callerOf(engine, request)
       const spec = readBody(request, NodeSpec)
-      const availability = spec.Availability ?? 'active'
-      if (!isAvailability(availability)) {
-        throw new Refusal(400, `invalid Availability: "${availability.slice(0, 64)}"`)
-      }
+      const version = versionIn('node', queryOf(request))
       const role = spec.Role ?? ''
       if (role !== 'manager' && role !== 'worker') {
-        throw new Refusal(400, `invalid Role: "${role.slice(0, 64)}"`)
+        throw new Refusal(400, `invalid Role: "${printable(role)}"`)
+      }
+      const availability = spec.Availability ?? 'active'
+      if (!isAvailability(availability)) {
+        throw new Refusal(400, `invalid Availability: "${printable(availability)}"`)
       }
       const node = await findNode(engine, caller, request.params.id)
-      const version = versionIn(queryOf(request).get('version'))
+      await demandQuorumWithout(caller, node, role)
       if (version !== node.object.Version.Index) throw outOfSequence()
       const labels = spec.Labels ?? {}
       await place(caller, node, { availability, labels })
@@ -105,6 +106,16 @@ export const nodesRoutes =
       }
       if (master === undefined || isSameLabels(wanted.labels, object.Spec.Labels)) return
       await labelManager(engine.master, caller, master.masterId, wanted.labels)
+    }
+
+    /** SwarmKit looks at this before it looks at the version. @throws Refusal */
+    async function demandQuorumWithout(
+      caller: Caller,
+      { is: { master }, object }: Node,
+      role: 'manager' | 'worker',
+    ): Promise<void> {
+      if (role === object.Spec.Role || role === 'manager' || master === undefined) return
+      if (!isLeaving(master) && master.role !== 'learner') await demandAnother(caller)
     }
 
     async function give(
@@ -184,11 +195,6 @@ const isSameLabels = (a: Placed['labels'], b: Placed['labels']): boolean =>
 
 const isAvailability = (text: string): text is 'active' | 'pause' | 'drain' =>
   ['active', 'pause', 'drain'].includes(text)
-
-function versionIn(text: string | null): number {
-  if (text !== null && /^\d{1,15}$/.test(text)) return Number(text)
-  throw new Refusal(400, `invalid node version '${(text ?? '').slice(0, 32)}'`)
-}
 
 function isWanted({ ID, Description, Spec }: NodeObject, filters: Filters): boolean {
   return (

@@ -5,8 +5,8 @@ import { sendEmpty, sendJson } from './answers.ts'
 import { readBody } from './bodies.ts'
 import { callerOf, type Engine } from './engine.ts'
 import { desiredTls } from './node-tls.ts'
-import { outOfSequence, Refusal } from './errors.ts'
-import { isSet, queryOf } from './query.ts'
+import { outOfSequence } from './errors.ts'
+import { booleanIn, queryOf, versionIn } from './query.ts'
 import { demandSwarm, swarmKind } from './swarm-gate.ts'
 import { SwarmSpec, SwarmSpecInput, swarmSpec } from './swarm-spec.ts'
 import { rfc3339 } from './times.ts'
@@ -33,8 +33,15 @@ export const swarmRoutes =
     app.post('/swarm/update', async (request, reply) => {
       const caller = callerOf(engine, request)
       const swarm = await demandSwarm(engine, request)
-      const spec = swarmSpec(readBody(request, SwarmSpecInput))
-      const version = versionIn(queryOf(request).get('version'))
+      const query = queryOf(request)
+      const wanted = readBody(request, SwarmSpecInput)
+      const version = versionIn('swarm', query)
+      const rotations = {
+        worker: booleanIn(query, 'rotateWorkerToken'),
+        manager: booleanIn(query, 'rotateManagerToken'),
+        unlockKey: booleanIn(query, 'rotateManagerUnlockKey'),
+      }
+      const spec = swarmSpec(wanted)
       if (version !== swarm.revision) throw outOfSequence()
       const before = SwarmSpec.parse(swarm.body)
       await documents.update(caller, swarmKind, swarm.id, spec, version)
@@ -45,13 +52,9 @@ export const swarmRoutes =
         await authority.rotate(caller)
       }
       await setLock(lock, caller, spec.EncryptionConfig.AutoLockManagers)
-      if (isSet(request, 'rotateWorkerToken')) {
-        wipe(await authority.rotateJoinToken(caller, 'agent'))
-      }
-      if (isSet(request, 'rotateManagerToken')) {
-        wipe(await authority.rotateJoinToken(caller, 'master'))
-      }
-      if (isSet(request, 'rotateManagerUnlockKey') && (await lock.status(caller)).isOn) {
+      if (rotations.worker) wipe(await authority.rotateJoinToken(caller, 'agent'))
+      if (rotations.manager) wipe(await authority.rotateJoinToken(caller, 'master'))
+      if (rotations.unlockKey && (await lock.status(caller)).isOn) {
         wipe(await lock.rotateUnlockKey(caller))
       }
       return sendEmpty(reply)
@@ -104,9 +107,4 @@ async function shown(secret: Promise<RedactedBytes>): Promise<string> {
   } finally {
     wipe(bytes)
   }
-}
-
-function versionIn(text: string | null): number {
-  if (text !== null && /^\d{1,15}$/.test(text)) return Number(text)
-  throw new Refusal(400, `invalid swarm version '${(text ?? '').slice(0, 32)}'`)
 }

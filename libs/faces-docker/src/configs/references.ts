@@ -5,7 +5,7 @@ import type { Engine } from '../engine.ts'
 import { rpc } from '../errors.ts'
 import { printable } from '../printable.ts'
 import { isVisible, templatingOf } from '../secret-object.ts'
-import { isConfig } from './config-path.ts'
+import { configNameAt, isConfig } from './config-path.ts'
 
 /*
  * How a service names the secrets and configs of its containers. Source: docker-swarm.md A6, objects.json.
@@ -58,14 +58,16 @@ const usualMode = 0o444
  * @throws Refusal in SwarmKit's words; and for an owner's name, which the original takes and no task survives
  */
 export function referencesIn(spec: FilesSpec): readonly FileReference[] {
-  const secrets = (spec.Secrets ?? []).map((one) =>
-    referenceOf('secret', one.SecretID ?? '', one.SecretName ?? '', one.File ?? undefined),
-  )
-  refuseConflicts('secret', secrets)
-  const configs = (spec.Configs ?? []).map((one) =>
-    referenceOf('config', one.ConfigID ?? '', one.ConfigName ?? '', one.File ?? undefined),
-  )
-  refuseConflicts('config', configs)
+  const secretTargets = new Map<string, string>()
+  const secrets = (spec.Secrets ?? []).map((one) => {
+    const { SecretID, SecretName, File } = one
+    return alone(secretTargets, referenceOf('secret', SecretID ?? '', SecretName ?? '', File))
+  })
+  const configTargets = new Map<string, string>()
+  const configs = (spec.Configs ?? []).map((one) => {
+    const { ConfigID, ConfigName, File } = one
+    return alone(configTargets, referenceOf('config', ConfigID ?? '', ConfigName ?? '', File))
+  })
   return [...secrets, ...configs]
 }
 
@@ -73,10 +75,10 @@ function referenceOf(
   what: FileReference['what'],
   id: string,
   name: string,
-  file: z.infer<typeof FileTarget> | undefined,
+  file: z.infer<typeof FileTarget> | null | undefined,
 ): FileReference {
   if (id === '' || name === '') throw malformed(`malformed ${what} reference`)
-  if (file === undefined) throw malformed(`malformed ${what} reference, no target provided`)
+  if (!file) throw malformed(`malformed ${what} reference, no target provided`)
   const target = file.Name ?? ''
   if (target === '') {
     throw malformed(`malformed file ${what} reference, invalid target file name provided`)
@@ -101,17 +103,17 @@ function referenceOf(
   }
 }
 
-function refuseConflicts(what: string, references: readonly FileReference[]): void {
-  const taken = new Map<string, string>()
-  for (const { target, name } of references) {
-    const other = taken.get(target)
-    if (other !== undefined) {
-      throw malformed(
-        `${what} references '${other}' and '${name}' have a conflicting target: '${target}'`,
-      )
-    }
-    taken.set(target, name)
+/** @param taken targets of those before it, and whose they are. @throws Refusal */
+function alone(taken: Map<string, string>, reference: FileReference): FileReference {
+  const { what, name, target } = reference
+  const other = taken.get(target)
+  if (other !== undefined) {
+    throw malformed(
+      `${what} references '${other}' and '${name}' have a conflicting target: '${target}'`,
+    )
   }
+  taken.set(target, name)
+  return reference
 }
 
 const malformed = (text: string) => rpc('InvalidArgument', text)
@@ -140,9 +142,9 @@ export async function findReferenced(
     const missing: string[] = []
     const isOne = what === 'secret' ? isVisible : isConfig
     for (const { id, name } of references.filter((one) => one.what === what)) {
-      if (found.has(id)) continue
       const [metadata] = (await master.secrets.find(caller, { id })).filter(isOne)
-      if (metadata === undefined) missing.push(name)
+      // Who names it by an id calls it by its name, too.
+      if (metadata === undefined || nameOf(metadata) !== name) missing.push(name)
       else found.set(id, referencedOf(metadata))
     }
     if (missing.length > 0) {
@@ -152,6 +154,8 @@ export async function findReferenced(
   }
   return found
 }
+
+const nameOf = ({ path }: SecretMetadata): string => configNameAt(path) ?? path
 
 const referencedOf = ({ path, labels }: SecretMetadata): Referenced => ({
   path,

@@ -96,8 +96,10 @@ export const sealedRoutes =
         const name = body.Name ?? ''
         checkAnnotationName(name)
         const driver = body.Driver?.Name ?? ''
-        if (driver === '') checkSize(kind, data)
-        else await kind.checkDriver(driver)
+        if (driver !== '') await kind.checkDriver(driver)
+        else if (body.Driver && what === 'secret') {
+          throw rpc('InvalidArgument', 'secret driver must have a name')
+        } else checkSize(kind, data)
         const labels = keptLabels(body.Labels ?? {}, {
           templating: body.Templating?.Name ?? '',
           driver,
@@ -138,9 +140,9 @@ export const sealedRoutes =
 
     app.post<WithId>(`/${what}s/:id/update`, async (request, reply) => {
       const caller = callerOf(engine, request)
-      const version = versionIn(kind, queryOf(request).get('version'))
       const { body, data } = readBodyWithData(request, Spec)
       try {
+        const version = versionIn(kind, queryOf(request).get('version'))
         const known = await find(caller, request.params.id)
         const isSame =
           (body.Name ?? '') === kind.nameAt(known.path) &&

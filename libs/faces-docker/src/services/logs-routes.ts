@@ -5,7 +5,7 @@ import { logsWanted } from '../containers/logs-routes.ts'
 import { whenGone } from '../containers/streaming.ts'
 import { callerOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
-import { isSet } from '../query.ts'
+import { isSet, queryOf } from '../query.ts'
 import { versionOf } from '../request-version.ts'
 import { demandSwarm } from '../swarm-gate.ts'
 import { speaks } from '../versions.ts'
@@ -29,6 +29,7 @@ export const taskLogsRoutes =
 
     app.get<Named>('/services/:id/logs', async (request, reply) => {
       const caller = callerOf(engine, request)
+      demandStream(request)
       const { id, spec } = await findService(engine, caller, request.params.id)
       const tasks = (): Promise<readonly TaskSeen[]> =>
         tasksOf(engine, caller, new Map([['service', [id]]]))
@@ -37,6 +38,7 @@ export const taskLogsRoutes =
 
     app.get<Named>('/tasks/:id/logs', async (request, reply) => {
       const caller = callerOf(engine, request)
+      demandStream(request)
       const { task } = await findTask(engine, caller, request.params.id)
       const tasks = async (): Promise<readonly TaskSeen[]> => [
         await findTask(engine, caller, task.id),
@@ -90,12 +92,23 @@ async function answer(
 const hasTerminal = (spec: TaskSeen['task']['spec']): boolean =>
   writtenSpec(spec).TaskTemplate?.ContainerSpec?.TTY ?? false
 
+const streamsIn = (request: FastifyRequest): readonly ('stdout' | 'stderr')[] =>
+  (['stdout', 'stderr'] as const).filter((stream) => isSet(request, stream))
+
 /** @throws Refusal */
+function demandStream(request: FastifyRequest): void {
+  if (streamsIn(request).length > 0) return
+  throw new Refusal(400, 'Bad parameters: you must choose at least one stream')
+}
+
+/** Of a service only so many lines, or all, where a container takes what is no number for all. @throws Refusal */
 function wantedIn(request: FastifyRequest, isRaw: boolean): TaskLogsWanted {
-  const streams = (['stdout', 'stderr'] as const).filter((stream) => isSet(request, stream))
-  if (streams.length === 0) {
-    throw new Refusal(400, 'Bad parameters: you must choose at least one stream')
+  const streams = streamsIn(request)
+  const tail = queryOf(request).get('tail') || 'all'
+  if (tail !== 'all' && !/^[-+]?\d{1,18}$/.test(tail)) {
+    throw new Refusal(400, 'tail value must be a positive integer or "all"')
   }
+  if (Number(tail) < 0) throw new Refusal(400, 'negative tail values not supported')
   return {
     ...logsWanted(request),
     writing: { streams: new Set(streams), isRaw, hasTimes: isSet(request, 'timestamps') },

@@ -34,26 +34,34 @@ const invalid = (text: string): Refusal => rpc('InvalidArgument', text)
 
 function checkConvertible(spec: ServiceSpec): void {
   const { TaskTemplate, Mode, UpdateConfig, RollbackConfig, EndpointSpec } = spec
-  const { Runtime, ContainerSpec, PluginSpec, NetworkAttachmentSpec, RestartPolicy } =
-    TaskTemplate ?? {}
-  if (Runtime === 'plugin' || PluginSpec || Runtime === 'attachment' || NetworkAttachmentSpec) {
-    throw new Refusal(501, 'services of plugins and network attachments are not kept here')
+  const { Runtime, ContainerSpec, PluginSpec, RestartPolicy } = TaskTemplate ?? {}
+  if (Runtime && !['container', 'plugin'].includes(Runtime)) {
+    throw new Refusal(400, 'unsupported runtime')
   }
-  if (!ContainerSpec) throw new Refusal(400, 'mismatched Runtime and *Spec fields')
-  if (Runtime && Runtime !== 'container') {
-    throw new Refusal(400, 'unsupported runtime: only containers are run here')
+  if (Runtime === 'plugin' && PluginSpec) {
+    throw new Refusal(501, 'services of plugins are not kept here: this Engine is simulated')
+  }
+  if (!ContainerSpec || Runtime === 'plugin') {
+    throw new Refusal(400, 'mismatched Runtime and *Spec fields')
+  }
+  checkPrivileges(ContainerSpec)
+  for (const { Type } of ContainerSpec.Mounts ?? []) {
+    // SwarmKit has no word for the one that is left out, and takes it for a bind.
+    if (Type && !mountTypes.includes(Type.toLowerCase())) {
+      throw new Refusal(400, `invalid MountType: "${printable(Type)}"`)
+    }
   }
   const { Condition } = RestartPolicy ?? {}
   if (Condition && !['none', 'on-failure', 'any'].includes(Condition)) {
     throw new Refusal(400, `invalid RestartCondition: "${printable(Condition)}"`)
   }
-  const { Mode: resolution } = EndpointSpec ?? {}
-  if (resolution && resolution !== 'vip' && resolution !== 'dnsrr') {
-    throw new Refusal(400, `invalid resolution mode: "${printable(resolution)}"`)
-  }
   for (const change of [UpdateConfig, RollbackConfig]) {
     oneOf(change?.FailureAction, ['pause', 'continue', 'rollback'], 'update failure action')
     oneOf(change?.Order, ['stop-first', 'start-first'], 'update order')
+  }
+  const { Mode: resolution } = EndpointSpec ?? {}
+  if (resolution && resolution !== 'vip' && resolution !== 'dnsrr') {
+    throw new Refusal(400, `invalid resolution mode: "${printable(resolution)}"`)
   }
   const modes = [Mode?.Replicated, Mode?.Global, Mode?.ReplicatedJob, Mode?.GlobalJob]
   if (modes.filter(Boolean).length > 1) {
@@ -62,6 +70,25 @@ function checkConvertible(spec: ServiceSpec): void {
   if (Mode?.ReplicatedJob || Mode?.GlobalJob) {
     throw new Refusal(501, 'jobs are not kept here: use a service with --restart-condition none')
   }
+}
+
+const mountTypes = ['bind', 'volume', 'tmpfs', 'npipe', 'cluster']
+
+/** What names a Windows account, of which there are none here: refused as it would be elsewhere. */
+function checkPrivileges({ Privileges }: ContainerSpec): void {
+  const { File, Registry, Config } = Privileges?.CredentialSpec ?? {}
+  if (!Privileges?.CredentialSpec) return
+  const given = [Config && '"config"', File && '"file"', Registry && '"registry"'].filter(Boolean)
+  if (given.length === 0) {
+    throw new Refusal(
+      400,
+      'invalid CredentialSpec: must either provide "file", "registry", or "config" for credential spec',
+    )
+  }
+  if (given.length === 1) return
+  const last = given.pop()
+  const both = `${given.join(', ')}${given.length > 1 ? ',' : ''} and ${last}`
+  throw new Refusal(400, `invalid CredentialSpec: cannot specify both ${both} credential specs`)
 }
 
 function oneOf(text: string | null | undefined, known: readonly string[], what: string): void {
@@ -103,13 +130,16 @@ const nanoCpusMin = 1_000_000
 function checkAmounts({ NanoCPUs, MemoryBytes }: Amounts): void {
   const cpus = NanoCPUs ?? 0
   if (cpus !== 0 && cpus < nanoCpusMin) {
-    throw invalid(`invalid cpu value ${cpus / 1e9}: Must be at least ${nanoCpusMin / 1e9}`)
+    throw invalid(`invalid cpu value ${asGo(cpus / 1e9)}: Must be at least ${nanoCpusMin / 1e9}`)
   }
   const bytes = MemoryBytes ?? 0
   if (bytes !== 0 && bytes < memoryBytesMin) {
     throw invalid(`invalid memory value ${bytes}: Must be at least 4MiB`)
   }
 }
+
+/** As `%g` has it: exponents have two digits at least. */
+const asGo = (value: number): string => String(value).replace(/e([+-])(\d)$/, 'e$10$2')
 
 function checkContainer({ Image, StopGracePeriod, Mounts, Healthcheck }: ContainerSpec): void {
   const image = Image ?? ''
@@ -125,16 +155,18 @@ function checkContainer({ Image, StopGracePeriod, Mounts, Healthcheck }: Contain
     }
     targets.add(target)
   }
+  if (Healthcheck) checkHealth(Healthcheck)
+  // SwarmKit takes it, and no task of it ends.
   if ((StopGracePeriod ?? 0) < 0) {
     throw invalid('ContainerSpec: stop-grace-period cannot be negative')
   }
-  if (Healthcheck) checkHealth(Healthcheck)
 }
 
 const millisecondNs = 1_000_000
 
-function checkHealth({ Interval, Timeout, StartPeriod, Retries }: Healthcheck): void {
-  const times = { Interval, Timeout, StartPeriod }
+function checkHealth(health: Healthcheck): void {
+  const { Interval, Timeout, StartPeriod, StartInterval, Retries } = health
+  const times = { Interval, Timeout, StartPeriod, StartInterval }
   for (const [name, time] of Object.entries(times)) {
     if (time && time < millisecondNs) {
       throw invalid(`ContainerSpec: ${name} in HealthConfig cannot be less than 1ms`)

@@ -52,6 +52,11 @@ export const ContainerSpec = z.looseObject({
   Healthcheck: Healthcheck.nullish(),
   Secrets: z.array(SecretReference).nullish(),
   Configs: z.array(ConfigReference).nullish(),
+  Privileges: z
+    .looseObject({
+      CredentialSpec: z.looseObject({ Config: text, File: text, Registry: text }).nullish(),
+    })
+    .nullish(),
 })
 export type ContainerSpec = z.infer<typeof ContainerSpec>
 

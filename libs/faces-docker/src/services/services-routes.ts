@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { SecretNotFound, type Caller, type NeededSecret, type WorkloadView } from '@conclave/actors'
 import { objectIdOf } from '@conclave/crypto'
 import type { WorkloadSpecInput } from '@conclave/workloads'
@@ -12,12 +13,13 @@ import { Refusal, rpc } from '../errors.ts'
 import { resolveNetworks } from '../networks/resolve-networks.ts'
 import { agentNodeId } from '../nodes.ts'
 import { printable } from '../printable.ts'
-import { isSet, queryOf } from '../query.ts'
+import { booleanIn, queryOf, versionIn } from '../query.ts'
 import { demandSwarm } from '../swarm-gate.ts'
 import { SwarmSpec } from '../swarm-spec.ts'
 import { findService, servicesOf } from './find-service.ts'
 import { rollbackWarnings } from './former-specs.ts'
 import { lostWarnings } from './lost.ts'
+import { refuseTakenPorts } from './published-ports.ts'
 import { randomServiceName } from './random-name.ts'
 import { isServiceWanted, parseServiceFilters } from './service-filters.ts'
 import { serviceObject, writtenSpec } from './service-object.ts'
@@ -45,6 +47,7 @@ export const servicesRoutes =
       const sent = await withNetworkIds(caller, readBody(request, ServiceSpec))
       const spec = storedSpec(sent, randomServiceName())
       checkService(spec)
+      await refuseTakenPorts(engine, caller, spec)
       const id = objectIdOf(randomBytes(17))
       const { workload, secrets } = await translated(caller, spec, id, SwarmSpec.parse(body))
       const creation = master.workloads.create(caller, workload, { id, secrets })
@@ -59,7 +62,8 @@ export const servicesRoutes =
       const services = (await servicesOf(engine, caller)).filter((one) =>
         isServiceWanted(one, filters),
       )
-      const completed = isSet(request, 'status') ? await completedTasks(caller) : undefined
+      const hasStatus = booleanIn(queryOf(request), 'status', true)
+      const completed = hasStatus ? await completedTasks(caller) : undefined
       const shown = services.map((view) =>
         serviceObject(view, {
           completed: completed === undefined ? undefined : (completed.get(view.id) ?? 0),
@@ -69,8 +73,8 @@ export const servicesRoutes =
     })
 
     app.get<Named>('/services/:id', async (request, reply) => {
+      const hasDefaults = booleanIn(queryOf(request), 'insertDefaults', true)
       const view = await findService(engine, callerOf(engine, request), request.params.id)
-      const hasDefaults = isSet(request, 'insertDefaults')
       return sendJson(reply, serviceObject(view, { hasDefaults }))
     })
 
@@ -79,15 +83,19 @@ export const servicesRoutes =
       const { body } = await demandSwarm(engine, request)
       const query = queryOf(request)
       const written = readBody(request, ServiceSpec)
-      const version = versionIn(query.get('version'))
+      const version = versionIn('service', query)
       const sent = await withNetworkIds(caller, written)
       const before = await findService(engine, caller, request.params.id)
       checkAuthFrom(query.get('registryAuthFrom') ?? '', before)
       const isRollback = isRollbackIn(query.get('rollback') ?? '')
-      const spec = storedSpec(sent, before.name)
+      const spec = storedSpec(sent, randomServiceName())
       checkService(spec)
+      if (!isDeepStrictEqual(spec.EndpointSpec, writtenSpec(before.spec).EndpointSpec)) {
+        await refuseTakenPorts(engine, caller, spec, before.id)
+      }
       const { workload, secrets } = await translated(caller, spec, before.id, SwarmSpec.parse(body))
       checkStays(before, spec)
+      if (isRollback && before.previousSpec === undefined) throw noPrevious(before.id)
       const expected = { expectedVersion: version }
       if (!isRollback) {
         const wanted = { ...expected, secrets }
@@ -174,15 +182,6 @@ export const servicesRoutes =
 const orNull = (warnings: readonly string[]): readonly string[] | null =>
   warnings.length === 0 ? null : warnings
 
-function versionIn(text: string | null): number {
-  if (text !== null && /^\d{1,15}$/.test(text)) return Number(text)
-  const shown = printable(text ?? '')
-  throw new Refusal(
-    400,
-    `invalid service version '${shown}': strconv.ParseUint: parsing "${shown}": invalid syntax`,
-  )
-}
-
 function isRollbackIn(text: string): boolean {
   if (text === '' || text === 'none') return false
   if (text === 'previous') return true
@@ -201,8 +200,10 @@ function checkAuthFrom(text: string, { previousSpec }: WorkloadView): void {
 /** @throws Refusal when something differs that SwarmKit does not let change */
 function checkStays({ spec }: WorkloadView, after: ServiceSpec): void {
   const before = writtenSpec(spec)
-  if (modeOf(before) !== modeOf(after)) throw rpc('Unknown', 'service mode change is not allowed')
-  if (before.Name !== after.Name) throw rpc('Unknown', 'renaming services is not supported')
+  if (modeOf(before) !== modeOf(after)) {
+    throw rpc('Unimplemented', 'service mode change is not allowed')
+  }
+  if (before.Name !== after.Name) throw rpc('Unimplemented', 'renaming services is not supported')
 }
 
 const modeOf = ({ Mode }: ServiceSpec): string => (Mode?.Global ? 'global' : 'replicated')
@@ -223,6 +224,9 @@ async function wentBack<T>(id: string, rollback: Promise<T>): Promise<T> {
     return await rollback
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'workload.no-previous') throw error
-    throw rpc('FailedPrecondition', `service ${id} does not have a previous spec`)
+    throw noPrevious(id)
   }
 }
+
+const noPrevious = (id: string): Refusal =>
+  rpc('FailedPrecondition', `service ${id} does not have a previous spec`)

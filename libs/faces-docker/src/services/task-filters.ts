@@ -52,10 +52,6 @@ export async function parseTaskFilters(
       '_up-to-date',
     ]),
   )
-  for (const state of filters.get('desired-state') ?? []) {
-    if (states.some((known) => known === state.toLowerCase())) continue
-    throw new Refusal(400, `Invalid desired-state filter: '${printable(state)}'`)
-  }
   const services = (filters.get('service') ?? []).map(
     async (asked) => (await findService(engine, caller, asked)).id,
   )
@@ -64,6 +60,10 @@ export async function parseTaskFilters(
     async (asked) => (await findNode(engine, caller, asked)).object.ID,
   )
   if (nodes.length > 0) filters.set('node', await Promise.all(nodes))
+  for (const state of filters.get('desired-state') ?? []) {
+    if (states.some((known) => known === state.toLowerCase())) continue
+    throw new Refusal(400, `Invalid desired-state filter: '${printable(state)}'`)
+  }
   return filters
 }
 

@@ -96,8 +96,8 @@ describe('DK12: an update', () => {
     const { Spec } = await services.get(id)
     const refused = await services.update(id, { ...Spec, ...more })
     expect([refused.statusCode, refused.json()]).toEqual([
-      500,
-      { message: `rpc error: code = Unknown desc = ${text}` },
+      501,
+      { message: `rpc error: code = Unimplemented desc = ${text}` },
     ])
   })
 
