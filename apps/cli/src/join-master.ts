@@ -11,7 +11,7 @@ import {
   type RunningMaster,
 } from '@conclave/assembly'
 import type { RedactedBytes } from '@conclave/kernel'
-import { createLogger, SystemRandom } from '@conclave/runtime'
+import { createLogger, reasonOf, SystemRandom } from '@conclave/runtime'
 import { engineIn } from './cluster/engine.ts'
 import { writePrivateJson } from './context.ts'
 import type { EngineOptions } from './engine-options.ts'
@@ -67,7 +67,7 @@ export async function joinAsMaster(options: JoinAsMaster): Promise<number> {
   ])
   await master.stop()
   if (end === undefined) return 0
-  thisProcess.err(`conclave: ${end.error instanceof Error ? end.error.message : 'it failed'}\n`)
+  thisProcess.err(`conclave: ${reasonOf(end.error) ?? 'it failed'}\n`)
   return 1
 }
 

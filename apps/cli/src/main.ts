@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
 import { ConclaveError } from '@conclave/kernel'
-import { guardProcess } from '@conclave/runtime'
+import { guardProcess, reasonOf } from '@conclave/runtime'
 import { exitCode, failureIn } from './failure.ts'
 import { conclave } from './program.ts'
 
@@ -18,11 +18,11 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : exitCode.usage
-  } else if (error instanceof ConclaveError) {
-    const code = exitCode[failureIn(error)]
-    // Nothing that was begun is waited for: `up` may have failed with half of a cluster around it.
-    process.stderr.write(`conclave: ${error.message}\n`, () => process.exit(code))
   } else {
-    throw error
+    const reason = reasonOf(error)
+    if (reason === undefined) throw error
+    const code = exitCode[error instanceof ConclaveError ? failureIn(error) : 'failed']
+    // Nothing that was begun is waited for: `up` may have failed with half of a cluster around it.
+    process.stderr.write(`conclave: ${reason}\n`, () => process.exit(code))
   }
 }

@@ -108,6 +108,7 @@ export type {
   PeerTalk,
 } from './peer-wire.ts'
 export { SystemRandom } from './random.ts'
+export { reasonOf } from './reason.ts'
 export { encodeRecord, RecordIoDecoder, RecordIoMalformed, recordsOf } from './record-io.ts'
 export { encodeSse, eventsOf, SseDecoder, SseTooLarge, type SseEvent } from './sse.ts'
 export { ProcessRuntime, type ProcessRuntimeOptions } from './process/process-runtime.ts'

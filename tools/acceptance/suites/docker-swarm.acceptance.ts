@@ -344,7 +344,7 @@ describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''
   test('leave, are shown as down, and are removed', async () => {
     expect(await three.out(['swarm', 'leave'])).toBe('Node left the swarm.')
     expect(await swarmOf(three)).toBe('inactive false')
-    expect(readdirSync(three.directory)).toEqual(['docker.sock'])
+    expect(readdirSync(three.directory)).toEqual(['docker.sock', 'lock'])
     await until('it is shown as down', async () => {
       return (await nodes(one)).some((line) => line.startsWith('three Down'))
     })
@@ -382,7 +382,7 @@ describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''
     expect(stderr).toContain('Removing the last manager erases all current state of the swarm.')
     await one.out(['swarm', 'leave', '--force'])
     expect(await swarmOf(one)).toBe('inactive false')
-    expect(readdirSync(one.directory).toSorted()).toEqual(['docker.sock'])
+    expect(readdirSync(one.directory).toSorted()).toEqual(['docker.sock', 'lock'])
   })
 })
 

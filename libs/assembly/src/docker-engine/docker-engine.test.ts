@@ -143,7 +143,7 @@ describe('EN1: an engine', () => {
 
       expect((await ask('three', 'POST', '/swarm/leave')).status).toBe(200)
       expect(await stateOf('three')).toBe('inactive')
-      expect(await readdir(directoryOf('three'))).toEqual([])
+      expect(await readdir(directoryOf('three'))).toEqual(['lock'])
       await until('it is shown as down', async () => {
         return (await node('one', 'three'))?.Status.State === 'down'
       })
@@ -323,7 +323,7 @@ describe('EN6: a worker that leaves in the middle of its promotion', () => {
       })
       await setTimeout(ms)
       expect((await ask('two', 'POST', '/swarm/leave?force=1')).status).toBe(200)
-      expect(await readdir(directoryOf('two'))).toEqual([])
+      expect(await readdir(directoryOf('two'))).toEqual(['lock'])
 
       // Whatever it was about to be, it is not let in any more.
       await setTimeout(3000)
@@ -380,6 +380,15 @@ describe('EN5: a manager that has lost its quorum for good', () => {
 
 const file = (): string => join(directoryOf('one'), 'swarm.json')
 
+test('EN7: two engines never have one directory', async () => {
+  const one = await start('one')
+  await expect(start('one')).rejects.toMatchObject({ code: 'journal.locked' })
+  expect((await init('one')).status).toBe(200)
+  await one.stop()
+  await start('one')
+  await until('it is a manager again', async () => (await stateOf('one')) === 'active manager')
+})
+
 describe('EN2: what was cut off', () => {
   const kept = { version: 1, directory: 'swarm-0a1b2c3d', how: 'founded', role: 'master' } as const
 
@@ -390,7 +399,7 @@ describe('EN2: what was cut off', () => {
     await writeFile(file(), JSON.stringify({ ...kept, stage }), { mode: 0o600 })
     await start('one')
     expect(await stateOf('one')).toBe('inactive')
-    expect(await readdir(directoryOf('one'))).toEqual([])
+    expect(await readdir(directoryOf('one'))).toEqual(['lock'])
   })
 
   test('comes to an error that says so when it cannot go on, and can be left', async () => {
@@ -416,6 +425,6 @@ describe('EN2: what was cut off', () => {
     const refused = await ask('one', 'POST', '/swarm/init', { AdvertiseAddr: '192.0.2.1:4000' })
     expect(refused.status).toBeGreaterThanOrEqual(400)
     expect(await stateOf('one')).toBe('inactive')
-    expect(await readdir(directoryOf('one'))).toEqual([])
+    expect(await readdir(directoryOf('one'))).toEqual(['lock'])
   })
 })

@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises'
+import { NodeDisk } from '@conclave/journal'
 import { PluginDrivers } from '@conclave/secret-plugins'
 import { masterNow } from '@conclave/faces-docker'
 import { silentLog, SystemClock, SystemRandom, type Log } from '@conclave/runtime'
@@ -33,12 +35,14 @@ export interface RunningDockerEngine {
 /**
  * Starts a machine that docker's CLI can take into a swarm and out of it: in none, or in the one that it was in.
  *
- * @throws MemberFileUnusable, FaceListenFailed, FaceExposed
+ * @throws MemberFileUnusable, FaceListenFailed, FaceExposed, JournalLocked when another process has its directory
  */
 export async function startDockerEngine(
   options: StartDockerEngineOptions,
 ): Promise<RunningDockerEngine> {
-  const { doors, hostname, log = silentLog } = options
+  const { doors, directory, hostname, log = silentLog } = options
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const lock = await new NodeDisk().lock(directory)
   const engine = new DockerEngine({
     ...options,
     uid: doors.uid,
@@ -46,14 +50,15 @@ export async function startDockerEngine(
     clock: options.clock ?? new SystemClock(),
     random: options.random ?? new SystemRandom(),
   })
-  await engine.start()
   let listeners: readonly FaceListener[]
   try {
+    await engine.start()
     const master = masterNow(() => engine.api)
     const secretDrivers = new PluginDrivers()
     listeners = await listenForDocker({ doors, master, node: engine, hostname, secretDrivers, log })
   } catch (error) {
     await engine.destroy()
+    await lock.release()
     throw error
   }
   const ports = listeners.slice(doors.path === undefined ? 0 : 1).map(({ port }) => port)
@@ -68,10 +73,13 @@ export async function startDockerEngine(
     stop: async () => {
       await Promise.all(listeners.map((listener) => listener.close()))
       await engine.stop()
+      await lock.release()
     },
     destroy: async () => {
       await Promise.all(listeners.map((listener) => listener.destroy()))
       await engine.destroy()
+      // Of a process that is gone it counts no more; this one goes on.
+      await lock.release()
     },
   }
 }

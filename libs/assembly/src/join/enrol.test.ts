@@ -67,6 +67,20 @@ describe('joining with a token', () => {
     )
   })
 
+  test('AS19: twice at once in one directory is done once', async () => {
+    const outcomes = await Promise.allSettled([
+      enrol(await options('master')),
+      enrol(await options('master')),
+    ])
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+    const [refused] = outcomes.filter(({ status }) => status === 'rejected')
+    expect(refused).toMatchObject({ reason: { code: 'journal.locked' } })
+    const [joined] = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const { directory } = await options('master')
+    expect(await subjectIn(directory)).toContain(`CN=${joined?.id}\n`)
+    expect(await enrol(await options('master'))).toMatchObject({ id: joined?.id })
+  })
+
   test('AS9: an agent gets an id of the cluster, and a certificate for it', async () => {
     const wanted = await options('agent')
     const joined = await enrol(wanted)

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { stat } from 'node:fs/promises'
+import { mkdir, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { kekContext, type Address } from '@conclave/actors'
 import {
@@ -10,6 +10,7 @@ import {
   parseJoinToken,
   pinsAuthority,
 } from '@conclave/crypto'
+import { NodeDisk } from '@conclave/journal'
 import { ConclaveError, utf8, wipe, writeJsonString, type RedactedBytes } from '@conclave/kernel'
 import {
   Backoff,
@@ -78,21 +79,38 @@ const triesMax = 5
  * Whom it talks to must have the authority that the token pins before it hears the token. It can be
  * done again when it was interrupted, and is done when it was.
  *
- * @throws JoinTokenInvalid, AuthorityNotPinned, JoinRefused, JoinUnreachable, EnrolmentConflict
+ * @throws JoinTokenInvalid, AuthorityNotPinned, JoinRefused, JoinUnreachable, EnrolmentConflict, JournalLocked
  */
 export async function enrol(options: EnrolOptions): Promise<Joined> {
   try {
-    const enrolment = (await resumed(options)) ?? (await begun(options))
-    const identity = await loadTlsIdentity(options.directory)
-    const member = { kind: 'member', identity, clusterId: enrolment.clusterId } as const
-    if (enrolment.role === 'master') await completeMaster(options, enrolment, member)
-    await ask(options, member, '/v1/confirmation')
-    wipe(identity.privateKey)
-    const { id, role, nodeId, clusterId, masters } = enrolment
-    return { id, role, clusterId, masters, ...(nodeId !== undefined && { nodeId }) }
+    return await alone(options.directory, () => enrolHere(options))
   } finally {
     wipe(options.token)
   }
+}
+
+/** Two at once would each write over what the other was given. @throws JournalLocked */
+async function alone<T>(directory: string, act: () => Promise<T>): Promise<T> {
+  const made = await mkdir(directory, { recursive: true, mode: 0o700 })
+  const lock = await new NodeDisk().lock(directory)
+  try {
+    return await act()
+  } finally {
+    await lock.release()
+    // Who was refused leaves nothing; where anything is in it, it stays.
+    if (made !== undefined) await rmdir(directory).catch(() => undefined)
+  }
+}
+
+async function enrolHere(options: EnrolOptions): Promise<Joined> {
+  const enrolment = (await resumed(options)) ?? (await begun(options))
+  const identity = await loadTlsIdentity(options.directory)
+  const member = { kind: 'member', identity, clusterId: enrolment.clusterId } as const
+  if (enrolment.role === 'master') await completeMaster(options, enrolment, member)
+  await ask(options, member, '/v1/confirmation')
+  wipe(identity.privateKey)
+  const { id, role, nodeId, clusterId, masters } = enrolment
+  return { id, role, clusterId, masters, ...(nodeId !== undefined && { nodeId }) }
 }
 
 /** What an earlier attempt has left, if it got so far as to have a certificate. @throws EnrolmentConflict */

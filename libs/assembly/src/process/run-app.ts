@@ -1,8 +1,8 @@
-import { ConclaveError } from '@conclave/kernel'
 import {
   ConfigInvalid,
   createLogger,
   loadConfig,
+  reasonOf,
   setting,
   type Config,
   type Log,
@@ -77,9 +77,10 @@ export async function runApp<S extends Settings & typeof commonSettings>(
   try {
     member = await app.start(config, log)
   } catch (error) {
-    if (!(error instanceof ConclaveError)) throw error
+    const reason = reasonOf(error)
+    if (reason === undefined) throw error
     log.error({ err: error }, 'could not start')
-    err(`${app.name}: ${error.message}\n`)
+    err(`${app.name}: ${reason}\n`)
     return 1
   }
   return untilTheEnd(member, log, out, ended(common.stopWithInput))
