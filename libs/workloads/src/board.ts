@@ -60,6 +60,7 @@ export class Board {
       slot,
       attempt,
       templateVersion: workload.templateVersion,
+      ...(workload.job !== undefined && { jobIteration: workload.job.iteration }),
       desired: 'running',
       state: 'pending',
       createdAtMs: nowMs,

@@ -8,7 +8,7 @@ import { isLive, type WorkloadTask } from './task.ts'
 export function count(board: Board): void {
   const { mode } = board.scene.workload.spec
   if (mode.kind === 'replicated') countReplicas(board, mode.replicas)
-  else countNodes(board)
+  else if (mode.kind === 'global') countNodes(board)
 }
 
 function countReplicas(board: Board, replicas: number): void {
@@ -65,13 +65,13 @@ function countNodes(board: Board): void {
 }
 
 /** What ended by itself is the restart policy's; what still ends is in the way of a new one. */
-const isKept = ({ desired, endedAtMs }: WorkloadTask): boolean =>
+export const isKept = ({ desired, endedAtMs }: WorkloadTask): boolean =>
   desired === 'running' || desired === 'ready' || endedAtMs === undefined
 
 /** Room aside: what a node has, and what is said of it, allows a new task of this spec there. */
 export const mayHaveNew = (node: Node, { placement }: WorkloadSpec): boolean =>
   node.availability === 'active' && node.isConnected && satisfies(node, placement.constraints)
 
-function retire(board: Board, tasks: readonly WorkloadTask[]): void {
+export function retire(board: Board, tasks: readonly WorkloadTask[]): void {
   for (const task of tasks) board.end(task, 'remove')
 }

@@ -1,6 +1,7 @@
 import { isRetired, livesIn, type Board } from './board.ts'
 import { satisfies } from './constraint.ts'
 import type { Node } from './node.ts'
+import { isPerNode } from './spec.ts'
 import { isLive, type WorkloadTask } from './task.ts'
 
 /** A task that no offer came for in this time is placed anew. */
@@ -9,7 +10,7 @@ const assignedMsMax = 30_000
 /** Takes tasks from nodes that may not have them (any more). */
 export function displace(board: Board): void {
   const { nodes, workload, nowMs } = board.scene
-  const isGlobal = workload.spec.mode.kind === 'global'
+  const isBound = isPerNode(workload.spec)
   for (const task of board.all()) {
     if (!isLive(task) || task.nodeName === undefined) continue
     const node = nodes.find(({ name }) => name === task.nodeName)
@@ -17,13 +18,13 @@ export function displace(board: Board): void {
     if (task.state === 'assigned') {
       const isLate = nowMs - (task.assignedAtMs ?? 0) >= assignedMsMax
       const isThere = node !== undefined && node.isConnected && node.availability === 'active'
-      if (isGlobal && why !== undefined) board.end(task, 'shutdown', why)
+      if (isBound && why !== undefined) board.end(task, 'shutdown', why)
       else if (isLate || !isThere || why !== undefined) board.put(withoutNode(task))
       else board.wakeAt((task.assignedAtMs ?? 0) + assignedMsMax)
       continue
     }
     if (why === undefined) continue
-    if (!isGlobal) move(board, task)
+    if (!isBound) move(board, task)
     board.end(task, 'shutdown')
   }
 }

@@ -1,5 +1,6 @@
 export { constraintProblem, satisfies, spreadProblem, valueAt } from './constraint.ts'
 export { mayHaveNew } from './count.ts'
+export { jobProgress, type JobProgress } from './job.ts'
 export { idOf, idRandomBytes, isId } from './id.ts'
 export { Availability, NodeSettings, type Node } from './node.ts'
 export { reconcile } from './reconcile.ts'
@@ -9,7 +10,7 @@ export {
   NameRecord,
   nodeKey,
   nodePrefix,
-  specKey,
+  jobPrefix,
   specPrefix,
   statusKey,
   statusPrefix,
@@ -19,9 +20,13 @@ export {
   templateKey,
   TemplateRecord,
   templatesOfPrefix,
+  workloadIdAt,
+  workloadKey,
 } from './records.ts'
 export type { Decided, Observed, Scene } from './scene.ts'
 export {
+  isJob,
+  isPerNode,
   WorkloadSpec,
   type ChangePolicy,
   type Labels,
@@ -40,4 +45,11 @@ export {
   taskIdOf,
   WorkloadTask,
 } from './task.ts'
-export { UpdateState, UpdateStatus, Workload, WorkloadStatus } from './workload.ts'
+export {
+  isOfThisRun,
+  JobRun,
+  UpdateState,
+  UpdateStatus,
+  Workload,
+  WorkloadStatus,
+} from './workload.ts'

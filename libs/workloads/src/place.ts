@@ -2,6 +2,7 @@ import { addScalars } from '@conclave/model'
 import type { Board } from './board.ts'
 import { satisfies, valueAt } from './constraint.ts'
 import type { Node } from './node.ts'
+import { isPerNode } from './spec.ts'
 import { isLive, type WorkloadTask } from './task.ts'
 
 /** How soon it is tried again for a task that no node had room for. */
@@ -63,10 +64,11 @@ class Crowd {
 
   find(task: WorkloadTask): { readonly node?: Node; readonly why: string } {
     const { nodes, workload } = this.#board.scene
-    const { placement, mode } = workload.spec
+    const { placement } = workload.spec
+    const onlyName = isPerNode(workload.spec) ? task.slot : undefined
     const refusals = new Map<string, number>()
     const fitting = nodes.filter((node) => {
-      const why = this.#refusal(node, mode.kind === 'global' ? task.slot : undefined)
+      const why = this.#refusal(node, onlyName)
       if (why !== undefined) refusals.set(why, (refusals.get(why) ?? 0) + 1)
       return why === undefined
     })

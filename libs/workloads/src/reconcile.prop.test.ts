@@ -1,7 +1,10 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { jobProgress } from './job.ts'
+import { isJob } from './spec.ts'
 import { isFinal, isLive } from './task.ts'
 import { Stage } from './testing/stage.ts'
+import { isOfThisRun } from './workload.ts'
 
 /*
  * A cluster in which anything happens in any order, and the reconciler in the middle of it. It remembers nothing,
@@ -12,6 +15,12 @@ const specs = fc.record({
   mode: fc.oneof(
     fc.record({ kind: fc.constant('replicated' as const), replicas: fc.nat(6) }),
     fc.constant({ kind: 'global' as const }),
+    fc.record({
+      kind: fc.constant('replicated-job' as const),
+      completions: fc.nat(6),
+      maxConcurrent: fc.integer({ min: 1, max: 4 }),
+    }),
+    fc.constant({ kind: 'global-job' as const }),
   ),
   historyLimit: fc.nat(3),
   restart: fc.record({ delayMs: fc.nat(2000) }),
@@ -82,9 +91,14 @@ function happen(stage: Stage, one: What): void {
       return
     case 'update':
       return stage.want({ template: { v: one.template } })
-    case 'scale':
-      if (stage.workload.spec.mode.kind === 'global') return
-      return stage.want({ mode: { kind: 'replicated', replicas: one.replicas } })
+    case 'scale': {
+      const { mode } = stage.workload.spec
+      if (mode.kind === 'replicated') stage.want({ mode: { ...mode, replicas: one.replicas } })
+      if (mode.kind === 'replicated-job') {
+        stage.want({ mode: { ...mode, completions: one.replicas } })
+      }
+      return
+    }
     case 'availability':
       return stage.set(one.node, { availability: one.to })
     case 'connect':
@@ -102,7 +116,8 @@ function check(stage: Stage): void {
     expect(wanted.length).toBeLessThanOrEqual(2)
     expect(versions.size).toBe(wanted.length)
     // The way back is stop-first in all these stories.
-    const inOneMax = stage.workload.spec.update.order === 'stop-first' ? 1 : 2
+    const { spec } = stage.workload
+    const inOneMax = spec.update.order === 'stop-first' || isJob(spec) ? 1 : 2
     expect(wanted.length).toBeLessThanOrEqual(inOneMax)
     expect(stage.containersIn(tasks[0]?.slot ?? '')).toBeLessThanOrEqual(inOneMax)
     const ended = tasks.filter(({ state }) => isFinal(state))
@@ -110,14 +125,33 @@ function check(stage: Stage): void {
   }
 }
 
-test('WL2, WL3, WL6: whatever happens, no slot is wanted twice, history is bounded, and all comes to rest as wanted', () => {
+/** Of a job no more run than may at once, whichever run they are of; and what it has completed stays so. */
+function checkJob(stage: Stage, known: Map<number, number>): void {
+  const { workload } = stage
+  const { mode } = workload.spec
+  const atOnceMax = mode.kind === 'replicated-job' ? mode.maxConcurrent : stage.nodes.length
+  expect(stage.containers).toBeLessThanOrEqual(atOnceMax)
+  const tasks = [...stage.tasks.values()]
+  const done = tasks.filter((task) => task.state === 'finished' && isOfThisRun(workload, task))
+  for (const { slot, attempt } of done) {
+    expect(stage.of(slot).every((task) => task.attempt <= attempt)).toBe(true)
+  }
+  const iteration = workload.job?.iteration ?? 0
+  const { completed } = jobProgress(workload, tasks)
+  expect(completed).toBe(done.length)
+  expect(completed).toBeGreaterThanOrEqual(known.get(iteration) ?? 0)
+  known.set(iteration, completed)
+}
+
+test('WL2, WL3, WL6, WL12, WL13: whatever happens, no slot is wanted twice, history is bounded, and all comes to rest as wanted', () => {
   fc.assert(
     fc.property(specs, fc.array(what, { maxLength: 60 }), (spec, story) => {
       const stage = new Stage(spec)
+      const known = new Map<number, number>()
       for (const one of story) {
         happen(stage, one)
-        if (one.do !== 'step') continue
-        check(stage)
+        if (isJob(stage.workload.spec)) checkJob(stage, known)
+        if (one.do === 'step') check(stage)
       }
       for (const node of stage.nodes)
         stage.set(node.name, { isConnected: true, availability: 'active' })
@@ -125,14 +159,10 @@ test('WL2, WL3, WL6: whatever happens, no slot is wanted twice, history is bound
       stage.settle()
 
       const { mode } = stage.workload.spec
-      const wanted = mode.kind === 'global' ? 3 : mode.replicas
-      expect(stage.running).toHaveLength(wanted)
-      expect(stage.containers).toBe(wanted)
-      expect(stage.live).toHaveLength(wanted)
-      const { templateVersion } = stage.workload
-      const isPaused = stage.status.update?.state.endsWith('paused') === true
-      const isCurrent = stage.running.every((task) => task.templateVersion === templateVersion)
-      expect(isPaused || isCurrent).toBe(true)
+      if (mode.kind === 'replicated') expectAllRun(stage, mode.replicas)
+      else if (mode.kind === 'global') expectAllRun(stage, 3)
+      else expectComplete(stage, mode.kind === 'global-job' ? 3 : mode.completions)
+      if (isJob(stage.workload.spec)) checkJob(stage, known)
       check(stage)
       stage.workload = { ...stage.workload, removedAtMs: stage.nowMs }
       stage.settle()
@@ -141,6 +171,22 @@ test('WL2, WL3, WL6: whatever happens, no slot is wanted twice, history is bound
     { numRuns: 500 },
   )
 })
+
+function expectComplete(stage: Stage, completed: number): void {
+  stage.complete()
+  const progress = jobProgress(stage.workload, [...stage.tasks.values()])
+  expect(progress).toEqual({ completed, failed: 0, live: 0 })
+}
+
+function expectAllRun(stage: Stage, wanted: number): void {
+  expect(stage.running).toHaveLength(wanted)
+  expect(stage.containers).toBe(wanted)
+  expect(stage.live).toHaveLength(wanted)
+  const { templateVersion } = stage.workload
+  const isPaused = stage.status.update?.state.endsWith('paused') === true
+  const isCurrent = stage.running.every((task) => task.templateVersion === templateVersion)
+  expect(isPaused || isCurrent).toBe(true)
+}
 
 test('WL4: an update takes no more instances away at once than it may', () => {
   const speeds = fc.array(fc.nat(3), { minLength: 10, maxLength: 200 })

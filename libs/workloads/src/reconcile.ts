@@ -2,10 +2,12 @@ import { Board } from './board.ts'
 import { count } from './count.ts'
 import { displace, resolve } from './displace.ts'
 import { trim } from './history.ts'
+import { countJob, endFormerRuns } from './job.ts'
 import { observe } from './observe.ts'
 import { place } from './place.ts'
 import { promote, restart } from './restart.ts'
 import type { Decided, Scene } from './scene.ts'
+import { isJob } from './spec.ts'
 import { roll, type Rolled } from './update.ts'
 import type { UpdateStatus } from './workload.ts'
 
@@ -17,6 +19,7 @@ export function reconcile(scene: Scene): Decided {
   const board = new Board(scene)
   observe(board)
   if (scene.workload.removedAtMs !== undefined) return end(board)
+  if (isJob(scene.workload.spec)) return runJob(board)
   displace(board)
   resolve(board)
   const rolled = roll(board)
@@ -31,6 +34,20 @@ export function reconcile(scene: Scene): Decided {
     board.wakeAt(scene.nowMs)
   }
   return decided(board, rolled)
+}
+
+/** Nothing of a job is replaced: what is wanted anew is another run of it. */
+function runJob(board: Board): Decided {
+  endFormerRuns(board)
+  displace(board)
+  resolve(board)
+  // What is restarted has its place among those that run at once, before another one begins.
+  restart(board)
+  countJob(board)
+  promote(board)
+  place(board)
+  trim(board)
+  return decided(board, { update: board.scene.status.update })
 }
 
 function end(board: Board): Decided {

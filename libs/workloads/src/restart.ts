@@ -1,27 +1,28 @@
 import { hasEndedByItself, isRetired, type Board } from './board.ts'
-import type { RestartPolicy } from './spec.ts'
+import { isJob, isPerNode, type RestartPolicy } from './spec.ts'
 import { isLive, type WorkloadTask } from './task.ts'
+import { isOfThisRun, type Workload } from './workload.ts'
 
 /** Gives each slot in which nothing lives a new task, if it may have one, after the delay that it must wait. */
 export function restart(board: Board): void {
+  const { workload } = board.scene
   for (const [slot, tasks] of board.slots()) {
     if (isRetired(tasks) || tasks.some(isLive)) continue
     const last = tasks.at(-1)
-    if (last === undefined || isDone(board, last)) continue
-    if (board.scene.workload.spec.mode.kind === 'global' && !hasEndedByItself(last)) continue
+    if (last === undefined || isDone(workload, last) || !isOfThisRun(workload, last)) continue
+    if (isPerNode(workload.spec) && !hasEndedByItself(last)) continue
     board.add(slot, successor(board, last))
   }
 }
 
 /** It ended by itself and shall not be restarted: its slot is finished with. */
-export function isDone(board: Board, last: WorkloadTask): boolean {
-  const { spec, templateVersion } = board.scene.workload
+export function isDone({ spec, templateVersion }: Workload, last: WorkloadTask): boolean {
   if (!hasEndedByItself(last)) return false
   const { condition, maxAttempts } = spec.restart
   // An agent that was lost is nobody's fault; but what shall run once may have run.
   if (last.state === 'lost' && condition !== 'none') return false
   if (condition === 'none') return true
-  if (condition === 'on-failure' && last.state === 'finished') return true
+  if (last.state === 'finished' && (condition === 'on-failure' || isJob(spec))) return true
   // Attempts under another template do not count for this one.
   if (maxAttempts === 0 || last.templateVersion !== templateVersion) return false
   return restartsWithin(spec.restart, last).length >= maxAttempts

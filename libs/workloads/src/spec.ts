@@ -11,18 +11,35 @@ const labelText = z.string().max(4096)
 export const Labels = z.record(z.string().min(1).max(255), labelText)
 export type Labels = Readonly<z.infer<typeof Labels>>
 
-/** `global`: one on each node that may have it, as nodes come and go. */
+const instances = z.int().min(0).max(10_000)
+
+/**
+ * `global`: one on each node that may have it, as nodes come and go. A job is what shall end well, and is not run
+ * again then: as many times as it says, or once on each node.
+ */
 const Mode = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('replicated'),
-    replicas: z.int().min(0).max(10_000).default(1),
-  }),
+  z.strictObject({ kind: z.literal('replicated'), replicas: instances.default(1) }),
   z.strictObject({ kind: z.literal('global') }),
+  z.strictObject({
+    kind: z.literal('replicated-job'),
+    completions: instances.default(1),
+    /** So many run at once. */
+    maxConcurrent: instances.default(1),
+  }),
+  z.strictObject({ kind: z.literal('global-job') }),
 ])
 export type Mode = Readonly<z.infer<typeof Mode>>
 
+/** What shall end well, and not run on. */
+export const isJob = ({ mode: { kind } }: Pick<WorkloadSpec, 'mode'>): boolean =>
+  kind === 'replicated-job' || kind === 'global-job'
+
+/** Its slots are nodes. */
+export const isPerNode = ({ mode: { kind } }: Pick<WorkloadSpec, 'mode'>): boolean =>
+  kind === 'global' || kind === 'global-job'
+
 const RestartPolicy = z.strictObject({
-  /** `on-failure`: not after it ended with status 0. */
+  /** `on-failure`: not after it ended with status 0. Of jobs, `any` means the same. */
   condition: z.enum(['none', 'on-failure', 'any']).default('any'),
   delayMs: durationMs.default(1000),
   /** Each failure in a row waits so many times longer than the one before, up to `delayMaxMs`. 1: always the same. */
@@ -37,7 +54,7 @@ const RestartPolicy = z.strictObject({
 })
 export type RestartPolicy = Readonly<z.infer<typeof RestartPolicy>>
 
-/** How an update, or the way back from one, goes on. Defaults are Docker's. */
+/** How an update, or the way back from one, goes on; not looked at for jobs. Defaults are Docker's. */
 const ChangePolicy = z.strictObject({
   /** How many instances are replaced at once. 0: all. */
   parallelism: z.int().min(0).max(10_000).default(1),

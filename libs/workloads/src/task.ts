@@ -45,11 +45,13 @@ export const WorkloadTask = z.object({
   /** The cluster's task that it becomes: `<name>.<slot>.<id>`. */
   taskId: id,
   workloadId: id,
-  /** `1`, `2`, … of replicated workloads; the node's name of global ones. */
+  /** `1`, `2`, … of replicated workloads; `0`, `1`, … of replicated jobs; the node's name of what is on each node. */
   slot: id,
   /** The how-many-th of its slot, as far as is remembered. */
   attempt: z.int().positive(),
   templateVersion: z.int().positive(),
+  /** Of a job: which of its runs it is of. */
+  jobIteration: z.int().nonnegative().optional(),
   desired: DesiredState,
   state: InstanceState,
   /** The node that it was placed on, once it was. */

@@ -89,7 +89,7 @@ function dirtySlots(board: Board): readonly Slot[] {
     if (clean.length > 0) return false
     const last = tasks.at(-1)
     const isOld = last !== undefined && last.templateVersion !== templateVersion
-    return dirty.length > 0 || (isOld && isDone(board, last))
+    return dirty.length > 0 || (isOld && isDone(board.scene.workload, last))
   })
 }
 

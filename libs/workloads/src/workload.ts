@@ -1,10 +1,18 @@
 import { z } from 'zod'
 import { WorkloadSpec } from './spec.ts'
+import type { WorkloadTask } from './task.ts'
 
 const id = z.string().min(1).max(255)
 const timeMs = z.int().nonnegative()
 /** Counts the templates that a workload has had. A task says which one it was made from. */
 const templateVersion = z.int().positive()
+
+/**
+ * Which run of a job it is, and when it began. Each change of what is wanted begins the next one: what the one
+ * before has completed does not count for it.
+ */
+export const JobRun = z.object({ iteration: z.int().nonnegative(), startedAtMs: timeMs })
+export type JobRun = Readonly<z.infer<typeof JobRun>>
 
 const Written = z.object({ spec: WorkloadSpec, templateVersion })
 
@@ -17,12 +25,18 @@ export const Workload = Written.extend({
   templateVersionLast: templateVersion,
   /** What a rollback goes back to. */
   previous: Written.optional(),
+  /** Jobs have it, and nobody else. */
+  job: JobRun.optional(),
   createdAtMs: timeMs,
   updatedAtMs: timeMs,
   /** Nobody sees it any more; it goes once its last task has ended. */
   removedAtMs: timeMs.optional(),
 })
 export type Workload = Readonly<z.infer<typeof Workload>>
+
+/** What is no job has one run that does not end. */
+export const isOfThisRun = ({ job }: Pick<Workload, 'job'>, task: WorkloadTask): boolean =>
+  task.jobIteration === job?.iteration
 
 export const UpdateState = z.enum([
   'updating',

@@ -22,7 +22,7 @@ import type { IdentityApi } from '../master/master-api.ts'
 import { encodeRecord } from '../master/record.ts'
 import { Replicated } from '../master/replicated.ts'
 import type { StandingSecret } from '../master/secret-service.ts'
-import type { NodeApi, WorkloadApi } from '../master/workloads/workload-api.ts'
+import type { NodeApi, WorkloadApi, WorkloadTaskView } from '../master/workloads/workload-api.ts'
 import { WorkloadDesk } from '../master/workloads/workload-desk.ts'
 import { MemoryAudit } from './memory-audit.ts'
 
@@ -126,10 +126,10 @@ export class FakeWorkloads {
     if (value !== undefined) this.#put({ do: 'put', key, value })
   }
 
-  /** A task of a workload, running on `agent-1` unless it is said otherwise; or the same one, changed. */
+  /** A task of a workload, running on `agent-1` unless it is said otherwise; or the same one, as it is shown, changed. */
   putTask(
     workloadId: string,
-    task: Partial<WorkloadTask> & { readonly slot: string },
+    task: Partial<Omit<WorkloadTaskView, 'slot'>> & { readonly slot: string },
   ): WorkloadTask {
     const id = task.id ?? `task${(++this.#tasks).toString(36).padStart(21, '0')}`
     const nowMs = this.#clock.nowMs()
@@ -150,6 +150,7 @@ export class FakeWorkloads {
       failuresInRow: 0,
       restartsAtMs: [],
       ...task,
+      ...(task.desired === 'complete' && { desired: 'running' }),
     })
     this.#put({ do: 'put', key: taskKey(workloadId, id), value: encodeRecord(record) })
     return record

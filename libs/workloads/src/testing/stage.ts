@@ -1,7 +1,7 @@
 import type { Node } from '../node.ts'
 import { reconcile } from '../reconcile.ts'
 import type { Decided, Observed } from '../scene.ts'
-import { WorkloadSpec, type WorkloadSpecInput } from '../spec.ts'
+import { isJob, WorkloadSpec, type WorkloadSpecInput } from '../spec.ts'
 import { isFinal, isLive, type WorkloadTask } from '../task.ts'
 import type { Workload, WorkloadStatus } from '../workload.ts'
 
@@ -45,6 +45,7 @@ export class Stage {
       spec: parsed,
       templateVersion: 1,
       templateVersionLast: 1,
+      ...(isJob(parsed) && { job: { iteration: 0, startedAtMs: this.nowMs } }),
       createdAtMs: this.nowMs,
       updatedAtMs: this.nowMs,
     }
@@ -106,6 +107,16 @@ export class Stage {
     }
   }
 
+  /** Settles, and has all that runs end well, until nothing runs any more. */
+  complete(): void {
+    for (let round = 0; round < 100; round++) {
+      this.settle()
+      if (this.running.length === 0) return
+      for (const task of this.running) this.say(task, 'TASK_FINISHED')
+    }
+    throw new Error('it is never complete')
+  }
+
   launch(task: WorkloadTask): void {
     this.say(task, 'TASK_STAGING')
   }
@@ -129,7 +140,7 @@ export class Stage {
 
   /** A new spec, as an update writes it. */
   want(change: Partial<WorkloadSpecInput>): void {
-    const { spec, templateVersion, templateVersionLast } = this.workload
+    const { spec, templateVersion, templateVersionLast, job } = this.workload
     const next = WorkloadSpec.parse({ ...spec, ...change })
     const isSame = JSON.stringify(next.template) === JSON.stringify(spec.template)
     const version = isSame ? templateVersion : templateVersionLast + 1
@@ -139,6 +150,7 @@ export class Stage {
       templateVersion: version,
       templateVersionLast: Math.max(version, templateVersionLast),
       previous: { spec, templateVersion },
+      ...(job !== undefined && { job: { iteration: job.iteration + 1, startedAtMs: this.nowMs } }),
     }
     this.status = {}
   }

@@ -54,6 +54,7 @@ export const recordKinds: readonly RecordKind[] = [
   { at: 'document-name/', holds: 'nothing' },
   // Values of secrets are refused in a workload's template: it is shown, kept and compared for long.
   { at: 'workloads/spec/', holds: 'nothing' },
+  { at: 'workloads/job/', holds: 'nothing' },
   { at: 'workloads/status/', holds: 'nothing' },
   { at: 'workloads/template/', holds: 'nothing' },
   { at: 'workloads/task/', holds: 'nothing' },

@@ -3,7 +3,7 @@ import { utf8 } from '@conclave/kernel'
 import type { ContainerInfo } from '@conclave/model'
 import { encodeCommand, StoreMachine, type Op } from '@conclave/store'
 import {
-  specKey,
+  workloadKey,
   taskIdOf,
   taskKey,
   templateKey,
@@ -62,11 +62,17 @@ beforeEach(() => {
 
 const file = { mode: 0o444, uid: 0, gid: 0, object: 'SECRET', target: 'pw', object_id: 'x' }
 
-function workload(id: string, secret: string, labels: object = { 'conclave.rotate': 'in-place' }) {
+function workload(
+  id: string,
+  secret: string,
+  labels: object = { 'conclave.rotate': 'in-place' },
+  mode: object = { kind: 'replicated', replicas: 1 },
+) {
   const source = { type: 'SECRET', secret: { type: 'REFERENCE', reference: { name: secret } } }
   const spec = parseWorkloadSpec({
     name: id,
     labels,
+    mode,
     template: {
       command: { value: 'true' },
       resources: [{ name: 'cpus', type: 'SCALAR', scalar: { value: 0.1 } }],
@@ -85,7 +91,7 @@ function workload(id: string, secret: string, labels: object = { 'conclave.rotat
     createdAtMs: 1,
     updatedAtMs: 1,
   }
-  change(put(specKey(id), record), put(templateKey(id, 1), { spec }))
+  change(put(workloadKey(id, record.spec), record), put(templateKey(id, 1), { spec }))
 }
 
 function task(workloadId: string, slot: string, more: Partial<WorkloadTask> = {}): string {
@@ -144,8 +150,9 @@ describe('WK17: files that are rotated in place', () => {
     task('web', '1')
     workload('gone', 'db')
     task('gone', '1')
-    const { record } = records.workload('gone') ?? {}
-    change(put(specKey('gone'), { ...record, removedAtMs: 2 }))
+    const record = records.workload('gone')?.record
+    if (record === undefined) throw new Error('it is not there')
+    change(put(workloadKey('gone', record.spec), { ...record, removedAtMs: 2 }))
 
     change(put('secret/db', {}))
     await keeper.lead(term())
@@ -183,6 +190,16 @@ describe('WK17: files that are rotated in place', () => {
       templateVersionLast: 2,
     })
     expect(records.template('web', 2)?.record.spec).toEqual(records.workload('web')?.record.spec)
+  })
+
+  test('that a container of a job does not take are passed over: it ends with those that it has', async () => {
+    workload('batch', 'db', undefined, { kind: 'replicated-job', completions: 2 })
+    failed.add(task('batch', '0'))
+    const other = task('batch', '1')
+    await keeper.lead(term())
+
+    expect(askedIds()).toEqual([other])
+    expect(records.workload('batch')?.record).toMatchObject({ templateVersion: 1 })
   })
 
   test('are looked at by who leads, all of them once another state is there', async () => {

@@ -3,10 +3,11 @@ import type { ContainerInfo } from '@conclave/model'
 import type { Op, WatchBatch } from '@conclave/store'
 import {
   idInTaskId,
-  specKey,
-  specPrefix,
+  isJob,
   taskPrefix,
   templateKey,
+  workloadIdAt,
+  workloadKey,
   type Workload,
 } from '@conclave/workloads'
 import { encodeRecord, type Stored } from '../record.ts'
@@ -54,10 +55,11 @@ export class RotationKeeper {
 
   told({ events }: WatchBatch): void {
     for (const { key } of events) {
+      const workloadId = workloadIdAt(key)
       if (key.startsWith(secretPrefix)) this.#toldOfSecret(key.slice(secretPrefix.length))
-      else if (key.startsWith(specPrefix)) {
+      else if (workloadId !== undefined) {
         this.#bySecret = undefined
-        this.#due.add(key.slice(specPrefix.length))
+        this.#due.add(workloadId)
       } else if (key.startsWith(taskPrefix)) {
         this.#due.add(key.slice(taskPrefix.length).split('/')[0] ?? '')
       } else if (key.startsWith(tasksPrefix)) {
@@ -119,6 +121,8 @@ export class RotationKeeper {
       const isOurs = task.templateVersion === templateVersion && desired === 'running'
       if (!isOurs || state !== 'running' || frameworkId === undefined) continue
       if (term.core?.taskOf(frameworkId, taskId)?.rotation?.state === 'failed') {
+        // A job is not run anew for that: its task ends with the files that it began with.
+        if (isJob(spec)) continue
         return this.#replaceAll(known)
       }
       term.core?.rotate(frameworkId, taskId, wanted)
@@ -132,8 +136,8 @@ export class RotationKeeper {
     const templateVersion = templateVersionLast + 1
     const next = { ...record, templateVersion, templateVersionLast: templateVersion }
     const committed = await this.#options.replicated.commit({
-      compare: [isStill(specKey(id), { modRevision })],
-      success: [put(specKey(id), next), put(templateKey(id, templateVersion), { spec })],
+      compare: [isStill(workloadKey(id, spec), { modRevision })],
+      success: [put(workloadKey(id, spec), next), put(templateKey(id, templateVersion), { spec })],
     })
     if (committed === undefined) this.#due.add(id)
   }

@@ -1,5 +1,6 @@
 import type {
   Availability,
+  JobRun,
   Labels,
   NodeSettings,
   UpdateStatus,
@@ -34,15 +35,27 @@ export interface WorkloadView {
   readonly updatedAtMs: number
   readonly update: UpdateStatus | undefined
   readonly counts: {
-    /** How many shall run: replicas, or nodes that may have one. */
+    /** How many shall run: replicas, or nodes that may have one. Of a job: what is left of it, as many as may run at once. */
     readonly desired: number
     readonly running: number
     /** Of those that run, how many are of the current template. */
     readonly updated: number
   }
+  /** Of a job: its latest run, and how far that is. */
+  readonly job: JobView | undefined
 }
 
-export interface WorkloadTaskView extends WorkloadTask {
+export interface JobView extends JobRun {
+  /** How often it shall end well: completions, or nodes that have or may have one. */
+  readonly total: number
+  readonly completed: number
+  /** In how many slots it was given up: so many restarts as the policy allows have failed. */
+  readonly failed: number
+}
+
+export interface WorkloadTaskView extends Omit<WorkloadTask, 'desired'> {
+  /** `complete`: it is of a job, and shall run and end well, or has. */
+  readonly desired: WorkloadTask['desired'] | 'complete'
   readonly workloadName: string
   /** The spec that its template came with. */
   readonly spec: WorkloadSpec
@@ -80,7 +93,8 @@ export interface WorkloadApi {
     options?: { readonly id?: string; readonly secrets?: readonly NeededSecret[] },
   ): Promise<WorkloadView>
   /**
-   * Running tasks are replaced if the template differs, as `spec.update` says. Name and mode stay.
+   * Running tasks are replaced if the template differs, as `spec.update` says; a job is run anew, whatever differs. Name and
+   * mode stay.
    * @throws WorkloadNotFound, WorkloadConflict when `expectedVersion` is not the current one, SpecInvalid, AccessDenied,
    *   SecretNotFound
    */
@@ -99,7 +113,7 @@ export interface WorkloadApi {
     id: string,
     options?: { readonly expectedVersion?: number | undefined },
   ): Promise<WorkloadView>
-  /** @throws WorkloadNotFound, WorkloadConflict, SpecInvalid when it is global */
+  /** Of a replicated job: how often it shall end well. @throws WorkloadNotFound, WorkloadConflict, SpecInvalid when it is global */
   scale(
     caller: Caller,
     id: string,

@@ -1,5 +1,5 @@
 import type { WatchBatch } from '@conclave/store'
-import { specPrefix, statusPrefix, taskPrefix, type Workload } from '@conclave/workloads'
+import { statusPrefix, taskPrefix, workloadIdAt, type Workload } from '@conclave/workloads'
 import { Signal } from '../../signal.ts'
 import type { Access } from '../access.ts'
 import type { Caller } from '../master-api.ts'
@@ -143,7 +143,8 @@ export class WorkloadChanges {
 function placeOf(
   key: string,
 ): readonly ['workload' | 'task', string, string?] | readonly [undefined, ''] {
-  if (key.startsWith(specPrefix)) return ['workload', key.slice(specPrefix.length)]
+  const workload = workloadIdAt(key)
+  if (workload !== undefined) return ['workload', workload]
   if (key.startsWith(statusPrefix)) return ['workload', key.slice(statusPrefix.length)]
   if (!key.startsWith(taskPrefix)) return [undefined, '']
   const [workloadId = '', id = ''] = key.slice(taskPrefix.length).split('/')

@@ -101,7 +101,13 @@ export class WorkloadDesk {
     }
     const { workloadId: id, slot } = due.task
     const node = this.nodes.machine(agentId)
-    const template = withPlace(taskSpecOf(due.spec), due.task, node, this.#options.clusterId)
+    const template = withPlace(
+      taskSpecOf(due.spec),
+      due.task,
+      due.spec,
+      node,
+      this.#options.clusterId,
+    )
     const own = [
       { key: workloadLabel, value: id },
       { key: 'conclave.slot', value: slot },

@@ -107,6 +107,13 @@ function counts(id: string): WorkloadView['counts'] {
   return latest?.id === id ? latest.counts : { desired: -1, running: -2, updated: -3 }
 }
 
+/** What runs first of all that run ends well. */
+const endOne = (): void => {
+  const machine = machines.find(({ tasks }) => tasks.size > 0)
+  const [taskId = ''] = machine?.tasks.keys() ?? []
+  machine?.end(taskId, 'TASK_FINISHED')
+}
+
 const isUpdated = (id: string, state: string) => (): boolean => {
   counts(id)
   return latest?.update?.state === state
@@ -197,6 +204,38 @@ describe('a workload that runs', () => {
     const running = tasks.filter(({ state }) => state === 'running')
     expect(running.map(({ slot }) => slot)).toEqual(['1', '2', '3'])
     expect(running.map(({ templateVersion }) => templateVersion)).toEqual([2, 2, 2])
+  })
+
+  test('WK20: is a job that goes on when the leader is killed, apart from what older builds read', async () => {
+    const mode = { kind: 'replicated-job', completions: 4, maxConcurrent: 2 }
+    const { id } = await start({ mode })
+    const { store } = cluster.leader
+    expect(store.list('workloads/spec/').kvs).toEqual([])
+    expect(store.list('workloads/job/').kvs.map(({ key }) => key)).toEqual([`workloads/job/${id}`])
+    const completed = (count: number) => (): boolean => {
+      counts(id)
+      return latest?.job?.completed === count && latest.counts.running === Math.min(2, 4 - count)
+    }
+    endOne()
+    await until(completed(1), 'the first end')
+
+    cluster.leader.crash()
+    for (const machine of machines) machine.disconnect()
+    scheduler?.close()
+    await until(() => machines.every(({ isConnected }) => isConnected), 'the next leader')
+    latest = undefined
+    for (let count = 2; count <= 4; count++) {
+      await until(completed(count - 1), 'its tasks')
+      endOne()
+    }
+    await until(completed(4), 'the last end')
+    const tasks = await views()
+    expect(tasks.map(({ slot, state, attempt }) => [slot, state, attempt])).toEqual(
+      ['0', '1', '2', '3'].map((slot) => [slot, 'finished', 1]),
+    )
+
+    await cluster.settle(api().remove(root, id))
+    await until(() => cluster.leader.store.list('workloads/').kvs.length === 0, 'no record')
   })
 
   test('WK14: leaves a node that is drained', async () => {

@@ -10,13 +10,13 @@ import {
   isFinal,
   nodePrefix,
   reconcile,
-  specKey,
-  specPrefix,
   statusKey,
   taskKey,
   taskPrefix,
   templateKey,
   templatesOfPrefix,
+  workloadIdAt,
+  workloadKey,
   type Decided,
   type Node,
   type Observed,
@@ -100,8 +100,11 @@ export class WorkloadKeeper {
       if (key.startsWith(taskPrefix)) {
         this.#due.add(key.slice(taskPrefix.length).split('/')[0] ?? '')
       } else if (key.startsWith(tasksPrefix)) this.#toldOfClusterTask(key)
-      else if (key.startsWith(specPrefix)) this.#due.add(key.slice(specPrefix.length))
       else if (key.startsWith(agentsPrefix) || key.startsWith(nodePrefix)) this.#lookAtAll()
+      else {
+        const workloadId = workloadIdAt(key)
+        if (workloadId !== undefined) this.#due.add(workloadId)
+      }
     }
     this.#isNews ||= this.#due.size > 0 || this.#strays.size > 0
   }
@@ -290,7 +293,7 @@ export class WorkloadKeeper {
         const isLast = part === parts.at(-1)
         const committed = await this.#options.replicated.commit({
           compare: [
-            isStill(specKey(id), known),
+            isStill(workloadKey(id, known.record.spec), known),
             ...part.map(([taskId]) => isStill(taskKey(id, taskId), stored.get(taskId))),
             ...(isLast ? [isStill(statusKey(id), status)] : []),
           ],
@@ -310,10 +313,10 @@ export class WorkloadKeeper {
   }
 
   /** What is written once all tasks are. */
-  #lastOf({ id }: Workload, { status, workload, isOver }: Decided): readonly Op[] {
+  #lastOf({ id, spec }: Workload, { status, workload, isOver }: Decided): readonly Op[] {
     if (isOver) {
       return [
-        { do: 'delete', key: specKey(id) },
+        { do: 'delete', key: workloadKey(id, spec) },
         { do: 'delete', key: statusKey(id) },
         { do: 'delete-prefix', prefix: templatesOfPrefix(id) },
       ]
@@ -323,7 +326,7 @@ export class WorkloadKeeper {
       ...(workload === undefined
         ? []
         : [
-            put(specKey(id), workload),
+            put(workloadKey(id, spec), workload),
             put(templateKey(id, workload.templateVersion), { spec: workload.spec }),
           ]),
       ...this.#unusedTemplates(id),

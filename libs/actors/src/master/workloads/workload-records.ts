@@ -3,7 +3,7 @@ import {
   nodeKey,
   NodeSettings,
   nodePrefix,
-  specKey,
+  jobPrefix,
   specPrefix,
   statusKey,
   taskKey,
@@ -44,11 +44,12 @@ export class WorkloadRecords {
 
   /** Also one that was removed. */
   workload(id: string): Stored<Workload> | undefined {
-    return id === '' ? undefined : this.#workloads.get(specKey(id))
+    if (id === '') return undefined
+    return this.#workloads.get(specPrefix + id) ?? this.#workloads.get(jobPrefix + id)
   }
 
   workloads(): readonly Stored<Workload>[] {
-    return this.#workloads.list(specPrefix)
+    return [...this.#workloads.list(specPrefix), ...this.#workloads.list(jobPrefix)]
   }
 
   /** Whose name it is. */

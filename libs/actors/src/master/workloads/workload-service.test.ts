@@ -1,3 +1,4 @@
+import { ManualClock } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
 import { FakeMaster } from '../../testing/fake-master.ts'
 import { callerOf } from '../../testing/people.ts'
@@ -298,6 +299,120 @@ describe('the workloads of a fake master', () => {
       running: 220,
       updated: 220,
     })
+  })
+})
+
+const job = (completions: number, more: object = {}): object =>
+  spec({ mode: { kind: 'replicated-job', completions, maxConcurrent: 2 }, ...more })
+
+function withNodes(clock = new ManualClock()): FakeMaster {
+  const master = new FakeMaster(clock)
+  for (const name of ['agent-1', 'agent-2']) master.scene.addNode(name)
+  return master
+}
+
+/** All that runs of a workload ends well, and so does what runs next. */
+async function complete({ scene, workloads }: FakeMaster, id: string): Promise<void> {
+  for (let round = 0; round < 10; round++) {
+    await scene.settle()
+    const tasks = await workloads.tasks(admin, id)
+    for (const { taskId, state } of tasks) {
+      if (state === 'running') scene.end(taskId, 'TASK_FINISHED')
+    }
+  }
+}
+
+describe('a job', () => {
+  test('WK20: says how far it is: what runs, what is left, and what has ended well', async () => {
+    const master = withNodes()
+    const { workloads, scene } = master
+    const { id, createdAtMs } = await workloads.create(admin, job(3))
+    await scene.settle()
+    const begun = await workloads.get(admin, id)
+    expect(begun.counts).toEqual({ desired: 2, running: 2, updated: 2 })
+    expect(begun.job).toEqual({
+      iteration: 0,
+      startedAtMs: createdAtMs,
+      total: 3,
+      completed: 0,
+      failed: 0,
+    })
+    const [first] = await workloads.tasks(admin, id)
+    scene.end(first?.taskId ?? '', 'TASK_FINISHED')
+    await scene.settle()
+    expect((await workloads.tasks(admin, id)).map(({ slot, desired }) => [slot, desired])).toEqual([
+      ['0', 'complete'],
+      ['1', 'complete'],
+      ['2', 'complete'],
+    ])
+
+    await complete(master, id)
+
+    expect(await workloads.get(admin, id)).toMatchObject({
+      counts: { desired: 0, running: 0, updated: 0 },
+      job: { total: 3, completed: 3, failed: 0 },
+    })
+  })
+
+  test('WK20: says of what it gave up that it shall not run any more', async () => {
+    const { workloads, scene } = withNodes()
+    const { id } = await workloads.create(admin, job(2, { restart: { condition: 'none' } }))
+    await scene.settle()
+    const [task] = await workloads.tasks(admin, id)
+    scene.end(task?.taskId ?? '', 'TASK_FAILED')
+    await scene.settle()
+
+    expect(await workloads.get(admin, id)).toMatchObject({
+      counts: { desired: 1, running: 1 },
+      job: { total: 2, completed: 0, failed: 1 },
+    })
+    expect((await workloads.task(admin, task?.id ?? '')).desired).toBe('shutdown')
+  })
+
+  test('WK20: is run anew by each change, from the time on at which it was made', async () => {
+    const clock = new ManualClock()
+    const master = withNodes(clock)
+    const { workloads } = master
+    const { id } = await workloads.create(admin, job(1))
+    await complete(master, id)
+
+    clock.advance(1000)
+    const scaled = await workloads.scale(admin, id, 2)
+    expect(scaled.job).toMatchObject({ iteration: 1, total: 2, completed: 0 })
+    expect(scaled.job?.startedAtMs).toBe(scaled.updatedAtMs)
+    const updated = await workloads.update(admin, id, job(2))
+    const back = await workloads.rollback(admin, id)
+    expect([updated.job?.iteration, back.job?.iteration]).toEqual([2, 3])
+
+    await complete(master, id)
+    expect((await workloads.get(admin, id)).job).toMatchObject({ iteration: 3, completed: 2 })
+  })
+
+  test('WK20: on each node has as many to end as nodes that may have it', async () => {
+    const master = withNodes()
+    const { workloads, nodes, scene } = master
+    const { id } = await workloads.create(admin, spec({ mode: { kind: 'global-job' } }))
+    await complete(master, id)
+    expect((await workloads.get(admin, id)).job).toMatchObject({ total: 2, completed: 2 })
+
+    await nodes.update(admin, 'agent-1', { availability: 'drain' })
+    scene.addNode('agent-3')
+    await scene.settle()
+    expect(await workloads.get(admin, id)).toMatchObject({
+      counts: { desired: 1, running: 1 },
+      job: { total: 3, completed: 2 },
+    })
+    await expect(workloads.scale(admin, id, 2)).rejects.toThrow(/one instance on each node/)
+  })
+
+  test('WK20: stays a job, with a secret that it uses as any workload does', async () => {
+    const { workloads } = new FakeMaster()
+    const mode = { kind: 'replicated-job' }
+    const { id } = await workloads.create(admin, spec({ mode }, 'dev/db'))
+
+    expect(await workloads.usedBy(admin, 'dev/db')).toEqual(['web'])
+    await expect(workloads.create(admin, spec())).rejects.toThrow(WorkloadExists)
+    await expect(workloads.update(admin, id, spec())).rejects.toThrow(/^mode: /)
   })
 })
 

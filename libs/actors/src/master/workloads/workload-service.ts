@@ -7,9 +7,11 @@ import {
   idRandomBytes,
   nameKey,
   secretsUsedKey,
-  specKey,
   statusKey,
   templateKey,
+  workloadKey,
+  isJob,
+  type Mode,
   type Node,
   type Workload,
   type WorkloadSpec,
@@ -90,8 +92,9 @@ export class WorkloadService implements WorkloadApi {
     const spec = parseWorkloadSpec(json)
     checkId(id)
     await this.#replicated.refresh()
-    await this.#checkMayWant(caller, spec, specKey(id))
-    await this.#access.audit(caller, 'administer', specKey(id), 'allowed')
+    const key = workloadKey(id, spec)
+    await this.#checkMayWant(caller, spec, key)
+    await this.#access.audit(caller, 'administer', key, 'allowed')
     const nowMs = this.#options.clock.nowMs()
     const record: Workload = {
       id,
@@ -99,6 +102,7 @@ export class WorkloadService implements WorkloadApi {
       spec,
       templateVersion: 1,
       templateVersionLast: 1,
+      ...(isJob(spec) && { job: { iteration: 0, startedAtMs: nowMs } }),
       createdAtMs: nowMs,
       updatedAtMs: nowMs,
     }
@@ -111,12 +115,12 @@ export class WorkloadService implements WorkloadApi {
         commit: {
           compare: [
             isStill(nameKey(spec.name), undefined),
-            isStill(specKey(id), undefined),
+            isStill(key, undefined),
             ...needed.claims,
           ],
           success: [
             put(nameKey(spec.name), { workloadId: id }),
-            put(specKey(id), record),
+            put(key, record),
             put(templateKey(id, 1), { spec }),
             ...secretsUsed(undefined, spec),
           ],
@@ -169,10 +173,7 @@ export class WorkloadService implements WorkloadApi {
     options: Expected = {},
   ): Promise<WorkloadView> {
     return this.#change(caller, id, options, (before) => {
-      if (before.spec.mode.kind === 'global') {
-        throw new SpecInvalid('replicas', 'a global workload has one instance on each node')
-      }
-      const mode = { kind: 'replicated', replicas }
+      const mode = scaled(before.spec.mode, replicas)
       return { record: withSpec(before, parseWorkloadSpec({ ...before.spec, mode })) }
     })
   }
@@ -180,7 +181,8 @@ export class WorkloadService implements WorkloadApi {
   async remove(caller: Caller, idOrName: string): Promise<void> {
     await this.#replicated.refresh()
     const { id, spec } = this.#visible(caller, idOrName).record
-    await this.#access.audit(caller, 'administer', specKey(id), 'allowed')
+    const key = workloadKey(id, spec)
+    await this.#access.audit(caller, 'administer', key, 'allowed')
     await decideAndCommit(this.#replicated, (): Decision<void> => {
       const known = this.#records.workload(id)
       if (known === undefined || known.record.removedAtMs !== undefined) {
@@ -189,9 +191,9 @@ export class WorkloadService implements WorkloadApi {
       const removedAtMs = this.#options.clock.nowMs()
       return {
         commit: {
-          compare: [isStill(specKey(id), known)],
+          compare: [isStill(key, known)],
           success: [
-            put(specKey(id), { ...known.record, removedAtMs }),
+            put(key, { ...known.record, removedAtMs }),
             { do: 'delete', key: nameKey(known.record.spec.name) },
           ],
         },
@@ -287,7 +289,8 @@ export class WorkloadService implements WorkloadApi {
     decide: (before: Workload) => { readonly record: Workload; readonly status?: WorkloadStatus },
   ): Promise<WorkloadView> {
     await this.#replicated.refresh()
-    const { id } = this.#visible(caller, idOrName).record
+    const { id, spec: before } = this.#visible(caller, idOrName).record
+    const key = workloadKey(id, before)
     let isOnRecord = false
     const view = await decideAndCommit(
       this.#replicated,
@@ -301,16 +304,16 @@ export class WorkloadService implements WorkloadApi {
         const { record: decided, status } = decide(known.record)
         const needed = this.#standing(secrets)
         if ('missing' in needed) return { refuse: async () => new SecretNotFound(needed.missing) }
-        const record = { ...decided, updatedAtMs: this.#options.clock.nowMs() }
-        await this.#checkMayWant(caller, record.spec, specKey(id))
-        if (!isOnRecord) await this.#access.audit(caller, 'administer', specKey(id), 'allowed')
+        const record = changedAt(decided, this.#options.clock.nowMs())
+        await this.#checkMayWant(caller, record.spec, key)
+        if (!isOnRecord) await this.#access.audit(caller, 'administer', key, 'allowed')
         isOnRecord = true
         const { templateVersion, spec } = record
         return {
           commit: {
-            compare: [isStill(specKey(id), known), ...needed.claims],
+            compare: [isStill(key, known), ...needed.claims],
             success: [
-              put(specKey(id), record),
+              put(key, record),
               put(templateKey(id, templateVersion), { spec }),
               ...secretsUsed(known.record.spec, spec),
               status === undefined
@@ -400,6 +403,21 @@ function checkStays(before: WorkloadSpec, after: WorkloadSpec): void {
   if (before.mode.kind !== after.mode.kind) {
     throw new SpecInvalid('mode', `is ${before.mode.kind} and stays so; create another workload`)
   }
+}
+
+/** @throws SpecInvalid */
+function scaled(mode: Mode, replicas: number): object {
+  if (mode.kind === 'replicated') return { ...mode, replicas }
+  if (mode.kind === 'replicated-job') return { ...mode, completions: replicas }
+  throw new SpecInvalid('replicas', `a ${mode.kind} workload has one instance on each node`)
+}
+
+/** Each change of a job is another run of it. */
+const changedAt = (changed: Workload, updatedAtMs: number): Workload => {
+  const { job } = changed
+  if (job === undefined) return { ...changed, updatedAtMs }
+  const next = { iteration: job.iteration + 1, startedAtMs: updatedAtMs }
+  return { ...changed, job: next, updatedAtMs }
 }
 
 /** The tasks of two specs that agree in this can stay. */
