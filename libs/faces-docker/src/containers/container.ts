@@ -1,5 +1,5 @@
 import type { Caller, WorkloadTaskView, WorkloadView } from '@conclave/actors'
-import { containerIdOf, containerNameOf } from '../container-id.ts'
+import { containerIdOf, containerNameOf, hasNumber } from '../container-id.ts'
 import type { Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
 import { agentNodeId } from '../nodes.ts'
@@ -54,8 +54,7 @@ export function containerOf(
   clusterId: string,
 ): Container {
   const nodeId = task.agentId === undefined ? '' : agentNodeId(clusterId, task.agentId)
-  const isGlobal = task.spec.mode.kind === 'global'
-  const name = containerNameOf(task, isGlobal ? nodeId : undefined)
+  const name = containerNameOf(task, hasNumber(task) ? undefined : nodeId)
   const spec = writtenSpec(task.spec).TaskTemplate?.ContainerSpec ?? {}
   return {
     id: containerIdOf(task),

@@ -1,4 +1,4 @@
-import type { WorkloadView } from '@conclave/actors'
+import type { WorkloadTaskView, WorkloadView } from '@conclave/actors'
 import { rfc3339 } from '../times.ts'
 import type { Port, ServiceSpec } from './service-spec.ts'
 import { withDefaults } from './stored-spec.ts'
@@ -25,7 +25,16 @@ export interface ServiceObject {
     readonly DesiredTasks: number
     readonly CompletedTasks: number
   }
+  /** Of jobs, and of nobody else: clients tell them by it. */
+  readonly JobStatus?: { readonly JobIteration: Iteration; readonly LastExecution: string }
 }
+
+/** In Go a number that is 0 is left out. */
+export interface Iteration {
+  readonly Index?: number
+}
+
+export const iterationOf = (number: number): Iteration => (number === 0 ? {} : { Index: number })
 
 /** Whether a workload came as a service: what other faces keep running is theirs. */
 export const isService = ({ spec }: Pick<WorkloadView, 'spec'>): boolean =>
@@ -38,15 +47,15 @@ export const writtenSpec = ({ origin }: WorkloadView['spec']): ServiceSpec =>
 interface Shown {
   /** Whether a spec is shown with the defaults that nobody wrote. */
   readonly hasDefaults?: boolean
-  /** How many of its tasks have ended well, if its status is shown. */
-  readonly completed?: number | undefined
+  /** Its tasks, if its status is shown. */
+  readonly tasks?: readonly WorkloadTaskView[] | undefined
 }
 
 export function serviceObject(
   view: WorkloadView,
-  { hasDefaults = false, completed }: Shown = {},
+  { hasDefaults = false, tasks }: Shown = {},
 ): ServiceObject {
-  const { id, version, createdAtMs, updatedAtMs, spec, previousSpec, counts } = view
+  const { id, version, createdAtMs, updatedAtMs, spec, previousSpec, job } = view
   const written = writtenSpec(spec)
   return {
     ID: id,
@@ -57,13 +66,32 @@ export function serviceObject(
     ...(previousSpec !== undefined && { PreviousSpec: writtenSpec(previousSpec) }),
     Endpoint: endpointOf(written),
     ...updateStatus(view),
-    ...(completed !== undefined && {
-      ServiceStatus: {
-        RunningTasks: counts.running,
-        DesiredTasks: counts.desired,
-        CompletedTasks: completed,
+    ...(tasks !== undefined && { ServiceStatus: statusOf(view, tasks) }),
+    ...(job !== undefined && {
+      JobStatus: {
+        JobIteration: iterationOf(job.iteration),
+        LastExecution: rfc3339(job.startedAtMs),
       },
     }),
+  }
+}
+
+/** Of a job: how many may run at once, whatever is left of it; or, on each node, what has not ended yet. */
+function statusOf(
+  { spec, counts, job }: WorkloadView,
+  tasks: readonly WorkloadTaskView[],
+): NonNullable<ServiceObject['ServiceStatus']> {
+  const { mode } = spec
+  const desired =
+    mode.kind === 'replicated-job'
+      ? mode.maxConcurrent
+      : mode.kind === 'global-job'
+        ? tasks.filter((task) => task.desired === 'complete' && task.state !== 'finished').length
+        : counts.desired
+  return {
+    RunningTasks: counts.running,
+    DesiredTasks: desired,
+    CompletedTasks: job?.completed ?? 0,
   }
 }
 

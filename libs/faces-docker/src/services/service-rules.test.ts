@@ -150,6 +150,38 @@ describe('DK11: a service that makes no sense', () => {
       'must specify only one service mode',
     ],
     [
+      'two modes of which one is a job',
+      sentSpec('a', { Mode: { ReplicatedJob: {}, GlobalJob: {} } }),
+      400,
+      'must specify only one service mode',
+    ],
+    ...[{ ReplicatedJob: {} }, { GlobalJob: {} }].map((Mode): [string, object, number, string] => [
+      `an update config, though it is a ${Object.keys(Mode).join()}`,
+      sentSpec('a', { Mode, UpdateConfig: {} }),
+      400,
+      invalid('Jobs may not have an update config'),
+    ]),
+    ...[-1, 2 ** 63].flatMap((count): [string, object, number, string][] => [
+      [
+        `${count} jobs at once`,
+        sentSpec('a', { Mode: { ReplicatedJob: { MaxConcurrent: count } } }),
+        400,
+        invalid('Maximum concurrent jobs must not be negative'),
+      ],
+      [
+        `a job that ends ${count} times`,
+        sentSpec('a', { Mode: { ReplicatedJob: { TotalCompletions: count } } }),
+        400,
+        invalid('Total completed jobs must not be negative'),
+      ],
+    ]),
+    [
+      'more jobs than are kept here',
+      sentSpec('a', { Mode: { ReplicatedJob: { TotalCompletions: 10_001 } } }),
+      400,
+      invalid('mode.completions: Too big: expected number to be <=10000'),
+    ],
+    [
       'a ratio above all',
       sentSpec('a', { UpdateConfig: { MaxFailureRatio: 2 } }),
       400,
@@ -211,19 +243,6 @@ describe('DK11: a service that makes no sense', () => {
     const { Name: _name, ...nameless } = sentSpec('') as { Name: string }
     const id = await services.create(nameless)
     expect((await services.get(id)).Spec['Name']).toMatch(/^[a-z]+_[a-z]+_\d+$/)
-  })
-
-  test.each([
-    ['ReplicatedJob', { MaxConcurrent: 1, TotalCompletions: 1 }],
-    ['GlobalJob', {}],
-  ])('such as a %s is refused for what it is', async (mode, body) => {
-    const job = await front.ask(
-      'POST',
-      '/services/create',
-      sentSpec('a', { Mode: { [mode]: body } }),
-    )
-    expect(job.statusCode).toBe(501)
-    expect(job.json<{ message: string }>().message).toContain('jobs are not kept here')
   })
 
   test('takes no time to be refused, whatever its name is', async () => {

@@ -4,12 +4,13 @@ import { referencesIn } from '../configs/references.ts'
 import { Refusal, rpc } from '../errors.ts'
 import { printable } from '../printable.ts'
 import { checkConstraints } from './constraints.ts'
-import type {
-  Amounts,
-  ContainerSpec,
-  Healthcheck,
-  ServiceSpec,
-  UpdateConfig,
+import {
+  isJobSpec,
+  type Amounts,
+  type ContainerSpec,
+  type Healthcheck,
+  type ServiceSpec,
+  type UpdateConfig,
 } from './service-spec.ts'
 
 /*
@@ -24,7 +25,8 @@ export function checkService(spec: ServiceSpec): void {
   checkName(spec.Name ?? '')
   checkTask(spec)
   checkMode(spec)
-  checkChange(spec.UpdateConfig ?? {})
+  if (isJobSpec(spec)) checkJob(spec)
+  else checkChange(spec.UpdateConfig ?? {})
   checkPorts(spec)
 }
 
@@ -66,9 +68,6 @@ function checkConvertible(spec: ServiceSpec): void {
   const modes = [Mode?.Replicated, Mode?.Global, Mode?.ReplicatedJob, Mode?.GlobalJob]
   if (modes.filter(Boolean).length > 1) {
     throw new Refusal(400, 'must specify only one service mode')
-  }
-  if (Mode?.ReplicatedJob || Mode?.GlobalJob) {
-    throw new Refusal(501, 'jobs are not kept here: use a service with --restart-condition none')
   }
 }
 
@@ -180,6 +179,18 @@ function checkHealth(health: Healthcheck): void {
 function checkMode({ Mode }: ServiceSpec): void {
   const replicas = Mode?.Replicated?.Replicas ?? 0
   if (replicas < 0) throw invalid('Number of replicas must be non-negative')
+  const { MaxConcurrent, TotalCompletions } = Mode?.ReplicatedJob ?? {}
+  if (isNegative(MaxConcurrent)) throw invalid('Maximum concurrent jobs must not be negative')
+  if (isNegative(TotalCompletions)) throw invalid('Total completed jobs must not be negative')
+}
+
+/** As Go reads a number of 64 bits that has a sign. */
+const isNegative = (count: number | null | undefined): boolean =>
+  count !== null && count !== undefined && (count < 0 || count >= 2 ** 63)
+
+/** A job is run anew, and nothing of it is replaced; how it would go back is not looked at. */
+function checkJob({ UpdateConfig }: ServiceSpec): void {
+  if (UpdateConfig) throw invalid('Jobs may not have an update config')
 }
 
 function checkChange({ Delay, Monitor, MaxFailureRatio }: UpdateConfig): void {

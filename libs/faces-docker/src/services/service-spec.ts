@@ -8,6 +8,8 @@ import { z } from 'zod'
 const text = z.string().nullish()
 const texts = z.array(z.string()).nullish()
 const integer = z.int().nullish()
+/** In Go a number of 64 bits, of which the upper half is what SwarmKit calls negative. */
+const count = z.number().refine(Number.isInteger).nullish()
 const labels = z.record(z.string(), z.string()).nullish()
 
 const File = z.looseObject({ Name: text, UID: text, GID: text, Mode: z.int().min(0).nullish() })
@@ -108,7 +110,7 @@ export type UpdateConfig = z.infer<typeof UpdateConfig>
 const Mode = z.looseObject({
   Replicated: z.looseObject({ Replicas: integer }).nullish(),
   Global: z.looseObject({}).nullish(),
-  ReplicatedJob: z.looseObject({ MaxConcurrent: integer, TotalCompletions: integer }).nullish(),
+  ReplicatedJob: z.looseObject({ MaxConcurrent: count, TotalCompletions: count }).nullish(),
   GlobalJob: z.looseObject({}).nullish(),
 })
 
@@ -133,3 +135,14 @@ export const ServiceSpec = z.looseObject({
   EndpointSpec: EndpointSpec.nullish(),
 })
 export type ServiceSpec = z.infer<typeof ServiceSpec>
+
+/** What ends well once and is not run on. */
+export const isJobSpec = ({ Mode: mode }: ServiceSpec): boolean =>
+  Boolean(mode?.ReplicatedJob ?? mode?.GlobalJob)
+
+/** A spec as whoever speaks an API before 1.41 may mean it: jobs came with that, and dockerd passes over them. */
+export function withoutJobs(spec: ServiceSpec): ServiceSpec {
+  if (!spec.Mode) return spec
+  const { ReplicatedJob: _replicated, GlobalJob: _global, ...rest } = spec.Mode
+  return { ...spec, Mode: rest }
+}

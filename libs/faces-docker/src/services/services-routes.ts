@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { SecretNotFound, type Caller, type NeededSecret, type WorkloadView } from '@conclave/actors'
 import { objectIdOf } from '@conclave/crypto'
 import type { WorkloadSpecInput } from '@conclave/workloads'
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { sendEmpty, sendJson } from '../answers.ts'
 import { readBody } from '../bodies.ts'
 import { findReferenced, referencesIn } from '../configs/references.ts'
@@ -14,8 +14,10 @@ import { resolveNetworks } from '../networks/resolve-networks.ts'
 import { agentNodeId } from '../nodes.ts'
 import { printable } from '../printable.ts'
 import { booleanIn, queryOf, versionIn } from '../query.ts'
+import { versionOf } from '../request-version.ts'
 import { demandSwarm } from '../swarm-gate.ts'
 import { SwarmSpec } from '../swarm-spec.ts'
+import { speaks } from '../versions.ts'
 import { findService, servicesOf } from './find-service.ts'
 import { rollbackWarnings } from './former-specs.ts'
 import { lostWarnings } from './lost.ts'
@@ -24,9 +26,9 @@ import { randomServiceName } from './random-name.ts'
 import { isServiceWanted, parseServiceFilters } from './service-filters.ts'
 import { serviceObject, writtenSpec } from './service-object.ts'
 import { checkService } from './service-rules.ts'
-import { ServiceSpec } from './service-spec.ts'
+import { ServiceSpec, withoutJobs } from './service-spec.ts'
 import { storedSpec } from './stored-spec.ts'
-import { workloadSpecOf } from './translate.ts'
+import { modeOf, workloadSpecOf } from './translate.ts'
 
 interface Named {
   readonly Params: { readonly id: string }
@@ -44,7 +46,7 @@ export const servicesRoutes =
     app.post('/services/create', async (request, reply) => {
       const caller = callerOf(engine, request)
       const { body } = await demandSwarm(engine, request)
-      const sent = await withNetworkIds(caller, readBody(request, ServiceSpec))
+      const sent = await withNetworkIds(caller, readSpec(request))
       const spec = storedSpec(sent, randomServiceName())
       checkService(spec)
       await refuseTakenPorts(engine, caller, spec)
@@ -62,11 +64,12 @@ export const servicesRoutes =
       const services = (await servicesOf(engine, caller)).filter((one) =>
         isServiceWanted(one, filters),
       )
-      const hasStatus = booleanIn(queryOf(request), 'status', true)
-      const completed = hasStatus ? await completedTasks(caller) : undefined
+      const tasks = booleanIn(queryOf(request), 'status', true)
+        ? Map.groupBy(await master.workloads.tasks(caller), ({ workloadId }) => workloadId)
+        : undefined
       const shown = services.map((view) =>
         serviceObject(view, {
-          completed: completed === undefined ? undefined : (completed.get(view.id) ?? 0),
+          tasks: tasks === undefined ? undefined : (tasks.get(view.id) ?? []),
         }),
       )
       return sendJson(reply, shown)
@@ -82,7 +85,7 @@ export const servicesRoutes =
       const caller = callerOf(engine, request)
       const { body } = await demandSwarm(engine, request)
       const query = queryOf(request)
-      const written = readBody(request, ServiceSpec)
+      const written = readSpec(request)
       const version = versionIn('service', query)
       const sent = await withNetworkIds(caller, written)
       const before = await findService(engine, caller, request.params.id)
@@ -167,15 +170,6 @@ export const servicesRoutes =
         throw error
       }
     }
-
-    /** How many tasks of each service have ended well. */
-    async function completedTasks(caller: Caller): Promise<ReadonlyMap<string, number>> {
-      const completed = new Map<string, number>()
-      for (const { workloadId, state } of await master.workloads.tasks(caller)) {
-        if (state === 'finished') completed.set(workloadId, (completed.get(workloadId) ?? 0) + 1)
-      }
-      return completed
-    }
   }
 
 /** In Go, what has nothing in it is null. */
@@ -200,13 +194,17 @@ function checkAuthFrom(text: string, { previousSpec }: WorkloadView): void {
 /** @throws Refusal when something differs that SwarmKit does not let change */
 function checkStays({ spec }: WorkloadView, after: ServiceSpec): void {
   const before = writtenSpec(spec)
-  if (modeOf(before) !== modeOf(after)) {
+  if (modeOf(before).kind !== modeOf(after).kind) {
     throw rpc('Unimplemented', 'service mode change is not allowed')
   }
   if (before.Name !== after.Name) throw rpc('Unimplemented', 'renaming services is not supported')
 }
 
-const modeOf = ({ Mode }: ServiceSpec): string => (Mode?.Global ? 'global' : 'replicated')
+/** @throws Refusal */
+function readSpec(request: FastifyRequest): ServiceSpec {
+  const spec = readBody(request, ServiceSpec)
+  return speaks(versionOf(request), '1.41') ? spec : withoutJobs(spec)
+}
 
 /** @throws Refusal when the name is taken, be it by what another face keeps running */
 async function created<T>(name: string, creation: Promise<T>): Promise<T> {

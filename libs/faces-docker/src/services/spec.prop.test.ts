@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Front } from '../testing/front.ts'
 import { Services } from '../testing/services.ts'
-import type { ServiceSpec } from './service-spec.ts'
+import { isJobSpec, type ServiceSpec } from './service-spec.ts'
 
 /*
  * Whatever a client writes of a service that can be kept, it reads back, with what the Engine stores beside.
@@ -119,6 +119,13 @@ const specs = fc.record(
     Mode: fc.oneof(
       fc.constant({ Global: {} }),
       fc.record({ Replicated: fc.record({ Replicas: fc.nat(20) }, { requiredKeys: [] }) }),
+      fc.constant({ GlobalJob: {} }),
+      fc.record({
+        ReplicatedJob: fc.record(
+          { MaxConcurrent: fc.nat(20), TotalCompletions: fc.nat(20) },
+          { requiredKeys: [] },
+        ),
+      }),
     ),
     UpdateConfig: optional(change),
     RollbackConfig: optional(change),
@@ -135,8 +142,12 @@ const specs = fc.record(
   { requiredKeys: ['Name', 'TaskTemplate', 'Mode'] },
 )
 
-/** As JSON has it: what is undefined is not there. */
-const asSent = (spec: object): ServiceSpec => JSON.parse(JSON.stringify(spec)) as ServiceSpec
+/** As JSON has it: what is undefined is not there. A job says nothing of updates. */
+function asSent(spec: object): ServiceSpec {
+  const sent = JSON.parse(JSON.stringify(spec)) as ServiceSpec
+  if (isJobSpec(sent)) delete sent.UpdateConfig
+  return sent
+}
 
 /** What the Engine stores of what was sent, said once more in other words. */
 function expected(sent: ServiceSpec): object {
@@ -145,6 +156,9 @@ function expected(sent: ServiceSpec): object {
   task.Runtime = 'container'
   if (task.ContainerSpec) task.ContainerSpec.Isolation = 'default'
   if (stored.Mode?.Replicated) stored.Mode.Replicated.Replicas ??= 1
+  const job = stored.Mode?.ReplicatedJob
+  if (job) job.MaxConcurrent ??= 1
+  if (job) job.TotalCompletions ??= job.MaxConcurrent ?? 1
   return stored
 }
 

@@ -7,9 +7,8 @@ import type { ServiceSpec } from './service-spec.ts'
  * @param name what a service is called whose client did not say
  */
 export function storedSpec(spec: ServiceSpec, name: string): ServiceSpec {
-  const { TaskTemplate, Mode } = spec
+  const { TaskTemplate } = spec
   const container = TaskTemplate?.ContainerSpec
-  const replicated = Mode?.Replicated
   return {
     ...spec,
     Name: spec.Name || name,
@@ -20,10 +19,20 @@ export function storedSpec(spec: ServiceSpec, name: string): ServiceSpec {
       }),
       Runtime: TaskTemplate?.Runtime || 'container',
     },
-    ...(replicated && {
-      Mode: { ...Mode, Replicated: { ...replicated, Replicas: replicated.Replicas ?? 1 } },
-    }),
+    Mode: storedMode(spec),
   }
+}
+
+/** One task, where nothing is said. */
+function storedMode({ Mode }: ServiceSpec): ServiceSpec['Mode'] {
+  const { Replicated, Global, ReplicatedJob, GlobalJob } = Mode ?? {}
+  if (Global || GlobalJob) return Mode
+  if (!ReplicatedJob) {
+    return { ...Mode, Replicated: { ...Replicated, Replicas: Replicated?.Replicas ?? 1 } }
+  }
+  const MaxConcurrent = ReplicatedJob.MaxConcurrent ?? 1
+  const TotalCompletions = ReplicatedJob.TotalCompletions ?? MaxConcurrent
+  return { ...Mode, ReplicatedJob: { ...ReplicatedJob, MaxConcurrent, TotalCompletions } }
 }
 
 const secondNs = 1_000_000_000

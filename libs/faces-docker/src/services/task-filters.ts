@@ -86,7 +86,7 @@ export function isTaskWanted({ task, object, service }: TaskSeen, filters: Filte
     matchesAny(
       filters,
       '_up-to-date',
-      (wanted) => (task.templateVersion === service.templateVersion) === (wanted === 'true'),
+      (wanted) => isUpToDate(task, service) === (wanted === 'true'),
     ) &&
     // SwarmKit gives tasks the labels of their containers, not of their service.
     matchesLabels(
@@ -96,3 +96,7 @@ export function isTaskWanted({ task, object, service }: TaskSeen, filters: Filte
     )
   )
 }
+
+/** A job's task of a run before is of an older wish, whatever it was made from. */
+const isUpToDate = (task: WorkloadTaskView, { templateVersion, job }: WorkloadView): boolean =>
+  task.templateVersion === templateVersion && task.jobIteration === job?.iteration

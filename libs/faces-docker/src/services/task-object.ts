@@ -1,8 +1,8 @@
 import type { WorkloadTaskView } from '@conclave/actors'
-import { containerIdOf } from '../container-id.ts'
+import { containerIdOf, hasNumber } from '../container-id.ts'
 import { agentNodeId } from '../nodes.ts'
 import { rfc3339 } from '../times.ts'
-import { writtenSpec } from './service-object.ts'
+import { iterationOf, writtenSpec, type Iteration } from './service-object.ts'
 import type { TaskTemplate } from './service-spec.ts'
 import { standingOf, type TaskStanding } from './task-state.ts'
 
@@ -28,10 +28,12 @@ export interface TaskObject {
     readonly PortStatus: object
   }
   readonly DesiredState: string
+  readonly JobIteration?: Iteration
 }
 
 export function taskObject(task: WorkloadTaskView, clusterId: string): TaskObject {
-  const { id, version, workloadId, slot, agentId, createdAtMs, stateAtMs, spec } = task
+  const { id, version, workloadId, slot, agentId, jobIteration, createdAtMs, stateAtMs, spec } =
+    task
   // The runtime is what the service says; its tasks do not repeat it.
   const { Runtime: _runtime, ...template } = writtenSpec(spec).TaskTemplate ?? {}
   return {
@@ -42,7 +44,7 @@ export function taskObject(task: WorkloadTaskView, clusterId: string): TaskObjec
     Labels: {},
     Spec: template,
     ServiceID: workloadId,
-    ...(spec.mode.kind === 'replicated' && { Slot: Number(slot) }),
+    ...(hasNumber(task) && { Slot: Number(slot) }),
     ...(agentId !== undefined && { NodeID: agentNodeId(clusterId, agentId) }),
     Status: {
       Timestamp: rfc3339(stateAtMs),
@@ -51,6 +53,7 @@ export function taskObject(task: WorkloadTaskView, clusterId: string): TaskObjec
       PortStatus: {},
     },
     DesiredState: task.desired,
+    ...(jobIteration !== undefined && { JobIteration: iterationOf(jobIteration) }),
   }
 }
 

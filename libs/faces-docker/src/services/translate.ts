@@ -29,9 +29,7 @@ export function workloadSpecOf(spec: ServiceSpec, around: Surroundings): Workloa
     name: spec.Name ?? '',
     labels: spec.Labels ?? {},
     template: templateOf(spec, around.serviceId, around.volumes) as WorkloadSpecInput['template'],
-    mode: spec.Mode?.Global
-      ? { kind: 'global' }
-      : { kind: 'replicated', replicas: spec.Mode?.Replicated?.Replicas ?? 1 },
+    mode: modeOf(spec),
     restart: restartOf(task),
     update: changeOf(spec.UpdateConfig),
     rollback: changeOf(spec.RollbackConfig),
@@ -46,6 +44,18 @@ export function workloadSpecOf(spec: ServiceSpec, around: Surroundings): Workloa
     historyLimit: around.historyLimit,
     forceUpdate: ForceUpdate ?? 0,
     origin: { face: originFace, document: spec as never },
+  }
+}
+
+export function modeOf({ Mode }: ServiceSpec): NonNullable<WorkloadSpecInput['mode']> {
+  const { Replicated, Global, ReplicatedJob, GlobalJob } = Mode ?? {}
+  if (Global) return { kind: 'global' }
+  if (GlobalJob) return { kind: 'global-job' }
+  if (!ReplicatedJob) return { kind: 'replicated', replicas: Replicated?.Replicas ?? 1 }
+  return {
+    kind: 'replicated-job',
+    maxConcurrent: ReplicatedJob.MaxConcurrent ?? 1,
+    completions: ReplicatedJob.TotalCompletions ?? 1,
   }
 }
 
