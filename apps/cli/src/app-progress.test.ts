@@ -30,9 +30,43 @@ describe('a change of a workload', () => {
   })
 })
 
+/** Of a job of three. */
+const jobView = (completed: number, running: number, failed = 0): WorkloadView =>
+  ({
+    name: 'batch',
+    counts: { desired: 3 - completed - failed, running, updated: running },
+    update: { state: 'rollback-started' } as Update,
+    job: { iteration: 0, startedAtMs: 1, total: 3, completed, failed },
+  }) as WorkloadView
+
+describe('a job', () => {
+  test.each([
+    ['nothing has ended', jobView(0, 3), undefined],
+    ['one is left', jobView(2, 0), undefined],
+    ['one was given up, and one is left', jobView(1, 0, 1), undefined],
+    ['all have ended well', jobView(3, 0), true],
+    ['one was given up, and none is left', jobView(2, 0, 1), false],
+  ])('%s: that is what it came to', (_name, seen, end) => {
+    expect(endOf(seen, false)).toBe(end)
+  })
+
+  test('says how far it is, and nothing of a failure that was made good', () => {
+    const progress = new Progress()
+    const failed = { ...rejected('batch.0.1', 1), slot: '0' }
+    expect(progress.news(jobView(0, 2, 1), [failed])).toEqual([
+      'batch: 0 of 3 completed, 2 running, 1 given up; batch.0.1 rejected: no secret a/b',
+    ])
+    const done = { ...failed, taskId: 'batch.0.2', desired: 'complete', state: 'finished' } as const
+    expect(progress.news(jobView(1, 2), [done, failed])).toEqual([
+      'batch: 1 of 3 completed, 2 running',
+    ])
+  })
+})
+
 const rejected = (taskId: string, stateAtMs: number, message = 'no secret a/b'): TaskSeen => ({
   taskId,
   slot: '1',
+  desired: 'shutdown',
   state: 'rejected',
   stateAtMs,
   message,

@@ -9,11 +9,11 @@ const failuresMax = 100
 
 export interface Settled {
   readonly view: WorkloadView
-  /** All run, and it was not paused or taken back. */
+  /** All run, and it was not paused or taken back; of a job, all have ended well. */
   readonly isAsWanted: boolean
 }
 
-/** Looks on until as many run as shall, or until an update was given up. Says what changes. */
+/** Looks on until as many run as shall, or have ended well of a job; or until that was given up. Says what changes. */
 export async function settle(
   client: Client,
   first: WorkloadView,
@@ -63,7 +63,11 @@ async function looked(
 
 /** True: as wanted; false: given up; undefined: not yet. */
 export function endOf(view: WorkloadView, wasRollback: boolean): boolean | undefined {
-  const { counts, update } = view
+  const { counts, update, job } = view
+  if (job !== undefined) {
+    if (job.completed === job.total) return true
+    return counts.desired === 0 ? false : undefined
+  }
   const state = update?.state ?? 'completed'
   if (state.endsWith('paused')) return false
   if (state === 'rollback-completed') return wasRollback
@@ -85,7 +89,10 @@ function sayWhy(
 }
 
 /** What counts of a task for what is said. */
-export type TaskSeen = Pick<WorkloadTaskView, 'taskId' | 'slot' | 'state' | 'stateAtMs' | 'message'>
+export type TaskSeen = Pick<
+  WorkloadTaskView,
+  'taskId' | 'slot' | 'desired' | 'state' | 'stateAtMs' | 'message'
+>
 
 /**
  * What there is to say of one look after another. A task that fails is followed by another one that
@@ -114,15 +121,22 @@ export class Progress {
   }
 }
 
-function countsOf({ name, counts, update }: WorkloadView): string {
+function countsOf({ name, counts, update, job }: WorkloadView): string {
+  if (job !== undefined) {
+    const failed = job.failed === 0 ? '' : `, ${job.failed} given up`
+    return `${name}: ${job.completed} of ${job.total} completed, ${counts.running} running${failed}`
+  }
   const how = update === undefined ? '' : `, ${update.message}`
   const updated = counts.updated === counts.running ? '' : `, ${counts.updated} of them new`
   return `${name}: ${counts.running} of ${counts.desired} running${updated}${how}`
 }
 
-/** Of the places where nothing runs, the newest task that is not as it should be: it says most. */
+const isFine = ({ state, desired }: TaskSeen): boolean =>
+  state === 'running' || (state === 'finished' && desired === 'complete')
+
+/** Of the places where nothing runs, or has ended as it should, the newest task that is not as it should be: it says most. */
 function failedOf(tasks: readonly TaskSeen[]): TaskSeen | undefined {
-  const fine = new Set(tasks.filter(({ state }) => state === 'running').map(({ slot }) => slot))
+  const fine = new Set(tasks.filter(isFine).map(({ slot }) => slot))
   return tasks
     .filter(({ slot, state, message }) => {
       return message !== undefined && worthSaying.has(state) && !fine.has(slot)

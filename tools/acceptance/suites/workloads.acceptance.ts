@@ -213,6 +213,42 @@ describe('what it runs on', () => {
   })
 })
 
+describe('a job with a secret', () => {
+  test('ends as often as it shall, and its secret is forgotten each time', async () => {
+    listen()
+    await app('create', example('migrate'))
+
+    expect(await inspect('migrate')).toMatchObject({
+      counts: { desired: 0, running: 0 },
+      job: { iteration: 0, total: 4, completed: 4, failed: 0 },
+    })
+    const done = await tasks('migrate')
+    expect(done.map(({ slot, state, desired }) => [slot, state, desired])).toEqual(
+      ['0', '1', '2', '3'].map((slot) => [slot, 'finished', 'complete']),
+    )
+    await until('all is forgotten', () => done.every(({ taskId }) => forgotten.has(taskId)))
+    for (const { directory } of cluster.ready.agents) {
+      expect((await scanDirectory(directory, [first, second])).hits).toEqual([])
+    }
+    expect(await app('ls')).toMatch(/^migrate +replicated-job +0\/0 \(4\/4 completed\) +- /m)
+  })
+
+  test('is run anew when it is told to be, and says what it gave up', async () => {
+    await app('update', 'migrate', '--force')
+    expect((await inspect('migrate')).job).toMatchObject({ iteration: 1, completed: 4 })
+
+    const { spec } = await inspect('migrate')
+    const template = { ...spec.template, command: { shell: true, value: 'exit 3' } }
+    const mode = { kind: 'replicated-job', completions: 1 }
+    const restart = { condition: 'none' }
+    const failing = JSON.stringify({ ...spec, template, mode, restart })
+    const { code, stderr } = await cluster.cli(['app', 'update', 'migrate', '-'], failing)
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/migrate: 0 of 1 completed, 0 running, 1 given up/)
+    await app('rm', 'migrate')
+  })
+})
+
 describe('the end', () => {
   test('of a workload leaves no task, and gives its name away', async () => {
     await app('rm', 'web', 'every-node')

@@ -17,6 +17,7 @@ Examples (by name or id):
   conclave app update web --force
   conclave app scale web 5
   conclave app ps web
+  conclave app create examples/workloads/migrate.json   a job: runs to its end
   conclave app rollback web
   conclave app rm web`
 
@@ -31,14 +32,18 @@ interface Change extends Shown {
 
 /** `conclave app …`: what shall be kept running. */
 export function appCommands(program: Command, client: () => Client): void {
-  const app = groupOf(program, 'app', 'keep tasks running: instances, updates, rollbacks')
+  const app = groupOf(
+    program,
+    'app',
+    'keep tasks running, or run jobs: instances, updates, rollbacks',
+  )
   app.addHelpText('after', examples)
 
   changing(
     app
       .command('create')
       .argument('<file>', 'a spec as JSON ("-" for standard input); see examples/workloads')
-      .description('keep a workload running'),
+      .description('keep a workload running; run a job until it has ended well'),
     '\nExample:\n  conclave app create examples/workloads/web.json',
   ).action(async (file: string, options: Shown) => {
     const spec = await readSpec(file)
@@ -52,8 +57,13 @@ export function appCommands(program: Command, client: () => Client): void {
       .command('update')
       .argument('<app>', 'its name or id')
       .argument('[file]', 'the whole new spec as JSON ("-" for standard input)')
-      .description('change a workload; its tasks are replaced as spec.update says')
-      .option('--force', 'replace all tasks, with the spec that is there unless one is given')
+      .description(
+        'change a workload; its tasks are replaced as spec.update says, a job is run anew',
+      )
+      .option(
+        '--force',
+        'replace all tasks, or run a job anew, with the spec that is there unless one is given',
+      )
       .option('--if-version <n>', 'only if this is the current version'),
     '\nExamples:\n  conclave app update web examples/workloads/web-rotated.json\n  conclave app update web --force',
   ).action(
@@ -77,7 +87,7 @@ export function appCommands(program: Command, client: () => Client): void {
     app
       .command('scale')
       .argument('<app>', 'its name or id')
-      .argument('<replicas>', 'how many shall run')
+      .argument('<replicas>', 'how many shall run; of a job, how often it shall end well')
       .description('run another number of instances')
       .option('--if-version <n>', 'only if this is the current version'),
     '\nExample:\n  conclave app scale web 5',
@@ -92,7 +102,7 @@ export function appCommands(program: Command, client: () => Client): void {
     app
       .command('rollback')
       .argument('<app>', 'its name or id')
-      .description('go back to the spec before the latest change')
+      .description('go back to the spec before the latest change; a job is run anew')
       .option('--if-version <n>', 'only if this is the current version'),
     '\nExample:\n  conclave app rollback web',
   ).action(async (name: string, options: Change) => {
@@ -112,13 +122,13 @@ export function appCommands(program: Command, client: () => Client): void {
         '/conclave/v1/workloads',
       )
       if (options.json === true) return printJson(workloads)
-      const rows = workloads.map(({ name, spec, counts, owner, update, createdAtMs }) => [
-        printable(name),
-        spec.mode.kind,
-        `${counts.running}/${counts.desired}`,
-        update?.state ?? '-',
-        owner,
-        age(createdAtMs, Date.now()),
+      const rows = workloads.map((view) => [
+        printable(view.name),
+        view.spec.mode.kind,
+        runningOf(view),
+        view.job === undefined ? (view.update?.state ?? '-') : '-',
+        view.owner,
+        age(view.createdAtMs, Date.now()),
       ])
       print(table(['APP', 'MODE', 'RUNNING', 'UPDATE', 'OWNER', 'AGE'], rows))
     })
@@ -165,10 +175,15 @@ export function appCommands(program: Command, client: () => Client): void {
     })
 }
 
+function runningOf({ counts, job }: WorkloadView): string {
+  const running = `${counts.running}/${counts.desired}`
+  return job === undefined ? running : `${running} (${job.completed}/${job.total} completed)`
+}
+
 /** What all commands have in common that wait until it is as they want it. */
 const changing = (command: Command, help: string): Command =>
   command
-    .option('-d, --detach', 'do not wait until all runs')
+    .option('-d, --detach', 'do not wait until all runs, or a job has ended')
     .option('--json', 'print the workload as JSON at the end')
     .addHelpText('after', help)
 
