@@ -5,15 +5,18 @@ import { runProgram, type Outcome } from './program.ts'
 export class DockerCli {
   readonly #cluster: Conclave
   readonly #socket: string
+  readonly #program: string
 
-  constructor(cluster: Conclave, { listeners }: Master) {
+  /** @param program another one than that on the PATH */
+  constructor(cluster: Conclave, { listeners }: Master, program = 'docker') {
     this.#cluster = cluster
     this.#socket = listeners['docker'] ?? ''
+    this.#program = program
   }
 
   run(args: readonly string[], input: string | Uint8Array = ''): Promise<Outcome> {
     const env = this.#cluster.home.environment
-    return runProgram('docker', ['-H', this.#socket, ...args], { env, input })
+    return runProgram(this.#program, ['-H', this.#socket, ...args], { env, input })
   }
 
   /** What a command prints, once it ended well and complained of nothing. */
