@@ -44,9 +44,9 @@ export {
   DocumentNotFound,
 } from './master/documents/errors.ts'
 export type { Reservation, Reservations } from './master/authority/reservations.ts'
-export type { AgentChannel } from './master/agent-channel.ts'
-export { principalOf } from './master/credentials.ts'
-export { sourceOf } from './master/source-address.ts'
+export type { AgentChannel } from './master/agents/agent-channel.ts'
+export { principalOf } from './master/identity/credentials.ts'
+export { sourceOf } from './master/identity/source-address.ts'
 export {
   AccessDenied,
   LoginThrottled,

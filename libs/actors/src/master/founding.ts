@@ -16,7 +16,7 @@ import {
   passwordKey,
   userKey,
   type AclRecord,
-} from './identity-records.ts'
+} from './identity/identity-records.ts'
 import { sealPasswordHash, type HashSealing } from './password-records.ts'
 import { encodeRecord, Records } from './record.ts'
 import type { Replicated } from './replicated.ts'

@@ -23,7 +23,7 @@ import {
   SecretUnreadable,
   VersionConflict,
 } from './errors.ts'
-import { identityChangedKey } from './identity-records.ts'
+import { identityChangedKey } from './identity/identity-records.ts'
 import { inlinePath } from './inline-path.ts'
 import type { SecretIndex } from './secret-index.ts'
 import { operatorResource } from './resources.ts'

@@ -1,7 +1,7 @@
 import { agentsIn, tasksIn, type RecordReader, type TaskRecord } from '@conclave/cluster'
 import { addScalars, isTerminal, type TerminalSize } from '@conclave/model'
 import type { Access } from './access.ts'
-import type { AgentChannel } from './agent-channel.ts'
+import type { AgentChannel } from './agents/agent-channel.ts'
 import { NotLeader, TaskAmbiguous, TaskNotFound, TaskNotRunning } from './errors.ts'
 import type {
   AgentView,

@@ -1,7 +1,7 @@
 import { uuid, type Random } from '@conclave/kernel'
 import type { FromAgent, TerminalSize, ToAgent } from '@conclave/model'
 import { Signal } from '../signal.ts'
-import type { AgentChannel } from './agent-channel.ts'
+import type { AgentChannel } from './agents/agent-channel.ts'
 import type { SessionOutput, TaskSession } from './master-api.ts'
 
 /** What one reader may leave unread before its session is ended: containers print faster than people read. */

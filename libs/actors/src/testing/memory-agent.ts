@@ -1,5 +1,5 @@
 import { FromAgent, ToAgent } from '@conclave/model'
-import type { AgentChannel } from '../master/agent-channel.ts'
+import type { AgentChannel } from '../master/agents/agent-channel.ts'
 
 let connections = 0
 

@@ -1,5 +1,5 @@
 import type { ResourceId } from '@conclave/model'
-import { aclKey, identityChangedKey, type AclRecord } from '../master/identity-records.ts'
+import { aclKey, identityChangedKey, type AclRecord } from '../master/identity/identity-records.ts'
 import { encodeRecord } from '../master/record.ts'
 import type { MemoryCluster } from './memory-cluster.ts'
 

@@ -10,9 +10,9 @@ import { Redacted, uuid, wipe, type Clock, type Random, type RedactedBytes } fro
 import type { AuditRecord, EventDraft } from '@conclave/model'
 import type { AuditSink, Certificates, CertificateWanted } from '../../ports.ts'
 import { LoginThrottled } from '../errors.ts'
-import { FailedLogins } from '../failed-logins.ts'
-import { LeakyCounters } from '../leaky-counters.ts'
-import { attemptOf, LoginThrottle } from '../login-throttle.ts'
+import { FailedLogins } from '../identity/failed-logins.ts'
+import { LeakyCounters } from '../identity/leaky-counters.ts'
+import { attemptOf, LoginThrottle } from '../identity/login-throttle.ts'
 import { encodeRecord, Records } from '../record.ts'
 import { decideAndCommit, isStill, type Replicated } from '../replicated.ts'
 import {

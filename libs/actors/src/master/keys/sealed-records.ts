@@ -20,7 +20,7 @@ import type { KeyValue } from '@conclave/store'
 import { encodeRecord } from '../record.ts'
 import { runPrefix, RunRecord } from '../run-records.ts'
 import { envelopePrefix } from '../secret-records.ts'
-import { passwordPrefix } from '../identity-records.ts'
+import { passwordPrefix } from '../identity/identity-records.ts'
 import { inlinePath } from '../inline-path.ts'
 
 /** Where an envelope of this cluster belongs. */

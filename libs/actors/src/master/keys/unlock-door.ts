@@ -1,8 +1,8 @@
 import { deriveKek, parseUnlockKey, UnlockKeyMalformed, type Kek } from '@conclave/crypto'
 import { Redacted, wipe, type Clock, type RedactedBytes } from '@conclave/kernel'
 import { LoginThrottled } from '../errors.ts'
-import { LeakyCounters } from '../leaky-counters.ts'
-import { sourceOf } from '../source-address.ts'
+import { LeakyCounters } from '../identity/leaky-counters.ts'
+import { sourceOf } from '../identity/source-address.ts'
 import { UnlockRefused } from './errors.ts'
 
 /** Ten wrong keys, then one each two seconds: whoever types errs, and 256 bits are not guessed anyway. */

@@ -5,7 +5,7 @@ import { canary, ManualClock, SeededRandom } from '@conclave/testkit'
 import { beforeEach, expect, test } from 'vitest'
 import { MemoryCluster } from '../../testing/memory-cluster.ts'
 import { firstPeople, rootPassword } from '../../testing/people.ts'
-import { passwordKey } from '../identity-records.ts'
+import { passwordKey } from '../identity/identity-records.ts'
 import { encodeRecord } from '../record.ts'
 
 const home = '127.0.0.1'

@@ -3,7 +3,7 @@ import { encodeRecord } from '@conclave/model'
 import type { Random } from '@conclave/kernel'
 import type { Op, View } from '@conclave/store'
 import { identityChanges, type FirstIdentities } from '../founding.ts'
-import { AclRecord, UserRecord } from '../identity-records.ts'
+import { AclRecord, UserRecord } from '../identity/identity-records.ts'
 import { epochKey, EpochRecord, keyringKey, memberPrefix, tokenKeyKey } from '../master-records.ts'
 import { Records } from '../record.ts'
 

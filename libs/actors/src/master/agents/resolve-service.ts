@@ -23,13 +23,13 @@ import {
   type SecretPath,
 } from '@conclave/model'
 import type { SecretDrivers } from '@conclave/resolver'
-import type { AuditSink } from '../ports.ts'
+import type { AuditSink } from '../../ports.ts'
 import { driverQuestion } from './driver-question.ts'
-import { SecretUnreadable } from './errors.ts'
-import type { Replicated } from './replicated.ts'
-import { inlinePath } from './inline-path.ts'
-import type { SecretService } from './secret-service.ts'
-import type { Term } from './term.ts'
+import { SecretUnreadable } from '../errors.ts'
+import type { Replicated } from '../replicated.ts'
+import { inlinePath } from '../inline-path.ts'
+import type { SecretService } from '../secret-service.ts'
+import type { Term } from '../term.ts'
 
 type ResolveRequest = Extract<FromAgent, { type: 'resolve' }>
 type Granted = Extract<GrantAnswer, { outcome: 'granted' }>

@@ -1,5 +1,5 @@
 import type { AgentChannel } from './agent-channel.ts'
-import type { Members } from './members.ts'
+import type { Members } from '../members.ts'
 
 /**
  * Tells agents who the masters are. Who knew only the first ones must still find the cluster when all of

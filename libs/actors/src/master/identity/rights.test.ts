@@ -1,12 +1,12 @@
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { MemoryAgent } from '../testing/memory-agent.ts'
-import { MemoryCluster } from '../testing/memory-cluster.ts'
-import { MemoryFramework } from '../testing/memory-framework.ts'
-import { callerOf, firstPeople } from '../testing/people.ts'
-import { revokeAll } from '../testing/rights.ts'
+import { MemoryAgent } from '../../testing/memory-agent.ts'
+import { MemoryCluster } from '../../testing/memory-cluster.ts'
+import { MemoryFramework } from '../../testing/memory-framework.ts'
+import { callerOf, firstPeople } from '../../testing/people.ts'
+import { revokeAll } from '../../testing/rights.ts'
 import { identityChangedKey } from './identity-records.ts'
-import type { Caller } from './master-api.ts'
+import type { Caller } from '../master-api.ts'
 
 /*
  * threats.md AZ-10 and AZ-03: what was opened or submitted while it was allowed, and is no longer.

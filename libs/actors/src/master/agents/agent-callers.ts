@@ -1,9 +1,9 @@
 import type { CallerKnown, FromAgent } from '@conclave/model'
-import type { Access } from './access.ts'
-import { principalOf } from './credentials.ts'
-import { LoginThrottled } from './errors.ts'
-import type { IdentityApi } from './master-api.ts'
-import { operatorResource } from './resources.ts'
+import type { Access } from '../access.ts'
+import { principalOf } from '../identity/credentials.ts'
+import { LoginThrottled } from '../errors.ts'
+import type { IdentityApi } from '../master-api.ts'
+import { operatorResource } from '../resources.ts'
 
 type AskCaller = Extract<FromAgent, { type: 'ask-caller' }>
 

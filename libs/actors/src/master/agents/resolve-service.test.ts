@@ -4,10 +4,10 @@ import type { FromAgent, Resolution, ToAgent } from '@conclave/model'
 import type { DriverAnswer, DriverQuestion } from '@conclave/resolver'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { MemoryAgent } from '../testing/memory-agent.ts'
-import { MemoryCluster } from '../testing/memory-cluster.ts'
-import { MemoryFramework } from '../testing/memory-framework.ts'
-import { callerOf, firstPeople } from '../testing/people.ts'
+import { MemoryAgent } from '../../testing/memory-agent.ts'
+import { MemoryCluster } from '../../testing/memory-cluster.ts'
+import { MemoryFramework } from '../../testing/memory-framework.ts'
+import { callerOf, firstPeople } from '../../testing/people.ts'
 
 type Launch = Extract<ToAgent, { type: 'launch' }>
 type Wanted = Extract<FromAgent, { type: 'resolve' }>['secrets'][number]

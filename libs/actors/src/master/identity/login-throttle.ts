@@ -1,5 +1,5 @@
 import type { Clock } from '@conclave/kernel'
-import { LoginThrottled } from './errors.ts'
+import { LoginThrottled } from '../errors.ts'
 import { LeakyCounters } from './leaky-counters.ts'
 import { sourceOf } from './source-address.ts'
 

@@ -1,5 +1,5 @@
 import { Redacted } from '@conclave/kernel'
-import type { Authenticated, IdentityApi } from './master-api.ts'
+import type { Authenticated, IdentityApi } from '../master-api.ts'
 
 /**
  * Whose request this is, by its `Authorization` header: `token=<jwt>` as DC/OS writes it, `Bearer

@@ -1,8 +1,8 @@
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { expect, test } from 'vitest'
-import { MemoryAgent } from '../testing/memory-agent.ts'
-import { MemoryCluster } from '../testing/memory-cluster.ts'
-import { firstPeople } from '../testing/people.ts'
+import { MemoryAgent } from '../../testing/memory-agent.ts'
+import { MemoryCluster } from '../../testing/memory-cluster.ts'
+import { firstPeople } from '../../testing/people.ts'
 
 test('MA42: an agent hears who the masters are when it comes, and each time that changes', async () => {
   const random = new SeededRandom(5)

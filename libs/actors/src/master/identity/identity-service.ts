@@ -17,8 +17,8 @@ import {
   type Principal,
 } from '@conclave/model'
 import type { View } from '@conclave/store'
-import type { AuditSink } from '../ports.ts'
-import type { ClusterKeys } from './cluster-keys.ts'
+import type { AuditSink } from '../../ports.ts'
+import type { ClusterKeys } from '../cluster-keys.ts'
 import {
   aclKey,
   AclRecord,
@@ -27,13 +27,13 @@ import {
   userKey,
   UserRecord,
 } from './identity-records.ts'
-import { LoginThrottled } from './errors.ts'
+import { LoginThrottled } from '../errors.ts'
 import { FailedLogins, type Summary } from './failed-logins.ts'
 import { attemptOf, LoginThrottle, type Attempt } from './login-throttle.ts'
-import type { Authenticated, IdentityApi } from './master-api.ts'
+import type { Authenticated, IdentityApi } from '../master-api.ts'
 import { PasswordMemory } from './password-memory.ts'
-import { passwordHashOf } from './password-records.ts'
-import { Records } from './record.ts'
+import { passwordHashOf } from '../password-records.ts'
+import { Records } from '../record.ts'
 import { RightsMemory } from './rights-memory.ts'
 import { TokenMemory } from './token-memory.ts'
 import { Turnstile } from './turnstile.ts'
