@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 const ticksPerSecond = 100
 
@@ -27,4 +27,15 @@ export function threadTimesUs(pid: number): ThreadTimes | undefined {
     times[kind] += ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / ticksPerSecond
   }
   return times
+}
+
+/**
+ * How long the first thread of a process was ready to run so far while others had the processors, in
+ * microseconds; undefined where the system does not tell.
+ */
+export function waitedTimeUs(pid: number): number | undefined {
+  // Linux, Documentation/scheduler/sched-stats.rst: ns on a processor, ns waiting for one, and how often.
+  const file = `/proc/${pid}/schedstat`
+  if (!existsSync(file)) return undefined
+  return Number(readFileSync(file, 'utf8').split(' ')[1]) / 1000
 }

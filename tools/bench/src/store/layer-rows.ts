@@ -5,7 +5,7 @@ import type { Load } from '../load.ts'
 import { layerServer } from '../peers/floor.ts'
 import { median, type Result } from '../result.ts'
 import { alternate, noteOf, type Contender } from '../rounds.ts'
-import { threadKinds, threadTimesUs, type ThreadKind } from '../thread-time.ts'
+import { threadKinds, threadTimesUs, waitedTimeUs, type ThreadKind } from '../thread-time.ts'
 import { fill, ours, writing, type Asked } from './api-load.ts'
 import type { StoreRow, StoreWish } from './store-row.ts'
 
@@ -68,13 +68,22 @@ class Layer implements Contender {
   #times(): ReadonlyMap<string, number> {
     const times = new Map<string, number>()
     for (const { who, pids } of this.#groups) {
+      const add = (what: string, us: number): void => {
+        const name = `a write to ${who}: ${what}`
+        times.set(name, (times.get(name) ?? 0) + us)
+      }
       for (const pid of pids) {
         const ofThreads = threadTimesUs(pid)
         if (ofThreads === undefined) continue
-        for (const kind of threadKinds) {
-          const name = `a write to ${who}: ${nameOf[kind]}`
-          times.set(name, (times.get(name) ?? 0) + ofThreads[kind])
-        }
+        for (const kind of threadKinds) add(nameOf[kind], ofThreads[kind])
+        const waited = waitedTimeUs(pid)
+        if (waited === undefined) continue
+        add(`${nameOf.main}, while others had the processors`, waited)
+        // Whatever is left of the time: only differences count.
+        add(
+          `${nameOf.main}, with nothing to do`,
+          performance.now() * 1000 - ofThreads.main - waited,
+        )
       }
     }
     return times
