@@ -195,6 +195,7 @@ class Agent implements RunningAgent {
   #listener: FaceListener | undefined
   #agentId: string | undefined
   #isRegistered = false
+  #unwantedFor: string | undefined
   #stopping: Promise<void> | undefined
 
   constructor(parts: AgentParts) {
@@ -373,10 +374,13 @@ class Agent implements RunningAgent {
   #receive(message: ToAgent): void {
     if (message.type === 'masters') return this.#heardOf(message.masters)
     if (message.type === 'authority') return this.#keeper?.told(message)
-    if (message.type === 'shutdown') {
+    // Who was removed hears it each time that it tries.
+    if (message.type === 'shutdown' && message.why !== this.#unwantedFor) {
+      this.#unwantedFor = message.why
       this.#log.warn({ why: message.why }, 'a master does not want this agent as it is')
     }
     if (message.type === 'registered') {
+      this.#unwantedFor = undefined
       this.#isRegistered = true
       this.#log.info({ agent: message.agentId }, 'registered with the leading master')
     }

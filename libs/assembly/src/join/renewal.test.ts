@@ -138,6 +138,9 @@ describe('a certificate that comes to its end', () => {
     const { id = '' } = holders.find(({ role }) => role === 'agent') ?? {}
 
     await cluster.leader.api.authority.forget(devCaller, 'agent', id)
+    const unwanted = (): number =>
+      cluster.lines.filter((line) => line.includes('it was removed from the cluster')).length
+    await expect.poll(unwanted, { timeout: 20_000 }).toBe(1)
 
     clock.advance(renewsSoon)
     const why = `${id} was removed from this cluster`
@@ -146,5 +149,6 @@ describe('a certificate that comes to its end', () => {
       .toBe(true)
     expect(await untilOf(directory)).toBe(before)
     await expect.poll(() => agent.isRegistered).toBe(false)
+    expect(unwanted()).toBe(1)
   }, 60_000)
 })

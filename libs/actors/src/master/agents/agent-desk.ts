@@ -45,6 +45,15 @@ const heldMax = { count: 256, bytes: 16 * 1024 * 1024 }
 const leaksRefused =
   'it gives values away as Mesos does, and the masters were not started with --faithful-leaks'
 
+const removed =
+  'it was removed from the cluster, and is taken in no more: join anew, with an empty directory'
+
+/** What it runs ends there, and what that was given is forgotten. */
+function dismiss(channel: AgentChannel): void {
+  channel.send({ type: 'shutdown', why: removed })
+  channel.close()
+}
+
 /**
  * The agents that are connected to this master. Only a leader hears them: to others it is said where that is,
  * and what comes before it has its records waits for them.
@@ -68,7 +77,7 @@ export class AgentDesk {
 
   connected(channel: AgentChannel): void {
     this.#channels.add(channel)
-    if (this.#options.isRemoved(channel.agentName)) return channel.close()
+    if (this.#options.isRemoved(channel.agentName)) return dismiss(channel)
     if (!this.#options.isLeader()) return this.#sendAway(channel)
     this.#tellTrust(channel)
     this.#toldMasters.tell(channel)
@@ -149,7 +158,7 @@ export class AgentDesk {
 
   closeRemoved(): void {
     for (const channel of this.#channels.all()) {
-      if (this.#options.isRemoved(channel.agentName)) channel.close()
+      if (this.#options.isRemoved(channel.agentName)) dismiss(channel)
     }
   }
 

@@ -3,6 +3,7 @@ import { Redacted, utf8, utf8Text, type RedactedBytes } from '@conclave/kernel'
 import { ManualClock, SeededRandom } from '@conclave/testkit'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { AccessDenied, LoginThrottled } from '../errors.ts'
+import { MemoryAgent } from '../../testing/memory-agent.ts'
 import { MemoryCluster } from '../../testing/memory-cluster.ts'
 import { memoryRootKeyText, memoryRootPem } from '../../testing/memory-certificates.ts'
 import { callerOf, firstPeople } from '../../testing/people.ts'
@@ -135,6 +136,22 @@ describe('who wants to be a member', () => {
     }
     const stranger = shown({ id: 'agent-x', role: 'agent' }, 'root 7\n')
     await expect(cluster.settle(enrolment.renew(stranger, request))).rejects.toThrow(HolderRefused)
+  })
+
+  test('MA73: an agent that is forgotten hears why, now and whenever it comes again', async () => {
+    const { id } = await enrol()
+    const { actor } = cluster.leader
+    const agent = new MemoryAgent(actor, id)
+    await cluster.settle(actor.authority.forget(root, 'agent', id))
+    await cluster.until(() => agent.isClosed)
+
+    const again = new MemoryAgent(actor, id)
+    expect(again.isClosed).toBe(true)
+    for (const one of [agent, again]) {
+      expect(one.heard('shutdown')).toEqual([
+        { type: 'shutdown', why: expect.stringContaining('join anew') as unknown },
+      ])
+    }
   })
 
   test('MA27: a member that renews all the time fills no disk with it', async () => {
