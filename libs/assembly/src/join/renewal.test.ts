@@ -1,9 +1,15 @@
 import { Redacted, utf8 } from '@conclave/kernel'
-import { loadTlsIdentity, validityOf } from '@conclave/runtime'
+import {
+  createCertificateRequest,
+  loadTlsIdentity,
+  validityOf,
+  writeTlsIdentity,
+} from '@conclave/runtime'
 import { ManualClock } from '@conclave/testkit'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { devCaller, TestCluster } from '../testing/test-cluster.ts'
 import { enrol } from './enrol.ts'
+import { askToJoin } from './join-client.ts'
 
 const hourMs = 3_600_000
 
@@ -127,6 +133,49 @@ describe('a certificate that comes to its end', () => {
         { timeout: 20_000 },
       )
       .toBeGreaterThan(before)
+  }, 60_000)
+
+  test('AS20: of masters that were down for longer than it counts is renewed from what they have', async () => {
+    // What they sign is over long ago.
+    clock.advance(-3 * hourMs)
+    const { leader } = cluster
+    await leader.api.authority.setValidity(devCaller, hourMs)
+    const input = { kind: 'text', bytes: new Redacted(utf8('v')) } as const
+    await leader.api.secrets.create(devCaller, 'kept', input)
+    const join = { host: leader.place.host, port: leader.place.ports.join }
+    const { clusterId } = cluster.prepared.manifest
+    const ended = await Promise.all(
+      masterDirectories().map(async (directory) => {
+        const identity = await loadTlsIdentity(directory)
+        const { requestPem, privateKey } = await createCertificateRequest('renewal')
+        const { certificate, authority } = await askToJoin<Record<string, string>>(
+          join,
+          { kind: 'member', identity, clusterId },
+          {
+            method: 'POST',
+            path: '/v1/renewal',
+            body: utf8(JSON.stringify({ request: requestPem, hosts: '127.0.0.1' })),
+          },
+        )
+        return { directory, certificate, authority, privateKey }
+      }),
+    )
+    await Promise.all(cluster.masters.splice(0).map((master) => master.destroy()))
+    for (const { directory, certificate = '', authority = '', privateKey } of ended) {
+      await writeTlsIdentity(directory, {
+        certificatePem: certificate,
+        authorityPem: authority,
+        privateKey,
+      })
+      expect(await untilOf(directory)).toBeLessThan(Date.now())
+    }
+
+    for (const { masterId } of cluster.addresses) await cluster.startMaster(masterId)
+    await Promise.all(cluster.masters.map((master) => master.ready()))
+    expect(await cluster.follower.api.secrets.list(devCaller, '')).toEqual(['kept'])
+    for (const directory of masterDirectories()) {
+      expect(await untilOf(directory)).toBeGreaterThan(Date.now())
+    }
   }, 60_000)
 
   test('AS12: a member that was removed is refused, and hears why', async () => {

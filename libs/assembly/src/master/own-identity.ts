@@ -1,6 +1,6 @@
 import type { EnrolmentApi, EventLog, Shown, Trust } from '@conclave/actors'
 import { uuid, type Clock, type Random } from '@conclave/kernel'
-import { certificatesIn, rootOf, type Log, type TlsIdentity } from '@conclave/runtime'
+import { certificatesIn, rootOf, validityOf, type Log, type TlsIdentity } from '@conclave/runtime'
 import { hostsIn, IdentityKeeper } from '../join/identity-keeper.ts'
 import { authorityFingerprint } from '@conclave/crypto'
 
@@ -18,7 +18,8 @@ export interface OwnIdentityOptions {
 
 /**
  * A master's own certificate. It has the authority's key at hand, so that it renews by itself: nobody
- * need be reached but a quorum, which says that it is still a member.
+ * need be reached but a quorum, which says that it is still a member. Where the certificate has ended while the
+ * master was down no quorum can be asked, and its own state has to do.
  */
 export class OwnIdentity {
   readonly keeper: IdentityKeeper
@@ -28,12 +29,14 @@ export class OwnIdentity {
       ...o,
       id: masterId,
       random,
-      renew: (present, requestPem) =>
-        enrolment.renew(shownBy(masterId, present), {
+      renew: (present, requestPem) => {
+        const hasEnded = validityOf(present.certificatePem).untilMs <= o.clock.nowMs()
+        return enrolment[hasEnded ? 'renewEnded' : 'renew'](shownBy(masterId, present), {
           requestPem,
           hosts: hostsIn(present.certificatePem),
           requestId: uuid(random),
-        }),
+        })
+      },
       confirm: (present) => enrolment.confirm(shownBy(masterId, present)),
       onRenewed: (untilMs) =>
         events.append({ type: 'certificate.renewed', memberId: masterId, untilMs }),

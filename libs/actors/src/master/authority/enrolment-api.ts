@@ -75,6 +75,12 @@ export interface EnrolmentApi {
   /** The next certificate, for the same id and role. @throws HolderRefused, CertificateRefused, RenewalThrottled */
   renew(shown: Shown, request: CertificateRequest): Promise<Issued>
   /**
+   * The same for this master itself, whose certificate has ended: nobody can be asked with it, so it is what this
+   * master's own state says. Who was removed meanwhile is refused by the others all the same.
+   * @throws HolderRefused, CertificateRefused, AuthorityMissing
+   */
+  renewEnded(shown: Shown, request: CertificateRequest): Promise<Issued>
+  /**
    * The member has this certificate on its disk and uses it. Answers with the roots that count, as PEM.
    * @throws HolderRefused
    */

@@ -138,6 +138,23 @@ describe('who wants to be a member', () => {
     await expect(cluster.settle(enrolment.renew(stranger, request))).rejects.toThrow(HolderRefused)
   })
 
+  test('MA27: a master alone renews its own certificate that has ended, unless it was removed', async () => {
+    const gone = cluster.follower
+    const { enrolment } = gone.actor
+    const request = { requestPem: 'request', hosts: [], requestId: 'request-9' }
+    const own = shown({ id: gone.masterId, role: 'master' })
+    cluster.cut(gone)
+    const renewed = await enrolment.renewEnded(own, request)
+    expect(renewed.certificatePem).toContain(`master ${gone.masterId} `)
+    expect(gone.audit.records.at(-1)).toMatchObject({ principal: `master/${gone.masterId}` })
+
+    cluster.heal()
+    await cluster.until(() => gone.actor.status().isReady)
+    await cluster.settle(cluster.leader.actor.members.leave(root, gone.masterId))
+    const { leader } = cluster
+    await expect(leader.actor.enrolment.renewEnded(own, request)).rejects.toThrow(HolderRefused)
+  })
+
   test('MA73: an agent that is forgotten hears why, now and whenever it comes again', async () => {
     const { id } = await enrol()
     const { actor } = cluster.leader

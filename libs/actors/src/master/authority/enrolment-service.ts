@@ -106,6 +106,12 @@ export class EnrolmentService implements EnrolmentApi {
     return this.#issue(shown, request, 'renewal')
   }
 
+  async renewEnded(shown: Shown, request: CertificateRequest): Promise<Issued> {
+    this.#meter(shown)
+    await this.#demandMember(shown, request.requestId)
+    return this.#issue(shown, request, 'renewal')
+  }
+
   async confirm({ id, role, certificatePem, issuerPem }: Shown): Promise<string> {
     const { replicated, certificates } = this.#options
     await replicated.refresh()
