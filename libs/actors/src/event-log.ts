@@ -2,6 +2,9 @@ import type { Clock } from '@conclave/kernel'
 import type { ConclaveEvent, EventDraft } from '@conclave/model'
 import { Signal } from './signal.ts'
 
+/** Whoever follows closely enough to have an event made for all; who reads what was long ago has their own. */
+const sharedCountMax = 256
+
 /**
  * The one stream that the page, the tests and the command line read: the newest events of one
  * master and of the agents that report to it, in order. Readers hold a position and no queue, so a
@@ -17,6 +20,8 @@ export class EventLog {
   readonly #source: string
   readonly #clock: Clock
   readonly #grown = new Signal()
+  /** The newest that somebody has read, as they were made: all who follow have these in common. */
+  readonly #made = new Map<number, ConclaveEvent>()
   #next = 1
 
   /** @param boot names this run of the process, so that ids of an earlier one are told apart */
@@ -70,14 +75,28 @@ export class EventLog {
   }
 
   #eventAt(position: number): ConclaveEvent | undefined {
+    const known = this.#made.get(position)
+    if (known !== undefined) return known
     const place = position % this.#ring.length
     const draft = position < this.#next ? this.#ring[place] : undefined
     if (draft === undefined) return undefined
-    return {
+    const event = {
       ...draft,
       id: `${this.#prefix}${position}`,
       atMs: this.#atMs[place] ?? 0,
       source: this.#sources.get(place) ?? this.#source,
+    }
+    if (this.#next - position <= sharedCountMax) this.#share(position, event)
+    return event
+  }
+
+  #share(position: number, event: ConclaveEvent): void {
+    this.#made.set(position, event)
+    if (this.#made.size <= sharedCountMax) return
+    // In the order in which they were read, which for the newest is their own.
+    for (const oldest of this.#made.keys()) {
+      this.#made.delete(oldest)
+      return
     }
   }
 

@@ -1,9 +1,9 @@
 import type { Caller, MasterApi } from '@conclave/actors'
-import { parseSecretFolder, parseSecretPath } from '@conclave/model'
+import { parseSecretFolder, parseSecretPath, type ConclaveEvent } from '@conclave/model'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { readJson } from './json-body.ts'
 import { queryOf } from './query.ts'
-import { noHead, sendEvents, untilClosed } from './streaming.ts'
+import { noHead, sendEvents, sharedEvents, untilClosed } from './streaming.ts'
 
 interface ById {
   readonly Params: { readonly id: string }
@@ -17,17 +17,14 @@ export const clusterRoutes =
   (master: MasterApi, caller: (request: FastifyRequest) => Caller): FastifyPluginAsync =>
   async (app) => {
     const { runs, secrets, tasks } = master
+    const sendAll = sharedEvents<ConclaveEvent>(({ id, type }) => ({ id, event: type }))
 
     app.get('/events', noHead, async (request, reply) => {
       const closed = untilClosed(reply)
       const header = request.headers['last-event-id']
       const lastId = (Array.isArray(header) ? header[0] : header) ?? queryOf(request, 'after')
       const events = master.events.follow(caller(request), lastId, closed)
-      await sendEvents(reply, events, closed, (event) => ({
-        id: event.id,
-        event: event.type,
-        data: event,
-      }))
+      await sendAll(reply, events, closed)
     })
 
     app.get('/conclave/v1/masters', async () => master.status())

@@ -77,12 +77,36 @@ export const sendEvents = <T>(
   signal: AbortSignal,
   describe: (item: T) => { readonly id?: string; readonly event?: string; readonly data: unknown },
 ): Promise<void> =>
+  pourEvents(reply, items, signal, (item) => {
+    const { data, ...head } = describe(item)
+    return encodeSse({ ...head, data: JSON.stringify(data) })
+  })
+
+/** As {@link sendEvents}, of objects that many follow and nobody changes: each is made into text once for all. */
+export function sharedEvents<T extends object>(
+  describe: (item: T) => { readonly id: string; readonly event: string },
+): (reply: FastifyReply, items: AsyncIterable<T>, signal: AbortSignal) => Promise<void> {
+  // Gone with the event.
+  const texts = new WeakMap<T, string>()
+  const encode = (item: T): string => {
+    const known = texts.get(item)
+    if (known !== undefined) return known
+    const text = encodeSse({ ...describe(item), data: JSON.stringify(item) })
+    texts.set(item, text)
+    return text
+  }
+  return (reply, items, signal) => pourEvents(reply, items, signal, encode)
+}
+
+const pourEvents = <T>(
+  reply: FastifyReply,
+  items: AsyncIterable<T>,
+  signal: AbortSignal,
+  encode: (item: T) => string,
+): Promise<void> =>
   pour(reply, items, signal, {
     contentType: 'text/event-stream',
-    encode: (item) => {
-      const { data, ...head } = describe(item)
-      return encodeSse({ ...head, data: JSON.stringify(data) })
-    },
+    encode,
     heartbeat: ': still here\n\n',
   })
 

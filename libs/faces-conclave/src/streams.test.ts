@@ -50,6 +50,33 @@ describe('events', () => {
     expect(second).toMatchObject({ id: 'master-1:boot:2', event: 'keyring.created' })
   })
 
+  test('CF6: come in the same words to all who follow', async () => {
+    const front = newFront()
+    const { log } = front.master.events
+    const streams = await Promise.all([front.stream('/events'), front.stream('/events')])
+
+    for (let count = 0; count < 5; count++) log.append({ ...started, recoveredEntries: count })
+    const [one, other] = await Promise.all(streams.map(({ body }) => take(eventsOf(body), 5)))
+
+    expect(one?.map(({ data }) => JSON.parse(data))).toMatchObject(
+      Array.from({ length: 5 }, (_, recoveredEntries) => ({ ...started, recoveredEntries })),
+    )
+    expect(other).toEqual(one)
+  })
+
+  test('CF6: that are more than a connection takes at once all come, in order', async () => {
+    const front = newFront()
+    const { log } = front.master.events
+    const { body } = await front.stream('/events')
+
+    for (let count = 0; count < 60; count++) log.append({ ...started, masterId: 'x'.repeat(5000) })
+    const events = await take(eventsOf(body), 60)
+
+    expect(events.map(({ id }) => id)).toEqual(
+      Array.from({ length: 60 }, (_, at) => `master-1:boot:${at + 1}`),
+    )
+  })
+
   test.each([
     ['the header', { headers: { 'last-event-id': 'master-1:boot:1' } }, ''],
     ['the query', {}, '?after=master-1:boot:1'],
