@@ -271,6 +271,9 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
     expect(head).toMatch(/^UID\s+PID\s+PPID\s+C\s+STIME\s+TTY\s+TIME\s+CMD$/)
     expect(rows.join('\n')).toContain('sh -c echo one')
     expect(rows.join('\n')).not.toContain('ps -ef')
+    const [columns = '', ...commands] = (await out('top', container, '-eo', 'pid,comm')).split('\n')
+    expect(columns).toMatch(/^PID\s+COMMAND$/)
+    expect(commands.map((row) => row.split(/\s+/)[1])).not.toContain('ps')
     expect(await out('stats', '--no-stream', '--format', '{{.Container}}', container)).toBe(
       container,
     )
@@ -330,6 +333,7 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
       [['pause', container], 'cannot be paused'],
       [['rename', container, 'x'], 'is called by its service'],
       [['cp', `${container}:/etc/passwd`, '-'], 'has files in memory only'],
+      [['cp', cluster.home.file('compose.json'), `${container}:/tmp/`], 'docker config create'],
       [['rm', container], 'container is running'],
       [['commit', container, 'image'], 'no image is made of them here'],
       [['exec', '-d', container, 'nosuchcmd'], 'executable file not found in $PATH'],
@@ -384,23 +388,12 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
       '{{.Type}}',
     )
     expect(new Set(dead.split('\n'))).toEqual(new Set(['container']))
-    const acts = await out(
-      'events',
-      '--since',
-      '1h',
-      '--until',
-      '0s',
-      '-f',
-      'type=container',
-      '--format',
-      '{{.Action}}',
-    )
-    expect(acts).toContain(
-      'exec_create: cat /run/secrets/my_secret\nexec_start: cat /run/secrets/my_secret\nexec_die',
-    )
-    // Of `docker stop`, and of `docker kill` behind it.
-    expect(acts).toMatch(/\nkill\ndie\nstop\n(.*\n)*kill\ndie\n/)
+    const asked = ['--since', '1h', '--until', '0s', '-f', `container=${container}`]
+    const acts = await out('events', ...asked, '--format', '{{.Action}}')
+    const cat = 'cat /run/secrets/my_secret'
+    expect(acts).toContain(`\nexec_create: ${cat}\nexec_start: ${cat}\nexec_die\n`)
     expect(acts).toContain('\ntop\n')
+    expect(acts).toMatch(/\nkill\ndie\nstop$/)
   })
 
   test('of a service that was removed are stopped and destroyed, and that is told', async () => {

@@ -122,7 +122,7 @@ describe('DK43: what clients do to a container', () => {
     const { front, container } = await running({ TTY: true })
     const top = front.ask('GET', `/containers/${container.id}/top`)
     while (front.master.tasks.sessions.length === 0) await turn()
-    front.master.tasks.sessions[0]?.print('PID CMD\n1 sh\n')
+    front.master.tasks.sessions[0]?.print('7\nPID CMD\n1 sh\n7 ps\n')
     front.master.tasks.sessions[0]?.end(0)
     await top
     await front.ask('POST', `/containers/${container.id}/resize?h=40&w=100`)
