@@ -34,10 +34,14 @@ export interface Exec {
 /** Of programs that have ended, or were never started: clients ask for an exit code at once. */
 const keptMax = 1024
 
+/** Characters of all that they were told to run with, since one command may be as long as a body. */
+const keptLengthMax = 8 * 1024 * 1024
+
 /** The execs of one master's clients: who created one starts it at the same socket. */
 export class Execs {
   readonly #execs = new Map<string, Exec>()
   readonly #newId: () => string
+  #keptLength = 0
 
   constructor(newId: () => string) {
     this.#newId = newId
@@ -54,8 +58,9 @@ export class Execs {
       size,
       session: undefined,
     }
+    this.#forgetOldest(lengthOf(config))
     this.#execs.set(exec.id, exec)
-    this.#forgetOldest()
+    this.#keptLength += lengthOf(config)
     return exec
   }
 
@@ -73,15 +78,20 @@ export class Execs {
       .map(({ id }) => id)
   }
 
-  #forgetOldest(): void {
-    if (this.#execs.size <= keptMax) return
-    for (const [id, { state }] of this.#execs) {
+  /** Makes room for one that is `length` long. */
+  #forgetOldest(length: number): void {
+    for (const [id, { state, config }] of this.#execs) {
+      const hasRoom = this.#execs.size < keptMax && this.#keptLength + length <= keptLengthMax
+      if (hasRoom) return
       if (state === 'running') continue
       this.#execs.delete(id)
-      return
+      this.#keptLength -= lengthOf(config)
     }
   }
 }
+
+const lengthOf = ({ argv, env }: ExecConfig): number =>
+  [...argv, ...Object.entries(env).flat()].reduce((sum, part) => sum + part.length, 0)
 
 /** What the Engine says when the program of an exec cannot be started. Source: docker-swarm.md A7. */
 export const startError = (why: string): string =>
