@@ -161,12 +161,13 @@ async function playSegments(
   opener: SegmentOpener,
 ): Promise<readonly ReadSegment[]> {
   const segments: ReadSegment[] = []
-  const ahead = names.slice(0, 1 + opener.aheadCount).map((name) => readAhead(o, name, opener))
+  const begin = (at: number): Promise<Ahead> => readAhead(o, names, at, opener)
+  const ahead = [...names.keys()].slice(0, 1 + opener.aheadCount).map(begin)
   for (const [at, name] of names.entries()) {
     const previous = segments.at(-1)
-    const { segment, opened } = await (ahead.shift() ?? readAhead(o, name, opener))
-    const next = names[at + 1 + opener.aheadCount]
-    if (next !== undefined) ahead.push(readAhead(o, next, opener))
+    const { segment, opened } = await (ahead.shift() ?? begin(at))
+    const next = at + 1 + opener.aheadCount
+    if (next < names.length) ahead.push(begin(next))
     if (previous !== undefined) checkFollows(previous, segment)
     let lastIndex = 0
     const end = opened.read((type, body, offset) => {
@@ -187,8 +188,13 @@ async function playSegments(
 }
 
 /** Begins to read a segment, and perhaps to open it, while those before are played back. */
-function readAhead(o: RecoveryOptions, name: string, opener: SegmentOpener): Promise<Ahead> {
-  const reading = readSegment(o, name, opener)
+function readAhead(
+  o: RecoveryOptions,
+  names: readonly string[],
+  at: number,
+  opener: SegmentOpener,
+): Promise<Ahead> {
+  const reading = readSegment(o, names[at] ?? '', opener, at === names.length - 1)
   // Heard of where it is awaited, if it ever is.
   reading.catch(() => undefined)
   return reading
@@ -203,10 +209,11 @@ async function readSegment(
   o: RecoveryOptions,
   name: string,
   opener: SegmentOpener,
+  isLast: boolean,
 ): Promise<Ahead> {
   const bytes = await o.disk.read(join(o.directory, name))
   const segment = readSegmentHeader(name, bytes, o.owner, o.keys)
-  return { segment, opened: await opener.open(segment, bytes) }
+  return { segment, opened: await opener.open(segment, bytes, isLast) }
 }
 
 const noBytes = new Uint8Array(0)

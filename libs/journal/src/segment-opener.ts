@@ -19,8 +19,12 @@ export interface OpenedSegment {
 export interface SegmentOpener {
   /** How many segments may be under way, or wait, beside the one that is played back. */
   readonly aheadCount: number
-  /** `bytes` are the opener's from now on. */
-  open(segment: Segment, bytes: Uint8Array): Promise<OpenedSegment>
+  /**
+   * `bytes` are the opener's from now on.
+   *
+   * @param isLast in the journal, whose file is looked at again; several are read at once, and may come in any order
+   */
+  open(segment: Segment, bytes: Uint8Array, isLast: boolean): Promise<OpenedSegment>
   close(): Promise<void>
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
 import type { JournalOptions } from './journal.ts'
@@ -17,16 +18,21 @@ const newestDisk = ({ moments }: Life): SimulatedDisk => {
   return disk.copy()
 }
 
+async function manySegments(): Promise<SimulatedDisk> {
+  const random = new SeededRandom(3)
+  const disk = new SimulatedDisk()
+  const { journal } = await open(disk, { segmentSizeBytes: 64 * 1024 })
+  for (let index = 2; index < 300; index++) {
+    const size = random.below(20) === 0 ? random.below(50_000) : random.below(3000)
+    await journal.append({ entries: [entry(index, `${index} ${'x'.repeat(size)}`)] })
+  }
+  // Killed: the last segment has no end.
+  return disk.copy()
+}
+
 describe('records that another thread opens', () => {
   test('J13: are those that would have been opened here, of any size', async () => {
-    const random = new SeededRandom(3)
-    const disk = new SimulatedDisk()
-    const { journal } = await open(disk, { segmentSizeBytes: 64 * 1024 })
-    for (let index = 2; index < 300; index++) {
-      const size = random.below(20) === 0 ? random.below(50_000) : random.below(3000)
-      await journal.append({ entries: [entry(index, `${index} ${'x'.repeat(size)}`)] })
-    }
-    await journal.close()
+    const disk = await manySegments()
     const segmentCount = disk.paths().filter((path) => path.endsWith('.wal')).length
     expect(segmentCount).toBeGreaterThan(8)
 
@@ -34,6 +40,26 @@ describe('records that another thread opens', () => {
 
     expect(there.entries).toHaveLength(298)
     expect(there).toEqual(await recoveredFrom(disk))
+  })
+
+  test('J13: are the same when the disk has the last file before those that it follows', async () => {
+    const disk = await manySegments()
+    const here = await recoveredFrom(disk)
+    const last = disk.paths().findLast((path) => path.endsWith('.wal')) ?? ''
+    let readCount = 0
+    const read = disk.read.bind(disk)
+    disk.read = async (path) => {
+      readCount++
+      const bytes = await read(path)
+      if (path !== last) await sleep(20)
+      return bytes
+    }
+
+    const { journal, recovered } = await open(disk, onThread)
+    await journal.close()
+
+    expect(readCount).toBeGreaterThan(4)
+    expect(recovered).toEqual(here)
   })
 
   test.each([1, 2, 3])(
@@ -81,8 +107,8 @@ test('J13: who waits for a thread that is ended is told so', async () => {
   const opening = open(disk, {
     segmentOpener: () => ({
       aheadCount: 0,
-      open: (segment, bytes) => {
-        const opened = opener.open(segment, bytes)
+      open: (segment, bytes, isLast) => {
+        const opened = opener.open(segment, bytes, isLast)
         openings.push(opened)
         void opener.close()
         return opened

@@ -30,7 +30,6 @@ export class ThreadSegmentOpener implements SegmentOpener {
   readonly #here = new LocalSegmentOpener()
   readonly #segmentCount: number
   readonly #sizeBytesMin: number
-  #openedCount = 0
   #worker: Worker | undefined
   /** Answered in the order in which they were asked. */
   #waiting: Waiting[] = []
@@ -41,11 +40,9 @@ export class ThreadSegmentOpener implements SegmentOpener {
     this.#sizeBytesMin = sizeBytesMin
   }
 
-  open(segment: Segment, bytes: Uint8Array): Promise<OpenedSegment> {
-    this.#openedCount++
+  open(segment: Segment, bytes: Uint8Array, isLast: boolean): Promise<OpenedSegment> {
     const isSmall = bytes.length * this.#segmentCount < this.#sizeBytesMin
     if (isSmall || this.#waiting.length >= waitingCountMax) return this.#here.open(segment, bytes)
-    const isLast = this.#openedCount === this.#segmentCount
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure)
       const own = ownMemory(bytes)
