@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { runApp, thisProcess } from '@conclave/assembly/master'
+import { collectAtRest, runApp, thisProcess } from '@conclave/assembly/master'
 import { guardProcess } from '@conclave/runtime'
 import { settings } from './config.ts'
 import { wire } from './wire.ts'
 
 guardProcess()
+collectAtRest()
 const code = await runApp(
   {
     name: 'conclave-master',

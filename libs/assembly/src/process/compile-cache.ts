@@ -1,4 +1,4 @@
-import { opendirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { flushCompileCache, getCompileCacheDir } from 'node:module'
 
 /**
@@ -11,11 +11,5 @@ export function forgetCompileCache(): void {
   if (directory !== undefined && !isEmpty(directory)) flushCompileCache()
 }
 
-function isEmpty(path: string): boolean {
-  const directory = opendirSync(path)
-  try {
-    return directory.readSync() === null
-  } finally {
-    directory.closeSync()
-  }
-}
+/** Where somebody has removed it meanwhile, there is nothing in it either. */
+const isEmpty = (path: string): boolean => !existsSync(path) || readdirSync(path).length === 0

@@ -7,6 +7,8 @@
 export const masterFlags: readonly string[] = [
   '--max-semi-space-size=4',
   '--heap-growing-percent=100',
+  // For `collectAtRest`.
+  '--expose-gc',
 ]
 
 /**
