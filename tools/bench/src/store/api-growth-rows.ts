@@ -13,7 +13,7 @@ import type { StoreRow, StoreWish } from './store-row.ts'
  * what to look at: it is the same on a busy machine, nearly.
  */
 
-/** V8 looks through a whole heap once nobody has asked for anything for some eight seconds. */
+/** A master looks through its whole heap once nobody has asked for anything for some four seconds. */
 const restMs = 15_000
 
 async function cost(name: string, wish: StoreWish, by: Contender): Promise<readonly Result[]> {
