@@ -17,7 +17,7 @@ import {
   userKey,
   type AclRecord,
 } from './identity/identity-records.ts'
-import { sealPasswordHash, type HashSealing } from './password-records.ts'
+import { sealPasswordHash, type HashSealing } from './identity/password-records.ts'
 import { encodeRecord, Records } from './record.ts'
 import type { Replicated } from './replicated.ts'
 

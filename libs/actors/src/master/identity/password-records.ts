@@ -2,8 +2,8 @@ import { isEnvelope, sealEnvelope, type Dek } from '@conclave/crypto'
 import { Redacted, utf8, utf8Text, wipe, type Random } from '@conclave/kernel'
 import { decodeRecord } from '@conclave/model'
 import type { KeyValue, View } from '@conclave/store'
-import type { ClusterKeys } from './cluster-keys.ts'
-import { passwordKey, PasswordRecord } from './identity/identity-records.ts'
+import type { ClusterKeys } from '../cluster-keys.ts'
+import { passwordKey, PasswordRecord } from './identity-records.ts'
 
 /*
  * What passwords are checked by. A hash says no password, but lets whoever has it try as many as they
