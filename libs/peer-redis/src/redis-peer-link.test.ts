@@ -238,6 +238,52 @@ describe.skipIf(why !== undefined)(`over a Redis that is no friend ${why ?? ''}`
     await insist(first, second, 'a peer again')
   })
 
+  test('PR12: who becomes a guest is not sent what waited for it as a peer', async () => {
+    const first = await start(1)
+    first.link.send(2, utf8('an old message'))
+    first.link.setPeers(new Map([[2, { id: 'master-2', isGuest: true }]]))
+    first.link.setPeers(peers)
+
+    const second = await start(2)
+    await insist(first, second, 'a peer again')
+
+    expect(second.received).not.toContain('an old message')
+  })
+
+  test('PR12: who becomes a guest is not sent the rest of a large message', async () => {
+    const [first] = await startPair()
+    const isDelivered = Promise.withResolvers<boolean>()
+    first.link.send(2, Buffer.alloc(20 * 1024 * 1024), isDelivered.resolve)
+
+    first.link.setPeers(new Map([[2, { id: 'master-2', isGuest: true }]]))
+
+    expect(await isDelivered.promise).toBe(false)
+    expect(first.link.queuedBytes(2)).toBeLessThan(2 * 1024 * 1024)
+  })
+
+  test('PR2: a peer that is forgotten and met again hears no nonce twice, and nothing of before', async () => {
+    const heard = await record(2)
+    const [first, second] = await startPair()
+    first.link.send(2, utf8('once'))
+    await eventually(() => second.received.includes('once') && heard().length > 3)
+    const repeated = heard().slice()
+    for (const { link } of [first, second]) {
+      link.setPeers(new Map())
+      link.setPeers(peers)
+    }
+
+    for (const bytes of repeated) await server.ask('PUBLISH', channel(2), bytes)
+    await insist(first, second, 'met again')
+    for (const bytes of repeated) await server.ask('PUBLISH', channel(2), bytes)
+    await insist(first, second, 'and still')
+
+    expect(second.received.filter((text) => text === 'once')).toHaveLength(1)
+    const sealed = new Set(heard().map((bytes) => bytes.toString('hex')))
+    const headers = [...sealed].filter((hex) => hex.startsWith('02')).map((hex) => hex.slice(18, 66))
+    expect(headers.length).toBeGreaterThan(2)
+    expect(new Set(headers).size).toBe(headers.length)
+  })
+
   test('PR6: garbage of every kind is counted, and changes nothing', async () => {
     const [first, second] = await startPair()
     const before = first.link.refusals

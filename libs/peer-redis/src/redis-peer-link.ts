@@ -25,7 +25,7 @@ import { certificateCredentials, type Credentials } from './credentials.ts'
 import type { RedisAddress } from './redis-address.ts'
 import { RedisBus } from './redis-bus.ts'
 import { RedisPeer } from './redis-peer.ts'
-import { readSealed, type Self, type Session } from './session.ts'
+import { readSealed, Sessions, type Self, type Session } from './session.ts'
 
 const usualLimits: PeerLinkLimits = {
   queueBytesMax: 16 * 1024 * 1024,
@@ -79,6 +79,7 @@ export class RedisPeerLink implements PeerLink, PeerTalk {
   readonly #limits: PeerLinkLimits
   readonly #log: Log
   readonly #self: Self
+  readonly #sessions: Sessions
   readonly #bus: RedisBus
   readonly #peers = new Map<NodeId, RedisPeer>()
   #credentials: Credentials
@@ -99,6 +100,7 @@ export class RedisPeerLink implements PeerLink, PeerTalk {
     this.#limits = { ...usualLimits, ...options.limits }
     this.#log = options.log ?? silentLog
     this.#self = { clusterId, nodeId, keyPair: createBoxKeyPair(random) }
+    this.#sessions = new Sessions(this.#self)
     this.#credentials = options.credentials
     this.#announcement = this.#announce()
     this.#wanted = options.peers
@@ -162,6 +164,9 @@ export class RedisPeerLink implements PeerLink, PeerTalk {
   }
 
   setPeers(peers: RedisPeerLinkOptions['peers']): void {
+    for (const [nodeId, peer] of this.#peers) {
+      if (peers.get(nodeId)?.isGuest === true && !this.#isGuest(nodeId)) peer.becomeGuest()
+    }
     this.#wanted = peers
     if (!this.#isStarted || this.#isClosed) return
     for (const [nodeId, peer] of this.#peers) {
@@ -221,7 +226,7 @@ export class RedisPeerLink implements PeerLink, PeerTalk {
   #add(nodeId: NodeId, id: string): void {
     const { onMessage, onUnreachable, onLost, onAsk, onOpen } = this.#options
     const peer = new RedisPeer({
-      self: this.#self,
+      sessions: this.#sessions,
       nodeId,
       id,
       limits: this.#limits,

@@ -14,7 +14,7 @@ import { decodeFrame, encodeFrame, wholeBytesMax, type Frame } from './frame.ts'
 import { LargeIn } from './large-in.ts'
 import { LargeOut } from './large-out.ts'
 import { Lines, type LinesOptions } from './lines.ts'
-import { Session, type Sealed, type Self } from './session.ts'
+import type { Sealed, Session, Sessions } from './session.ts'
 
 /** Of one peer whom we have not heard yet: somebody may repeat announcements of its earlier lives. */
 const untriedMax = 4
@@ -24,7 +24,7 @@ const pastMax = 64
 const overheadBytes = 64
 
 export interface RedisPeerOptions extends Pick<LinesOptions, 'onAsk' | 'onOpen'> {
-  readonly self: Self
+  readonly sessions: Sessions
   readonly nodeId: NodeId
   readonly id: string
   readonly limits: PeerLinkLimits
@@ -104,7 +104,7 @@ export class RedisPeer {
   meet(claim: Claim): void {
     let session: Session
     try {
-      session = new Session(this.#options.self, claim)
+      session = this.#options.sessions.with(claim)
     } catch (error) {
       // A key of low order, which no peer of ours draws.
       if (error instanceof ConclaveError) return
@@ -145,6 +145,13 @@ export class RedisPeer {
   /** Undefined while it is not there. */
   open(opening: Uint8Array, timeoutMs: number): Conversation | undefined {
     return this.#isUp ? this.#lines.open(opening, timeoutMs) : undefined
+  }
+
+  /** It is no peer any more: what waits for it, or is on its way in pieces, is not for it now. */
+  becomeGuest(): void {
+    this.#held.takeAll()
+    this.#heldBytes = 0
+    this.#largeOut.lose()
   }
 
   /** A turn of the link's clock, while Redis is there. */

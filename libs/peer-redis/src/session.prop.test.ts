@@ -3,7 +3,7 @@ import { SystemRandom } from '@conclave/runtime'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { headerBytes, readSealed, Session, type Sealed, type Self } from './session.ts'
+import { headerBytes, readSealed, Session, Sessions, type Sealed, type Self } from './session.ts'
 
 const clusterId = '5c6a1c1e-0000-4000-8000-000000000001'
 const random = new SystemRandom()
@@ -91,6 +91,24 @@ describe('PR2: what is sealed between two lives', () => {
       one.seal(new Uint8Array(), 0).subarray(0, headerBytes).toString('hex'),
     )
     expect(new Set(headers).size).toBe(100)
+  })
+
+  test('goes on counting where a peer is met again: it is the same session', () => {
+    const [self, other] = [life(1), life(2)]
+    const sessions = new Sessions(self)
+    const announced = { nodeId: 2, publicKey: other.keyPair.publicKey }
+    const headers = Array.from({ length: 3 }, () =>
+      sessions.with(announced).seal(new Uint8Array(), 0).subarray(0, headerBytes).toString('hex'),
+    )
+    const message = sealed(session(other, self), Uint8Array.of(7))
+
+    expect(new Set(headers).size).toBe(3)
+    expect(sessions.with(announced).open(message)).toEqual(Uint8Array.of(7))
+    expect(sessions.with(announced).open(message)).toBeUndefined()
+    expect(sessions.with({ ...announced, nodeId: 3 })).not.toBe(sessions.with(announced))
+    expect(sessions.with({ nodeId: 2, publicKey: life(2).keyPair.publicKey })).not.toBe(
+      sessions.with(announced),
+    )
   })
 
   test('refuses a key of low order', () => {

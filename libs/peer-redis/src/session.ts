@@ -114,6 +114,30 @@ export class Session {
   }
 }
 
+/**
+ * All sessions of this life. With the same life of a peer it is always the same one, also after the peer was forgotten
+ * and met again: it would count from the beginning under the same keys otherwise, and take for new what was heard.
+ * They are no more than members have begun lives meanwhile: nobody else can prove one.
+ */
+export class Sessions {
+  readonly #self: Self
+  readonly #known = new Map<string, Session>()
+
+  constructor(self: Self) {
+    this.#self = self
+  }
+
+  /** @throws CryptographicFailure when the peer's key is of low order */
+  with(peer: Announced): Session {
+    const name = `${peer.nodeId} ${Buffer.from(peer.publicKey).toString('base64')}`
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
+    const session = new Session(this.#self, peer)
+    this.#known.set(name, session)
+    return session
+  }
+}
+
 /** Bound to cluster, both members and both keys, so that no agreement can be passed off as another. */
 function deriveKeys(self: Self, peer: Announced): { sealing: AeadKey; opening: AeadKey } {
   const own = { nodeId: self.nodeId, publicKey: self.keyPair.publicKey }
