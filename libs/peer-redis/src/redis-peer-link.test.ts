@@ -279,7 +279,9 @@ describe.skipIf(why !== undefined)(`over a Redis that is no friend ${why ?? ''}`
 
     expect(second.received.filter((text) => text === 'once')).toHaveLength(1)
     const sealed = new Set(heard().map((bytes) => bytes.toString('hex')))
-    const headers = [...sealed].filter((hex) => hex.startsWith('02')).map((hex) => hex.slice(18, 66))
+    const headers = [...sealed]
+      .filter((hex) => hex.startsWith('02'))
+      .map((hex) => hex.slice(18, 66))
     expect(headers.length).toBeGreaterThan(2)
     expect(new Set(headers).size).toBe(headers.length)
   })
