@@ -247,6 +247,7 @@ describe('a secret', () => {
     ['no body', undefined, 400, 'ERR_INVALID_DATA'],
     ['no JSON', '{"value":', 400, 'ERR_INVALID_DATA'],
     ['a list', [], 400, 'ERR_INVALID_DATA'],
+    ['very many values', `{${'"a":0,'.repeat(20_001)}"value":"v"}`, 400, 'ERR_INVALID_DATA'],
     ['no value', {}, 422, 'ERR_INVALID_DATA'],
     ['a value that is null', { value: null }, 422, 'ERR_INVALID_DATA'],
     ['a value that is no text', { value: 7 }, 422, 'ERR_INVALID_DATA'],

@@ -1,4 +1,11 @@
-import { Redacted, readJsonField, utf8, wipe, writeJsonString } from '@conclave/kernel'
+import {
+  BytesMalformed,
+  Redacted,
+  readJsonField,
+  utf8,
+  wipe,
+  writeJsonString,
+} from '@conclave/kernel'
 import type { Caller, MasterApi, SecretInput } from '@conclave/actors'
 import {
   parseSecretFolder,
@@ -7,7 +14,7 @@ import {
   type SecretKind,
   type SecretPath,
 } from '@conclave/model'
-import { wipeAtTheEnd } from '@conclave/runtime'
+import { jsonFault, wipeAtTheEnd } from '@conclave/runtime'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { refusal, type Refusal } from './errors.ts'
 import { refuse } from './refuse.ts'
@@ -180,6 +187,9 @@ function list(reply: FastifyReply, ids: readonly string[] | undefined): FastifyR
   return refuse(reply, refusal(404, 'ERR_SECRET_NOT_FOUND', 'no such folder'))
 }
 
+/** Many more than the one that is looked for: each is looked at. */
+const limits = { depthMax: 100, valuesMax: 20_000 }
+
 /** The body as a value: raw bytes, or the string at `value` of a JSON object. */
 function readInput({ body: sent, headers }: FastifyRequest): SecretInput | undefined {
   const body = Buffer.isBuffer(sent) ? sent : Buffer.alloc(0)
@@ -188,6 +198,8 @@ function readInput({ body: sent, headers }: FastifyRequest): SecretInput | undef
     const bytes = new Uint8Array(body.buffer, body.byteOffset, body.length)
     return { kind: 'binary', bytes: new Redacted(bytes) }
   }
+  const fault = jsonFault(body, limits)
+  if (fault !== undefined) throw new BytesMalformed(`JSON that ${fault}: send less at once`)
   const field = readJsonField(body, 'value')
   return field.kind === 'string' ? { kind: 'text', bytes: new Redacted(field.bytes) } : undefined
 }

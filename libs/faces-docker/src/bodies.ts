@@ -70,6 +70,7 @@ function bytesOf({ body }: FastifyRequest): Buffer {
 const isNull = (json: Buffer): boolean => json.length < 16 && json.toString().trim() === 'null'
 
 function takeField(json: Buffer, name: string): ReturnType<typeof takeJsonField> {
+  checkSize(json)
   try {
     return takeJsonField(json, name)
   } catch {
@@ -86,9 +87,13 @@ export function parseJson<T>(json: Buffer, schema: z.ZodType<T>): T {
 /** More than any service has. */
 const limits = { depthMax: 100, valuesMax: 20_000 }
 
-function parse<T>(json: Buffer, schema: z.ZodType<T>): T {
+function checkSize(json: Buffer): void {
   const fault = jsonFault(json, limits)
   if (fault !== undefined) throw new Refusal(400, `the body ${fault}: send less at once`)
+}
+
+function parse<T>(json: Buffer, schema: z.ZodType<T>): T {
+  checkSize(json)
   let value: unknown
   try {
     value = JSON.parse(utf8Text(json))

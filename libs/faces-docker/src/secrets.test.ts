@@ -153,6 +153,12 @@ describe('DK5: a secret', () => {
       400,
       'the body has more than 20000 values: send less at once',
     ],
+    [
+      'a body of very many values that is none then',
+      `{"Labels":{${'"a":"",'.repeat(20_001)}`,
+      400,
+      'the body has more than 20000 values: send less at once',
+    ],
     ['no body', '', 400, 'got EOF while reading request body'],
   ])('with %s is refused as the Engine refuses it', async (_what, body, status, message) => {
     await created('taken')

@@ -10,6 +10,18 @@ const quote = 0x22
 const backslash = 0x5c
 const maxDepth = 64
 
+/** What stands for what behind a backslash. */
+const simpleEscapes = new Map([
+  [0x22, 0x22],
+  [0x5c, 0x5c],
+  [0x2f, 0x2f],
+  [0x62, 0x08],
+  [0x66, 0x0c],
+  [0x6e, 0x0a],
+  [0x72, 0x0d],
+  [0x74, 0x09],
+])
+
 const isBlank = (byte: number | undefined): boolean =>
   byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
 
@@ -259,18 +271,8 @@ class Scanner {
   }
 
   #escape(buffer: Uint8Array, size: number): number {
-    const simple = new Map([
-      [0x22, 0x22],
-      [0x5c, 0x5c],
-      [0x2f, 0x2f],
-      [0x62, 0x08],
-      [0x66, 0x0c],
-      [0x6e, 0x0a],
-      [0x72, 0x0d],
-      [0x74, 0x09],
-    ])
     const kind = this.#json[this.#at++] ?? 0
-    const plain = simple.get(kind)
+    const plain = simpleEscapes.get(kind)
     if (plain !== undefined) {
       buffer[size] = plain
       return size + 1
