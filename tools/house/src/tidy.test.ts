@@ -63,6 +63,15 @@ describe('the documents', () => {
     expect(missing).toEqual([])
   })
 
+  test('list every decision once, by its number', () => {
+    const records = readdirSync(join(root, 'docs/adr')).filter((name) => /^\d/.test(name))
+    const listed = [...read('docs/adr/README.md').matchAll(/^\| \[(\d+)\]\(([^)]+)\)/gm)]
+    expect(listed.map(([, , file = '']) => file)).toEqual(records.toSorted())
+    expect(listed.map(([, number]) => Number(number))).toEqual(
+      records.toSorted().map((name) => Number(name.slice(0, 4))),
+    )
+  })
+
   test('name only scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
     const named = ['README.md', 'CONTRIBUTING.md', 'docs/architecture.md']
