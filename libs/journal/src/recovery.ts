@@ -16,7 +16,12 @@ import {
   type Segment,
   type SegmentEnd,
 } from './segment.ts'
-import type { OpenedSegment, SegmentOpener } from './segment-opener.ts'
+import {
+  LocalSegmentOpener,
+  OpenerLost,
+  type OpenedSegment,
+  type SegmentOpener,
+} from './segment-opener.ts'
 import {
   isSnapshotName,
   SnapshotFileReader,
@@ -75,8 +80,7 @@ interface ReadSegment extends KeptSegment {
 export async function recover(o: RecoveryOptions): Promise<RecoveredLog> {
   const names = [...(await o.disk.list(o.directory))].sort()
   const found = names.filter((name) => segmentSeq(name) !== undefined)
-  const log = new LogReader(found[0] === undefined || segmentSeq(found[0]) === 1)
-  const segments = await readSegments(o, found, log)
+  const { log, segments } = await readLog(o, found)
   checkLength(segments.at(-1))
   log.continuity.settle()
   const chosen = await chooseSnapshot(o, names, log, segments[0])
@@ -139,6 +143,26 @@ class LogReader {
     this.entries = []
     this.wasReplaced = true
   }
+}
+
+/** Reads all of it, and once more here where the one who opens records is lost: nothing was changed by then. */
+async function readLog(o: RecoveryOptions, names: readonly string[]): Promise<ReadLog> {
+  const read = async (from: RecoveryOptions): Promise<ReadLog> => {
+    const log = new LogReader(names[0] === undefined || segmentSeq(names[0]) === 1)
+    return { log, segments: await readSegments(from, names, log) }
+  }
+  try {
+    return await read(o)
+  } catch (error) {
+    if (!(error instanceof OpenerLost)) throw error
+    o.onEvent({ type: 'opener-lost', why: error.message })
+    return read({ ...o, segmentOpener: () => new LocalSegmentOpener() })
+  }
+}
+
+interface ReadLog {
+  readonly log: LogReader
+  readonly segments: readonly ReadSegment[]
 }
 
 async function readSegments(

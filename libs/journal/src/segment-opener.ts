@@ -22,11 +22,15 @@ export interface SegmentOpener {
   /**
    * `bytes` are the opener's from now on.
    *
+   * @throws OpenerLost, and then another one may be asked
    * @param isLast in the journal, whose file is looked at again; several are read at once, and may come in any order
    */
   open(segment: Segment, bytes: Uint8Array, isLast: boolean): Promise<OpenedSegment>
   close(): Promise<void>
 }
+
+/** Records can be opened there no more, whatever stands in them. */
+export class OpenerLost extends Error {}
 
 /** One record after the other, when it is its turn: the same on every run. */
 export class LocalSegmentOpener implements SegmentOpener {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SeededRandom } from '@conclave/testkit'
 import { describe, expect, test } from 'vitest'
+import type { JournalEvent } from './event.ts'
 import type { JournalOptions } from './journal.ts'
 import { flip, live, outcomeOf, scribble, type Life } from './testing/damaged-journal.ts'
 import { entry, open, recoveredFrom } from './testing/journal-fixture.ts'
@@ -94,6 +95,27 @@ describe('records that another thread opens', () => {
     }
     expect(refusedCount).toBeGreaterThan(4)
   })
+})
+
+test.each([
+  ['ends in the middle', 'process.exit(0)'],
+  ['fails', "throw new Error('no memory')"],
+  ['never begins', ''],
+])('J13: a journal is read here where the thread %s, and that is said', async (_what, does) => {
+  const disk = await manySegments()
+  const events: JournalEvent[] = []
+  const code = `import { parentPort } from 'node:worker_threads'\nparentPort.once('message', () => { ${does} })`
+  const file = new URL(
+    does === '' ? 'nowhere:' : `data:text/javascript,${encodeURIComponent(code)}`,
+  )
+
+  const recovered = await recoveredFrom(disk, {
+    segmentOpener: (segmentCount) => new ThreadSegmentOpener(segmentCount, 0, file),
+    onEvent: (event) => events.push(event),
+  })
+
+  expect(recovered).toEqual(await recoveredFrom(disk))
+  expect(events.filter(({ type }) => type === 'opener-lost')).toHaveLength(1)
 })
 
 test('J13: who waits for a thread that is ended is told so', async () => {

@@ -1,11 +1,18 @@
 import { Worker } from 'node:worker_threads'
 import { playBack } from './opened-records.ts'
 import type { OpenedThere, ToBeOpened } from './opener-thread.ts'
-import { LocalSegmentOpener, type OpenedSegment, type SegmentOpener } from './segment-opener.ts'
+import {
+  LocalSegmentOpener,
+  OpenerLost,
+  type OpenedSegment,
+  type SegmentOpener,
+} from './segment-opener.ts'
 import type { Segment } from './segment.ts'
 
 /** Less is opened in half a second, and a thread leaves some memory with its process: not worth it then. */
 const journalSizeBytesMin = 64 * 1024 * 1024
+
+const openerFile = new URL('opener-thread.ts', import.meta.url)
 
 /** What the thread has before it when a segment is better opened here: else who plays back would wait for it. */
 const waitingCountMax = 2
@@ -30,14 +37,16 @@ export class ThreadSegmentOpener implements SegmentOpener {
   readonly #here = new LocalSegmentOpener()
   readonly #segmentCount: number
   readonly #sizeBytesMin: number
+  readonly #file: URL
   #worker: Worker | undefined
   /** Answered in the order in which they were asked. */
   #waiting: Waiting[] = []
   #failure: Error | undefined
 
-  constructor(segmentCount: number, sizeBytesMin = journalSizeBytesMin) {
+  constructor(segmentCount: number, sizeBytesMin = journalSizeBytesMin, file = openerFile) {
     this.#segmentCount = segmentCount
     this.#sizeBytesMin = sizeBytesMin
+    this.#file = file
   }
 
   open(segment: Segment, bytes: Uint8Array, isLast: boolean): Promise<OpenedSegment> {
@@ -48,8 +57,7 @@ export class ThreadSegmentOpener implements SegmentOpener {
       const own = ownMemory(bytes)
       const asked: ToBeOpened = { ...segment, key: segment.key.handle(), bytes: own, isLast }
       this.#waiting.push({ file: segment.name, sizeBytes: own.length, resolve, reject })
-      this.#worker ??= this.#start()
-      this.#worker.postMessage(asked, [own.buffer])
+      this.#running()?.postMessage(asked, [own.buffer])
     })
   }
 
@@ -58,8 +66,18 @@ export class ThreadSegmentOpener implements SegmentOpener {
     await this.#worker?.terminate()
   }
 
+  /** Undefined: there is no memory for a thread, or they are used up. */
+  #running(): Worker | undefined {
+    try {
+      this.#worker ??= this.#start()
+    } catch (error) {
+      this.#fail(new OpenerLost(error instanceof Error ? error.message : 'no thread'))
+    }
+    return this.#worker
+  }
+
   #start(): Worker {
-    const worker = new Worker(new URL('opener-thread.ts', import.meta.url), {
+    const worker = new Worker(this.#file, {
       // It keeps nothing, and what it makes is to be found soon.
       resourceLimits: { maxYoungGenerationSizeMb: 4 },
     })
@@ -68,8 +86,8 @@ export class ThreadSegmentOpener implements SegmentOpener {
       const waiting = this.#waiting.shift()
       waiting?.resolve(openedSegment(waiting, opened))
     })
-    worker.on('error', (error: Error) => this.#fail(error))
-    worker.on('exit', () => this.#fail(new Error('the thread that opens segments has ended')))
+    worker.on('error', ({ message }: Error) => this.#fail(new OpenerLost(message)))
+    worker.on('exit', () => this.#fail(new OpenerLost('the thread that opens segments has ended')))
     return worker
   }
 

@@ -223,9 +223,15 @@ interface Closable {
 
 const ignore = (): void => undefined
 
+const isWarning: ReadonlySet<JournalEvent['type']> = new Set([
+  'opener-lost',
+  'snapshot-unreadable',
+  'torn-tail-cut',
+])
+
 function logJournal(log: Log, event: JournalEvent): void {
   const { type, ...fields } = event
   if (type === 'failed') return
-  if (type === 'torn-tail-cut' || type === 'snapshot-unreadable') log.warn(fields, type)
+  if (isWarning.has(type)) log.warn(fields, type)
   else log.debug(fields, type)
 }
