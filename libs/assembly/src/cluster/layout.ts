@@ -7,7 +7,7 @@ import { join } from 'node:path'
  *   cluster.json                     id and members; written last, so what has it is whole
  *   addresses.json                   where every master listened the last time
  *   masters/<id>/                    ca.pem, identity.pem, kek.key, journal.keys, first-identities.json, ca.key.wrapped
- *                                    engine.json where the state is in an etcd; else journal/
+ *                                    engine.json where the state is in an etcd, and lock while it runs; else journal/
  *   agents/<id>/                     ca.pem, identity.pem
  *   schedulers/<id>/                 account.key; framework.json once it was subscribed
  *   run/<id>.json, logs/<id>.log     configuration and output of members that are processes

@@ -24,6 +24,7 @@ import { checkAdmission } from './home/admission.ts'
 import { checkEngine, hasJournal } from './home/engine-file.ts'
 import { connectEtcd, type EtcdEngine } from './home/etcd-engine.ts'
 import { EtcdHome } from './home/etcd-home.ts'
+import { holdDirectory } from './home/held-directory.ts'
 import { RaftHome } from './home/raft-home.ts'
 import type { MakeHome } from './home/state-home.ts'
 import { LockableMaster, type StartOpened } from './keys/lockable-master.ts'
@@ -134,8 +135,15 @@ async function openHome(found: Found, beginsAnew: boolean): Promise<OpenedHome> 
 async function openEtcdHome(found: Found, engine: EtcdEngine): Promise<OpenedHome> {
   const { options, own, clusterId, log, random, firstIdentities } = found
   const { directory, masters } = options
-  const client = await connectEtcd(engine)
-  const close = async (): Promise<void> => client.close()
+  const letGo = await holdDirectory(directory)
+  const client = await connectEtcd(engine).catch(async (error: unknown) => {
+    await letGo()
+    throw error
+  })
+  const close = async (): Promise<void> => {
+    client.close()
+    await letGo()
+  }
   try {
     const newcomer = {
       clusterId,
@@ -144,7 +152,7 @@ async function openEtcdHome(found: Found, engine: EtcdEngine): Promise<OpenedHom
       hasJournal: await hasJournal(directory),
     }
     await checkAdmission(newcomer, client, random)
-    const parts = { client, newcomer, directory, own, masters, random, log }
+    const parts = { client, newcomer, directory, own, masters, random, log, close }
     return { makeHome: (told) => new EtcdHome(parts, told), close }
   } catch (error) {
     await close()

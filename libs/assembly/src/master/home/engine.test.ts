@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { foundingKey, FoundingRecord } from '@conclave/actors'
 import { hashPassword, isEnvelope } from '@conclave/crypto'
 import { EtcdClient, EtcdStore } from '@conclave/engine-etcd'
+import { JournalLocked, NodeDisk } from '@conclave/journal'
 import { Redacted, utf8 } from '@conclave/kernel'
 import { encodeRecord } from '@conclave/model'
 import { SystemRandom } from '@conclave/runtime'
@@ -15,6 +16,7 @@ import { devCaller, TestCluster } from '../../testing/test-cluster.ts'
 import { whyToWait, type Newcomer } from './admission.ts'
 import { checkEngine, EngineMismatch, hasJournal, noteEngine } from './engine-file.ts'
 import { connectEtcd, EngineUnusable, isEngineUrl } from './etcd-engine.ts'
+import { holdDirectory } from './held-directory.ts'
 
 const clusterId = '5c6a1c1e-0000-4000-8000-00000000000a'
 const whyNoEtcd = missingServer('etcd')
@@ -75,6 +77,24 @@ describe('AS14: where its state is', () => {
     await expect(checkEngine(directory, '/a')).rejects.toThrow(EngineMismatch)
   })
 
+  test('is held by one master at a time, with the journal that a migration has left', async () => {
+    const disk = new NodeDisk()
+    const letGo = await holdDirectory(directory)
+    await expect(holdDirectory(directory)).rejects.toThrow(JournalLocked)
+    await letGo()
+    await letGo()
+
+    await mkdir(join(directory, 'journal'))
+    await writeFile(join(directory, 'journal', '1.log'), '')
+    const journal = await disk.lock(join(directory, 'journal'))
+    await expect(holdDirectory(directory)).rejects.toThrow(JournalLocked)
+    await journal.release()
+    await (
+      await holdDirectory(directory)
+    )()
+    expect(await readdir(directory)).toEqual(['journal'])
+  })
+
   test('was its journal, if there is anything in one', async () => {
     expect(await hasJournal(directory)).toBe(false)
     await mkdir(join(directory, 'journal'))
@@ -129,6 +149,9 @@ describe.skipIf(whyNoEtcd !== undefined)(
 
       const seen = await two?.api.secrets.read(devCaller, 'dev/db')
       expect(seen?.metadata.version).toBe(1)
+      for (const at of cluster.addresses) {
+        await expect(cluster.startMaster(at.masterId, { engine })).rejects.toThrow(JournalLocked)
+      }
       await Promise.all(cluster.masters.map((master) => master.destroy()))
       const { masterId } = cluster.addresses[0] ?? { masterId: '' }
       const again = await cluster.startMaster(masterId, { engine })

@@ -16,6 +16,8 @@ export interface EtcdHomeParts {
   readonly masters: readonly MasterPlace[]
   readonly random: Random
   readonly log: Log
+  /** Ends the connection to etcd, and gives the directory free. */
+  readonly close: () => Promise<void>
 }
 
 /** An etcd cluster: this master keeps nothing of the state but a copy in its memory. */
@@ -81,7 +83,7 @@ export class EtcdHome implements StateHome {
   }
 
   async close(): Promise<void> {
-    this.#parts.client.close()
+    await this.#parts.close()
   }
 
   #admit(state: View): string | undefined {
