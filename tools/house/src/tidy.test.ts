@@ -16,6 +16,9 @@ const documents = [
     .map((name) => `docs/${name.replaceAll('\\', '/')}`)
     // Notes on other systems: what looks like a link there may be an expression of theirs.
     .filter((name) => !/^docs\/reference\/(?!README)/.test(name)),
+  ...readdirSync(join(root, 'examples'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `examples/${name.replaceAll('\\', '/')}`),
   ...rooms
     .filter(({ others }) => others.includes('README.md'))
     .map(({ directory }) => `${directory}/README.md`),
