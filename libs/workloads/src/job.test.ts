@@ -210,6 +210,23 @@ describe('a job', () => {
     expect(stage.containers).toBe(1)
   })
 
+  test('WL12: that ends well although it was to leave its node is not begun again', () => {
+    const stage = job(1, 1)
+    stage.settle()
+    const [before] = stage.running
+    if (before === undefined) throw new Error('nothing runs')
+    stage.set(before.nodeName ?? '', { availability: 'drain' })
+    stage.decide()
+    expect(stage.live).toMatchObject([{ slot: '0', attempt: 2, desired: 'ready' }])
+
+    stage.say(before, 'TASK_FINISHED')
+    stage.settle()
+
+    expect(stage.live).toEqual([])
+    expect(progress(stage)).toEqual({ completed: 1, failed: 0, live: 0 })
+    expect(stage.cluster.size).toBe(1)
+  })
+
   test('WL6: forgets attempts that are too many, and never what has completed', () => {
     const stage = job(1, 1, { historyLimit: 0, restart: { delayMs: 0, backoffFactor: 1 } })
     for (let failure = 0; failure < 3; failure++) {
@@ -265,6 +282,23 @@ describe('a job on each node', () => {
     stage.settle()
 
     expect(slots(stage)).toEqual(['b'])
+  })
+
+  test('WL12: what ends well although its node is drained is not begun there again', () => {
+    const stage = onEachNode({}, ['a'])
+    stage.settle()
+    const [before] = stage.running
+    if (before === undefined) throw new Error('nothing runs')
+    stage.set('a', { availability: 'drain' })
+    stage.decide()
+    stage.say(before, 'TASK_FINISHED')
+    stage.decide()
+
+    stage.set('a', { availability: 'active' })
+    stage.settle()
+
+    expect(stage.live).toEqual([])
+    expect(progress(stage)).toEqual({ completed: 1, failed: 0, live: 0 })
   })
 
   test('WL12: what a node has completed counts also when the node is gone', () => {

@@ -1,6 +1,6 @@
 import type { Board } from './board.ts'
 import { isKept, mayHaveNew, retire } from './count.ts'
-import { isDone } from './restart.ts'
+import { isCompleted, isDone } from './restart.ts'
 import { isPerNode, type Mode } from './spec.ts'
 import { isFinal, isLive, type WorkloadTask } from './task.ts'
 import { isOfThisRun, type Workload } from './workload.ts'
@@ -11,6 +11,14 @@ export function endFormerRuns(board: Board): void {
   for (const task of board.all()) {
     if (isOfThisRun(workload, task)) continue
     if (!isFinal(task.state) || isPerNode(workload.spec)) board.end(task, 'remove')
+  }
+}
+
+/** What was to go on elsewhere does not, once what it was to follow has ended well after all. */
+export function endCompleted(board: Board): void {
+  for (const tasks of board.slots().values()) {
+    if (!isCompleted(board.scene.workload, tasks)) continue
+    for (const task of tasks) if (isLive(task)) board.end(task, 'remove')
   }
 }
 
@@ -49,17 +57,15 @@ function countNodes(board: Board): void {
   const slots = board.slots()
   for (const [slot, tasks] of slots) {
     // What a node completed before it was given up stays completed.
-    const isOver = tasks.some((task) => isOfThisRun(workload, task) && isCompleted(task))
-    if (!isOver && !nodes.some(({ name }) => name === slot)) retire(board, tasks)
+    if (isCompleted(workload, tasks)) continue
+    if (!nodes.some(({ name }) => name === slot)) retire(board, tasks)
   }
   for (const node of nodes) {
     const tasks = slots.get(node.name) ?? []
     const hasOne = tasks.some((task) => isOfThisRun(workload, task) && isKept(task))
-    if (!hasOne && mayHaveNew(node, workload.spec)) board.add(node.name, { desired: 'ready' })
+    if (!hasOne && !isCompleted(workload, tasks) && mayHaveNew(node, workload.spec)) board.add(node.name, { desired: 'ready' })
   }
 }
-
-const isCompleted = ({ state }: WorkloadTask): boolean => state === 'finished'
 
 /** How far this run of a job is. */
 export interface JobProgress {
@@ -74,11 +80,15 @@ export interface JobProgress {
 export function jobProgress(workload: Workload, tasks: readonly WorkloadTask[]): JobProgress {
   const own = tasks.filter((task) => isOfThisRun(workload, task))
   const slots = [...Map.groupBy(own, ({ slot }) => slot).values()]
-  const completed = slots.filter((ofSlot) => ofSlot.some(isCompleted))
-  const live = slots.filter((ofSlot) => ofSlot.some(isLive))
-  const failed = slots.filter((ofSlot) => {
-    const last = ofSlot.reduce((a, b) => (a.attempt > b.attempt ? a : b))
-    return !isCompleted(last) && isDone(workload, last)
-  })
+  const [completed = [], others = []] = [true, false].map((isOver) =>
+    slots.filter((ofSlot) => isCompleted(workload, ofSlot) === isOver),
+  )
+  const live = others.filter((ofSlot) => ofSlot.some(isLive))
+  const failed = others.filter((ofSlot) =>
+    isDone(
+      workload,
+      ofSlot.reduce((a, b) => (a.attempt > b.attempt ? a : b)),
+    ),
+  )
   return { completed: completed.length, failed: failed.length, live: live.length }
 }

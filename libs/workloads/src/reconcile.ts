@@ -2,7 +2,7 @@ import { Board } from './board.ts'
 import { count } from './count.ts'
 import { displace, resolve } from './displace.ts'
 import { trim } from './history.ts'
-import { countJob, endFormerRuns } from './job.ts'
+import { countJob, endCompleted, endFormerRuns } from './job.ts'
 import { observe } from './observe.ts'
 import { place } from './place.ts'
 import { promote, restart } from './restart.ts'
@@ -39,6 +39,7 @@ export function reconcile(scene: Scene): Decided {
 /** Nothing of a job is replaced: what is wanted anew is another run of it. */
 function runJob(board: Board): Decided {
   endFormerRuns(board)
+  endCompleted(board)
   displace(board)
   resolve(board)
   // What is restarted has its place among those that run at once, before another one begins.

@@ -7,13 +7,18 @@ import { isOfThisRun, type Workload } from './workload.ts'
 export function restart(board: Board): void {
   const { workload } = board.scene
   for (const [slot, tasks] of board.slots()) {
-    if (isRetired(tasks) || tasks.some(isLive)) continue
+    if (isRetired(tasks) || tasks.some(isLive) || isCompleted(workload, tasks)) continue
     const last = tasks.at(-1)
     if (last === undefined || isDone(workload, last) || !isOfThisRun(workload, last)) continue
     if (isPerNode(workload.spec) && !hasEndedByItself(last)) continue
     board.add(slot, successor(board, last))
   }
 }
+
+/** In this slot of a job this run has ended well, whatever was wanted of it by then. */
+export const isCompleted = (workload: Workload, tasks: readonly WorkloadTask[]): boolean =>
+  isJob(workload.spec) &&
+  tasks.some((task) => task.state === 'finished' && isOfThisRun(workload, task))
 
 /** It ended by itself and shall not be restarted: its slot is finished with. */
 export function isDone({ spec, templateVersion }: Workload, last: WorkloadTask): boolean {

@@ -405,6 +405,16 @@ describe('a job', () => {
     await expect(workloads.scale(admin, id, 2)).rejects.toThrow(/one instance on each node/)
   })
 
+  test('WK20: counts among its nodes one that it was to leave, and that has had it all the same', async () => {
+    const { workloads, nodes, scene } = withNodes()
+    const { id } = await workloads.create(admin, spec({ mode: { kind: 'global-job' } }))
+    await nodes.update(admin, 'agent-1', { availability: 'drain' })
+    const ended = { desired: 'shutdown', state: 'finished', jobIteration: 0 } as const
+    scene.putTask(id, { slot: 'agent-1', ...ended })
+
+    expect((await workloads.get(admin, id)).job).toMatchObject({ total: 2, completed: 1 })
+  })
+
   test('WK20: stays a job, with a secret that it uses as any workload does', async () => {
     const { workloads } = new FakeMaster()
     const mode = { kind: 'replicated-job' }

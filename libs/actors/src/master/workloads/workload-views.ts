@@ -103,7 +103,9 @@ export class WorkloadViews {
     const { spec, job } = workload
     if (job === undefined) return undefined
     const { completed, failed } = jobProgress(workload, tasks)
-    const ours = tasks.filter((task) => isOfThisRun(workload, task) && isWanted(task))
+    const ours = tasks.filter(
+      (task) => isOfThisRun(workload, task) && (isWanted(task) || task.state === 'finished'),
+    )
     const { mode } = spec
     const total = mode.kind === 'replicated-job' ? mode.completions : this.#nodesWith(spec, ours)
     return { ...job, total, completed, failed }
