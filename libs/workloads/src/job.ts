@@ -63,7 +63,8 @@ function countNodes(board: Board): void {
   for (const node of nodes) {
     const tasks = slots.get(node.name) ?? []
     const hasOne = tasks.some((task) => isOfThisRun(workload, task) && isKept(task))
-    if (!hasOne && !isCompleted(workload, tasks) && mayHaveNew(node, workload.spec)) board.add(node.name, { desired: 'ready' })
+    if (!hasOne && !isCompleted(workload, tasks) && mayHaveNew(node, workload.spec))
+      board.add(node.name, { desired: 'ready' })
   }
 }
 
