@@ -22,8 +22,6 @@ export class Line implements Conversation {
   readonly isOpener: boolean
   /** Since the other end was heard last. */
   silentTurns = 0
-  /** Since it was hung up here with something left to say. */
-  lingeringTurns = 0
   readonly #wake: () => void
   readonly #changed = new Signal()
   readonly #closed = new AbortController()
@@ -55,10 +53,6 @@ export class Line implements Conversation {
   /** Nobody has anything to say or to hear here. */
   get isDone(): boolean {
     return this.#isToldOver || this.#closed.signal.aborted
-  }
-
-  get hasHungUp(): boolean {
-    return this.#hasHungUp
   }
 
   get hasHeard(): boolean {

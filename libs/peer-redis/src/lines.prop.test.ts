@@ -109,6 +109,22 @@ describe('PR11: a conversation', () => {
     expect([pair.left.count, pair.right.count]).toEqual([0, 0])
   })
 
+  test('is heard to its end by who reads it late, also when it was hung up on long ago', async () => {
+    const pair = new Pair()
+    const line = pair.left.open(utf8('about'), 1000)
+    await soon()
+    const there = pair.opened[0]?.line
+    for (let count = 0; count < 100; count++) there?.say(new Uint8Array(32 * 1024))
+    there?.hangUp()
+    for (let seconds = 0; seconds < 60; seconds++) {
+      pair.turn()
+      await soon()
+    }
+
+    expect(await allOf(line)).toHaveLength(100)
+    expect([pair.left.count, pair.right.count]).toEqual([0, 0])
+  })
+
   test('is over at both ends when one of them is lost, or says nothing for long', async () => {
     const pair = new Pair()
     const line = pair.left.open(utf8('about'), 1000)

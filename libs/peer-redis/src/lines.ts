@@ -10,8 +10,6 @@ const linesMax = 512
 const flyingBytesMax = 1024 * 1024
 /** Signs of life are said each second. Without any, a conversation is over. */
 const silentSecondsMax = 10
-/** How long what was said last may take to leave. */
-const lingerSeconds = 5
 const overheadBytes = 64
 
 export interface LinesOptions {
@@ -75,8 +73,8 @@ export class Lines {
   turn(): void {
     if (++this.#turns % this.#options.turnsPerSecond !== 0) return
     for (const line of this.#lines.values()) {
-      const isLate = line.hasHungUp && ++line.lingeringTurns > lingerSeconds
-      if (isLate || ++line.silentTurns > silentSecondsMax) this.#say(line.over())
+      // What was said before this end hung up waits for its reader: who is there may be slow.
+      if (++line.silentTurns > silentSecondsMax) this.#say(line.over())
       else for (const frame of line.sign()) this.#say(frame)
       this.#forget(line)
     }
