@@ -220,7 +220,7 @@ function showStatus(status: LockStatus, isJson: boolean): void {
     ['key version', `${kekVersion}`],
     ['masters that do not keep it yet', waitingFor.length === 0 ? 'none' : waitingFor.join(', ')],
     ['newest data key', `${keys.newest}`],
-    ['data keys kept', keys.kept.join(', ')],
+    ['data keys kept, by number', keys.kept.join(', ')],
     ['sealed records under the newest', `${keys.rewrapped}`],
     ['sealed records left', `${keys.left}`],
   ]
