@@ -141,7 +141,7 @@ describe('membership by token', () => {
       return rotation?.waitingFor.join() === 'agent-1'
     })
 
-    await cli('agent', 'rm', 'agent-1')
+    expect((await cli('agent', 'rm', 'agent-1')).stdout).toBe('Agent agent-1 removed.\n')
 
     await until('the new root is alone', async () => (await known()).rotation === undefined)
     const after = await known()

@@ -76,11 +76,12 @@ export function authorityCommands(program: Command, client: () => Client): void 
   agent
     .command('rm')
     .argument('<name>', 'the name in its certificate, as conclave cluster ca --json lists it')
-    .description('refuse an agent that will not come back: its certificate counts no more')
+    .description('remove an agent: its certificate counts no more, and what it runs ends')
     .addHelpText('after', '\nExample:\n  conclave agent rm agent-2')
     .action(async (name: string) => {
       const path = `/conclave/v1/authority/holders/agent/${encodeURIComponent(name)}`
       await client().bytes({ face: 'conclave', method: 'DELETE', path })
+      print(`Agent ${name} removed.\n`)
     })
 }
 
