@@ -77,10 +77,7 @@ function happen(stage: Stage, one: What): void {
       if (stage.cluster.get(nth?.taskId ?? '')?.state === 'TASK_STAGING' && nth) stage.run(nth)
       return
     case 'say':
-      if (nth && /STAGING|RUNNING/.test(stage.cluster.get(nth.taskId)?.state ?? '')) {
-        stage.say(nth, one.state)
-      }
-      return
+      return endNth(stage, one)
     case 'refuse':
       if (nth?.state === 'assigned' && !stage.cluster.has(nth.taskId)) {
         stage.refusals.set(nth.taskId, { message: 'no' })
@@ -104,6 +101,15 @@ function happen(stage: Stage, one: What): void {
     case 'connect':
       return stage.set(one.node, { isConnected: one.isConnected })
   }
+}
+
+/** What runs ends by itself, also what is about to be ended. */
+function endNth(stage: Stage, { nth, state }: Extract<What, { do: 'say' }>): void {
+  const begun = [...stage.tasks.values()].filter(({ taskId }) =>
+    /STAGING|RUNNING/.test(stage.cluster.get(taskId)?.state ?? ''),
+  )
+  const task = begun[nth % Math.max(1, begun.length)]
+  if (task !== undefined) stage.say(task, state)
 }
 
 function check(stage: Stage): void {
@@ -169,6 +175,25 @@ test('WL2, WL3, WL6, WL12, WL13: whatever happens, no slot is wanted twice, hist
       expect([stage.isOver, stage.tasks.size, stage.containers]).toEqual([true, 0, 0])
     }),
     { numRuns: 500 },
+  )
+})
+
+test('WL12: whatever happens to a job that runs, what ended well in a slot is not begun there again', () => {
+  const jobs = specs.filter((spec) => isJob(spec))
+  const stories = fc.array(what, { maxLength: 60, size: 'max' })
+  fc.assert(
+    fc.property(jobs, stories, (spec, story) => {
+      const stage = new Stage(spec)
+      const known = new Map<number, number>()
+      stage.settle()
+      for (const one of story) {
+        happen(stage, one)
+        checkJob(stage, known)
+      }
+      stage.decide()
+      expect(stage.step().tasks.size).toBe(0)
+    }),
+    { numRuns: 2000 },
   )
 })
 
