@@ -1,6 +1,6 @@
 import { utf8, utf8Text } from '@conclave/kernel'
 import { eventually } from '@conclave/testkit'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 
 import { createAuthority, type Authority } from './authority/authority.ts'
 import type { TlsIdentity } from './authority/identity.ts'
@@ -161,6 +161,27 @@ describe('RT20: a conversation of two masters', () => {
     let heard = 0
     for await (const bytes of line.heard()) heard += bytes.length
     await saying
+    expect(heard).toBe(count * message.length)
+  })
+
+  test('is heard to its end by who reads long after the other side has hung up', async () => {
+    const { port, opened } = await listening()
+    const line = open(port)
+    const { line: other } = await theOne(opened)
+    const message = new Uint8Array(128 * 1024)
+    const count = 200
+    for (let at = 0; at < count; at++) other.say(message)
+    await eventually(() => line.isPaused)
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
+    try {
+      other.hangUp()
+      vi.advanceTimersByTime(60_000)
+    } finally {
+      vi.useRealTimers()
+    }
+
+    let heard = 0
+    for await (const bytes of line.heard()) heard += bytes.length
     expect(heard).toBe(count * message.length)
   })
 

@@ -21,7 +21,7 @@ export const lineBytesMax = wholeBytesMax
 /** Above this the other side is held back, below that it goes on. */
 const holdAtBytes = 1024 * 1024
 const goAtBytes = 256 * 1024
-/** How long what was said last may take to leave. */
+/** How long the other end may take to close a connection on which all was said. */
 const lingerMs = 5000
 
 /** One end of a conversation over TCP. */
@@ -86,11 +86,11 @@ export class LineEnd implements Conversation {
     this.#hasHungUp = true
     this.#changed.raise()
     this.#writer.flush()
-    this.#socket.end()
+    // Who reads slowly (`docker logs | less`) still hears what was said before; who is lost falls silent.
+    this.#socket.end(() => setTimeout(() => this.#socket.destroy(), lingerMs).unref())
     // Nobody reads what still comes, and the end of it has to be seen.
     this.#unread = []
     this.#pause(false)
-    setTimeout(() => this.#socket.destroy(), lingerMs).unref()
   }
 
   /** There is somebody at the other end now, and first hears `opening`. */

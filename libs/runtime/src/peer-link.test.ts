@@ -309,7 +309,7 @@ describe('two masters', () => {
 describe('a large message', () => {
   const large = 24 * 1024 * 1024
 
-  test('RT7: arrives whole, and small ones overtake it', async () => {
+  test('RT7: arrives whole, and small ones overtake it', { timeout: 20_000 }, async () => {
     const [first, second] = await startPair()
     const snapshot = Buffer.alloc(large, 'snapshot ')
     const settled: boolean[] = []

@@ -287,7 +287,7 @@ export function describePeerLink(
       }
     })
 
-    test('RT7: a large message arrives whole, and small ones overtake it', async () => {
+    test('RT7: a large message arrives whole, and small ones overtake it', { timeout: 20_000 }, async () => {
       const large = 24 * mebibyte
       const [first, second] = await startPair()
       const settled: boolean[] = []
