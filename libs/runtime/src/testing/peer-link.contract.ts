@@ -287,24 +287,30 @@ export function describePeerLink(
       }
     })
 
-    test('RT7: a large message arrives whole, and small ones overtake it', { timeout: 20_000 }, async () => {
-      const large = 24 * mebibyte
-      const [first, second] = await startPair()
-      const settled: boolean[] = []
+    test(
+      'RT7: a large message arrives whole, and small ones overtake it',
+      { timeout: 20_000 },
+      async () => {
+        const large = 24 * mebibyte
+        const [first, second] = await startPair()
+        const settled: boolean[] = []
 
-      first.link.send(2, Buffer.alloc(large, 'snapshot '), (isDelivered) =>
-        settled.push(isDelivered),
-      )
-      await eventually(() => first.link.queuedBytes(2) < large)
-      first.link.send(2, utf8('heartbeat'))
-      await eventually(() => settled.length > 0)
+        first.link.send(2, Buffer.alloc(large, 'snapshot '), (isDelivered) =>
+          settled.push(isDelivered),
+        )
+        await eventually(() => first.link.queuedBytes(2) < large)
+        first.link.send(2, utf8('heartbeat'))
+        await eventually(() => settled.length > 0)
 
-      expect(settled).toEqual([true])
-      expect(second.received.map(({ text, sizeBytes }) => [text.slice(0, 9), sizeBytes])).toEqual([
-        ['heartbeat', 9],
-        ['snapshot ', large],
-      ])
-    })
+        expect(settled).toEqual([true])
+        expect(second.received.map(({ text, sizeBytes }) => [text.slice(0, 9), sizeBytes])).toEqual(
+          [
+            ['heartbeat', 9],
+            ['snapshot ', large],
+          ],
+        )
+      },
+    )
 
     test('RT7: large messages follow one another, of every size around a piece', async () => {
       const [first, second] = await startPair()
