@@ -48,7 +48,7 @@ async function listening(
     onOpen: (masterId, opening, line) => {
       opened.push({ masterId, opening: utf8Text(opening), line })
     },
-    limits: { silenceMs: 200, pingMs: 20 },
+    limits: { silenceMs: 1000, pingMs: 20 },
     ...options,
   })
   cleanUp.push(() => link.destroy())
@@ -63,7 +63,7 @@ function open(port: number, more: object = {}): LineEnd {
     masterId: 'master-1',
     opening: utf8('about this'),
     pingMs: 20,
-    silenceMs: 200,
+    silenceMs: 1000,
     ...more,
   })
   cleanUp.push(() => line.hangUp())
