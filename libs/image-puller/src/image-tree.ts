@@ -13,10 +13,16 @@ interface Attributes {
   readonly gid: number
 }
 
+interface EntryAttributes extends Attributes {
+  readonly path: string
+  /** Of a tar archive's; no image has times. */
+  readonly modifiedAtMs?: number
+}
+
 export type LayerEntry =
-  | ({ readonly kind: 'directory'; readonly path: string } & Attributes)
-  | ({ readonly kind: 'file'; readonly path: string; readonly bytes: Uint8Array } & Attributes)
-  | ({ readonly kind: 'symlink'; readonly path: string; readonly target: string } & Attributes)
+  | ({ readonly kind: 'directory' } & EntryAttributes)
+  | ({ readonly kind: 'file'; readonly bytes: Uint8Array } & EntryAttributes)
+  | ({ readonly kind: 'symlink'; readonly target: string } & EntryAttributes)
   | { readonly kind: 'link'; readonly path: string; readonly target: string }
 
 interface Directory extends Attributes {

@@ -10,3 +10,4 @@ export { ImagePuller, usualRegistry, type ImagePullerOptions } from './image-pul
 export { parseImageReference, type ImageReference } from './image-reference.ts'
 export { ImageTree, type LayerEntry } from './image-tree.ts'
 export { archiveEntries, ImageBudget, usualImageLimits, type ImageLimits } from './layer.ts'
+export { tarArchives } from './tar-archives.ts'

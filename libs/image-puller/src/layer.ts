@@ -219,8 +219,9 @@ function writable(archive: ReturnType<typeof extract>): Promise<void> {
 async function entryOf(
   entry: AsyncIterable<unknown> & { readonly header: Header },
 ): Promise<LayerEntry | undefined> {
-  const { type, name, mode, uid, gid, linkname } = entry.header
-  const attributes = { path: name, mode: mode & 0o7777, uid, gid }
+  const { type, name, mode, uid, gid, linkname, mtime } = entry.header
+  const modifiedAtMs = mtime.getTime()
+  const attributes = { path: name, mode: mode & 0o7777, uid, gid, modifiedAtMs }
   const chunks: Uint8Array[] = []
   // Also what has no content is read to its end: the next entry waits for it.
   for await (const chunk of entry) chunks.push(chunk as Uint8Array)

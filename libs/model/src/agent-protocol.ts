@@ -148,6 +148,18 @@ const screen = z.int().nonnegative().max(65_535)
 export const TerminalSize = z.object({ rows: screen, columns: screen })
 export type TerminalSize = Readonly<z.infer<typeof TerminalSize>>
 
+/** Files of a container in or out, in the place of a program: what `docker cp` asks for. */
+export const ArchiveWanted = z.object({
+  /** Tells of `path`; and what is there as an archive; or lays an archive down in the directory that it is. */
+  do: z.enum(['stat', 'pack', 'unpack']),
+  path: z.string().max(4096),
+  /** No directory takes the place of something else, nor the other way round. */
+  keepsKinds: z.boolean().optional(),
+  /** What is laid down belongs to the container's user, rather than to whom the archive says. */
+  isForUser: z.boolean().optional(),
+})
+export type ArchiveWanted = Readonly<z.infer<typeof ArchiveWanted>>
+
 /** How a program is run beside a container's own. */
 const ExecHow = {
   argv: z.array(z.string()).min(1).readonly(),
@@ -161,6 +173,8 @@ const ExecHow = {
   terminal: TerminalSize.optional(),
   /** A program that cannot be started is an `error` of the session, rather than output of a shell. */
   mustStart: z.boolean().optional(),
+  /** Instead of `argv`, which a build without it cannot start. */
+  archive: ArchiveWanted.optional(),
 }
 
 /** What a master says. */

@@ -166,5 +166,12 @@ export {
   TaskStatus,
   type TaskReason,
 } from './mesos/task-status.ts'
-export { exitCodeLabel, FromAgent, Resolution, TerminalSize, ToAgent } from './agent-protocol.ts'
+export {
+  ArchiveWanted,
+  exitCodeLabel,
+  FromAgent,
+  Resolution,
+  TerminalSize,
+  ToAgent,
+} from './agent-protocol.ts'
 export type { CallerKnown, RunningExecutor } from './executor-protocol.ts'

@@ -900,7 +900,8 @@ describe('sessions', () => {
   })
 
   test('AG34: an exec is run as somebody, somewhere, on a terminal, and flows as it is read', () => {
-    const how = { user: 'www', workdir: '/srv', terminal: { rows: 24, columns: 80 } }
+    const archive = { do: 'unpack', path: '/srv', keepsKinds: true, isForUser: false } as const
+    const how = { user: 'www', workdir: '/srv', terminal: { rows: 24, columns: 80 }, archive }
     const stage = new Stage()
       .registered()
       .launch()

@@ -96,8 +96,8 @@ export class AgentSessions {
   }
 
   openExec({ sessionId, frameworkId, taskId, argv, env, ...told }: Told<'open-exec'>): void {
-    const { user, workdir, terminal, mustStart } = told
-    const how: ExecHow = { user, workdir, terminal, mustStart }
+    const { user, workdir, terminal, mustStart, archive } = told
+    const how: ExecHow = { user, workdir, terminal, mustStart, archive }
     const task = this.#options.taskOf({ frameworkId, taskId })
     this.#sessions.set(sessionId, { logsOf: undefined })
     if (task?.stage !== 'running') {

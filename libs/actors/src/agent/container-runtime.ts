@@ -1,4 +1,4 @@
-import type { CommandInfo, TerminalSize } from '@conclave/model'
+import type { ArchiveWanted, CommandInfo, TerminalSize } from '@conclave/model'
 import type { Host, Owner } from '@conclave/isolators'
 import { ConclaveError, type Redacted } from '@conclave/kernel'
 
@@ -45,6 +45,11 @@ export interface ExecHow {
   readonly terminal?: TerminalSize | undefined
   /** @throws ProgramRefused, rather than output of a shell, when it cannot be started */
   readonly mustStart?: boolean | undefined
+  /**
+   * Files in or out, in the place of a program: standard output is a line of JSON about the path, then the
+   * archive; standard input is the one to lay down.
+   */
+  readonly archive?: ArchiveWanted | undefined
 }
 
 /** `exitCode` is 128 plus the number of `signal`, such as `KILL`, when it died of one. */

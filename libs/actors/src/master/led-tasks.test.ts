@@ -70,7 +70,8 @@ const print = (sessionId: string, text: string): void =>
   })
 
 async function opened(): Promise<{ session: TaskSession; sessionId: string }> {
-  const wanted = { argv: ['cat'], env: { A: 'b' }, terminal: { rows: 24, columns: 80 } }
+  const archive = { do: 'pack', path: '/srv' } as const
+  const wanted = { argv: ['cat'], env: { A: 'b' }, terminal: { rows: 24, columns: 80 }, archive }
   const session = await cluster.settle(other.actor.tasks.exec(root, 'task-1', wanted))
   const [open] = agent.heard('open-exec')
   expect(open).toMatchObject({ ...wanted, taskId: 'task-1' })

@@ -2,6 +2,7 @@ import type { StateApi } from './state/state-api.ts'
 import type { PlainAnswer } from '@conclave/cluster'
 import type {
   Action,
+  ArchiveWanted,
   ConclaveEvent,
   Principal,
   SchedulerCall,
@@ -270,6 +271,8 @@ export interface ExecWanted {
   readonly terminal?: TerminalSize | undefined
   /** One that cannot be started is an `error` of the session, rather than output of a shell. */
   readonly mustStart?: boolean | undefined
+  /** Files in or out, in the place of `argv`. */
+  readonly archive?: ArchiveWanted | undefined
 }
 
 export interface TaskApi {

@@ -1,3 +1,4 @@
+import { ArchiveWanted } from '@conclave/model'
 import { z } from 'zod'
 
 /*
@@ -40,6 +41,7 @@ export const SessionOpening = z.discriminatedUnion('open', [
       workdir: z.string().optional(),
       terminal: size.optional(),
       mustStart: z.boolean().optional(),
+      archive: ArchiveWanted.optional(),
     }),
   }),
 ])

@@ -19,6 +19,7 @@ import {
 import { MemoryRuntime } from '@conclave/runtime/memory'
 import type { ModuleResolver } from '@conclave/resolver-modules'
 import type { FaceListener } from '../master/face-listener.ts'
+import { tarArchives } from '@conclave/image-puller'
 import { UriFetcher } from '@conclave/uri-fetcher'
 import { AgentDirectory } from './agent-directory.ts'
 import {
@@ -130,6 +131,7 @@ export async function startAgent(options: StartAgentOptions): Promise<RunningAge
           random,
           log,
           uris,
+          archives: tarArchives,
           ...(images && { images }),
           ...(keptFiles && { onFetched: keptFiles.add }),
         })

@@ -50,6 +50,8 @@ import {
   type TerminalSize,
   type User,
 } from '@conclave/shell'
+import type { ArchiveFormat } from './archive.ts'
+import { Copy } from './copy.ts'
 import type { Executor } from './executor.ts'
 import { ExecOutput } from './exec-output.ts'
 import { execUserOf, type ExecUser } from './exec-user.ts'
@@ -85,6 +87,8 @@ export interface MemoryContainerOptions {
   readonly images?: ImageSource
   /** Who fetches URIs. Without anybody, none is fetched. */
   readonly uris?: UriSource
+  /** How files are copied in and out. Without it, none are. */
+  readonly archives?: ArchiveFormat
   /** Hears what was fetched into which container. */
   readonly onFetched?: (containerId: string, files: readonly FetchedFile[]) => void
   readonly onDestroyed: () => void
@@ -106,6 +110,7 @@ export class MemoryContainer implements Container, Host {
   readonly #environment = new Map<string, string | Uint8Array>()
   readonly #log: OutputLog
   readonly #execs = new Set<MemoryExec>()
+  readonly #copies = new Set<Copy>()
   #tmpfs: SecretTmpfs | undefined
   #image: ImageConfig | undefined
   readonly #closing = new AbortController()
@@ -284,6 +289,7 @@ export class MemoryContainer implements Container, Host {
     if (machine === undefined || machine.state === 'ended') {
       throw new ContainerRefused('the container is not running')
     }
+    if (how.archive !== undefined) return this.#copy(how.archive)
     const program = { argv, ...this.#execSurroundings(env, how) }
     if (how.mustStart === true) this.#demandProgram(machine, program)
     const output = new ExecOutput(this.#options.limits.outputSizeBytesMax)
@@ -305,6 +311,15 @@ export class MemoryContainer implements Container, Host {
       const isKnown = refusal instanceof MachineNotRunning || refusal instanceof TooManyProcesses
       throw isKnown ? new ContainerRefused(refusal.message, { cause: refusal }) : refusal
     }
+  }
+
+  #copy(wanted: NonNullable<ExecHow['archive']>): Exec {
+    const { archives } = this.#options
+    if (archives === undefined) throw new ContainerRefused('this machine copies no files')
+    const place = { files: this.fs.withoutBound(), archives, user: this.#user }
+    const copy: Copy = new Copy(wanted, place, () => this.#copies.delete(copy))
+    this.#copies.add(copy)
+    return copy
   }
 
   /** What a program is run with, in the name of whoever was asked for. */
@@ -492,6 +507,7 @@ export class MemoryContainer implements Container, Host {
     this.#log.end()
     this.#input?.end()
     for (const exec of this.#execs) exec.ended({ exitCode: 137, signal: 'KILL' })
+    for (const copy of this.#copies) copy.signal()
     onExit(signal === undefined ? { exitCode } : { exitCode, signal })
   }
 

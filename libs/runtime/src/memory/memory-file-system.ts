@@ -39,15 +39,36 @@ export class MemoryFileSystem implements FileSystem {
   readonly #storage: Storage
   readonly #root: Inode
   /** By the inode that is hidden below. */
-  readonly #bound = new Map<Inode, BoundFile>()
-  readonly #readOnly = new Set<Inode>()
+  readonly #bound: Map<Inode, BoundFile>
+  readonly #readOnly: Set<Inode>
+  /** Whether what is bound is seen, or what is hidden below it. */
+  readonly #seesBound: boolean
   #readBytes = 0
   #writtenBytes = 0
 
-  constructor(clock: Clock, limits: StorageLimits) {
+  /** @param of the tree to look at without what is bound in it, rather than a new one */
+  constructor(clock: Clock, limits: StorageLimits, of?: MemoryFileSystem) {
     this.#clock = clock
-    this.#storage = new Storage(1, limits)
-    this.#root = this.#storage.create('directory', 0o755, root, clock.nowMs())
+    this.#seesBound = of === undefined
+    if (of === undefined) {
+      this.#storage = new Storage(1, limits)
+      this.#root = this.#storage.create('directory', 0o755, root, clock.nowMs())
+      this.#bound = new Map()
+      this.#readOnly = new Set()
+    } else {
+      this.#storage = of.#storage
+      this.#root = of.#root
+      this.#bound = of.#bound
+      this.#readOnly = of.#readOnly
+    }
+  }
+
+  /**
+   * The same tree as who is outside of the container sees it: where a file is bound there is what it hides. That can be
+   * read, and no more removed or replaced than from within.
+   */
+  withoutBound(): MemoryFileSystem {
+    return new MemoryFileSystem(this.#clock, this.#storage.limits, this)
   }
 
   /** From files, by whoever opened them. */
@@ -248,6 +269,8 @@ export class MemoryFileSystem implements FileSystem {
     if (to.endsWith('/')) throw new FileSystemError('ENOENT', to)
     if (inode.kind === 'directory') throw new FileSystemError('EPERM', from)
     if (inode.storage !== parent.storage) throw new FileSystemError('EXDEV', to)
+    // By another name of it what is bound would be seen there, too.
+    if (this.#bound.has(inode)) throw new FileSystemError('EBUSY', to)
     inode.links++
     parent.setChild(name, inode)
     this.#touch(parent)
@@ -273,6 +296,15 @@ export class MemoryFileSystem implements FileSystem {
 
   utimes(path: string, _accessedAtMs: number, modifiedAtMs: number, who: Credentials): void {
     this.#owned(path, who).modifiedAtMs = modifiedAtMs
+  }
+
+  /** Of a symbolic link, too, whoever asks. */
+  attribute(path: string, { uid, gid }: Credentials, modifiedAtMs: number): void {
+    const inode = this.#find(path, root, false)
+    if (this.#readOnly.has(inode)) throw new FileSystemError('EROFS', path)
+    inode.uid = uid
+    inode.gid = gid
+    inode.modifiedAtMs = modifiedAtMs
   }
 
   #handle(inode: Inode): FileHandle {
@@ -427,7 +459,7 @@ export class MemoryFileSystem implements FileSystem {
       }
       const isLast = names.length === 0 && !mustBeDirectory
       if (child.kind !== 'symlink' || (isLast && !isFollowing)) {
-        trail.push(this.#bound.get(child)?.inode ?? child)
+        trail.push((this.#seesBound ? this.#bound.get(child)?.inode : undefined) ?? child)
         continue
       }
       if (++links > linksMax) throw new FileSystemError('ELOOP', path)

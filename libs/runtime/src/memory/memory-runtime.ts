@@ -9,6 +9,7 @@ import type { Clock, Random } from '@conclave/kernel'
 import { SystemClock } from '../clock.ts'
 import { silentLog, type Log } from '../log.ts'
 import { SystemRandom } from '../random.ts'
+import type { ArchiveFormat } from './archive.ts'
 import { Executor } from './executor.ts'
 import { MemoryContainer, usualContainerLimits, type ContainerLimits } from './memory-container.ts'
 
@@ -21,6 +22,8 @@ export interface MemoryRuntimeOptions {
   readonly images?: ImageSource
   /** Who fetches URIs. Without anybody, none is fetched. */
   readonly uris?: UriSource
+  /** How files are copied in and out. Without it, none are. */
+  readonly archives?: ArchiveFormat
   /** Hears what was fetched into which container. */
   readonly onFetched?: (containerId: string, files: readonly FetchedFile[]) => void
 }
@@ -36,6 +39,7 @@ export class MemoryRuntime implements ContainerRuntime {
   readonly #limits: ContainerLimits
   readonly #images: ImageSource | undefined
   readonly #uris: UriSource | undefined
+  readonly #archives: ArchiveFormat | undefined
   readonly #onFetched: MemoryRuntimeOptions['onFetched']
   readonly #executor: Executor
   readonly #containers = new Map<string, MemoryContainer>()
@@ -46,6 +50,7 @@ export class MemoryRuntime implements ContainerRuntime {
     this.#random = options.random ?? new SystemRandom()
     this.#images = options.images
     this.#uris = options.uris
+    this.#archives = options.archives
     this.#onFetched = options.onFetched
     this.#limits = { ...usualContainerLimits, ...options.limits }
     this.#executor = new Executor({
@@ -83,6 +88,7 @@ export class MemoryRuntime implements ContainerRuntime {
       limits: this.#limits,
       ...(this.#images && { images: this.#images }),
       ...(this.#uris && { uris: this.#uris }),
+      ...(this.#archives && { archives: this.#archives }),
       ...(this.#onFetched && { onFetched: this.#onFetched }),
       onDestroyed: () => this.#containers.delete(containerId),
     })
