@@ -1,5 +1,16 @@
-import { writeFileSync } from 'node:fs'
-import { machine } from 'node:os'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { machine, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { canary, missingServer, scanDirectory } from '@conclave/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Conclave, Program, runProgram, until, type Outcome } from '../src/index.ts'
@@ -23,6 +34,11 @@ const docker = (args: readonly string[], input: string | Uint8Array = ''): Promi
 
 const started = (...args: string[]): Program =>
   new Program('docker', ['-H', socket, ...args], { env: cluster.home.environment })
+
+async function copied(...args: string[]): Promise<void> {
+  const { code, stderr } = await docker(['cp', ...args])
+  expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' })
+}
 
 /** What a command prints, once it ended well. */
 async function out(...args: string[]): Promise<string> {
@@ -327,13 +343,81 @@ describe.skipIf(why !== undefined)(`DK40: containers and the docker CLI ${why ??
     ])
   })
 
+  test('DK48: are copied into and out of, files, directories and links', async () => {
+    const there = mkdtempSync(join(tmpdir(), 'conclave-cp-'))
+    const here = (name: string): string => join(there, name)
+    try {
+      mkdirSync(here('site/deep'), { recursive: true })
+      writeFileSync(here('site/index.html'), '<p>hello</p>')
+      writeFileSync(here('site/deep/big'), Buffer.alloc(1024 * 1024, 'b'))
+      symlinkSync('index.html', here('site/link'))
+      chmodSync(here('site/index.html'), 0o640)
+
+      await copied(here('site'), `${container}:/site`)
+      await copied(here('site/index.html'), `${container}:/site/named`)
+      await copied(`${here('site')}/.`, `${container}:/tmp`)
+      expect(await out('exec', container, 'stat', '-c', '%a %s', '/site/index.html')).toBe('640 12')
+      expect(await out('exec', container, 'readlink', '/site/link')).toBe('index.html')
+      expect(await out('exec', container, 'cat', '/site/named', '/tmp/link')).toBe(
+        '<p>hello</p><p>hello</p>',
+      )
+
+      await copied(`${container}:/site`, here('back'))
+      expect(readFileSync(here('back/deep/big')).equals(readFileSync(here('site/deep/big')))).toBe(
+        true,
+      )
+      expect(readlinkSync(here('back/link'))).toBe('index.html')
+      await copied(`${container}:/site/named`, here('file'))
+      expect(readFileSync(here('file'), 'utf8')).toBe('<p>hello</p>')
+      await copied('-L', `${container}:/site/link`, here('followed'))
+      expect(readFileSync(here('followed'), 'utf8')).toBe('<p>hello</p>')
+
+      const archive = await docker(['cp', `${container}:/site/.`, '-'])
+      expect(archive.stdout).toContain('<p>hello</p>')
+      const packed = gzipSync(archive.bytes)
+      await out('exec', container, 'mkdir', '/packed')
+      const given = await docker(['cp', '-', `${container}:/packed`], packed)
+      expect(given).toMatchObject({ code: 0, stderr: '' })
+      expect(await out('exec', container, 'cat', '/packed/index.html')).toBe('<p>hello</p>')
+
+      const over = await docker(['cp', here('site/index.html'), `${container}:/site/deep/big/x`])
+      expect(over.stderr).toContain('extraction point is not a directory')
+      expect(over.code).not.toBe(0)
+    } finally {
+      rmSync(there, { recursive: true, force: true })
+    }
+  })
+
+  test('DK48: give away no secret when they are copied', async () => {
+    const copies = await Promise.all(
+      ['/', '/run/secrets', '/run/secrets/my_secret', '/run'].map(async (path) => {
+        const { code, stdout, stderr } = await docker(['cp', `${container}:${path}`, '-'])
+        expect({ path, code, stderr }).toEqual({ path, code: 0, stderr: '' })
+        return stdout
+      }),
+    )
+    expect(copies.join('').length).toBeGreaterThan(10_000)
+    expect(copies.join('')).toContain('run/secrets/my_secret')
+    expect(copies.join('')).not.toContain(secret.text)
+    // It is there for the program, before and after somebody tries to put another in its place.
+    const put = await docker(['cp', import.meta.filename, `${container}:/run/secrets/my_secret`])
+    expect([put.code === 0, put.stderr]).toEqual([
+      false,
+      expect.stringContaining('Device or resource busy') as string,
+    ])
+    expect(await out('exec', container, 'cat', '/run/secrets/my_secret')).toBe(secret.text)
+  })
+
   test('are refused what only containers of dockerd can do', async () => {
     const refused = [
       [['run', '--rm', 'busybox', 'true'], 'docker service create'],
       [['pause', container], 'cannot be paused'],
       [['rename', container, 'x'], 'is called by its service'],
-      [['cp', `${container}:/etc/passwd`, '-'], 'has files in memory only'],
-      [['cp', cluster.home.file('compose.json'), `${container}:/tmp/`], 'docker config create'],
+      [
+        ['export', container],
+        'docker cp CONTAINER:/ -'.replace('CONTAINER', container.slice(0, 12)),
+      ],
+      [['cp', `${container}:/nosuch`, '-'], 'Could not find the file /nosuch in container'],
       [['rm', container], 'container is running'],
       [['commit', container, 'image'], 'no image is made of them here'],
       [['exec', '-d', container, 'nosuchcmd'], 'executable file not found in $PATH'],

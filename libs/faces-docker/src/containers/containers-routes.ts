@@ -5,6 +5,7 @@ import { Refusal } from '../errors.ts'
 import type { ContainerEvents } from '../events/container-events.ts'
 import { printable } from '../printable.ts'
 import { isSet, queryOf } from '../query.ts'
+import { archiveRoutes } from './archive-routes.ts'
 import { containersWanted, parseContainerFilters } from './container-filters.ts'
 import { containerInspect, containerSummary } from './container-object.ts'
 import { containersOf, findContainer, findRunning } from './container.ts'
@@ -82,6 +83,7 @@ export const containersRoutes =
     await app.register(logs.plugin)
     await app.register(lifecycleRoutes(engine, events))
     await app.register(statsRoutes(engine))
+    await app.register(archiveRoutes(engine, events))
     await app.register(refusedRoutes(engine))
   }
 

@@ -271,34 +271,6 @@ describe('DK40: containers', () => {
     ])
   })
 
-  test('are copied to and from in other ways: the CLI is told of a directory, and hears so', async () => {
-    const { tasks } = front.master
-    const ask = async (path: string, exitCode: number) => {
-      const count = tasks.sessions.length
-      const asked = front.ask('HEAD', `/containers/${id}/archive?path=${path}`)
-      await until(() => tasks.sessions.length > count)
-      tasks.sessions.at(-1)?.end(exitCode)
-      return asked
-    }
-    const { statusCode, headers } = await ask('%2Ftmp%2F', 0)
-    expect(tasks.execsWanted.at(-1)?.argv).toEqual(['test', '-d', '/tmp/'])
-    const stat = String(headers['x-docker-container-path-stat'])
-    expect([statusCode, JSON.parse(Buffer.from(stat, 'base64').toString())]).toEqual([
-      200,
-      {
-        name: 'tmp',
-        size: 4096,
-        mode: 2_147_484_141,
-        mtime: '0001-01-01T00:00:00Z',
-        linkTarget: '',
-      },
-    ])
-    expect((await ask('%2Fetc%2Fpasswd', 1)).statusCode).toBe(501)
-    expect((await front.ask('HEAD', `/containers/${id}/archive?path=`)).statusCode).toBe(400)
-    const put = await front.ask('PUT', `/containers/${id}/archive?path=%2Ftmp`)
-    expect(put.json<{ message: string }>().message).toContain('docker config create NAME FILE')
-  })
-
   test('make no image; one that is not there makes none either', async () => {
     const none = await front.ask('POST', '/commit?container=nosuch')
     expect([none.statusCode, none.json()]).toEqual([404, { message: 'No such container: nosuch' }])
@@ -372,7 +344,7 @@ describe('DK40: containers', () => {
     for (const [method, action] of [
       ['POST', 'pause'],
       ['POST', 'rename'],
-      ['GET', 'archive'],
+      ['GET', 'export'],
     ] as const) {
       expect((await front.ask(method, `/containers/${id}/${action}`)).statusCode).toBe(501)
     }

@@ -1,11 +1,8 @@
-import { posix } from 'node:path'
 import type { FastifyPluginAsync } from 'fastify'
 import { callerOf, type Engine } from '../engine.ts'
 import { Refusal } from '../errors.ts'
 import { queryOf } from '../query.ts'
-import { zeroTime } from '../times.ts'
-import { findContainer, findRunning } from './container.ts'
-import { runIn } from './run-in.ts'
+import { findContainer } from './container.ts'
 
 interface Named {
   readonly Params: { readonly id: string }
@@ -15,14 +12,12 @@ interface Named {
  * What only dockerd's own containers can do. Those here belong to tasks of services, and what they are is in the
  * spec of the service: what is not possible says so, and what is instead.
  */
-const refused: readonly (readonly ['GET' | 'HEAD' | 'POST' | 'PUT', string, string])[] = [
+const refused: readonly (readonly ['GET' | 'POST', string, string])[] = [
   ['POST', 'pause', 'cannot be paused: docker service scale SERVICE=0 ends it, and =1 begins anew'],
   ['POST', 'unpause', 'is not paused'],
   ['POST', 'rename', 'is called by its service, its slot and its task'],
   ['POST', 'update', 'is what its service says: docker service update SERVICE'],
-  ['GET', 'archive', 'has files in memory only: docker exec CONTAINER cat FILE'],
-  ['PUT', 'archive', 'takes files as configs and secrets: docker config create NAME FILE'],
-  ['GET', 'export', 'has files in memory only: docker exec CONTAINER cat FILE'],
+  ['GET', 'export', 'has files in memory only: docker cp CONTAINER:/ - copies all of them'],
   ['GET', 'changes', 'has files in memory only, and nobody compares them with its image'],
   ['GET', 'attach/ws', 'is attached to without WebSockets'],
 ]
@@ -45,18 +40,6 @@ export const refusedRoutes =
       })
     }
 
-    // The CLI asks what is at the other end before it copies, and only then hears why it cannot.
-    app.head<Named>('/containers/:id/archive', async (request, reply) => {
-      const caller = callerOf(engine, request)
-      const container = await findRunning(engine, caller, request.params.id)
-      const path = queryOf(request).get('path') ?? ''
-      if (path === '') throw new Refusal(400, 'bad parameter: path cannot be empty')
-      const { exitCode } = await runIn(engine, caller, container, ['test', '-d', path])
-      if (exitCode !== 0) throw new Refusal(501, 'only directories are told of')
-      void reply.header('x-docker-container-path-stat', directoryStat(path))
-      return reply.code(200).send()
-    })
-
     app.post('/commit', async (request) => {
       const asked = queryOf(request).get('container') ?? ''
       const { id } = await findContainer(engine, callerOf(engine, request), asked)
@@ -73,18 +56,3 @@ export const refusedRoutes =
       )
     })
   }
-
-/** In Go, the highest bit of a mode says that it is a directory. */
-const directoryMode = 2 ** 31 + 0o755
-
-/** Source: moby, `container.PathStat`. */
-const directoryStat = (path: string): string =>
-  Buffer.from(
-    JSON.stringify({
-      name: posix.basename(path) || '/',
-      size: 4096,
-      mode: directoryMode,
-      mtime: zeroTime,
-      linkTarget: '',
-    }),
-  ).toString('base64')
