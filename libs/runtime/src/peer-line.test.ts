@@ -107,6 +107,15 @@ describe('RT20: a conversation of two masters', () => {
     expect(other.isOver).toBe(true)
   })
 
+  test('begins with what it is about, however late it is connected', async () => {
+    const { port, opened } = await listening()
+    const line = open(port)
+    line.ping('ping')
+
+    expect(await theOne(opened)).toMatchObject({ opening: 'about this' })
+    expect(line.isOver).toBe(false)
+  })
+
   test('is heard to its end when the other side hangs up', async () => {
     const { port, opened } = await listening()
     const line = open(port)

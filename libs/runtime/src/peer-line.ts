@@ -112,9 +112,9 @@ export class LineEnd implements Conversation {
   }
 
   ping(kind: 'ping' | 'pong'): void {
-    // Who does not read is not told to read more.
-    if (!this.#socket.destroyed && !this.#writer.isFull)
-      this.#writer.write(...encodePeerFrame({ kind }))
+    // Its opening comes first, however long a handshake takes. Who does not read is not told to read more.
+    if (this.#waiting !== undefined || this.#socket.destroyed || this.#writer.isFull) return
+    this.#writer.write(...encodePeerFrame({ kind }))
   }
 
   #pause(isPaused: boolean): void {
