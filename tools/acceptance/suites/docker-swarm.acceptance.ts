@@ -147,6 +147,9 @@ describe.skipIf(why !== undefined)(`DK30: machines of the docker CLI ${why ?? ''
       }
       const [container = ''] = containers
       expect(await engine.out(['top', container])).toContain('tail -f /dev/null')
+      const there = `${container}:/tmp/copied`
+      expect((await engine.docker(['cp', import.meta.filename, there])).code).toBe(0)
+      expect(await engine.out(['cp', there, '-'])).toContain('DK44: any manager leads')
       await engine.out(['logs', container])
       await engine.out(['service', 'logs', service])
       const { code } = await engine.docker(['exec', container, 'sh', '-c', 'exit 7'])
