@@ -123,9 +123,11 @@ function check(stage: Stage): void {
     expect(versions.size).toBe(wanted.length)
     // The way back is stop-first in all these stories.
     const { spec } = stage.workload
-    const inOneMax = spec.update.order === 'stop-first' || isJob(spec) ? 1 : 2
-    expect(wanted.length).toBeLessThanOrEqual(inOneMax)
-    expect(stage.containersIn(tasks[0]?.slot ?? '')).toBeLessThanOrEqual(inOneMax)
+    const isOneByOne = spec.update.order === 'stop-first' || isJob(spec)
+    expect(wanted.length).toBeLessThanOrEqual(isOneByOne ? 1 : 2)
+    // By start-first those of changes in quick succession may still be ending.
+    const containersMax = isOneByOne ? 1 : Infinity
+    expect(stage.containersIn(tasks[0]?.slot ?? '')).toBeLessThanOrEqual(containersMax)
     const ended = tasks.filter(({ state }) => isFinal(state))
     expect(ended.length).toBeLessThanOrEqual(Math.max(historyLimit, tasks.some(isLive) ? 0 : 1))
   }
@@ -151,7 +153,7 @@ function checkJob(stage: Stage, known: Map<number, number>): void {
 
 test('WL2, WL3, WL6, WL12, WL13: whatever happens, no slot is wanted twice, history is bounded, and all comes to rest as wanted', () => {
   fc.assert(
-    fc.property(specs, fc.array(what, { maxLength: 60 }), (spec, story) => {
+    fc.property(specs, fc.array(what, { maxLength: 60, size: 'max' }), (spec, story) => {
       const stage = new Stage(spec)
       const known = new Map<number, number>()
       for (const one of story) {

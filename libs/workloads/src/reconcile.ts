@@ -28,11 +28,11 @@ export function reconcile(scene: Scene): Decided {
     restart(board)
     promote(board)
     place(board)
-    trim(board)
   } else {
     // What is wanted now is another thing: it is looked at anew.
     board.wakeAt(scene.nowMs)
   }
+  trim(board)
   return decided(board, rolled)
 }
 
